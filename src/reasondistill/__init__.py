@@ -1,0 +1,1 @@
+"""Distil labels and written explanations into small encoder-decoder students."""

@@ -1,0 +1,152 @@
+"""e-SNLI (Camburu et al. 2018) from its official CSVs: SNLI pairs with human explanations and highlighted words.
+
+``esnli_dev.csv`` and ``esnli_test.csv`` hold three explanations a pair, ``esnli_train_1.csv`` and ``_2.csv`` one.
+Each explanation has both sentences again with the words that its annotator highlighted between stars
+(``Sentence1_marked_1``), and those words' numbers (``Sentence1_Highlighted_1``). Highlights give the label away, so
+they are kept beside an example's fields, never in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.tables import read_table
+from reasondistill.errors import DataError
+from reasondistill.records import Example, parse_record
+from reasondistill.tasks import NLI, Task
+
+SENTENCES = {"premise": "Sentence1", "hypothesis": "Sentence2"}
+REQUIRED = ("pairID", "gold_label", "Sentence1", "Sentence2", "Explanation_1")
+
+_EXPLANATION = re.compile(r"Explanation_(\d+)")
+_OTHER_COLUMNS = re.compile(r"WorkerI[dD](_\d+)?|Sentence[12]_(marked|Highlighted)_\d+")
+
+
+def is_esnli(header: Iterable[str]) -> bool:
+    """Whether a table is meant as e-SNLI's: it has at least three of the columns that all its files share."""
+    return len(set(REQUIRED) & set(header)) >= 3
+
+
+def read_esnli(path: str | Path, *, task: Task = NLI) -> Loaded:
+    """Read one of e-SNLI's CSVs.
+
+    ``id`` is the pairID and ``group`` the image before its ``#``, or the premise where there is none: rows of one
+    image share their caption and must not be split apart. Set aside and counted, by reason: rows with no gold label
+    (empty or ``-``) or an empty sentence, rows that repeat an earlier one in everything that is read, explanations
+    that are empty, and highlights that do not fit their sentence (they become ``{}``).
+
+    Raises:
+        DataError: a column is missing, a label is unknown, or a pairID occurs twice with different content.
+    """
+    path = Path(path)
+    header, rows = read_table(path)
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise DataError(
+            path,
+            expected=f"e-SNLI's columns {', '.join(REQUIRED)}",
+            found=f"{', '.join(header)}, without {', '.join(missing)}",
+            fix="Fetch the official file again, or map its columns (--columns).",
+        )
+    numbers = sorted(int(match[1]) for name in header if (match := _EXPLANATION.fullmatch(name)))
+    used = {*REQUIRED, *(f"Explanation_{number}" for number in numbers)}
+    ignored = tuple(name for name in header if name not in used and not _OTHER_COLUMNS.fullmatch(name))
+    set_aside: Counter[str] = Counter()
+    examples = _without_repeats(_examples(path, rows, numbers, set_aside), set_aside)
+    return gather(path.stem, path, examples, task, set_aside, ignored_columns=ignored)
+
+
+def highlighted_words(sentence: str, marked: str, highlighted: str = "") -> list[int] | None:
+    """The positions, from 0, of the words of ``sentence.split()`` that stand between stars in ``marked``.
+
+    ``highlighted`` is the file's own list of them ("1,3", or "{}" for none). It counts the pieces between single
+    spaces, so two spaces in a row make an empty piece that has a number of its own.
+
+    Returns:
+        None where ``marked`` is not ``sentence`` with stars, or where ``highlighted`` names other words.
+    """
+    words, marks = sentence.split(), marked.split()
+    if len(words) != len(marks):
+        return None
+    positions = []
+    for position, (word, mark) in enumerate(zip(words, marks, strict=True)):
+        if mark == f"*{word}*":
+            positions.append(position)
+        elif mark != word:
+            return None
+    return None if highlighted and _listed_words(sentence, highlighted) != positions else positions
+
+
+def _listed_words(sentence: str, highlighted: str) -> list[int] | None:
+    if highlighted.strip() == "{}":
+        return []
+    position_of: dict[str, int] = {}
+    for number, piece in enumerate(sentence.strip().split(" ")):
+        if piece:
+            position_of[str(number)] = len(position_of)
+    listed = {position_of.get(number.strip()) for number in highlighted.split(",")}
+    found = sorted(position for position in listed if position is not None)
+    return found if len(found) == len(listed) else None
+
+
+def _examples(
+    path: Path, rows: Iterable[tuple[int, dict[str, str]]], numbers: list[int], set_aside: Counter[str]
+) -> Iterator[tuple[str, Example]]:
+    for line, row in rows:
+        if row["gold_label"].strip() in ("", "-"):
+            set_aside["no gold label"] += 1
+            continue
+        image, mark, _ = row["pairID"].partition("#")
+        explanations: list[dict[str, Any]] = []
+        highlights: list[dict[str, list[int]]] = []
+        for number in numbers:
+            text = row[f"Explanation_{number}"]
+            if not text.strip():
+                set_aside["empty explanation"] += 1
+                continue
+            explanations.append({"text": text, "source": "human"})
+            if f"Sentence1_marked_{number}" in row:
+                highlights.append(found := _highlights(row, number))
+                set_aside.update(["highlights that do not fit their sentence"] * (not found))
+        yield (
+            f"{path}:{line}",
+            parse_record(
+                Example,
+                {
+                    "id": row["pairID"] or f"{path.name}:{line}",
+                    "fields": {field: row[column] for field, column in SENTENCES.items()},
+                    "label": row["gold_label"],
+                    "explanations": explanations,
+                    "group": image if image and mark else row["Sentence1"],
+                    "highlights": highlights or None,
+                },
+                f"{path}:{line}",
+            ),
+        )
+
+
+def _highlights(row: Mapping[str, str], number: int) -> dict[str, list[int]]:
+    positions = {}
+    for field, column in SENTENCES.items():
+        marked = row.get(f"{column}_marked_{number}", "")
+        found = highlighted_words(row[column], marked, row.get(f"{column}_Highlighted_{number}", ""))
+        if found is None:
+            return {}
+        positions[field] = found
+    return positions
+
+
+def _without_repeats(rows: Iterable[tuple[str, Example]], set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
+    # Joining the two train files by hand easily doubles rows. The same content twice does no harm once; another
+    # content under the same id is a mistake that `gather` refuses, naming both lines.
+    seen: dict[str, Example] = {}
+    for where, example in rows:
+        if seen.setdefault(example.id, example) is not example and seen[example.id] == example:
+            set_aside["repeated row"] += 1
+        else:
+            yield where, example

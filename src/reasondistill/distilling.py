@@ -1,0 +1,294 @@
+"""A whole training run: data -> student -> (denoising) -> joint training -> a student's folder, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasondistill.config import Denoising, Loss, Source, TrainConfig
+from reasondistill.datasets import Loaded, load
+from reasondistill.engines import answer
+from reasondistill.errors import ConfigError, DataError
+from reasondistill.features import build_features
+from reasondistill.modelcard import model_card
+from reasondistill.records import Example
+from reasondistill.runs import Run
+from reasondistill.students import Checkpoint, create_student, load_checkpoint
+from reasondistill.students.checkpoint import parameter_count
+from reasondistill.tasks import get_task
+
+
+def train(config: TrainConfig, *, resume: bool = False) -> Run:
+    """Distil a student.
+
+    Args:
+        config: what to do.
+        resume: go on with the run of this name where it stopped; its own configuration is used.
+
+    Returns:
+        The run, with the finished student in ``run.student``.
+
+    Raises:
+        UserError: data, configuration or checkpoint are not usable, or the run exists already; nothing is written.
+    """
+    from transformers import set_seed
+
+    run = Run.open(Path(config.runs_dir) / config.name) if resume else None
+    if run is not None:
+        config = run.config()
+    if run is not None and run.info()["status"] == "finished":
+        return run
+    parts = load_parts(config)
+    arguments = training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
+    set_seed(config.seed)
+    student = create_student(config, parts["train"].examples)
+    if run is None:
+        run = Run.create(config)
+        run.write(data={name: facts(part) for name, part in parts.items()})
+    elif run.info()["data"] != {name: facts(part) for name, part in parts.items()}:
+        raise DataError(
+            run.folder,
+            expected="the data that the run was begun with",
+            found="data of another fingerprint",
+            fix="Put the old data back, or begin a new run (--set name=…).",
+        )
+    try:
+        if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
+            student = _denoise(config, denoising, student, parts["train"].examples, run)
+        _train_jointly(config, arguments, student, parts, run)
+    except BaseException:
+        run.write(status="stopped")
+        raise
+    return run
+
+
+def load_parts(config: TrainConfig) -> dict[str, Loaded]:
+    """The training part and, where the configuration names one, the validation part.
+
+    Raises:
+        DataError: a source cannot be read, or groups of the validation part are in the training part too.
+    """
+    parts = {"train": _load(config.data.train, config)}
+    if config.data.validation is not None:
+        parts["validation"] = _load(config.data.validation, config)
+        shared = {e.group for e in parts["train"].examples if e.group} & {e.group for e in parts["validation"].examples}
+        if shared:
+            raise DataError(
+                "data.validation",
+                expected="groups that the training part does not have",
+                found=f"{len(shared)} that it has too, such as {min(map(str, shared))!r}",
+                fix="Take another split or file.",
+            )
+    return parts
+
+
+def _load(source: Source, config: TrainConfig) -> Loaded:
+    splits = source.split if isinstance(source.split, list) else [source.split]
+    loaded, *others = [
+        load(
+            source.source,
+            split=split,
+            task=get_task(config.task),
+            size=source.size,
+            seed=config.seed,
+            columns=source.columns,
+        )
+        for split in splits
+    ]
+    for other in others:
+        loaded = loaded.joined_with(other)
+    return loaded.first(source.limit) if source.limit else loaded
+
+
+def facts(part: Loaded) -> dict[str, Any]:
+    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples)}
+
+
+def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
+    """transformers' training arguments: the user's own over a few defaults.
+
+    Raises:
+        ConfigError: transformers refuses them.
+    """
+    import torch
+    from transformers import Seq2SeqTrainingArguments
+
+    defaults = {
+        "train_sampling_strategy": "group_by_length",
+        "logging_steps": 10,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "bf16": has_fast_bf16() and not config.training.get("fp16", False),
+        "disable_tqdm": False,
+    }
+    try:
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **(defaults | config.training)
+        )
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError("training", problem=str(error).strip()) from error
+    if arguments.eval_strategy != "no" and config.data.validation is None:
+        raise ConfigError(
+            "data.validation", expected="a validation part, since training.eval_strategy asks for one", found="none"
+        )
+    if config.early_stopping_patience and not arguments.load_best_model_at_end:
+        raise ConfigError(
+            "training.load_best_model_at_end",
+            expected="true, since early_stopping_patience is set",
+            found="false",
+        )
+    # One process drives one device; `accelerate launch` starts a process for each.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def has_fast_bf16() -> bool:
+    """Whether the processor computes in bfloat16 itself. (float16 is never chosen: T5 overflows in it.)"""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _denoise(
+    config: TrainConfig, denoising: Denoising, student: Checkpoint, examples: Sequence[Example], run: Run
+) -> Checkpoint:
+    """Teach the decoder to write. The student it ends with is kept: a resumed run goes on from there."""
+    from reasondistill.files import atomic_folder
+    from reasondistill.students.denoising import denoising_features
+    from reasondistill.training import DistillationTrainer
+
+    done = run.folder / "denoised"
+    if done.is_dir():
+        return load_checkpoint(done)
+    run.metrics.unlink(missing_ok=True)
+    arguments = training_arguments(
+        config.model_copy(
+            update={
+                "training": denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
+                | {"save_strategy": "no", "weight_decay": config.training.get("weight_decay", 0.0)}
+            }
+        ),
+        run.checkpoints,
+    )
+    features = denoising_features(
+        examples,
+        student.codec,
+        mask_rate=denoising.mask_rate,
+        seed=config.seed,
+        limit=denoising.max_steps * denoising.per_device_train_batch_size,
+    )
+    encoder = list(student.model.get_encoder().parameters())
+    for parameter in encoder:
+        parameter.requires_grad_(not denoising.freeze_encoder)
+    started = time.monotonic()
+    DistillationTrainer(
+        student,
+        loss=Loss(alpha=0.0, beta=1.0),
+        arguments=arguments,
+        train_dataset=features,
+        log_file=run.metrics,
+        phase="denoising",
+    ).train()
+    for parameter in encoder:
+        parameter.requires_grad_(True)
+    with atomic_folder(done) as folder:
+        student.save(folder)
+    run.write(timings={"denoising": round(time.monotonic() - started, 1)})
+    return student
+
+
+def _train_jointly(
+    config: TrainConfig, arguments: Any, student: Checkpoint, parts: dict[str, Loaded], run: Run
+) -> None:
+    from transformers.trainer_utils import get_last_checkpoint
+
+    from reasondistill.engines.pytorch import TorchEngine
+    from reasondistill.training import DistillationTrainer
+
+    task, codec = get_task(config.task), student.codec
+    examples = parts["train"].examples
+    if config.data.shuffle_labels:
+        examples = shuffle_labels(examples, config.seed)
+    train_features = build_features(
+        examples,
+        task=task,
+        order=config.order,
+        codec=codec,
+        explanations_per_example=config.data.explanations_per_example,
+    )
+    evaluation = None
+    label_accuracy = None
+    if "validation" in parts:
+        held_out = parts["validation"].examples
+        evaluation = build_features(held_out, task=task, order=config.order, codec=codec)
+        engine = TorchEngine(student.model, codec)
+        greedy = config.generation.model_copy(update={"num_beams": 1})
+
+        def accuracy() -> float:
+            answers = answer(engine, task, config.order, held_out, greedy, explain=False)
+            right = [a.label == e.label for a, e in zip(answers, held_out, strict=True) if e.label is not None]
+            return sum(right) / len(right)
+
+        if config.order != "explanation_only" and any(e.label is not None for e in held_out):
+            label_accuracy = accuracy
+    trainer = DistillationTrainer(
+        student,
+        loss=config.loss,
+        arguments=arguments,
+        train_dataset=train_features,
+        eval_dataset=evaluation,
+        label_accuracy=label_accuracy,
+        encoder_learning_rate=config.encoder_learning_rate,
+        log_file=run.metrics,
+        early_stopping_patience=config.early_stopping_patience,
+    )
+    checkpoint = get_last_checkpoint(str(run.checkpoints)) if run.checkpoints.is_dir() else None
+    run.forget_after(int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0)
+    run.write(
+        status="running",
+        truncated={"targets": sum(train_features["truncated"]), "of": sum(map(len, train_features["target_ids"]))},
+    )
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    elapsed = time.monotonic() - started
+    _finish(config, student, trainer, run, elapsed)
+
+
+def _finish(config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, elapsed: float) -> None:
+    from reasondistill.files import atomic_folder
+
+    best = {}
+    if trainer.state.best_model_checkpoint is not None:
+        step = int(Path(trainer.state.best_model_checkpoint).name.rpartition("-")[2])
+        best = {
+            "best": {"step": step, "metric": trainer.args.metric_for_best_model, "value": trainer.state.best_metric}
+        }
+    run.write(
+        timings={"training": round(elapsed, 1)},
+        student={"parameters": parameter_count(student.model)},
+        steps=trainer.state.global_step,
+        **best,
+    )
+    with atomic_folder(run.student) as folder:
+        student.save(folder)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        run.write(student={"parameters": parameter_count(student.model), "bytes": size})
+        (folder / "README.md").write_text(model_card(run.info(), student.asked), encoding="utf-8")
+    run.write(status="finished")
+
+
+def shuffle_labels(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The examples with their labels permuted; explanations stay with the texts that they explain."""
+    order = np.random.default_rng(seed).permutation(len(examples))
+    return [
+        # Only what argued for the true label stays: another label's explanation might fit the new one.
+        e.model_copy(update={"label": examples[i].label, "explanations": tuple(e.references)})
+        for e, i in zip(examples, order.tolist(), strict=True)
+    ]

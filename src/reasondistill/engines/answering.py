@@ -1,0 +1,93 @@
+"""How a student answers: the label decided by scoring, the explanation written in the student's output order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reasondistill.config import Generation
+from reasondistill.engines.base import Engine, Generated
+from reasondistill.records import Example
+from reasondistill.tasks import OutputOrder, Task, choice_targets, explanation_prefix, explanation_stop, parse
+
+
+class Answer(NamedTuple):
+    """A student's answer to one example.
+
+    ``raw_output`` and ``parsed_label`` are set where it was also left to write freely.
+    """
+
+    label: str | None
+    probabilities: dict[str, float]
+    explanation: str
+    truncated: bool
+    raw_output: str | None = None
+    parsed_label: str | None = None
+
+
+def answer(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    examples: Sequence[Example],
+    generation: Generation,
+    *,
+    explain: bool = True,
+    free: bool = False,
+) -> list[Answer]:
+    """Answer examples.
+
+    The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length;
+    probabilities are a softmax of the scores over the labels. With ``label_first`` the explanation is written after
+    the decided label; with ``explanation_first`` the label is scored after the student's own explanation.
+
+    Args:
+        engine: runs the student.
+        task: what is asked.
+        order: the student's output order.
+        examples: their labels and explanations are not looked at.
+        generation: how explanations are written.
+        explain: False leaves explanations out where the label does not need them.
+        free: also let the student write label and explanation unforced, and parse that.
+
+    Returns:
+        One answer for each example, in order.
+    """
+    prompts = [task.render_prompts(order, example) for example in examples]
+    written = [Generated("", False)] * len(examples)
+    scores: list[list[float]] = [[] for _ in examples]
+    choices = [task.choices_for(example) if order != "explanation_only" else () for example in examples]
+
+    def write(prefixes: Sequence[str]) -> list[Generated]:
+        texts = engine.generate([p["explanation"] for p in prompts], prefixes, generation)
+        return [text._replace(text=explanation_stop(order, text.text)) for text in texts]
+
+    if order == "explanation_first" or (order == "explanation_only" and explain):
+        written = write([""] * len(examples))
+    if order != "explanation_only":
+        targets = [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)]
+        scores = engine.score([p["label"] for p in prompts], targets)
+    probabilities = [dict(zip(c, _softmax(s), strict=True)) for c, s in zip(choices, scores, strict=True)]
+    labels = [max(p, key=p.__getitem__) if p else None for p in probabilities]
+    if order in ("label_first", "separate") and explain:
+        written = write([explanation_prefix(order, label) for label in labels])
+    answers = [
+        Answer(label, p, w.text, w.truncated) for label, p, w in zip(labels, probabilities, written, strict=True)
+    ]
+    if not free:
+        return answers
+    raw = engine.generate([p["label"] for p in prompts], [""] * len(examples), generation)
+    return [
+        a._replace(raw_output=r.text, parsed_label=parse(order, r.text, c).label)
+        for a, r, c in zip(answers, raw, choices, strict=True)
+    ]
+
+
+def _softmax(scores: Sequence[float]) -> list[float]:
+    if not scores:
+        return []
+    top = max(scores)
+    weights = [math.exp(score - top) for score in scores]
+    total = sum(weights)
+    return [weight / total for weight in weights]

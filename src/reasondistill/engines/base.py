@@ -1,0 +1,28 @@
+"""What runs a student: it scores labels and writes explanations. One interface, whatever is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from reasondistill.config import Generation
+from reasondistill.tasks import Target
+
+
+class Generated(NamedTuple):
+    """A text that a student wrote, without the prefix it was given; ``truncated`` if it met the length limit."""
+
+    text: str
+    truncated: bool
+
+
+class Engine(Protocol):
+    """Runs a student on texts. Inputs of any number and length; outputs in the order of the inputs."""
+
+    def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+        """For each prompt, the log-probability (nats, a sum over tokens) of the label's tokens in each target."""
+        ...
+
+    def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
+        """For each prompt, a text that goes on after the prefix."""
+        ...

@@ -1,0 +1,82 @@
+"""What a user can get wrong, said in their words.
+
+Every error here ends a command with exit status 2 and its message alone. A message has up to four parts: where
+(file, line or key), what was expected, what was found, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    Args:
+        where: the file, ``file:line``, configuration key or argument at fault.
+        expected: what would have been right.
+        found: what is there instead.
+        fix: what to do about it.
+    """
+
+    def __init__(self, where: object, *, expected: str = "", found: str = "", fix: str = "", problem: str = "") -> None:
+        self.where = str(where)
+        self.expected, self.found, self.fix, self.problem = expected, found, fix, problem
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = [self.problem] if self.problem else []
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.found:
+            parts.append(f"found {self.found}")
+        message = f"{self.where}: {', '.join(parts)}"
+        return f"{message}. {self.fix}" if self.fix else message
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments do not survive Exception's own pickling
+        return _rebuild, (type(self), self.__dict__)
+
+
+def _rebuild(kind: type[UserError], state: dict[str, str]) -> UserError:
+    error = kind.__new__(kind)
+    error.__dict__.update(state)
+    Exception.__init__(error, error._message())
+    return error
+
+
+class DataError(UserError):
+    """A data or predictions file does not hold what it should."""
+
+
+class ConfigError(UserError):
+    """A configuration does not say what it should; all its mistakes are named at once."""
+
+    @classmethod
+    def gather(cls, where: object, problems: Iterable[str]) -> ConfigError:
+        """One error out of several mistakes, each on a line of its own."""
+        listed = list(problems)
+        count = "1 mistake" if len(listed) == 1 else f"{len(listed)} mistakes"
+        return cls(where, problem="\n  - ".join([count, *listed]))
+
+
+class TaskError(UserError):
+    """A task is not usable as described: labels that clash, fields that are missing."""
+
+
+class CheckpointError(UserError):
+    """A model folder or hub id is not a student that this library can use."""
+
+
+class OutputError(UserError):
+    """An output cannot be written where the user asked for it, often because something is there already."""
+
+
+class MissingExtraError(UserError):
+    """A command needs an optional part of the installation."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            what,
+            problem=f"needs the extra '{extra}', which is not installed",
+            fix=f'Install it with: pip install "reasondistill[{extra}]"',
+        )

@@ -1,0 +1,135 @@
+"""Predictions beside data -> results.json and per_example.jsonl: any system's answers, not only a student's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasondistill.evaluation.explanations import score_explanations
+from reasondistill.evaluation.labels import score_labels
+from reasondistill.evaluation.pairing import Row, join
+from reasondistill.evaluation.scored import EvaluationSettings
+from reasondistill.files import atomic_folder, fingerprint, write_jsonl
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import ROUGE_NAMES
+from reasondistill.records import Example, Prediction
+from reasondistill.results import DatasetInfo, Results
+from reasondistill.tasks import NLI, Task
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a system, and its scores on each example."""
+
+    results: Results
+    rows: list[dict[str, Any]]
+
+    def save(self, out: str | Path) -> None:
+        """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
+        save(self, out)
+
+
+def evaluate(
+    predictions: Iterable[Prediction],
+    examples: Iterable[Example],
+    *,
+    task: Task = NLI,
+    name: str,
+    split: str | None = None,
+    settings: EvaluationSettings | None = None,
+    train_examples: Iterable[Example] | None = None,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Evaluation:
+    """Score predictions of examples, one each.
+
+    Args:
+        predictions: in any order.
+        examples: those to score, no others: a split is chosen before.
+        name: of the data set, to be recorded.
+        split: which part of it ``examples`` are, to be recorded.
+        train_examples: where the template floor's templates are found; without them, in the scored references.
+        progress: called with a sentence as each stage begins.
+
+    Raises:
+        DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's.
+        CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
+    """
+    settings = settings or EvaluationSettings()
+    rows = join(predictions, examples, task)
+    bootstrap = GroupBootstrap(
+        [(row.example.group,) if row.example.group is not None else row.example.id for row in rows],
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    scored = score_labels(rows, task, bootstrap)
+    texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
+    used = [len(row.references) for row in rows if row.references]
+    results = Results(
+        dataset=DatasetInfo(
+            name=name,
+            split=split,
+            fingerprint=fingerprint(
+                *sorted([row.example.id, row.example.label or "", *row.references] for row in rows)
+            ),
+            n=len(rows),
+        ),
+        settings={
+            "task": task.name,
+            **settings.model_dump(include={"aggregate", "stemmer"}),
+            "references_used": {
+                "min": min(used, default=0),
+                "max": max(used, default=0),
+                "mean": sum(used) / len(used) if used else 0.0,
+            },
+            **texts.settings,
+            **scored.settings,
+            "bootstrap": {
+                "interval": "95% percentile",
+                "resampled": "groups",
+                "groups": bootstrap.n_groups,
+                "resamples": settings.resamples,
+                "seed": settings.seed,
+            },
+        },
+        metrics={**scored.metrics, **texts.metrics},
+        per_label={
+            name: {**scored.per_label.get(name, {}), **texts.per_label.get(name, {})}
+            for name in task.labels or ()
+            if name in scored.per_label or name in texts.per_label
+        },
+        confusion=scored.confusion,
+        floors={**texts.floors, **scored.floors},
+        calibration=scored.calibration,
+    )
+    return Evaluation(results, [_as_row(row, scores) for row, scores in zip(rows, texts.rows, strict=True)])
+
+
+def save(evaluation: Evaluation, out: str | Path) -> None:
+    """Write results.json and per_example.jsonl into the new folder ``out``, both or neither.
+
+    Raises:
+        OutputError: ``out`` is there already and holds something.
+    """
+    with atomic_folder(out) as folder:
+        evaluation.results.save(folder / "results.json")
+        write_jsonl(folder / "per_example.jsonl", evaluation.rows)
+
+
+def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of per_example.jsonl; scores that need references are None where there are none."""
+    example, prediction = row.example, row.prediction
+    return {
+        "id": example.id,
+        "group": example.group,
+        "gold": example.label,
+        "label": prediction.label,
+        "correct": None if example.label is None else prediction.label == example.label,
+        "probabilities": prediction.probabilities,
+        "explanation": prediction.explanation,
+        "references": row.references,
+        "fields": example.fields,
+        **dict.fromkeys(ROUGE_NAMES),
+        **scores,
+    }

@@ -1,0 +1,146 @@
+"""Text metrics of paired rows, for the system and for the floors to be seen beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
+from reasondistill.metrics import floors, text
+from reasondistill.metrics.bertscore import BertScore, why_left_out
+from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.records import Example
+from reasondistill.results import Metric
+from reasondistill.tasks import Task
+
+_MEANS = {
+    **{name: name for name in (*text.ROUGE_NAMES, "bertscore_f1")},
+    "copy_rate": "copy",
+    "explanation_length": "length",
+    "empty_rate": "empty",
+}
+"""Metrics that are the mean of a per-example score, and that score's name."""
+
+
+def score_explanations(
+    rows: Sequence[Row],
+    task: Task,
+    settings: EvaluationSettings,
+    bootstrap: GroupBootstrap,
+    train_examples: Iterable[Example] | None,
+    progress: Callable[[str], None],
+) -> Scored:
+    scored = Scored()
+    asked = [{name: row.example.fields[name] for name in task.fields} for row in rows]
+    scored.rows = [
+        {
+            "copy": text.is_copy(row.prediction.explanation, fields),
+            "length": text.length(row.prediction.explanation),
+            "empty": text.is_empty(row.prediction.explanation),
+        }
+        for row, fields in zip(rows, asked, strict=True)
+    ]
+    said = [row.prediction.explanation for row in rows]
+    scored.metrics["distinct_2"] = Metric(value=text.distinct_2(said), n=len(rows))
+    scored.settings["copy_threshold"] = text.COPY_THRESHOLD
+
+    referenced = [k for k, row in enumerate(rows) if row.references]
+    if referenced:
+        student = [Compared(said[k], rows[k].references, asked[k]) for k in referenced]
+        systems, floor_settings = _floor_systems([rows[k] for k in referenced], student, task, train_examples)
+        bertscore, bertscore_settings = _load_bertscore(settings, progress)
+        everything = [one for turns in ([student], *systems.values()) for turn in turns for one in turn]
+        # Systems explain the same examples: sorting by the fields puts what shares references side by side.
+        everything.sort(key=lambda one: tuple(one.fields.values()))
+        progress("comparing explanations with references")
+        scorer = ExplanationScorer(everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore)
+        for k, one in zip(referenced, student, strict=True):
+            scored.rows[k].update(scorer.overlap(one))
+        scored.metrics.update(_corpus_metrics(scorer, student, referenced, len(rows), bootstrap))
+        # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
+        signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
+        progress("scoring the floors")
+        scored.floors = {name: scorer.mean_figures(turns) for name, turns in systems.items()}
+        scored.settings |= {
+            "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
+            **signatures,
+            "bertscore": bertscore_settings,
+            "floors": floor_settings,
+        }
+    _add_means(scored, rows, task, bootstrap)
+    return scored
+
+
+def _load_bertscore(
+    settings: EvaluationSettings, progress: Callable[[str], None]
+) -> tuple[BertScore | None, dict[str, Any]]:
+    if not settings.bertscore:
+        return None, {"left_out": "turned off"}
+    if reason := why_left_out(settings.bertscore_encoder):
+        return None, {"left_out": reason}
+    progress("loading the BERTScore encoder")
+    bertscore = BertScore(settings.bertscore_encoder, settings.bertscore_layer)
+    return bertscore, bertscore.settings
+
+
+def _floor_systems(
+    rows: Sequence[Row], student: Sequence[Compared], task: Task, train_examples: Iterable[Example] | None
+) -> tuple[dict[str, list[list[Compared]]], dict[str, Any]]:
+    """What the student is to be seen beside, each as turns to average over, and how they came about."""
+    systems = {
+        f"copied_{name}": [[one._replace(explanation=one.fields[name]) for one in student]] for name in task.fields
+    }
+    source = [row.example for row in rows] if train_examples is None else [task.check(e) for e in train_examples]
+    # Only a task's own labels can have a template each: choices differ from row to row.
+    explained = [
+        floors.Explained(reference.text, (example.label or "") if task.labels else "", example.fields)
+        for example in source
+        for reference in example.references
+    ]
+    templates = floors.commonest_templates(explained)
+    if templates:
+        fallback = templates[floors.majority([one.label for one in explained if one.label in templates])]
+        chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
+        filled = [floors.fill_template(t, one.fields) for t, one in zip(chosen, student, strict=True)]
+        systems["template"] = [[one._replace(explanation=f) for one, f in zip(student, filled, strict=True)]]
+    humans, fewer = leave_one_out(student)
+    if humans:
+        systems["references"], systems["student_fewer_references"] = humans, fewer
+    settings = {
+        "template": {
+            "found_in": "scored references" if train_examples is None else "training explanations",
+            "templates": templates,
+        },
+        "references": {"n": len(humans[0]) if humans else 0, "scored": "each in turn against the row's others"},
+    }
+    return systems, settings
+
+
+def _corpus_metrics(
+    scorer: ExplanationScorer, student: Sequence[Compared], places: Sequence[int], n: int, bootstrap: GroupBootstrap
+) -> dict[str, Metric]:
+    metrics = {}
+    for name, counts in scorer.corpus_statistics(student).items():
+        statistics = np.zeros((n, counts.shape[1]))  # rows without references add nothing
+        statistics[places] = counts
+        metric = scorer.corpus[name]
+        interval = bootstrap.interval(statistics, metric.scores)
+        metrics[name] = Metric(value=metric.score(counts.sum(axis=0)), ci95=interval, n=len(student))
+    return metrics
+
+
+def _add_means(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> None:
+    for metric, score in _MEANS.items():
+        values = [row.get(score) for row in scored.rows]
+        if all(value is None for value in values):
+            continue
+        scored.metrics[metric] = mean(values, bootstrap)
+        for name in task.labels or ():
+            of_label = [v if row.example.label == name else None for v, row in zip(values, rows, strict=True)]
+            if any(value is not None for value in of_label):
+                scored.per_label.setdefault(name, {})[metric] = mean(of_label, bootstrap)

@@ -1,0 +1,100 @@
+"""Label metrics of paired rows: accuracy, F1, confusion, calibration, and the majority floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.metrics import calibration, label
+from reasondistill.metrics.floors import majority
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.results import Confusion, Metric
+from reasondistill.tasks import Task
+
+
+def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> Scored:
+    scored = Scored()
+    gold = [row.example.label for row in rows]
+    predicted = [row.prediction.label for row in rows]
+    attempts = [row.prediction for row in rows]
+    parsed = [
+        None if p.raw_output is None and p.parsed_label is None else float(p.parsed_label is not None) for p in attempts
+    ]
+    if any(value is not None for value in parsed):
+        scored.metrics["parse_rate"] = mean(parsed, bootstrap)
+    if task.labels == () or not any(gold):
+        scored.settings["label"] = {"left_out": "no row has a gold label"}
+        return scored
+    if not any(predicted):
+        scored.settings["label"] = {"left_out": "the system gives no label for any row"}
+        return scored
+    correct = [None if g is None else float(g == p) for g, p in zip(gold, predicted, strict=True)]
+    scored.metrics["label_accuracy"] = mean(correct, bootstrap)
+    known = [g for g in gold if g is not None]
+    if task.labels:
+        _score_classes(scored, gold, predicted, task.labels, bootstrap)
+        most_frequent = majority(known)
+        guessed = label.label_statistics(known, [most_frequent] * len(known), task.labels)
+        scored.floors["majority_label"] = {
+            "label_accuracy": label.accuracy(known, [most_frequent] * len(known)),
+            "label_macro_f1": float(label.macro_f1(guessed.sum(axis=0))),
+        }
+    _score_calibration(scored, [p.probabilities or None for p in attempts], gold, bootstrap)
+    return scored
+
+
+def _score_classes(
+    scored: Scored,
+    gold: Sequence[str | None],
+    predicted: Sequence[str | None],
+    labels: Sequence[str],
+    bootstrap: GroupBootstrap,
+) -> None:
+    # "" is no label of any task: rows without a gold label count nowhere.
+    statistics = label.label_statistics([g or "" for g in gold], predicted, labels)
+    n = sum(g is not None for g in gold)
+
+    def metric(function: Callable[[FloatArray], FloatArray], n: int) -> Metric:
+        def of_flat(sums: FloatArray) -> FloatArray:
+            return function(sums.reshape(*sums.shape[:-1], 3, len(labels)))
+
+        flat = statistics.reshape(len(statistics), -1)
+        return Metric(value=float(of_flat(flat.sum(axis=0))), ci95=bootstrap.interval(flat, of_flat), n=n)
+
+    scored.metrics["label_macro_f1"] = metric(label.macro_f1, n)
+    for k, name in enumerate(labels):
+        rates = {"precision": label.precision, "recall": label.recall, "f1": label.f1}
+        scored.per_label[name] = {
+            rate: metric(lambda counts, of=of, k=k: of(counts)[..., k], gold.count(name))  # type: ignore[misc]
+            for rate, of in rates.items()
+        }
+    rows = [(g, p) for g, p in zip(gold, predicted, strict=True) if g is not None]
+    names, counts = label.confusion([g for g, _ in rows], [p for _, p in rows], labels)
+    scored.confusion = Confusion(labels=names, counts=counts)
+
+
+def _score_calibration(
+    scored: Scored,
+    probabilities: Sequence[Mapping[str, float] | None],
+    gold: Sequence[str | None],
+    bootstrap: GroupBootstrap,
+) -> None:
+    statistics = calibration.calibration_statistics(probabilities, gold)
+    sums = statistics.sum(axis=0)
+    n = int(sums[0].sum())
+    if n == 0:
+        return
+
+    def of_flat(sums: FloatArray) -> FloatArray:
+        return calibration.ece(sums.reshape(*sums.shape[:-1], 3, -1))
+
+    value = float(calibration.ece(sums))
+    interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
+    scored.metrics["ece"] = Metric(value=value, ci95=interval, n=n)
+    scored.metrics["brier"] = mean(
+        [calibration.brier(p, g) if p and g is not None else None for p, g in zip(probabilities, gold, strict=True)],
+        bootstrap,
+    )
+    scored.calibration = {"bins": calibration.reliability_bins(sums), "ece": value}
+    scored.settings["ece_bins"] = calibration.ECE_BINS

@@ -1,0 +1,92 @@
+"""Examples beside their predictions, one each, and all that can be wrong with that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from reasondistill.errors import DataError
+from reasondistill.metrics.text import is_empty
+from reasondistill.records import Example, Prediction
+from reasondistill.tasks import Task
+
+R = TypeVar("R", Example, Prediction)
+
+_ROUNDED = 0.02  # how far from 1 the sum of probabilities that were written with two digits may lie
+
+
+class Row(NamedTuple):
+    example: Example
+    prediction: Prediction
+    references: list[str]
+
+
+def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> list[Row]:
+    """Examples in their order, each with its prediction, all of them checked."""
+    data = _by_id("data", [task.check(example) for example in examples])
+    answers = _by_id("predictions", list(predictions))
+    if not data:
+        raise DataError("data", expected="examples to score", found="none", fix="Check the file and the split.")
+    if missing := [i for i in data if i not in answers]:
+        raise DataError(
+            "predictions",
+            expected=f"one for each of the {len(data)} examples",
+            found=f"none for {_few(missing)}",
+            fix="Predict the same split of the same data again, or name the split that was predicted.",
+        )
+    if unknown := [i for i in answers if i not in data]:
+        raise DataError(
+            "predictions",
+            expected="ids of the scored examples",
+            found=f"others: {_few(unknown)}",
+            fix="Name the data, and the split of it, that were predicted.",
+        )
+    pairs = [(example, answers[example.id]) for example in data.values()]
+    _check_answers(pairs, task)
+    # A reference without any text is none: there is nothing in it to compare with.
+    return [
+        Row(example, prediction, [e.text for e in example.references if not is_empty(e.text)])
+        for example, prediction in pairs
+    ]
+
+
+def _by_id(where: str, records: Sequence[R]) -> dict[str, R]:
+    times = Counter(record.id for record in records)
+    if twice := [i for i, n in times.items() if n > 1]:
+        raise DataError(where, expected="each id once", found=f"more often: {_few(twice)}", fix="Keep one of each.")
+    return {record.id: record for record in records}
+
+
+def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> None:
+    """Refuse labels that are not among the task's, and probabilities that are no distribution over them."""
+    if task.labels == ():
+        return
+    labels, distributions = [], []
+    for example, prediction in pairs:
+        choices = task.choices_for(example)
+        said = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
+        labels += [f"{example.id} ({value!r})" for value in said if value not in choices]
+        p = prediction.probabilities
+        if p and (set(p) != set(choices) or abs(sum(p.values()) - 1) > _ROUNDED):
+            distributions.append(f"{example.id} ({p})")
+    if labels:
+        raise DataError(
+            "predictions",
+            expected=f"labels of the task {task.name!r}{f' {list(task.labels)}' if task.labels else ''}, or none",
+            found=f"others: {_few(labels)}",
+            fix="Spell them as the data does, or name another task.",
+        )
+    if distributions:
+        raise DataError(
+            "predictions",
+            expected="a probability for each of the labels, 1 in sum, or no probabilities",
+            found=f"other ones: {_few(distributions)}",
+            fix="Correct the probabilities, or leave them out.",
+        )
+
+
+def _few(items: Sequence[str], most: int = 3) -> str:
+    """The first few of ``items``, and how many there are in all."""
+    named = ", ".join(items[:most])
+    return f"{named} ({len(items)} in all)" if len(items) > most else named

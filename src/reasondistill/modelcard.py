@@ -1,0 +1,74 @@
+"""The README.md that lies in a student's folder, in the form that the Hugging Face hub shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from reasondistill.students.checkpoint import StudentTask
+
+_TEMPLATE = """\
+---
+library_name: transformers
+pipeline_tag: text2text-generation
+tags:
+- reasondistill
+- rationale-distillation
+- {{ asked.task.name }}
+---
+
+# {{ run.name }}
+
+An encoder-decoder of {{ "{:,}".format(run.student.parameters) }} parameters that answers the task \
+`{{ asked.task.name }}` with a label, a probability and an explanation, distilled by \
+[reasondistill](https://pypi.org/project/reasondistill/) {{ run.versions.get("reasondistill", "") }}.
+
+## Use
+
+```python
+from reasondistill import Student
+
+student = Student.load("path/to/this/folder")
+prediction = student.explain({% for f in asked.task.fields %}{{ f }}="…"{{ ", " if not loop.last }}{% endfor %})
+print(prediction.label, prediction.probabilities, prediction.explanation)
+```
+
+The folder is a plain transformers checkpoint: `AutoModelForSeq2SeqLM.from_pretrained` loads it, and it expects
+
+    {{ asked.task.prompt if asked.order != "separate" else asked.task.label_prompt }}
+
+Output order: `{{ asked.order }}`. {% if asked.task.labels %}Labels: {{ asked.task.labels | join(", ") }}.{% endif %} \
+The label is decided by scoring each label, not by reading the generated text.
+
+## Training
+
+| | |
+| --- | --- |
+{% for name, part in run.data.items() -%}
+| {{ name }} data | {{ part.source }}, {{ "{:,}".format(part.n) }} examples, fingerprint {{ part.fingerprint }} |
+{% endfor -%}
+| loss weights | alpha {{ weight(run.config.loss.alpha) }}, beta {{ weight(run.config.loss.beta) }} |
+| steps | {{ run.steps }} |
+{% if run.best is defined -%}
+| selected | step {{ run.best.step }}, {{ run.best.metric }} {{ "%.4f" | format(run.best.value) }} on validation |
+{% endif -%}
+| seed | {{ run.seed }} |
+| hardware | {{ run.hardware.cpu }}, {{ run.hardware.cores }} cores |
+
+## Limits
+
+The explanation is written after the label was decided (`label_first`) or beside it; nothing here shows that it is what \
+moved the label. Text overlap with reference explanations is not evidence of sound reasoning. Evaluate the student on \
+your own data before you rely on either.
+"""
+
+
+def model_card(run: dict[str, Any], asked: StudentTask) -> str:
+    """The card of a student, out of its run's facts."""
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    return environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)
+
+
+def _weight(value: Any) -> str:
+    return f"{value['start']} to {value['end']}" if isinstance(value, dict) else str(value)

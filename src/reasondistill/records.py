@@ -1,0 +1,170 @@
+"""Example, Explanation, Prediction: what flows between stages, keyed by id; reading and writing them as JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reasondistill.errors import DataError
+from reasondistill.files import read_jsonl, write_jsonl
+
+
+def _no_lone_surrogates(text: str) -> str:
+    # JSON can spell half a surrogate pair (\ud800); no tokenizer or UTF-8 file can hold it.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("holds half of a surrogate pair, which is no character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_no_lone_surrogates)]
+Id = Annotated[str, Field(min_length=1), AfterValidator(_no_lone_surrogates)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Votes(_Record):
+    """How many of the asked annotators found an explanation acceptable."""
+
+    acceptable: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.acceptable > self.of:
+            raise ValueError(f"acceptable ({self.acceptable}) is more than of ({self.of})")
+        return self
+
+
+class Explanation(_Record):
+    """A free-text rationale.
+
+    ``label`` is the label that it argues for where that is not the example's own: another label's explanation, or
+    one that is wrong on purpose.
+    """
+
+    text: Text
+    source: Text
+    label: Text | None = None
+    votes: Votes | None = None
+
+
+class Example(_Record):
+    """One row of a data set.
+
+    ``group`` ties rows that must never be split apart (in e-SNLI, the captions of one image). ``highlights`` are
+    word positions per field that annotators marked; they give the label away and are never fed to a model.
+    """
+
+    id: Id
+    fields: dict[str, Text]
+    label: Text | None = None
+    choices: tuple[Text, ...] | None = Field(default=None, strict=False)
+    explanations: tuple[Explanation, ...] = Field(default=(), strict=False)
+    group: Text | None = None
+    highlights: tuple[dict[str, list[int]], ...] | None = Field(default=None, strict=False)
+    split: Text | None = None
+
+    @property
+    def references(self) -> list[Explanation]:
+        """The explanations that argue for this example's own label, in order: what to learn and to compare with."""
+        return [e for e in self.explanations if e.label is None or e.label == self.label]
+
+
+class Prediction(BaseModel):
+    """What a system answers for one example. Extra keys are kept; ``label`` is None where a system gives none."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    id: Id
+    label: Text | None
+    explanation: Text = ""
+    probabilities: dict[str, Probability] = Field(default_factory=dict)
+    raw_output: Text | None = None
+    parsed_label: Text | None = None
+    truncated: bool = False
+
+
+R = TypeVar("R", bound=BaseModel)
+
+
+def parse_record(kind: type[R], row: dict[str, Any], where: str) -> R:
+    """Build a record from a row of a file.
+
+    Raises:
+        DataError: keys are missing, unknown or of the wrong type; all of them are named.
+    """
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
+        keys = ", ".join(kind.model_fields)
+        raise DataError(
+            where,
+            expected=f"{kind.__name__} with the keys {keys}",
+            found=f"a row that does not fit ({problems})",
+            fix="docs/data_formats.md describes the format.",
+        ) from error
+
+
+def read_examples(path: str | Path) -> Iterator[Example]:
+    """Read examples from JSON Lines, refusing doubled ids.
+
+    Raises:
+        DataError: a row does not fit, or an id occurs twice.
+    """
+    return _read(Example, path)
+
+
+def read_predictions(path: str | Path) -> Iterator[Prediction]:
+    """Read predictions from JSON Lines, refusing doubled ids.
+
+    Raises:
+        DataError: a row does not fit, or an id occurs twice.
+    """
+    return _read(Prediction, path)
+
+
+def write_records(path: str | Path, records: Iterable[Example] | Iterable[Prediction]) -> None:
+    """Write examples or predictions as JSON Lines, atomically; keys at their default None are left out."""
+    write_jsonl(path, (as_row(record) for record in records))
+
+
+def as_row(record: Example | Prediction) -> dict[str, Any]:
+    """The JSON object of a record: None values are left out, but a prediction's label, which is always said."""
+    row = record.model_dump(mode="json", exclude_none=True)
+    if isinstance(record, Prediction):
+        row.setdefault("label", None)
+    return row
+
+
+def unique_ids(records: Iterable[tuple[str, R]]) -> Iterator[R]:
+    """Pass on records of ``(where, record)``, refusing an id that came before.
+
+    Raises:
+        DataError: an id occurs twice; both places are named.
+    """
+    seen: dict[str, str] = {}
+    for where, record in records:
+        identity: str = record.id  # type: ignore[attr-defined]
+        if identity in seen:
+            raise DataError(
+                where,
+                expected="ids that occur once",
+                found=f"the id {identity!r}, which {seen[identity]} has too",
+                fix="Give each row an id of its own.",
+            )
+        seen[identity] = where
+        yield record
+
+
+def _read(kind: type[R], path: str | Path) -> Iterator[R]:
+    rows = ((f"{path}:{number}", row) for number, row in read_jsonl(path))
+    return unique_ids((where, parse_record(kind, row, where)) for where, row in rows)

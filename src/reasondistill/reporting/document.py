@@ -1,0 +1,117 @@
+"""The parts that a report is put together from, before it becomes Markdown or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from reasondistill.reporting.figures import Drawing
+
+
+class Cell(NamedTuple):
+    """A table's cell; ``detail`` stands beneath it, ``flagged`` marks a floor that reaches the student."""
+
+    text: str
+    detail: str = ""
+    flagged: bool = False
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text."""
+
+    text: str
+    kind: ClassVar[str] = "paragraph"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures in rows; the first column names the row. ``groups`` are row numbers that a rule is drawn above."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    groups: frozenset[int] = frozenset()
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values; ``folded`` ones are shown on demand where the medium can fold."""
+
+    title: str
+    items: tuple[tuple[str, str], ...]
+    folded: bool = False
+    kind: ClassVar[str] = "facts"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Figures side by side where there is room."""
+
+    drawings: tuple[Drawing, ...]
+    kind: ClassVar[str] = "gallery"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One example: what the student read, what it answered, and what people wrote."""
+
+    id: str
+    fields: Mapping[str, str]
+    gold: str | None
+    label: str | None
+    correct: bool | None
+    probabilities: tuple[tuple[str, float], ...]
+    explanation: str
+    references: tuple[str, ...]
+    scores: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Examples chosen by a rule, which ``rule`` states."""
+
+    title: str
+    rule: str
+    cards: tuple[Card, ...]
+    kind: ClassVar[str] = "cards"
+
+
+Block = Paragraph | Table | Facts | Gallery | Cards
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled stretch of a report; ``anchor`` is unique in it and made of letters, digits and hyphens."""
+
+    title: str
+    anchor: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """All sections on one system, or on several side by side; ``title`` is empty in a report on one system."""
+
+    title: str
+    anchor: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report. ``standing`` is a short line under the title, ``summary`` one paragraph."""
+
+    title: str
+    standing: str
+    summary: str
+    parts: tuple[Part, ...]
+
+    @property
+    def drawings(self) -> list[Drawing]:
+        """Every figure, in order."""
+        blocks = (b for part in self.parts for section in part.sections for b in section.blocks)
+        return [d for block in blocks if isinstance(block, Gallery) for d in block.drawings]

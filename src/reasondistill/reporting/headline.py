@@ -1,0 +1,173 @@
+"""The figures that a reader asks for first, each beside the floor that it has to beat; and the summary in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from reasondistill.reporting.formatting import (
+    floor_title,
+    interval,
+    listing,
+    metric_title,
+    metric_value,
+)
+from reasondistill.reporting.loading import Source
+from reasondistill.results import Metric, Results
+
+HEADLINE_METRICS: Final = (
+    "label_accuracy",
+    "label_macro_f1",
+    "rougeL",
+    "bleu",
+    "chrf",
+    "bertscore_f1",
+    "support",
+    "ece",
+)
+NOT_FLOORS: Final = ("references", "student_fewer_references")
+"""Entries of ``floors`` that stand beside a student for comparison, but are nothing that it has to beat."""
+
+Verdict = Literal["above", "level", "below"]
+
+
+class HeadlineRow(NamedTuple):
+    """One metric with its interval and the strongest floor; ``verdict`` says how the student stands to that floor.
+
+    ``above``: the whole interval lies above the floor. ``level``: the value does, the interval does not. ``below``:
+    the value does not. Without an interval only the value counts. None where there is no floor.
+    """
+
+    metric: str
+    title: str
+    value: float
+    ci95: tuple[float, float] | None
+    n: int
+    floor: str | None
+    floor_value: float | None
+    verdict: Verdict | None
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """Metric, value, 95% interval and strongest floor, as text for a table."""
+        floor = ""
+        if self.floor is not None and self.floor_value is not None:
+            floor = f"{metric_value(self.metric, self.floor_value)} {floor_title(self.floor).lower()}"
+        return self.title, metric_value(self.metric, self.value), interval(self.metric, self.ci95), floor
+
+
+def headline(results: Results) -> list[HeadlineRow]:
+    """The headline metrics that ``results`` holds, in reading order."""
+    return [headline_row(results, name) for name in HEADLINE_METRICS if name in results.metrics]
+
+
+def headline_row(results: Results, name: str) -> HeadlineRow:
+    """One metric beside its strongest floor."""
+    metric = results.metrics[name]
+    values = {f: v[name] for f, v in results.floors.items() if name in v and f not in NOT_FLOORS}
+    floor = max(values, key=lambda f: values[f], default=None)
+    floor_value = None if floor is None else values[floor]
+    verdict = None if floor_value is None else _verdict(metric, floor_value)
+    return HeadlineRow(name, metric_title(name), metric.value, metric.ci95, metric.n, floor, floor_value, verdict)
+
+
+def _verdict(metric: Metric, floor: float) -> Verdict:
+    if metric.value <= floor:
+        return "below"
+    return "level" if metric.ci95 is not None and metric.ci95[0] <= floor else "above"
+
+
+def summarise(source: Source) -> str:
+    """One paragraph on one source: what was scored, accuracy, overlap beside the floors, and calibration."""
+    scored = source.main
+    if scored is None:
+        return f"The run {source.name} has not been evaluated yet: it holds no results."
+    results = scored.results
+    rows = {row.metric: row for row in headline(results)}
+    part = (
+        f"the {results.dataset.split} part of {results.dataset.name}" if results.dataset.split else results.dataset.name
+    )
+    sentences = [f"Scored on {results.dataset.n:,} examples of {part}."]
+    if accuracy := rows.get("label_accuracy"):
+        sentences.append(_accuracy_sentence(accuracy))
+    sentences += [_overlap_sentence(results, rows[name]) for name in ("rougeL", "bertscore_f1") if name in rows]
+    if humans := _human_sentence(results):
+        sentences.append(humans)
+    if ece := rows.get("ece"):
+        sentences.append(f"Its confidence misses its accuracy by {100 * ece.value:.1f} points on average (ECE).")
+    return " ".join(sentences)
+
+
+def _accuracy_sentence(row: HeadlineRow) -> str:
+    within = f" (95% interval {100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}%)" if row.ci95 else ""
+    sentence = f"The student gives the gold label for {row.value:.1%}{within}"
+    if row.floor_value is None or row.floor is None:
+        return f"{sentence}."
+    sentence += f", where {_as_floor(row.floor)} gives {row.floor_value:.1%}"
+    doubt = {
+        "above": "",
+        "level": ": its interval reaches down to that floor, so it is not shown to beat it",
+        "below": ": it does not beat that floor",
+    }
+    return f"{sentence}{doubt[row.verdict or 'above']}."
+
+
+def _overlap_sentence(results: Results, row: HeadlineRow) -> str:
+    within = f" (95% interval {interval(row.metric, row.ci95)})" if row.ci95 else ""
+    sentence = f"Its explanations reach {row.title} {metric_value(row.metric, row.value)}{within}"
+    if row.floor is None or row.floor_value is None:
+        return f"{sentence}; no floor was scored beside it."
+    strongest = f"{_as_floor(row.floor)} ({metric_value(row.metric, row.floor_value)})"
+    verdicts = {
+        "above": f"and beat the strongest floor, {strongest}",
+        "level": f"above the strongest floor, {strongest}, which lies within that interval: not shown to beat it",
+        "below": f"and do not beat the strongest floor, {strongest}",
+    }
+    sentence += f"{'' if row.verdict == 'above' else ','} {verdicts[row.verdict or 'above']}"
+    # Overlap metrics favour copies of the input, so a reader wants to see that floor even where another is higher.
+    copied = results.floors.get("copied_hypothesis", {}).get(row.metric)
+    if copied is not None and row.floor != "copied_hypothesis":
+        sentence += f"; {_as_floor('copied_hypothesis')} reaches {metric_value(row.metric, copied)}"
+    return f"{sentence}."
+
+
+def _as_floor(name: str) -> str:
+    if name.startswith("copied_"):
+        return f"a copied {name.removeprefix('copied_').replace('_', ' ')}"
+    words = {"template": "the commonest template", "majority_label": "always answering the majority label"}
+    return words.get(name) or floor_title(name).lower()
+
+
+def _human_sentence(results: Results) -> str:
+    humans = results.floors.get("references", {}).get("rougeL")
+    student = results.floors.get("student_fewer_references", {}).get("rougeL")
+    if humans is None or student is None:
+        return ""
+    return (
+        f"Human references reach ROUGE-L {humans:.3f} against each other, "
+        f"where the student reaches {student:.3f} against as many of them."
+    )
+
+
+def summarise_several(sources: Sequence[Source]) -> str:
+    """One paragraph on several sources: which leads on what, and which does not beat its floor."""
+    scored = [(source.name, source.main.results) for source in sources if source.main is not None]
+    sentences = [f"{len(sources)} systems side by side."]
+    for name in ("label_accuracy", "rougeL", "bertscore_f1"):
+        ranked = sorted(((r.metrics[name], s) for s, r in scored if name in r.metrics), key=lambda p: -p[0].value)
+        if len(ranked) < 2:
+            continue
+        (best, leader), (second, follower) = ranked[:2]
+        within = f" (95% interval {interval(name, best.ci95)})" if best.ci95 else ""
+        sentence = f"{metric_title(name)} is highest for {leader}, {metric_value(name, best.value)}{within}"
+        sentence += f", before {follower} with {metric_value(name, second.value)}"
+        if best.ci95 and second.ci95 and second.ci95[1] >= best.ci95[0]:
+            sentence += "; their intervals overlap, so a paired test has to tell them apart"
+        sentences.append(f"{sentence}.")
+    for name in ("label_accuracy", "rougeL", "bertscore_f1"):
+        rows = [(s, headline_row(r, name)) for s, r in scored if name in r.metrics]
+        behind = [s for s, row in rows if row.verdict in ("below", "level")]
+        if behind:
+            sentences.append(f"On {metric_title(name)}, not shown to beat the strongest floor: {listing(behind)}.")
+    if unscored := [s.name for s in sources if s.main is None]:
+        sentences.append(f"Not evaluated yet: {listing(unscored)}.")
+    return " ".join(sentences)

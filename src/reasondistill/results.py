@@ -1,0 +1,87 @@
+"""The form of ``results.json`` and ``per_example.jsonl``: written by evaluation, read by comparison and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reasondistill.errors import DataError
+from reasondistill.files import read_json, read_jsonl, write_json
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(_Part):
+    """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
+
+    value: float
+    ci95: tuple[float, float] | None = None
+    n: Annotated[int, Field(ge=0)]
+
+
+class DatasetInfo(_Part):
+    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
+
+    name: str
+    split: str | None = None
+    fingerprint: str
+    n: int
+
+
+class Confusion(_Part):
+    """``counts[i][j]`` examples of gold label ``labels[i]`` were given ``labels[j]``."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Results(_Part):
+    """One system's scores on one part of one data set. Metric names and their meaning: docs/metrics.md."""
+
+    schema_version: int = SCHEMA_VERSION
+    dataset: DatasetInfo
+    settings: dict[str, Any]
+    metrics: dict[str, Metric]
+    per_label: dict[str, dict[str, Metric]] = {}
+    confusion: Confusion | None = None
+    floors: dict[str, dict[str, float]] = {}
+    controls: dict[str, dict[str, float]] = {}
+    calibration: dict[str, Any] = {}
+    slices: list[dict[str, Any]] = []
+    errors: dict[str, Any] = {}
+    efficiency: dict[str, Any] = {}
+
+    def save(self, path: str | Path) -> None:
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Read a results file.
+
+        Raises:
+            DataError: it is of another schema version, or not a results file.
+        """
+        value = read_json(path)
+        if value.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                path,
+                expected=f"results of schema version {SCHEMA_VERSION}",
+                found=f"version {value.get('schema_version')!r}",
+                fix="Run `reasondistill evaluate` again to write it anew.",
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+            raise DataError(path, expected="results as `evaluate` writes them", found=problems) from error
+
+
+def read_per_example(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of ``per_example.jsonl``: ``id``, ``gold``, ``label``, ``correct``, ``probabilities`` and scores."""
+    return [row for _, row in read_jsonl(path)]

@@ -1,0 +1,170 @@
+"""A run: one folder with all that a training depended on and all that came of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from reasondistill.config import TrainConfig, validate_config
+from reasondistill.errors import DataError, OutputError
+from reasondistill.files import read_json, read_jsonl, require_new_folder, write_json, write_jsonl
+
+RUN_FILE = "run.json"
+SCHEMA_VERSION = 1
+_NAMED_PACKAGES = ("reasondistill", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+
+
+class Run:
+    """Paths and facts of one run folder. A folder that exists is never deleted or overwritten."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.student = self.folder / "student"
+        self.checkpoints = self.folder / "checkpoints"
+        self.metrics = self.folder / "metrics.jsonl"
+
+    def predictions(self, split: str) -> Path:
+        return self.folder / "predictions" / f"{split}.jsonl"
+
+    def results(self, split: str) -> Path:
+        return self.folder / "results" / split
+
+    @classmethod
+    def create(cls, config: TrainConfig) -> Run:
+        """Begin a run in a new folder, named after the configuration.
+
+        Raises:
+            OutputError: the folder exists and has files in it.
+        """
+        run = cls(Path(config.runs_dir) / config.name)
+        try:
+            require_new_folder(run.folder)
+        except OutputError as error:
+            raise OutputError(
+                run.folder,
+                expected="a new run",
+                found="one that exists",
+                fix="Go on with it (--resume), or give the new one another name (--set name=…).",
+            ) from error
+        run.write(
+            name=config.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            status="running",
+            config=config.model_dump(mode="json"),
+            seed=config.seed,
+            versions=versions(),
+            git_commit=git_commit(),
+            hardware=hardware(),
+            timings={},
+        )
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """A run that exists.
+
+        Raises:
+            DataError: the folder holds none.
+        """
+        run = cls(folder)
+        if not (run.folder / RUN_FILE).is_file():
+            raise DataError(
+                folder, expected=f"a run folder (with {RUN_FILE} in it)", found="none", fix="`train` makes one."
+            )
+        run.info()
+        return run
+
+    def info(self) -> dict[str, Any]:
+        """The content of run.json.
+
+        Raises:
+            DataError: it is of another schema version.
+        """
+        path = self.folder / RUN_FILE
+        value = read_json(path)
+        if value.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version"))
+            )
+        return value
+
+    def config(self) -> TrainConfig:
+        """The configuration that the run was begun with."""
+        return validate_config(TrainConfig, self.info()["config"], where=self.folder / RUN_FILE)
+
+    def write(self, **facts: Any) -> None:
+        """Add facts to run.json; ``timings`` are added to those that are there."""
+        path = self.folder / RUN_FILE
+        value = self.info() if path.exists() else {"schema_version": SCHEMA_VERSION}
+        timings = value.get("timings", {}) | facts.pop("timings", {})
+        write_json(path, value | facts | {"timings": timings})
+
+    def forget_after(self, step: int) -> None:
+        """Drop the rows of metrics.jsonl that come after ``step`` of joint training: they will be written again."""
+        if not self.metrics.exists() or self.metrics.stat().st_size == 0:
+            return
+        rows = [row for _, row in read_jsonl(self.metrics)]
+        write_jsonl(self.metrics, (r for r in rows if r.get("phase") == "denoising" or r["step"] <= step))
+
+
+def find_student(path: str | Path) -> Path:
+    """The student's folder, of a path to it or to the run that made it."""
+    inside = Path(path) / "student"
+    return inside if (Path(path) / RUN_FILE).is_file() and inside.is_dir() else Path(path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in _NAMED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the working directory, with a + if files differ from it; None outside a checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(("git", *arguments), capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, usable cores, memory in GiB, and accelerator if torch sees one."""
+    facts: dict[str, Any] = {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "accelerator": None,
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    try:
+        import torch
+    except ImportError:
+        return facts
+    if torch.cuda.is_available():
+        facts["accelerator"] = torch.cuda.get_device_name(0)
+    return facts
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

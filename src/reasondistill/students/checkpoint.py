@@ -1,0 +1,171 @@
+"""A student on disk: a plain Hugging Face checkpoint with its tokenizer, and ``task.json`` with what it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reasondistill.config import Generation
+from reasondistill.errors import CheckpointError
+from reasondistill.features import Codec
+from reasondistill.files import file_fingerprint, fingerprint, read_json, write_json
+from reasondistill.tasks import OutputOrder, Task
+
+TASK_FILE = "task.json"
+SCHEMA_VERSION = 1
+
+
+class StudentTask(BaseModel):
+    """What a student was trained to answer, and how it is asked: the content of ``task.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    task: Task
+    order: OutputOrder
+    max_source_length: int
+    max_target_length: int
+    generation: Generation
+
+    def save(self, folder: str | Path) -> None:
+        write_json(Path(folder) / TASK_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> StudentTask:
+        """Read ``task.json``.
+
+        Raises:
+            CheckpointError: the folder is no student, or one of another schema version.
+        """
+        path = Path(folder) / TASK_FILE
+        if not path.is_file():
+            what = "no such folder" if not Path(folder).exists() else f"no {TASK_FILE} in it"
+            raise CheckpointError(
+                folder,
+                expected="a student folder, as `reasondistill train` writes it",
+                found=what,
+                fix="Name a run, or the folder `student` inside it.",
+            )
+        value = read_json(path)
+        if value.get("schema_version") != SCHEMA_VERSION:
+            raise CheckpointError(
+                path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version"))
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+            raise CheckpointError(path, expected="a student's task", found=problems) from error
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A student in memory: a transformers encoder-decoder, its tokenizer, and what it is asked."""
+
+    model: Any
+    tokenizer: Any
+    asked: StudentTask
+
+    @property
+    def codec(self) -> Codec:
+        return Codec(
+            self.tokenizer,
+            decoder_start_token_id=self.model.config.decoder_start_token_id,
+            max_source_length=self.asked.max_source_length,
+            max_target_length=self.asked.max_target_length,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the checkpoint into ``folder``; plain transformers can load it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.asked.save(folder)
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Load a student that `Checkpoint.save` wrote.
+
+    Raises:
+        CheckpointError: the folder is no student.
+    """
+    asked = StudentTask.load(folder)
+    model, tokenizer = load_seq2seq(str(folder), local=True)
+    return Checkpoint(model, tokenizer, asked)
+
+
+def checkpoint_fingerprint(folder: str | Path) -> str:
+    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies."""
+    files = sorted(p for p in Path(folder).iterdir() if p.suffix in (".json", ".safetensors", ".model", ".txt"))
+    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
+
+
+def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> tuple[Any, Any]:
+    """Load any encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
+
+    Raises:
+        CheckpointError: it cannot be had, or is no encoder-decoder.
+    """
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local}
+    try:
+        config = AutoConfig.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            name,
+            expected="an encoder-decoder of Hugging Face: a hub id or a folder with config.json",
+            found=str(error).strip().split("\n")[0],
+        ) from error
+    if not config.is_encoder_decoder or type(config) not in AutoModelForSeq2SeqLM._model_mapping:
+        raise CheckpointError(
+            name,
+            expected="an encoder-decoder (T5, FLAN-T5, mT5, BART, …)",
+            found=f"a model of type {config.model_type!r}",
+            fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
+        )
+    try:
+        model = AutoModelForSeq2SeqLM.from_pretrained(name, config=config, use_safetensors=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
+        ) from error
+    return keep_epsilon(keep_untied(model)), tokenizer
+
+
+def keep_untied(model: Any) -> Any:
+    """Say in a model's config that its head is its own, where it is.
+
+    transformers 5 sets ``tie_word_embeddings`` on every T5 config, also for T5 v1.1 and FLAN-T5, whose heads are
+    untied: they load rightly, but a later ``tie_weights()`` or a resize would silently tie them.
+    """
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is not None and head.weight is not embedding.weight:
+        model.config.tie_word_embeddings = False
+    return model
+
+
+def keep_epsilon(model: Any) -> Any:
+    """Give the norms of a BART-shaped student the epsilon that its config names, where it names one.
+
+    `BartConfig` has no such key of its own, and the model's code always uses torch's default; a warm start from BERT
+    keeps BERT's (see warm_start.py).
+    """
+    epsilon = getattr(model.config, "layer_norm_eps", None)
+    if model.config.model_type == "bart" and epsilon is not None:
+        from torch.nn import LayerNorm
+
+        for module in model.modules():
+            if isinstance(module, LayerNorm):
+                module.eps = epsilon
+    return model
+
+
+def parameter_count(model: Any) -> int:
+    """Parameters of a model, shared ones counted once."""
+    return sum(p.numel() for p in model.parameters())

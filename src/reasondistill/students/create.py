@@ -1,0 +1,64 @@
+"""A new student out of a configuration and the examples that it will learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
+from reasondistill.features import Codec
+from reasondistill.records import Example
+from reasondistill.students.checkpoint import Checkpoint, StudentTask, load_seq2seq
+from reasondistill.students.scratch import make_scratch
+from reasondistill.students.warm_start import make_warm_start
+from reasondistill.tasks import OutputOrder, Task, get_task
+
+
+def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoint:
+    """Make the student that ``config`` describes; ``examples`` are its training split.
+
+    Random weights come from torch's global generator: seed it first.
+
+    Raises:
+        CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
+        TaskError: its tokenizer cannot tell the task's labels apart.
+    """
+    task = get_task(config.task)
+    model: Any
+    if isinstance(config.student, HubStudent):
+        model, tokenizer = load_seq2seq(config.student.checkpoint, revision=config.student.revision)
+    elif isinstance(config.student, ScratchStudent):
+        model, tokenizer = make_scratch(config.student, texts_of(examples, task, config.order))
+    else:
+        model, tokenizer = make_warm_start(config.student, texts_of(examples, task, config.order))
+    asked = StudentTask(
+        task=task,
+        order=config.order,
+        max_source_length=config.max_source_length,
+        max_target_length=config.max_target_length,
+        generation=config.generation,
+    )
+    student = Checkpoint(model, tokenizer, asked)
+    check_labels(student.codec, task, config.order, examples)
+    return student
+
+
+def check_labels(codec: Codec, task: Task, order: OutputOrder, examples: Sequence[Example]) -> None:
+    """Hold a task's labels, or every example's choices, to what scoring needs.
+
+    Raises:
+        TaskError: the tokenizer cannot tell them apart.
+    """
+    if order == "explanation_only":
+        return
+    for labels in dict.fromkeys(task.choices_for(example) for example in examples):
+        codec.check_labels(labels, order)
+
+
+def texts_of(examples: Sequence[Example], task: Task, order: OutputOrder) -> Iterator[str]:
+    """Everything that a student of these examples reads and writes: for a vocabulary of the task's own."""
+    yield from task.labels or ()
+    for example in examples:
+        for prompt, targets in task.render(order, example, [e.text for e in example.references] or [None]):
+            yield prompt
+            yield from (target.text for target in targets)

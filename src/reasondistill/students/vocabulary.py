@@ -1,0 +1,61 @@
+"""Keeping the part of a vocabulary that a task uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from reasondistill.errors import CheckpointError
+
+
+def trim_wordpiece(tokenizer: Any, texts: Iterable[str]) -> tuple[Any, list[int]]:
+    """Keep the word pieces that ``texts`` use, special tokens, and ASCII characters so that English words can be spelled.
+
+    Args:
+        tokenizer: a fast WordPiece tokenizer of transformers.
+        texts: what will be read and written.
+
+    Returns:
+        The smaller tokenizer, and for each of its tokens the id it had before: rows of the embedding to keep.
+
+    Raises:
+        CheckpointError: it is no WordPiece tokenizer.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    if state["model"]["type"] != "WordPiece":
+        raise CheckpointError(
+            "student.vocabulary",
+            expected="a WordPiece tokenizer, as BERT's",
+            found=state["model"]["type"],
+            fix="Set student.vocabulary: full.",
+        )
+    vocabulary: dict[str, int] = state["model"]["vocab"]
+    used = set(tokenizer.all_special_ids)
+    used |= {i for piece, i in vocabulary.items() if len(piece.removeprefix("##")) == 1 and piece.isascii()}
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == 4096:
+            used.update(i for ids in tokenizer(batch, add_special_tokens=False)["input_ids"] for i in ids)
+            batch = []
+    if batch:
+        used.update(i for ids in tokenizer(batch, add_special_tokens=False)["input_ids"] for i in ids)
+
+    kept = sorted(used)
+    new_id = {old: new for new, old in enumerate(kept)}
+    state["model"]["vocab"] = {piece: new_id[i] for piece, i in vocabulary.items() if i in new_id}
+    for token in state["added_tokens"]:
+        token["id"] = new_id[token["id"]]
+    for token in state["post_processor"].get("special_tokens", {}).values():
+        token["ids"] = [new_id[i] for i in token["ids"]]
+    state["truncation"] = state["padding"] = None
+    small = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(state)),
+        clean_up_tokenization_spaces=True,
+        **{name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+    )
+    return small, kept

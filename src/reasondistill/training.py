@@ -1,0 +1,251 @@
+"""Distillation: one Seq2SeqTrainer subclass that joins the two losses."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
+
+from reasondistill.config import Loss
+from reasondistill.features import Collator
+from reasondistill.losses import TokenLosses, joint_loss, token_losses
+from reasondistill.students import Checkpoint
+from reasondistill.students.forward import encode, logits_at
+
+
+class JointModel(nn.Module):
+    """A student whose forward pass gives loss sums: each prompt is encoded once, logits exist only where supervised.
+
+    It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
+    """
+
+    def __init__(self, student: Any) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        encoder_rows: Tensor,
+        decoder_input_ids: Tensor,
+        target_ids: Tensor,
+        label_mask: Tensor,
+        explanation_mask: Tensor,
+    ) -> TokenLosses:
+        """Loss sums of a batch as `features.Collator` makes it; shapes there."""
+        states = encode(self.student, input_ids, attention_mask)
+        supervised = label_mask | explanation_mask
+        logits = logits_at(
+            self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
+        )
+        return token_losses(logits, target_ids[supervised], label_mask[supervised])
+
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
+        """Passed on to the student: the trainer calls it."""
+        self.student.gradient_checkpointing_enable(**options)
+
+
+class DistillationTrainer(Seq2SeqTrainer):
+    """Seq2SeqTrainer with the joint loss, two learning rates and a log of both terms.
+
+    Args:
+        student: what is trained.
+        loss: the weights of the two terms, which may follow schedules.
+        arguments: transformers' own.
+        train_dataset, eval_dataset: as `features.build_features` makes them.
+        label_accuracy: called at each evaluation; the share of validation labels that scoring decides rightly.
+        encoder_learning_rate: of the encoder and embeddings, where it is not ``arguments.learning_rate``.
+        log_file: where a line of JSON is added for each logged step and evaluation.
+        phase: a word that is added to those lines.
+        early_stopping_patience: evaluations without improvement after which training ends.
+    """
+
+    def __init__(
+        self,
+        student: Checkpoint,
+        *,
+        loss: Loss,
+        arguments: Seq2SeqTrainingArguments,
+        train_dataset: Any,
+        eval_dataset: Any = None,
+        label_accuracy: Callable[[], float] | None = None,
+        encoder_learning_rate: float | None = None,
+        log_file: Path | None = None,
+        phase: str = "joint",
+        early_stopping_patience: int | None = None,
+    ) -> None:
+        self.weights = loss
+        self.label_accuracy = label_accuracy
+        self.encoder_learning_rate = encoder_learning_rate
+        self.log_file = log_file
+        self.phase = phase
+        self.saved = student
+        self._sums: list[Tensor] | None = None
+        super().__init__(
+            model=JointModel(student.model),
+            args=arguments,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=Collator(student.codec),
+            callbacks=[EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else None,
+        )
+        # The loss below is divided by the counts of the whole optimizer step.
+        self.loss_is_scaled_for_ga = True
+
+    # --- the loss ---
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
+        """(2,) label and explanation tokens of one optimizer step, over accumulated batches and all processes.
+
+        transformers counts one kind of token here and hands the result to `compute_loss`.
+        """
+        counts = torch.tensor(
+            [sum(int(batch[name].sum()) for batch in batch_samples) for name in ("label_mask", "explanation_mask")],
+            device=device,
+        )
+        if self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, reduction="sum")
+        return counts
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        losses: TokenLosses = model(**inputs)
+        counts = None if num_items_in_batch is None else (num_items_in_batch[0], num_items_in_batch[1])
+        alpha, beta = self.weights.weights(self._progress())
+        # Distributed wrappers average gradients over processes, while the counts are of all of them.
+        loss = joint_loss(losses, alpha=alpha, beta=beta, counts=counts) * self.accelerator.num_processes
+        if model.training:
+            values = [value.detach().float() for value in losses]
+            self._sums = [a + b for a, b in zip(self._sums, values, strict=True)] if self._sums else values
+        return (loss, losses) if return_outputs else loss
+
+    def _progress(self) -> float:
+        return min(self.state.global_step / max(self.state.max_steps, 1), 1.0)
+
+    # --- two learning rates ---
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.encoder_learning_rate is not None:
+            model = self.model
+            decayed = set(self.get_decay_parameter_names(model))
+            encoder = {id(p) for p in model.student.get_encoder().parameters()}
+            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((id(parameter) in encoder, name in decayed), []).append(parameter)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            self.optimizer = kind(
+                [
+                    {
+                        "params": parameters,
+                        "weight_decay": self.args.weight_decay if decay else 0.0,
+                        "lr": self.encoder_learning_rate if of_encoder else self.args.learning_rate,
+                    }
+                    for (of_encoder, decay), parameters in groups.items()
+                ],
+                **options,
+            )
+        return super().create_optimizer(model)
+
+    def _get_learning_rate(self) -> float:
+        # The last group is never the encoder's alone: report the rate that `learning_rate` names.
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        return float(max(rates)) if self.encoder_learning_rate is not None else float(super()._get_learning_rate())
+
+    # --- evaluation and log ---
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Both losses on the validation part, and the accuracy of labels decided by scoring.
+
+        ``both`` is label accuracy plus the likelihood of an explanation's token, exp(-loss): a measure to select on
+        that rises with either.
+        """
+        self.model.eval()
+        totals = torch.zeros(len(TokenLosses._fields), device=self.args.device)
+        for batch in self.get_eval_dataloader(eval_dataset):
+            with torch.no_grad(), self.compute_loss_context_manager():
+                losses = self.model(**self._prepare_inputs(batch))
+            totals += torch.stack([value.float() for value in losses])
+        totals = self.accelerator.reduce(totals, reduction="sum")
+        figures = loss_figures(totals.tolist())
+        alpha, beta = self.weights.weights(self._progress())
+        figures["loss"] = alpha * figures.get("label_loss", 0.0) + beta * figures.get("explanation_loss", 0.0)
+        if self.label_accuracy is not None:
+            figures["label_accuracy"] = self.label_accuracy()
+        figures["both"] = figures.get("label_accuracy", 0.0) + (
+            math.exp(-figures["explanation_loss"]) if "explanation_loss" in figures else 0.0
+        )
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            alpha, beta = self.weights.weights(self._progress())
+            logs |= {"alpha": alpha, "beta": beta}
+            if self._sums:
+                logs |= loss_figures([float(value) for value in self._sums])
+                self._sums = None
+        super().log(logs, start_time)
+        if self.log_file is not None and self.is_world_process_zero() and not {"loss", "eval_loss"}.isdisjoint(logs):
+            row = {"phase": self.phase, "step": self.state.global_step, **logs}
+            with self.log_file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+
+    # --- checkpoints: the student itself, as plain transformers saves it ---
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if self.args.should_save:
+            self.saved.save(output_dir or str(self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_weights(self.saved.model, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        if self.state.best_model_checkpoint is not None:
+            load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
+
+
+def loss_figures(sums: list[float]) -> dict[str, float]:
+    """Means and accuracies out of the sums of `TokenLosses`; losses in nats a token; terms without tokens left out."""
+    s = TokenLosses(*sums)  # type: ignore[arg-type]
+    figures: dict[str, float] = {}
+    for name, total, count, correct in (
+        ("label", s.label_sum, s.label_count, s.label_correct),
+        ("explanation", s.explanation_sum, s.explanation_count, s.explanation_correct),
+    ):
+        if count:
+            figures[f"{name}_loss"] = float(total / count)
+            figures[f"{name}_token_accuracy"] = float(correct / count)
+    if "explanation_loss" in figures:
+        figures["explanation_perplexity"] = math.exp(min(figures["explanation_loss"], 50.0))
+    return figures
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Load a saved student's weights into a model of the same shape, in place.
+
+    Raises:
+        RuntimeError: the weights do not fit the model.
+    """
+    result = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    own = {name for name, _ in model.named_parameters()}  # tied parameters once, under their first name
+    missing = own & set(result.missing_keys)
+    if missing or result.unexpected_keys:
+        raise RuntimeError(f"{folder}: missing {sorted(missing)}, unexpected {result.unexpected_keys}")

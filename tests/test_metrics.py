@@ -1,0 +1,361 @@
+"""Metrics against hand-worked values, against the plain libraries, and on strings that nobody expects."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
+from reasondistill.metrics import bertscore, calibration, floors, label, text
+from reasondistill.metrics.bertscore import BertScore, default_encoder, why_left_out
+from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
+from reasondistill.metrics.statistics import GroupBootstrap
+
+LABELS = ("entailment", "neutral", "contradiction")
+SENTENCES = [
+    "A dog is an animal, so an animal is running.",
+    "Not every running dog is chasing a cat.",
+    "The dog cannot be asleep while it runs!",
+    "Just because a dog runs doesn't mean it is fast.",
+    "",
+    "dogs",
+    "Running dogs run; runners are running.",
+]
+nasty = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+words = st.lists(st.sampled_from(["dog", "dogs", "running", "a", "is", "the", "."]), max_size=8).map(" ".join)
+
+
+# Labels
+
+
+def test_label_figures_by_hand() -> None:
+    gold = ["entailment", "entailment", "neutral", "contradiction"]
+    predicted = ["entailment", "neutral", "neutral", None]
+    counts = label.label_statistics(gold, predicted, LABELS).sum(axis=0)
+    assert label.accuracy(gold, predicted) == 0.5
+    assert label.precision(counts).tolist() == [1.0, 0.5, 0.0]
+    assert label.recall(counts).tolist() == [0.5, 1.0, 0.0]
+    assert label.f1(counts).tolist() == pytest.approx([2 / 3, 2 / 3, 0])
+    assert label.macro_f1(counts) == pytest.approx(4 / 9)
+    names, matrix = label.confusion(gold, predicted, LABELS)
+    assert names == [*LABELS, label.NO_LABEL]
+    assert matrix == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_label_figures_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    gold, predicted = [g for g, _ in pairs], [p for _, p in pairs]
+    counts = label.label_statistics(gold, predicted, LABELS).sum(axis=0)
+    expected = metrics.precision_recall_fscore_support(gold, predicted, labels=LABELS, zero_division=0)
+    for function, values in zip((label.precision, label.recall, label.f1), expected, strict=False):
+        assert function(counts) == pytest.approx(values)
+    assert label.macro_f1(counts) == pytest.approx(metrics.f1_score(gold, predicted, average="macro", zero_division=0))
+    assert label.confusion(gold, predicted, LABELS)[1] == metrics.confusion_matrix(gold, predicted, labels=LABELS).tolist()
+
+
+# Text
+
+
+@pytest.mark.parametrize("stemmer", [True, False])
+def test_rouge_equals_the_plain_library(stemmer: bool) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    plain, ours = RougeScorer(list(text.ROUGE_NAMES), use_stemmer=stemmer), text.Rouge(stemmer=stemmer)
+    for candidate in SENTENCES:
+        for reference in SENTENCES:
+            expected = {name: score.fmeasure for name, score in plain.score(reference, candidate).items()}
+            assert ours.score(candidate, reference) == expected
+            assert ours.score(candidate, reference) == expected  # from memory
+
+
+def test_rouge_l_by_hand() -> None:
+    # "dog run" is the longest common subsequence: precision 2/3, recall 2/4, F = 4/7; unstemmed, "dog" alone: 2/7.
+    assert text.Rouge().score("dog runs quickly", "one dog was running")["rougeL"] == pytest.approx(4 / 7)
+    unstemmed = text.Rouge(stemmer=False).score("dog runs quickly", "one dog was running")
+    assert unstemmed["rougeL"] == pytest.approx(2 / 7)
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_corpus_metrics_equal_sacrebleu_with_ragged_references(name: Any) -> None:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    candidates = SENTENCES[:4]
+    references = [SENTENCES[1:3], SENTENCES[:1], SENTENCES[1:4], SENTENCES[3:4]]
+    streams = [[r[k] if k < len(r) else None for r in references] for k in range(3)]
+    plain: Any = BLEU(lowercase=True, tokenize="13a") if name == "bleu" else CHRF()
+    metric = text.CorpusMetric(name)
+    statistics = metric.statistics(candidates, references)
+    assert metric.score(statistics.sum(axis=0)) == plain.corpus_score(candidates, streams).score > 10
+    assert metric.scores(statistics[:2])[1] == metric.score(statistics[1])
+    assert metric.signature == str(plain.get_signature())
+    assert metric.statistics([], []).shape == (0, statistics.shape[1])
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_empty_explanations_score_zero(name: Any) -> None:
+    metric = text.CorpusMetric(name)
+    assert metric.score(metric.statistics(["", " \n"], [["a dog"], ["."]]).sum(axis=0)) == 0
+    assert text.Rouge().score(" ", "a dog") == dict.fromkeys(text.ROUGE_NAMES, 0)
+    assert text.distinct_2(["", "dog"]) == 0
+    assert not text.is_copy(" ", {"premise": " ", "hypothesis": "a dog"})
+
+
+def test_distinct_2_and_length_by_hand() -> None:
+    assert text.distinct_2(["a dog runs", "A dog, runs far"]) == 3 / 5
+    assert text.length("a dog  runs.") == 3
+
+
+@pytest.mark.parametrize(
+    ("explanation", "copied"),
+    [
+        ("a dog runs on the wide green grass today", True),  # the field, other case and punctuation
+        ("The wide, green grass.", True),  # part of it
+        ("A dog runs on the wide green grass right now.", False),  # two words in ten are new
+        ("A dog runs over the wide green grass today, far and wide", False),
+        ("It says that a dog runs on the grass", False),
+        ("Ein Hund läuft über die Wiese", False),
+    ],
+)
+def test_copy(explanation: str, copied: bool) -> None:
+    fields = {"premise": "A dog runs on the wide green grass today.", "hypothesis": "Cats sleep"}
+    assert text.is_copy(explanation, fields) is copied
+
+
+def test_copy_needs_nine_words_in_ten_in_order() -> None:
+    field = {"premise": "one two three four five six seven eight nine ten"}
+    assert text.is_copy("one two three four five six seven eight nine NEW", field)
+    assert not text.is_copy("one two three four five six seven eight NEW NEW", field)
+    assert not text.is_copy("ten nine eight seven six five four three two one", field)
+
+
+def test_copy_in_any_script() -> None:
+    assert text.is_copy("собака бежит", {"premise": "Собака бежит по траве."})
+
+
+@given(nasty, st.lists(nasty, min_size=1, max_size=3), nasty)
+@settings(max_examples=80, deadline=None)
+def test_text_metrics_stay_in_range_on_nasty_strings(explanation: str, references: list[str], field: str) -> None:
+    compared = Compared(explanation, references, {"premise": field, "hypothesis": explanation})
+    figures = ExplanationScorer([compared], how="mean", stemmer=True, bertscore=None).figures([compared])
+    for name, value in figures.items():
+        top = {"bleu": 100 + 1e-9, "chrf": 100 + 1e-9, "explanation_length": float("inf")}.get(name, 1)
+        assert 0 <= value <= top, name
+    assert figures["copy_rate"] == bool(text.words(explanation))
+
+
+def test_several_references_maximum_or_mean() -> None:
+    one = Compared("a dog runs", ["a dog runs", "cats"], {})
+    best = ExplanationScorer([one], how="max", stemmer=True, bertscore=None).overlap(one)
+    mean = ExplanationScorer([one], how="mean", stemmer=True, bertscore=None).overlap(one)
+    assert (best["rouge1"], mean["rouge1"]) == (1.0, 0.5)
+
+
+def test_leave_one_out_takes_each_reference_in_turn() -> None:
+    rows = [Compared("s1", ["a", "b", "c"], {}), Compared("s2", ["d"], {}), Compared("s3", ["e", "f"], {})]
+    humans, systems = leave_one_out(rows)
+    assert [[(c.explanation, c.references) for c in turn] for turn in humans] == [
+        [("a", ["b", "c"]), ("e", ["f"])],
+        [("b", ["a", "c"]), ("f", ["e"])],
+        [("c", ["a", "b"])],
+    ]
+    assert [[c.explanation for c in turn] for turn in systems] == [["s1", "s3"], ["s1", "s3"], ["s1"]]
+    assert leave_one_out(rows[1:2]) == ([], [])
+
+
+# BERTScore
+
+
+@pytest.fixture(scope="module")
+def minilm() -> BertScore:
+    if reason := why_left_out(None):
+        pytest.skip(reason)
+    return BertScore()
+
+
+def test_bertscore_equals_the_plain_library(minilm: BertScore) -> None:
+    from bert_score import score
+
+    texts = [s for s in SENTENCES if s]
+    pairs = [(a, b) for a in texts for b in texts]
+    expected = score(
+        [a for a, _ in pairs], [b for _, b in pairs], model_type=str(default_encoder()), num_layers=5, batch_size=7
+    )[2].tolist()
+    assert [minilm.score(pairs)[pair] for pair in pairs] == pytest.approx(expected, abs=1e-5)
+
+
+def test_bertscore_of_empty_and_odd_strings(minilm: BertScore) -> None:
+    odd = ["", " ", "\n", "\x00", "\u200b", "�", "🐕", "dog " * 600, "a"]
+    scores = minilm.score((a, b) for a in odd for b in odd)
+    assert len(scores) == len(odd) ** 2
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert all(value == 0 for (a, b), value in scores.items() if not (a.strip() and b.strip()))
+    assert scores["a", "a"] == pytest.approx(1)
+    assert minilm.score([]) == {}
+
+
+def test_bertscore_does_not_depend_on_chunks(minilm: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [(a, b) for a in SENTENCES for b in SENTENCES]
+    whole = minilm.score(pairs)
+    monkeypatch.setattr(bertscore, "_PAIRS_PER_CALL", 5)
+    assert minilm.score(pairs) == pytest.approx(whole, abs=1e-5)
+
+
+def test_bertscore_records_content_and_no_path(minilm: BertScore, tmp_path: Any) -> None:
+    folder = tmp_path / "my-t5-copy"  # bert-score itself would load a T5 from a path with "t5" in it
+    folder.symlink_to(str(default_encoder()), target_is_directory=True)
+    copy = BertScore(str(folder), layer=5)
+    assert copy.settings == {**minilm.settings, "encoder": "my-t5-copy"}
+    assert BertScore(str(folder), layer=4).settings["weights_sha256"] != minilm.settings["weights_sha256"]
+    assert str(tmp_path) not in str(copy.settings)
+    assert "/" not in str(minilm.settings)
+
+
+def test_bertscore_mistakes_are_named(minilm: BertScore, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"bertscore_layer: expected a layer from 1 to 6, found 7"):
+        BertScore(str(default_encoder()), layer=7)
+    with pytest.raises(ConfigError, match="bertscore_layer"):
+        BertScore(str(default_encoder()))
+    with pytest.raises(CheckpointError, match="bertscore_encoder"):
+        BertScore(str(tmp_path), layer=1)
+    monkeypatch.setattr(bertscore, "_MODULES", ("no_such_module",))
+    assert why_left_out(None) == "no_such_module not installed (extra 'train')"
+    with pytest.raises(MissingExtraError, match=r"reasondistill\[train\]"):
+        why_left_out("roberta-large")
+
+
+# Calibration
+
+
+def test_calibration_by_hand() -> None:
+    rows = [{"a": 0.9, "b": 0.1}, {"a": 0.9, "b": 0.1}, {"a": 0.35, "b": 0.65}, None, {"a": 1.0, "b": 0.0}]
+    gold = ["a", "b", "b", "a", None]
+    counts = calibration.calibration_statistics(rows, gold, bins=10).sum(axis=0)
+    # 0.9 belongs to (0.8, 0.9] with accuracy 1/2, 0.65 to (0.6, 0.7] with accuracy 1.
+    assert calibration.ece(counts) == pytest.approx((2 * 0.4 + 1 * 0.35) / 3)
+    bins = calibration.reliability_bins(counts)
+    assert bins[8] == {"low": 0.8, "high": 0.9, "n": 2, "confidence": pytest.approx(0.9), "accuracy": 0.5}
+    assert bins[0] == {"low": 0.0, "high": 0.1, "n": 0, "confidence": None, "accuracy": None}
+    assert calibration.brier({"a": 0.9, "b": 0.1}, "a") == pytest.approx(0.01)
+    assert calibration.brier({"a": 1.0, "b": 0.0, "c": 0.0}, "b") == 1.0
+    assert calibration.brier({"a": 0.5, "b": 0.3, "c": 0.2}, "a") == pytest.approx((0.25 + 0.09 + 0.04) / 2)
+
+
+def test_perfectly_calibrated_probabilities_have_no_error() -> None:
+    generator = np.random.default_rng(0)
+    p = generator.uniform(size=20_000)
+    gold = ["a" if x < q else "b" for x, q in zip(generator.uniform(size=len(p)), p, strict=True)]
+    rows = [{"a": q, "b": 1 - q} for q in p.tolist()]
+    assert calibration.ece(calibration.calibration_statistics(rows, gold).sum(axis=0)) < 0.015
+    overconfident = [{"a": float(q > 0.5), "b": float(q <= 0.5)} for q in p.tolist()]
+    assert calibration.ece(calibration.calibration_statistics(overconfident, gold).sum(axis=0)) == pytest.approx(
+        0.25, abs=0.02
+    )
+
+
+# Bootstrap
+
+
+def test_bootstrap_matches_the_normal_interval_and_is_seeded() -> None:
+    values = np.random.default_rng(1).normal(size=400).tolist()
+    low, high = GroupBootstrap(range(400), seed=3).mean_interval(values) or (0, 0)
+    half = 1.96 * np.std(values) / 20
+    assert (low, high) == pytest.approx((np.mean(values) - half, np.mean(values) + half), abs=0.015)
+    assert GroupBootstrap(range(400), seed=3).mean_interval(values) == (low, high)
+    assert GroupBootstrap(range(400), seed=4).mean_interval(values) != (low, high)
+
+
+def test_bootstrap_covers_the_truth_about_95_times_in_100() -> None:
+    generator = np.random.default_rng(2)
+    covered = 0
+    for _ in range(200):
+        low, high = GroupBootstrap(range(60), resamples=300).mean_interval(generator.normal(size=60).tolist()) or (0, 0)
+        covered += low <= 0 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_rows_of_one_group_are_drawn_together() -> None:
+    # Five copies of each value: single rows would promise an interval √5 times too narrow.
+    values = np.repeat(np.random.default_rng(5).normal(size=80), 5).tolist()
+    low, high = GroupBootstrap(np.repeat(np.arange(80), 5).tolist()).mean_interval(values) or (0, 0)
+    naive_low, naive_high = GroupBootstrap(range(400)).mean_interval(values) or (0, 0)
+    assert (high - low) / (naive_high - naive_low) == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+def test_bootstrap_leaves_out_missing_values_and_knows_when_it_knows_nothing() -> None:
+    assert GroupBootstrap(["a", "a"]).mean_interval([1.0, 0.0]) is None
+    assert GroupBootstrap(["a", "b"]).mean_interval([None, None]) is None
+    assert GroupBootstrap(["a", "b", "c"]).mean_interval([1.0, None, 1.0]) == (1.0, 1.0)
+
+
+def test_bootstrap_of_macro_f1_holds_the_value() -> None:
+    generator = np.random.default_rng(0)
+    gold = generator.choice(LABELS, size=300).tolist()
+    predicted = [g if x < 0.7 else "neutral" for g, x in zip(gold, generator.uniform(size=300), strict=True)]
+    statistics = label.label_statistics(gold, predicted, LABELS)
+    interval = GroupBootstrap(range(300)).interval(
+        statistics.reshape(300, -1), lambda sums: label.macro_f1(sums.reshape(-1, 3, 3))
+    )
+    assert interval is not None
+    assert interval[0] < label.macro_f1(statistics.sum(axis=0)) < interval[1]
+    assert 0.05 < interval[1] - interval[0] < 0.15
+
+
+def test_bootstrap_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(50.0).tolist()
+    whole = GroupBootstrap(range(50)).mean_interval(values)
+    monkeypatch.setattr("reasondistill.metrics.statistics._DRAWS_PER_CHUNK", 170)
+    assert GroupBootstrap(range(50)).mean_interval(values) == pytest.approx(whole)
+
+
+def test_bootstrap_of_ten_thousand_rows_is_quick() -> None:
+    start = time.process_time()
+    GroupBootstrap(range(10_000)).mean_interval(np.ones(10_000).tolist())
+    assert time.process_time() - start < 3  # about 0.3 s on an idle core
+
+
+# Templates
+
+
+def test_templates_are_found_counted_and_filled() -> None:
+    def row(explanation: str, kind: str, premise: str, hypothesis: str) -> floors.Explained:
+        return floors.Explained(explanation, kind, {"premise": premise, "hypothesis": hypothesis})
+
+    explained = [
+        row("Just because a dog runs doesn't mean the dog is fast", "neutral", "A dog runs.", "The dog is fast."),
+        row("just because a man sits doesn't mean he is old.", "neutral", "A man sits.", "He is old."),
+        row("Old is not young", "neutral", "A man sits.", "He is old."),
+        row("Sleeping is not running.", "contradiction", "A dog runs.", "A dog sleeps."),
+        row("a dog sleeps", "contradiction", "A dog runs.", "A dog sleeps."),
+        row("a man sleeps", "contradiction", "A man runs.", "A man sleeps."),
+        row("sleeping is not running", "contradiction", "A man runs.", "A man sleeps."),
+    ]
+    templates = floors.commonest_templates(explained)
+    assert templates == {
+        "neutral": "Just because {premise} doesn't mean {hypothesis}",
+        "contradiction": "Sleeping is not running",  # "{hypothesis}" alone is a copy, another floor
+    }
+    fields = {"premise": "Two cats {play}.", "hypothesis": "\\1 cats!"}
+    assert floors.fill_template(templates["neutral"], fields) == "Just because Two cats {play} doesn't mean \\1 cats."
+    assert floors.commonest_templates([]) == {}
+
+
+def test_a_field_inside_a_word_is_no_quotation() -> None:
+    assert floors.to_template("Apes at an ape house ape", {"premise": "an ape"}) == "Apes at {premise} house ape"
+    assert floors.to_template("Apart from art", {"premise": "art"}) == "Apart from {premise}"
+
+
+@given(words | nasty, words | nasty, words | nasty)
+@settings(max_examples=150, deadline=None)
+def test_templates_never_crash(explanation: str, premise: str, hypothesis: str) -> None:
+    fields = {"premise": premise, "hypothesis": hypothesis}
+    explained = [floors.Explained(explanation, "neutral", fields)] * 2
+    for template in floors.commonest_templates(explained).values():
+        assert isinstance(floors.fill_template(template, fields), str)
