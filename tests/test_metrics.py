@@ -57,7 +57,9 @@ def test_label_figures_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     for function, values in zip((label.precision, label.recall, label.f1), expected, strict=False):
         assert function(counts) == pytest.approx(values)
     assert label.macro_f1(counts) == pytest.approx(metrics.f1_score(gold, predicted, average="macro", zero_division=0))
-    assert label.confusion(gold, predicted, LABELS)[1] == metrics.confusion_matrix(gold, predicted, labels=LABELS).tolist()
+    assert (
+        label.confusion(gold, predicted, LABELS)[1] == metrics.confusion_matrix(gold, predicted, labels=LABELS).tolist()
+    )
 
 
 # Text

@@ -7,21 +7,22 @@ A caption says a few things about one scene::
     label       entailment
     explained   Someone who is playing the guitar on a beach is making music outdoors.
 
-Each thing that can be said belongs to an *aspect* of the scene: where it is, what is done, with whom, why, … The
-tables below are the whole world: which phrase makes which predicate true and why (``FACTS``), which predicates cannot
-hold together (``EXCLUSIVE``), and what is a kind of what (``KIND_OF``). From them the labels follow:
+Each thing that a caption can say belongs to an *aspect* of the scene: who is there, where, doing what, with whom, what
+for. The tables below are the whole world: for each aspect, what can be asked, what makes it true, and why; and in
+``EXCLUSIVE``, what cannot hold together. The labels follow from them:
 
-* entailment: the caption says something that makes the hypothesis true (a beach is outdoors);
-* contradiction: it says something that excludes the hypothesis (nobody is asleep and awake);
-* neutral: it leaves that aspect open (not everyone on a beach is there to celebrate a birthday).
+* entailment: the premise says something that makes the hypothesis true (a beach is outdoors);
+* contradiction: it says something that rules the hypothesis out (nobody is asleep and awake);
+* neutral: it leaves that aspect open (not everyone on a beach is celebrating).
 
-The hypothesis alone gives nothing away. Three of them, on three aspects, are drawn first, each without regard to the
-label that it will get; then one premise is written that entails the first, excludes the second and leaves the third
-open. So every predicate is as frequent under one label as under another, and a student has to read both sentences.
+The hypothesis alone gives nothing away. Three of them, on three aspects, are drawn first, whatever their labels will
+be; then one premise is written that entails the first, leaves the second open and rules the third out. So everything
+that can be asked is asked equally often under each label, and a student has to read both sentences.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,39 +46,30 @@ class Aspect:
     """One thing that a caption may say about its scene.
 
     Attributes:
-        facts: what can be asked of this aspect, and what answers it.
+        facts: what can be asked about it, and what answers that.
         position: where a caption says it: as its subject, before or after that, or after "is".
         there: its phrases need "there" to follow "is" on their own ("is there at noon").
-        exact: its phrases exclude one another and can be asked about as they stand ("is on a beach").
-        main: it is what the caption is about, and can be asked about together with the place.
+        main: it is what happens, and can be asked about together with the place.
     """
 
     facts: Facts
     position: Literal["adjective", "subject", "modifier", "verb"] = "verb"
     there: bool = False
-    exact: bool = False
     main: bool = False
 
 
 PERSON = Aspect(
     position="subject",
     facts={
-        "a person": {},
         "an adult": {"a woman": "A woman is an adult", "a man": "A man is an adult"},
         "a child": {"a girl": "A girl is a child", "a boy": "A boy is a child"},
-        "a woman": {},
-        "a man": {},
-        "a girl": {},
-        "a boy": {},
     },
 )
 ANIMAL = Aspect(
     position="subject",
     facts={
-        "an animal": {},
         "a dog": {"a poodle": "A poodle is a dog", "a terrier": "A terrier is a dog"},
         "a cat": {"a kitten": "A kitten is a cat", "a tomcat": "A tomcat is a cat"},
-        "a bird": {"a parrot": "A parrot is a bird", "a sparrow": "A sparrow is a bird"},
     },
 )
 MOOD = Aspect(
@@ -85,12 +77,10 @@ MOOD = Aspect(
     facts={
         "happy": {
             "smiling": "A smile is a sign of joy",
-            "laughing": "A laugh is a sign of joy",
             "cheerful": "A cheerful mood is a happy one",
         },
         "sad": {
             "crying": "Crying is a sign of sorrow",
-            "weeping": "Weeping is a sign of sorrow",
             "gloomy": "A gloomy mood is a sad one",
         },
     },
@@ -100,13 +90,10 @@ FUR = Aspect(
     facts={
         "dirty": {
             "muddy": "Mud is dirt",
-            "dusty": "Dust is dirt",
-            "sooty": "Soot is dirt",
         },
         "clean": {
             "spotless": "Having no spots is being clean",
             "washed": "Washing is cleaning",
-            "brushed": "Brushing is cleaning",
         },
     },
 )
@@ -116,12 +103,10 @@ CLOTHES = Aspect(
         "dressed for cold weather": {
             "in a wool coat": "A wool coat is for cold weather",
             "in a thick scarf": "A thick scarf is for cold weather",
-            "in a fur hat": "A fur hat is for cold weather",
         },
         "dressed for hot weather": {
             "in a swimsuit": "A swimsuit is for hot weather",
             "in shorts": "Shorts are for hot weather",
-            "in sandals": "Sandals are for hot weather",
         },
     },
 )
@@ -138,11 +123,6 @@ ACTIVITY = Aspect(
             "eating soup": "Soup is food",
             "eating an apple": "An apple is food",
         },
-        "making art": {
-            "painting a picture": "Painting is an art",
-            "drawing a horse": "Drawing is an art",
-            "carving a statue": "Carving is an art",
-        },
         "exercising": {
             "lifting weights": "Lifting weights is exercise",
             "jumping rope": "Jumping rope is exercise",
@@ -156,12 +136,10 @@ STANCE = Aspect(
         "asleep": {
             "sleeping": "Sleeping is being asleep",
             "napping": "A nap is a short sleep",
-            "dozing": "Dozing is a light sleep",
         },
         "awake": {
-            "walking": "Walking is done awake",
-            "running": "Running is done awake",
-            "waving": "Waving is done awake",
+            "walking": "Walking is done while awake",
+            "running": "Running is done while awake",
         },
         "moving": {
             "walking": "Walking is a way to move",
@@ -170,36 +148,31 @@ STANCE = Aspect(
         "seated": {
             "sitting on a bench": "A bench is a seat",
             "sitting on a chair": "A chair is a seat",
-            "sitting on a stool": "A stool is a seat",
         },
     },
 )
 ANIMAL_STANCE = Aspect(
-    main=True,
-    facts={
-        **{predicate: STANCE.facts[predicate] for predicate in ("asleep", "moving")},
-        "having food": {
-            "eating seeds": "Seeds are food",
-            "eating fish": "Fish is food",
-        },
-    },
+    main=True, facts={predicate: answers for predicate, answers in STANCE.facts.items() if predicate != "seated"}
 )
 PLACE = Aspect(
-    exact=True,
     facts={
         "outdoors": {
             "on a beach": "A beach is outdoors",
-            "on a street": "A street is outdoors",
+            "on a pier": "A pier is outdoors",
             "in a park": "A park is outdoors",
-            "in a garden": "A garden is outdoors",
-            "in a forest": "A forest is outdoors",
         },
         "indoors": {
             "in a kitchen": "A kitchen is indoors",
             "in a bedroom": "A bedroom is indoors",
             "in a library": "A library is indoors",
-            "in a museum": "A museum is indoors",
-            "in a classroom": "A classroom is indoors",
+        },
+        "at the seaside": {
+            "on a beach": "A beach is at the seaside",
+            "on a pier": "A pier is at the seaside",
+        },
+        "in a house": {
+            "in a kitchen": "A kitchen is in a house",
+            "in a bedroom": "A bedroom is in a house",
         },
     },
 )
@@ -208,7 +181,6 @@ COMPANY = Aspect(
         "in company": {
             "with a friend": "A friend is company",
             "with a sister": "A sister is company",
-            "with a neighbor": "A neighbor is company",
         },
         "alone": {
             "without company": "Having no company is being alone",
@@ -219,11 +191,11 @@ COMPANY = Aspect(
 TIME = Aspect(
     there=True,
     facts={
-        "there by day": {
+        "there in the daytime": {
             "at noon": "Noon is in the middle of the day",
             "after breakfast": "Breakfast is early in the day",
         },
-        "there by night": {
+        "there at night": {
             "at midnight": "Midnight is in the middle of the night",
             "before dawn": "The hour before dawn is night",
         },
@@ -231,7 +203,6 @@ TIME = Aspect(
 )
 PURPOSE = Aspect(
     there=True,
-    exact=True,
     facts={
         "celebrating": {
             "to celebrate a birthday": "A birthday is a reason to celebrate",
@@ -246,18 +217,18 @@ PURPOSE = Aspect(
 
 EXCLUSIVE: tuple[tuple[str, ...], ...] = (
     ("an adult", "a child"),
-    ("a woman", "a man"),
-    ("a girl", "a boy"),
-    ("a dog", "a cat", "a bird"),
+    ("a dog", "a cat"),
     ("happy", "sad"),
     ("dirty", "clean"),
     ("dressed for cold weather", "dressed for hot weather"),
-    ("making music", "having food", "making art", "exercising"),
+    ("making music", "having food", "exercising"),
     ("asleep", "awake"),
-    ("asleep", "moving", "seated", "having food"),
+    ("asleep", "moving", "seated"),
     ("outdoors", "indoors"),
+    ("outdoors", "in a house"),
+    ("at the seaside", "indoors"),
     ("in company", "alone"),
-    ("there by day", "there by night"),
+    ("there in the daytime", "there at night"),
     ("celebrating", "working"),
 )
 """Predicates of which at most one can hold at a time."""
@@ -265,17 +236,21 @@ EXCLUSIVE: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True)
 class Frame:
-    """A sort of scene: what a caption says about it, in word order, and how to speak of those whom it shows."""
+    """A sort of scene: its aspects in a caption's word order, and how to speak of those whom it shows."""
 
     aspects: tuple[Aspect, ...]
-    root: str
-    some: str
-    every: str
-    no: str
+    anyone: str
+    someone: str
+    everyone: str
+    nobody: str
 
     @property
-    def kind(self) -> Aspect:
+    def subject(self) -> Aspect:
         return next(aspect for aspect in self.aspects if aspect.position == "subject")
+
+    @property
+    def main(self) -> Aspect:
+        return next(aspect for aspect in self.aspects if aspect.main)
 
 
 PEOPLE = ("a person", "someone who", "everyone who", "nobody who")
@@ -290,26 +265,19 @@ FRAMES = (
 
 
 def entails(aspect: Aspect, phrase: str, predicate: str) -> bool:
-    """Whether a scene of which a caption says ``phrase`` has to be ``predicate``."""
-    return predicate in _implied(aspect, phrase)
+    """Whether ``predicate`` has to hold where a caption says ``phrase``."""
+    return phrase in aspect.facts[predicate]
 
 
 def excludes(aspect: Aspect, phrase: str, predicate: str) -> bool:
-    """Whether a scene of which a caption says ``phrase`` cannot be ``predicate``."""
-    if aspect.exact and phrase != predicate and predicate not in aspect.facts:
-        return True
-    pairs = ((said, asked) for said in _implied(aspect, phrase) for asked in _implied(aspect, predicate))
-    return any(said != asked and said in group and asked in group for said, asked in pairs for group in EXCLUSIVE)
+    """Whether ``predicate`` cannot hold where a caption says ``phrase``."""
+    implied = [other for other in aspect.facts if entails(aspect, phrase, other)]
+    return any(predicate != other and predicate in group and other in group for other in implied for group in EXCLUSIVE)
 
 
-def _implied(aspect: Aspect, phrase: str) -> list[str]:
-    return [phrase, *(predicate for predicate, answers in aspect.facts.items() if phrase in answers)]
-
-
-def _phrases(aspect: Aspect) -> list[str]:
-    """All that a caption can say about an aspect, each once. A subject may also be named by its wider kind."""
-    said = [phrase for answers in aspect.facts.values() for phrase in answers]
-    return list(dict.fromkeys([*aspect.facts, *said] if aspect.position == "subject" else said))
+def phrases(aspect: Aspect) -> list[str]:
+    """All that a caption can say about an aspect, each phrase once."""
+    return list(dict.fromkeys(phrase for answers in aspect.facts.values() for phrase in answers))
 
 
 # ------------------------------------------------------------------------------------------------- drawing scenes
@@ -317,7 +285,7 @@ def _phrases(aspect: Aspect) -> list[str]:
 
 @dataclass(frozen=True)
 class Question:
-    """One hypothesis of a scene: what is asked, drawn before its label means anything."""
+    """What one hypothesis asks."""
 
     aspect: Aspect
     predicate: str
@@ -326,12 +294,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Scene:
-    """Three questions and what the premise says so that each gets its label.
+    """Three questions, and what the premise says so that each gets its label.
 
     Attributes:
-        said: what the premise says of an aspect, in word order; aspects left open are not in it.
-        side: ``outdoors`` or ``indoors``, which the question about the main aspect asks too, and which holds.
-        subject: of the hypotheses.
+        said: what the premise says, by aspect; the aspects that it leaves open are not in it.
+        side: ``outdoors`` or ``indoors`` where the question about what happens asks that too; it is so.
+        subject: of the hypotheses: the premise's own, or a wider one.
     """
 
     frame: Frame
@@ -342,62 +310,51 @@ class Scene:
 
     @property
     def noun(self) -> str:
-        return self.said[self.frame.kind].split(maxsplit=1)[1]
+        return self.said[self.frame.subject].split(maxsplit=1)[1]
 
     @property
     def premise(self) -> str:
-        parts: dict[str, list[str]] = {"adjective": [], "subject": [], "modifier": [], "verb": []}
-        for aspect, phrase in self.said.items():
-            parts[aspect.position].append(phrase)
-        subject = " ".join([*parts["adjective"], self.noun])
-        return _sentence(" ".join([_with_article(subject), *parts["modifier"], "is", *parts["verb"]]))
+        words = [_with_article(" ".join([*self._at("adjective"), self.noun])), *self._at("modifier"), "is"]
+        return _sentence(" ".join([*words, *self._at("verb")]))
+
+    def _at(self, position: str) -> list[str]:
+        return [
+            self.said[aspect] for aspect in self.frame.aspects if aspect.position == position and aspect in self.said
+        ]
 
 
 def _draw_scene(rng: random.Random) -> Scene:
-    frame = rng.choices(FRAMES, weights=(2, 1, 1))[0]
-    aspects = rng.sample(frame.aspects, 3)
+    frame = rng.choice(FRAMES)
+    asked = rng.sample(frame.aspects, len(LABELS))
     questions = tuple(
-        Question(aspect, _draw_predicate(rng, aspect), label) for aspect, label in zip(aspects, LABELS, strict=True)
+        Question(aspect, rng.choice(list(aspect.facts)), label) for aspect, label in zip(asked, LABELS, strict=True)
     )
-    said = {question.aspect: _draw_answer(rng, question) for question in questions}
-    main = next(aspect for aspect in frame.aspects if aspect.main)
+    said: dict[Aspect, str] = {}
+    for aspect, predicate, label in ((q.aspect, q.predicate, q.label) for q in questions):
+        if label != "neutral":
+            settles = entails if label == "entailment" else excludes
+            said[aspect] = rng.choice([p for p in phrases(aspect) if settles(aspect, p, predicate)])
+    free = [aspect for aspect in frame.aspects if aspect not in asked]
+
     side = ""
-    if main in aspects and PLACE not in aspects and rng.random() < 0.5:
-        side = rng.choice([*PLACE.facts])
-        said[PLACE] = rng.choice([*PLACE.facts[side]])
-    # A caption always says what is done or where, and always whom it shows.
-    for aspect in (main, PLACE) if rng.random() < 0.5 else (PLACE, main):
-        if aspect not in aspects and not any(said.get(other) for other in (main, PLACE)):
-            said[aspect] = rng.choice(_phrases(aspect))
-    subject = frame.root
-    if frame.kind not in aspects:
-        said[frame.kind] = rng.choice(_phrases(frame.kind))
-        subject = rng.choice([frame.root, said[frame.kind]])
-    ordered = {aspect: said[aspect] for aspect in frame.aspects if said.get(aspect)}
-    return Scene(frame, questions, ordered, side, subject)
+    if frame.main in asked and PLACE in free and rng.random() < 0.5:
+        side = rng.choice(["outdoors", "indoors"])
+        said[PLACE] = rng.choice(list(PLACE.facts[side]))
+    if frame.main not in said and PLACE not in said:  # every caption says what happens, or where
+        aspect = rng.choice([aspect for aspect in (frame.main, PLACE) if aspect in free])
+        said[aspect] = rng.choice(phrases(aspect))
+    more = [aspect for aspect in free if aspect not in said and aspect is not frame.subject]
+    if more and len(said) < 3 and rng.random() < 0.5:
+        aspect = rng.choice(more)
+        said[aspect] = rng.choice(phrases(aspect))
 
-
-def _draw_predicate(rng: random.Random, aspect: Aspect) -> str:
-    if aspect.position == "subject":
-        # The widest kind is left out: it is true of everything in the frame.
-        return rng.choice(_phrases(aspect)[1:])
-    if aspect.exact and rng.random() < 0.5:
-        return rng.choice(_phrases(aspect))
-    return rng.choice([*aspect.facts])
-
-
-def _draw_answer(rng: random.Random, question: Question) -> str:
-    """What the premise says so that the question gets its label; empty where it is to say nothing."""
-    aspect, predicate = question.aspect, question.predicate
-    phrases = _phrases(aspect)
-    if question.label == "entailment":
-        return rng.choice([phrase for phrase in phrases if entails(aspect, phrase, predicate)])
-    if question.label == "contradiction":
-        return rng.choice([phrase for phrase in phrases if excludes(aspect, phrase, predicate)])
-    if aspect.position == "subject":
-        open_kinds = [p for p in phrases if not entails(aspect, p, predicate) and not excludes(aspect, p, predicate)]
-        return rng.choice(open_kinds)
-    return ""
+    # A hypothesis names the premise's subject only where no question is about it; otherwise the name would tell.
+    subject = frame.anyone
+    if frame.subject in free:
+        said[frame.subject] = rng.choice([frame.anyone, *phrases(frame.subject)])
+        subject = rng.choice([frame.anyone, said[frame.subject]])
+    said.setdefault(frame.subject, frame.anyone)
+    return Scene(frame, questions, said, side, subject)
 
 
 # ------------------------------------------------------------------------------------------------- words
@@ -405,116 +362,111 @@ def _draw_answer(rng: random.Random, question: Question) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """A premise and one hypothesis, in the words that explanations are made of.
+    """One question of a scene, in the words that its explanations are made of.
 
     Attributes:
-        said: what the premise says about the question; where it says nothing, what else it says of the subject.
-        asked: the hypothesis' predicate.
-        why: why ``said`` makes ``asked`` true; empty where it does not, or where they are the same.
+        noun: whom the explanations speak of.
+        said: what settles the question; where nothing does, the same as ``beside``.
+        asked: what the hypothesis says.
+        why: the reason that ``said`` makes ``asked`` true; empty where it does not.
+        beside: what the premise says first after "is".
     """
 
     frame: Frame
+    question: Question
     hypothesis: str
-    label: Label
     noun: str
-    anchor: str
     said: str
     asked: str
     why: str
+    beside: str
 
 
 def _pair(scene: Scene, question: Question) -> Pair:
-    frame, aspect = scene.frame, question.aspect
-    anchor = next(_being(a, phrase) for a, phrase in scene.said.items() if a.position == "verb")
-    said = _being(aspect, scene.said[aspect]) if question.label != "neutral" else anchor
-    asked = _being(aspect, question.predicate)
-    why = aspect.facts.get(question.predicate, {}).get(scene.said.get(aspect, ""), "")
-    wanted = asked
-    if aspect.main and scene.side:
-        place = scene.said[PLACE]
-        wanted = f"{asked} {scene.side}"
-        if question.label == "entailment":
-            said, asked = f"{said} {place}", wanted
+    frame, aspect, asked = scene.frame, question.aspect, question.predicate
+    beside = next(_being(a, scene.said[a]) for a in frame.aspects if a.position == "verb" and a in scene.said)
+    said = beside if question.label == "neutral" else _being(aspect, scene.said[aspect])
+    why = aspect.facts[asked].get(scene.said.get(aspect, ""), "")
+    hypothesis, noun = f"{scene.subject} is {asked}", scene.noun
+    if aspect.position == "subject":
+        hypothesis, noun = f"the picture shows {asked}", frame.anyone.split()[1]
+    elif aspect.main and scene.side:
+        hypothesis = f"{hypothesis} {scene.side}"
+        if question.label == "entailment":  # then both halves need their reason
+            place = scene.said[PLACE]
+            said, asked = f"{said} {place}", f"{asked} {scene.side}"
             why = f"{why}, and {_lower(PLACE.facts[scene.side][place])}"
-    start = "the picture shows" if aspect.position == "subject" else f"{scene.subject} is"
-    return Pair(frame, _sentence(f"{start} {wanted}"), question.label, scene.noun, anchor, said, asked, why)
+    return Pair(frame, question, _sentence(hypothesis), noun, said, asked, why, beside)
 
 
-def _argue(label: Label, pair: Pair) -> list[str]:
-    """Ways to argue for ``label``, the plainest first."""
+def _arguments(label: Label, pair: Pair) -> list[str]:
+    """Ways to argue for ``label``, the plainest first; they are true where it is the pair's own."""
     frame, noun, said, asked = pair.frame, pair.noun, pair.said, pair.asked
-    if said == asked:
-        verb = {"entailment": "says that", "contradiction": "denies that", "neutral": "leaves open whether"}[label]
-        return [
-            f"the caption {verb} the {noun} is {asked}",
-            f"the premise {verb} the {noun} is {asked}",
-            f"the first sentence {verb} the {noun} is {asked}",
-        ]
     if label == "entailment":
         return [
-            f"{frame.some} is {said} is {asked}",
+            f"{frame.someone} is {said} is {asked}",
             f"to be {said} is to be {asked}",
             f"if the {noun} is {said}, then the {noun} is {asked}",
             *([f"{_lower(pair.why)}, so the {noun} is {asked}"] if pair.why else []),
         ]
     if label == "contradiction":
         return [
-            f"{frame.root} cannot be {said} and {asked} at the same time",
-            f"{frame.some} is {said} is not {asked}",
+            f"{frame.anyone} cannot be {said} and {asked} at the same time",
+            f"{frame.someone} is {said} is not {asked}",
             f"the {noun} is {said}, so the {noun} cannot be {asked}",
             f"either the {noun} is {said} or {asked}, but not both",
         ]
     return [
-        f"not {frame.every} is {pair.anchor} is {asked}",
+        f"not {frame.everyone} is {pair.beside} is {asked}",
         f"the {noun} may or may not be {asked}",
-        f"{frame.some} is {pair.anchor} could be {asked}, but need not be",
+        f"{frame.someone} is {pair.beside} could be {asked}, but need not be",
         f"nothing tells us whether the {noun} is {asked}",
     ]
 
 
-def _true_explanations(rng: random.Random, pair: Pair) -> list[Explanation]:
-    plainest, *others = _argue(pair.label, pair)
-    chosen = rng.sample(others, rng.randint(1, len(others)))
-    return [Explanation(text=_sentence(text), source="scenes") for text in (plainest, *chosen)]
-
-
-def _wrong_explanations(rng: random.Random, scene: Scene, pair: Pair) -> list[Explanation]:
-    wrong = [
-        Explanation(text=_sentence(rng.choice(_argue(label, pair))), source="scenes/other-label", label=label)
-        for label in LABELS
-        if label != pair.label
-    ]
+def _denial(pair: Pair) -> str:
+    """What the plainest argument says, denied."""
     frame = pair.frame
-    elsewhere = rng.choice([aspect for aspect in frame.aspects if aspect not in scene.said])
-    predicate = rng.choice([*elsewhere.facts])
-    phrase = _being(elsewhere, rng.choice([*elsewhere.facts[predicate]]))
-    if pair.said == pair.asked:
-        denied = f"the caption does not say that the {pair.noun} is {pair.asked}"
-    else:
-        denied = {
-            "entailment": f"{frame.no} is {pair.said} is {pair.asked}",
-            "contradiction": f"{frame.root} can be {pair.said} and {pair.asked} at the same time",
-            "neutral": f"{frame.every} is {pair.anchor} is {pair.asked}",
-        }[pair.label]
-    texts = {
-        "irrelevant": _sentence(f"{frame.some} is {phrase} is {_being(elsewhere, predicate)}"),
-        "copied": pair.hypothesis,
-        "contradictory": _sentence(denied),
-    }
-    return wrong + [Explanation(text=text, source=f"scenes/{how}", label="") for how, text in texts.items()]
+    return {
+        "entailment": f"{frame.nobody} is {pair.said} is {pair.asked}",
+        "contradiction": f"{frame.anyone} can be {pair.said} and {pair.asked} at the same time",
+        "neutral": f"{frame.everyone} is {pair.beside} is {pair.asked}",
+    }[pair.question.label]
+
+
+def _elsewhere(rng: random.Random, scene: Scene, pair: Pair) -> str:
+    """What is true of another scene: neither asked nor said here."""
+    aspect = rng.choice([aspect for aspect in scene.frame.aspects if aspect is not pair.question.aspect])
+    phrase = rng.choice([phrase for phrase in phrases(aspect) if phrase != scene.said.get(aspect)])
+    predicate = next(predicate for predicate in aspect.facts if entails(aspect, phrase, predicate))
+    return f"{pair.frame.someone} is {_being(aspect, phrase)} is {predicate}"
+
+
+def _explanations(rng: random.Random, scene: Scene, pair: Pair) -> Iterator[Explanation]:
+    own = pair.question.label
+    plainest, *others = _arguments(own, pair)
+    for text in (plainest, *rng.sample(others, rng.randint(1, len(others)))):
+        yield Explanation(text=_sentence(text), source="scenes")
+    for label in LABELS:
+        if label != own:
+            text = rng.choice(_arguments(label, pair))
+            yield Explanation(text=_sentence(text), source="scenes/other-label", label=label)
+    yield Explanation(text=_sentence(_elsewhere(rng, scene, pair)), source="scenes/irrelevant", label="")
+    yield Explanation(text=pair.hypothesis, source="scenes/copied", label="")
+    yield Explanation(text=_sentence(_denial(pair)), source="scenes/contradictory", label="")
 
 
 def _being(aspect: Aspect, phrase: str) -> str:
-    """A phrase or predicate as it follows "is"."""
-    return f"there {phrase}" if aspect.there and phrase not in aspect.facts else phrase
+    """A phrase as it follows "is"."""
+    return f"there {phrase}" if aspect.there else phrase
 
 
 def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
 
 
 def _sentence(text: str) -> str:
@@ -525,53 +477,48 @@ def _sentence(text: str) -> str:
 
 
 def generate(n: int, *, seed: int = 0) -> list[Example]:
-    """``n`` caption pairs; the first ones are the same for every ``n``.
+    """``n`` caption pairs; a smaller ``n`` gives the beginning of the same list.
 
-    The rows of a premise follow one another, one for each label in random order, so labels are balanced to ±1. Every
-    premise is in one part only (``group`` is its text, and ``split`` follows from it). No premise comes twice before
-    some hundred thousand pairs; past that, premises recur.
+    The three pairs of a premise follow one another in random order, one for each label, so that labels are balanced
+    to ±1. ``group`` is the premise, and ``split`` follows from it: a premise is in one part only. Premises do not
+    recur in the first ten thousand pairs; the world has some tens of thousands of premises, and past that they do.
 
-    True explanations have the source ``scenes``; the plainest comes first, then one to three others. Wrong ones are
-    left out of `Example.references`: ``scenes/other-label`` argues for the label that it bears, while
-    ``scenes/irrelevant`` (true of other scenes), ``scenes/copied`` (the hypothesis) and ``scenes/contradictory`` (a
-    true reason denied) bear the empty label: they argue for none.
+    True explanations have the source ``scenes``: the plainest first, then one to three others. The wrong ones are not
+    among `Example.references`. ``scenes/other-label`` bears the label that it argues for. The others argue for none,
+    and bear the empty label: ``scenes/irrelevant`` (true of another scene), ``scenes/copied`` (the hypothesis) and
+    ``scenes/contradictory`` (a true reason, denied).
 
     Raises:
         ConfigError: ``n`` is less than 1.
     """
     if n < 1:
         raise ConfigError("scenes", expected="a number of pairs of 1 or more", found=str(n), fix="Ask for at least 1.")
-    examples: list[Example] = []
-    for premise, pairs in _premises(seed):
-        for explanations, pair in pairs:
-            number = len(examples)
-            examples.append(
-                Example(
-                    id=f"scenes-{seed}-{number:06d}",
-                    fields={"premise": premise, "hypothesis": pair.hypothesis},
-                    label=pair.label,
-                    explanations=tuple(explanations),
-                    group=premise,
-                    split=split_of(premise),
-                )
-            )
-            if len(examples) == n:
-                return examples
-    raise AssertionError("unreachable: premises never end")
+    return list(itertools.islice(_examples(seed), n))
 
 
-def _premises(seed: int) -> Iterator[tuple[str, list[tuple[list[Explanation], Pair]]]]:
+def _examples(seed: int) -> Iterator[Example]:
     rng = random.Random(f"scenes {seed}")
+    number = itertools.count()
     seen: set[str] = set()
     while True:
-        scene = _draw_scene(rng)
-        for _ in range(20):
-            if scene.premise not in seen:
-                break
-            scene = _draw_scene(rng)
+        scene = _draw_unseen(rng, seen)
         seen.add(scene.premise)
-        pairs = [_pair(scene, question) for question in rng.sample(scene.questions, len(LABELS))]
-        yield (
-            scene.premise,
-            [(_true_explanations(rng, pair) + _wrong_explanations(rng, scene, pair), pair) for pair in pairs],
-        )
+        for question in rng.sample(scene.questions, len(LABELS)):
+            pair = _pair(scene, question)
+            yield Example(
+                id=f"scenes-{seed}-{next(number):06d}",
+                fields={"premise": scene.premise, "hypothesis": pair.hypothesis},
+                label=question.label,
+                explanations=tuple(_explanations(rng, scene, pair)),
+                group=scene.premise,
+                split=split_of(scene.premise),
+            )
+
+
+def _draw_unseen(rng: random.Random, seen: set[str]) -> Scene:
+    """A scene whose premise is new, unless 20 draws do not find one."""
+    for _ in range(20):
+        scene = _draw_scene(rng)
+        if scene.premise not in seen:
+            break
+    return scene

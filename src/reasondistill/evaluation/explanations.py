@@ -57,10 +57,14 @@ def score_explanations(
         everything = [one for turns in ([student], *systems.values()) for turn in turns for one in turn]
         # Systems explain the same examples: sorting by the fields puts what shares references side by side.
         everything.sort(key=lambda one: tuple(one.fields.values()))
+        scorer = ExplanationScorer(
+            everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore, progress=progress
+        )
         progress("comparing explanations with references")
-        scorer = ExplanationScorer(everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore)
-        for k, one in zip(referenced, student, strict=True):
-            scored.rows[k].update(scorer.overlap(one))
+        overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
+        nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
+        for k, row in enumerate(scored.rows):
+            row.update(overlaps.get(k, nothing))
         scored.metrics.update(_corpus_metrics(scorer, student, referenced, len(rows), bootstrap))
         # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
         signatures = {name: metric.signature for name, metric in scorer.corpus.items()}

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,21 +81,26 @@ class BertScore:
             "rescaled": False,
         }
 
-    def score(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    def score(
+        self, pairs: Iterable[tuple[str, str]], progress: Callable[[str], None] = lambda stage: None
+    ) -> dict[tuple[str, str], float]:
         """F1 of each distinct (candidate, reference), in [0, 1]; 0 by rule where one of the two is empty.
 
         Pairs that share a text should stand near each other: within a few thousand, each text is encoded once.
+        ``progress`` is called with a sentence now and then.
         """
         from bert_score.utils import bert_cos_score_idf
 
         distinct = list(dict.fromkeys(pairs))
         scores = dict.fromkeys(distinct, 0.0)
         # bert-score 0.3.13 with transformers 5 crashes on an empty text.
-        scored = iter([pair for pair in distinct if not (is_empty(pair[0]) or is_empty(pair[1]))])
+        scored = [pair for pair in distinct if not (is_empty(pair[0]) or is_empty(pair[1]))]
         # Every token weighs the same, but the special ones around a sentence nothing; as bert_score.score does it.
         weights: defaultdict[int, float] = defaultdict(lambda: 1.0)
         weights.update(dict.fromkeys((self._tokenizer.sep_token_id, self._tokenizer.cls_token_id), 0.0))
-        for chunk in _chunks(scored):
+        for start in range(0, len(scored), _PAIRS_PER_CALL):
+            progress(f"BERTScore: {start:,} of {len(scored):,} pairs of texts compared")
+            chunk = scored[start : start + _PAIRS_PER_CALL]
             chunk.sort(key=lambda pair: len(pair[0]) + len(pair[1]))  # little padding
             candidates, references = [pair[0] for pair in chunk], [pair[1] for pair in chunk]
             values = bert_cos_score_idf(
@@ -171,8 +175,3 @@ def _weights_hash(model: Any) -> str:
         digest.update(name.encode())
         digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    while chunk := list(islice(pairs, _PAIRS_PER_CALL)):
-        yield chunk

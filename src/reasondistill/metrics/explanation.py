@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,17 +40,24 @@ class ExplanationScorer:
         how: the maximum or the mean over references, for ROUGE and BERTScore.
         stemmer: whether ROUGE stems.
         bertscore: None to leave BERTScore out.
+        progress: called with a sentence as BERTScore goes on.
     """
 
     def __init__(
-        self, everything: Iterable[Compared], *, how: Aggregate, stemmer: bool, bertscore: BertScore | None
+        self,
+        everything: Iterable[Compared],
+        *,
+        how: Aggregate,
+        stemmer: bool,
+        bertscore: BertScore | None,
+        progress: Callable[[str], None] = lambda stage: None,
     ) -> None:
         self._how: Aggregate = how
         self._rouge = Rouge(stemmer=stemmer)
         self.corpus = {"bleu": CorpusMetric("bleu"), "chrf": CorpusMetric("chrf")}
         self._bertscore: dict[tuple[str, str], float] | None = None
         if bertscore is not None:
-            self._bertscore = bertscore.score((c.explanation, r) for c in everything for r in c.references)
+            self._bertscore = bertscore.score(((c.explanation, r) for c in everything for r in c.references), progress)
 
     def overlap(self, compared: Compared) -> dict[str, float]:
         """ROUGE and BERTScore by name, in [0, 1]; at least one reference is needed."""

@@ -87,8 +87,8 @@ _COMPARED: Final = (
 def learning_curves(source: Source, prefix: str) -> list[Drawing]:
     """The panels that a run's log has rows for; a denoising phase is drawn apart, its loss being another one."""
     log = source.log or ()
-    joint = [row for row in log if row.get("phase", "joint") != "denoise"]
-    denoising = [row for row in log if row.get("phase") == "denoise"]
+    joint = [row for row in log if not _is_denoising(row)]
+    denoising = [row for row in log if _is_denoising(row)]
     best = source.run.best if source.run else None
     drawings = []
     for panel, rows in [*((panel, joint) for panel in _JOINT), (_DENOISING, denoising)]:
@@ -109,7 +109,7 @@ def compared_curves(sources: Sequence[Source], prefix: str) -> list[Drawing]:
         ((key, _),) = panel.series
         lines = [
             _line(
-                [row for row in source.log or () if row.get("phase", "joint") != "denoise"],
+                [row for row in source.log or () if not _is_denoising(row)],
                 key, source.name, colour, marked=key.startswith("eval_"),
             )
             for colour, source in enumerate(sources)
@@ -143,6 +143,10 @@ def _averaged(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     bounds = [len(points) * i // POINTS for i in range(POINTS + 1)]
     stretches = [points[low:high] for low, high in itertools.pairwise(bounds)]
     return [(sum(s for s, _ in part) / len(part), sum(v for _, v in part) / len(part)) for part in stretches]
+
+
+def _is_denoising(row: Mapping[str, Any]) -> bool:
+    return str(row.get("phase", "joint")).startswith("denois")
 
 
 def _is_number(value: object) -> bool:

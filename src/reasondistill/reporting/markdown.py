@@ -88,7 +88,7 @@ def _card(card: Card) -> Iterator[str]:
         yield f"  - gold label: {escape(card.gold)}"
     probabilities = ", ".join(f"{escape(label)} {p:.2f}" for label, p in card.probabilities)
     yield f"  - predicted label: {escape(card.label or 'none')}" + (f" ({probabilities})" if probabilities else "")
-    scores = ", ".join(f"{name} {value}" for name, value in card.scores)
+    scores = escape(", ".join(f"{name} {value}" for name, value in card.scores))
     yield f"  - explanation: {escape(card.explanation) or '(empty)'}" + (f" ({scores})" if scores else "")
     for text in card.references:
         yield f"  - reference: {escape(text)}"

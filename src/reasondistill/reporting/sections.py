@@ -116,7 +116,7 @@ def _calibration(scored: Scored, prefix: str) -> list[Block]:
     if not any(b.n for b in scored.bins):
         return []
     caption = "Accuracy against mean confidence by bin; below, how many examples each bin holds."
-    text = "Confidence is the probability of the predicted label. Points under the diagonal are overconfident."
+    text = "Confidence is the largest of the probabilities. Points under the diagonal are overconfident."
     drawing = figures.reliability(f"{prefix}reliability", "Reliability diagram", caption, scored.bins)
     return [Paragraph(text), Gallery((drawing,))]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from reasondistill.reporting.document import Cell, Facts, Table
 from reasondistill.reporting.formatting import (
     LOWER_IS_BETTER,
+    METRIC_TITLES,
     duration,
     flatten,
     floor_title,
@@ -39,6 +40,7 @@ def beside_floors(results: Results) -> Table | None:
     note = f"{FLAG} marks a floor that reaches the student."
     if compared:
         note += " The last rows are no floors: how far human references agree, and the student on the same terms."
+    note += _reference_note(results.settings)
     return Table(
         "The student beside the floors",
         ("", *(metric_title(n) for n in names)),
@@ -46,6 +48,20 @@ def beside_floors(results: Results) -> Table | None:
         note=note,
         groups=frozenset({1, 1 + len(floors)} if compared else {1}),
     )
+
+
+def _reference_note(settings: Mapping[str, Any]) -> str:
+    """How many references the text metrics saw and what was made of several, as `evaluate` records it."""
+    used, aggregate = settings.get("references_used"), settings.get("aggregate")
+    if not isinstance(used, Mapping) or not used.get("max") or aggregate not in ("max", "mean"):
+        return ""
+    low, high = used.get("min"), used["max"]
+    several = f"{high} references" if low in (high, None) else f"{low} to {high} references"
+    if high == 1:
+        return " Every explanation is compared with one reference."
+    how = "maximum" if aggregate == "max" else "mean"
+    stems = "stemmed" if settings.get("stemmer") else "unstemmed"
+    return f" ROUGE ({stems}) and BERTScore: the {how} over {several}; BLEU and chrF use all of them at once."
 
 
 def all_metrics(results: Results) -> Table:
@@ -57,7 +73,7 @@ def all_metrics(results: Results) -> Table:
             Cell(interval(name, metric.ci95) or "–"),
             Cell(f"{metric.n:,}"),
         )
-        for name, metric in results.metrics.items()
+        for name, metric in sorted(results.metrics.items(), key=lambda item: _reading_place(item[0]))
     ]
     note = "↓: lower is better. Intervals are the student's alone; only a paired test compares two systems."
     return Table("All metrics", ("Metric", "Value", "95% interval", "Examples"), tuple(rows), note=note)
@@ -150,6 +166,11 @@ def run_facts(run: RunInfo) -> list[Facts]:
         Facts("Configuration", tuple(flatten(run.config)), folded=True),
     ]
     return [fact for fact in facts if fact.items]
+
+
+def _reading_place(name: str) -> int:
+    known = list(METRIC_TITLES)  # unknown ones come last, in their own order
+    return known.index(name) if name in known else len(known)
 
 
 def _metric_cell(name: str, metric: Metric | None) -> Cell:
