@@ -75,6 +75,8 @@ class Task(BaseModel):
     def _consistent(self) -> Self:
         if problem := label_problem(self.labels or ()):
             raise ValueError(problem)
+        if "choices" in self.fields:
+            raise ValueError("a field cannot be called 'choices': in prompts that stands for an example's choices")
         allowed = {*self.fields, "choices"} if self.labels is None else set(self.fields)
         for prompt in (self.prompt, self.label_prompt, self.explanation_prompt):
             used = set(_PLACEHOLDER.findall(prompt))
@@ -238,7 +240,9 @@ def parse(order: OutputOrder, text: str, labels: Sequence[str]) -> Parsed:
         explanation, label = _split_last(text)
         return Parsed(_match(label, labels), explanation)
     separator = f" {_EXPLANATION_MARK} "
-    if separator in text:
+    if text.startswith(separator.lstrip()):  # rendered without a label; no label holds the mark
+        label, explanation = "", text.removeprefix(separator.lstrip())
+    elif separator in text:
         label, explanation = text.split(separator, 1)
     else:
         parts = re.split(r"\s+explanation\s*:\s*", text, maxsplit=1)

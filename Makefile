@@ -1,0 +1,37 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`. Both make the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+QUICKSTART_OUT ?= quickstart
+
+.PHONY: help setup quickstart test test-real lint clean-venv
+
+help:
+	@echo "make quickstart  the whole way on built-in data: train, predict, evaluate, report"
+	@echo "make test        the tests, without real data and long runs"
+	@echo "make test-real   the tests on real data too (REASONDISTILL_DATA=folder)"
+	@echo "make lint        ruff and mypy"
+	@echo "make setup       only the environment, in $(VENV)"
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "reasondistill needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,offline,dev]"
+	@touch $@
+
+setup: $(VENV)/.ready
+
+quickstart: setup
+	$(BIN)/reasondistill quickstart --out $(QUICKSTART_OUT)
+
+test: setup
+	$(BIN)/python -m pytest -m "not real and not slow"
+
+test-real: setup
+	$(BIN)/python -m pytest -m "real or slow"
+
+lint: setup
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy

@@ -1,0 +1,23 @@
+"""What all tests share: nothing is fetched from a hub, and where real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before any test file imports these libraries; commands that tests start inherit it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch's threads too, without importing it here
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data sets; tests that ask for it are marked ``real``."""
+    named = os.environ.get("REASONDISTILL_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: name its folder in REASONDISTILL_DATA")
+    return folder

@@ -1,0 +1,207 @@
+"""The package's shape: no import upwards, `__init__.py` files that only hand on, a base without torch, README's tree."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "reasondistill"
+
+ORDER = (
+    "errors",
+    "files",
+    "records",
+    "tasks",
+    "config",
+    "datasets",
+    "metrics",
+    "results",
+    "features",
+    "students",
+    "engines",
+    "losses",
+    "training",
+    "runs",
+    "modelcard",
+    "prediction",
+    "distilling",
+    "evaluation",
+    "reporting",
+    "quickstart",
+    "cli",
+)
+"""The way of the data: a module imports only from those before it. A module in a folder counts as its folder."""
+
+# What the extras bring; the base install has none of it.
+EXTRAS = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "safetensors", "bert_score")
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    """``reasondistill.students.create`` of its file; a package's name of its ``__init__.py``."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(text: str, package: str, modules: set[str]) -> Iterator[str]:
+    """The package's own modules that a text imports, anywhere in it: in functions and for type checkers too."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "reasondistill")
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: package.count(".") + 2 - node.level]
+                base = ".".join([*above, *([base] if base else [])])
+            if base.split(".")[0] == "reasondistill":
+                # `from package import name` names a module where there is one, else what __init__.py hands on.
+                names = (f"{base}.{alias.name}" for alias in node.names)
+                yield from (name if name in modules else base for name in names)
+
+
+def place(module: str) -> str:
+    """The part of a module's name that ORDER lists; the package itself has none."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def graph() -> dict[str, set[str]]:
+    """Module → the modules that it imports."""
+    modules = {module_name(path) for path in sources()}
+    return {
+        module_name(path): set(imported(path.read_text(encoding="utf-8"), module_name(path.parent / "__init__.py"), modules))
+        for path in sources()
+    }
+
+
+GRAPH = graph()
+
+
+def test_every_module_has_its_place() -> None:
+    found = {place(module) for module in GRAPH} - {""}
+    assert found == set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
+
+
+@pytest.mark.parametrize("module", sorted(m for m in GRAPH if place(m)))
+def test_no_module_imports_upwards(module: str) -> None:
+    mine = ORDER.index(place(module))
+    for other in GRAPH[module]:
+        assert place(other), f"{module} imports the package itself, which imports nearly everything"
+        if place(other) != place(module):
+            assert ORDER.index(place(other)) < mine, f"{module} imports {other}, which is below it"
+
+
+def test_no_modules_import_each_other_in_a_ring() -> None:
+    assert len(list(TopologicalSorter(GRAPH).static_order())) == len(GRAPH)
+
+
+def test_imports_are_found_wherever_they_are() -> None:
+    """The checks above see through functions, type checking and relative imports."""
+    text = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from reasondistill.results import Results\n"
+        "def f():\n    import reasondistill.cli\n    from . import create, Checkpoint\n    from ..errors import UserError\n"
+        "    from reasondistill import runs, Student\n    import numpy\n"
+    )
+    assert set(imported(text, "reasondistill.students", set(GRAPH))) == {
+        "reasondistill",
+        "reasondistill.results",
+        "reasondistill.cli",
+        "reasondistill.students.create",
+        "reasondistill.students",
+        "reasondistill.errors",
+        "reasondistill.runs",
+    }
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda p: p.parent.name)
+def test_init_files_define_nothing(path: Path) -> None:
+    docstring, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
+    for node in rest:
+        if isinstance(node, ast.Assign):
+            assert [ast.unparse(target) for target in node.targets] == ["__all__"]
+            ast.literal_eval(node.value)
+        else:
+            assert isinstance(node, ast.Import | ast.ImportFrom), f"{path}:{node.lineno} defines something"
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_package_imports_no_heavy_library() -> None:
+    heavy = (*EXTRAS, "pandas", "matplotlib", "sklearn", "scipy")
+    assert python(f"import sys, reasondistill; print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
+def test_the_base_install_is_enough_for_all_that_needs_no_model() -> None:
+    """None in sys.modules makes an import fail as if the library were not installed."""
+    modules = ["cli", "config", "datasets", "metrics", "evaluation", "reporting", "prediction", "quickstart", "runs"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))\n"
+    python(code + "\n".join(f"import reasondistill.{module}" for module in modules))
+
+
+# --- README's annotated tree ---
+
+
+def tree_in(readme: str) -> list[str]:
+    """Paths in the fenced block that begins with ``reasondistill/``: two spaces a level, then a name, then remarks."""
+    lines = readme.splitlines()
+    heads = [i for i, line in enumerate(lines[1:], 1) if line.startswith("reasondistill/") and "```" in lines[i - 1]]
+    assert len(heads) == 1, "README.md has no fenced block (or several) that begins with reasondistill/"
+    paths: list[str] = []
+    above: list[str] = []
+    for line in lines[heads[0] + 1 :]:
+        if line.startswith("```"):
+            return paths
+        name = line.strip().split("#")[0].split("  ")[0].strip()
+        if not name:
+            continue
+        spaces = len(line) - len(line.lstrip(" "))
+        assert spaces % 2 == 0, f"an odd indentation: {line!r}"
+        depth = spaces // 2 - 1  # below reasondistill/ itself
+        assert 0 <= depth <= len(above), f"indented deeper than what is above it: {line!r}"
+        above = [*above[:depth], name.rstrip("/")]
+        paths.append("/".join(above) + ("/" if name.endswith("/") else ""))
+    raise AssertionError("the tree's block is never closed")
+
+
+def test_a_tree_is_read_by_its_indentation() -> None:
+    text = (
+        "# x\n```text\nreasondistill/\n  Makefile   two commands\n  src/reasondistill/\n    cli.py     # thin\n"
+        "    students/  # made, saved\n      create.py\n  docs/        # words\n```\n"
+    )
+    assert tree_in(text) == [
+        "Makefile",
+        "src/reasondistill/",
+        "src/reasondistill/cli.py",
+        "src/reasondistill/students/",
+        "src/reasondistill/students/create.py",
+        "docs/",
+    ]
+
+
+def test_the_readmes_tree_matches_the_disk() -> None:
+    paths = tree_in((ROOT / "README.md").read_text(encoding="utf-8"))
+    for path in paths:
+        assert (ROOT / path).exists(), f"README lists {path}, which is not there"
+        assert (ROOT / path).is_dir() == path.endswith("/"), f"{path}: a folder ends in /, a file does not"
+    assert len(paths) == len(set(paths))
+    entries = [p for p in PACKAGE.iterdir() if not p.name.startswith(".")]
+    there = {f"src/reasondistill/{p.name}{'/' if p.is_dir() else ''}" for p in entries}
+    skipped = {f"src/reasondistill/{name}" for name in ("__init__.py", "py.typed", "__pycache__/")}
+    assert there - skipped - set(paths) == set(), "README's tree leaves these out"
