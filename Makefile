@@ -35,3 +35,10 @@ lint: setup
 	$(BIN)/ruff format --check src tests
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
+
+.PHONY: builtin-student
+# Rebuilds the student that the package ships. The folder it replaces is in git.
+builtin-student: setup
+	$(BIN)/reasondistill quickstart --out build/quickstart
+	rm -rf src/reasondistill/builtin/scenes
+	cp -r build/quickstart/scenes/student src/reasondistill/builtin/scenes

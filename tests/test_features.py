@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tiny
 from reasondistill.errors import TaskError
 from reasondistill.features import (
     CONTEXT,
@@ -26,7 +26,9 @@ from reasondistill.tasks import NLI, Segment, Target, render_target
 def codec(family: str = "flan-t5", **changes: int) -> Codec:
     model, tokenizer = tiny.FAMILIES[family]
     start = model().config.decoder_start_token_id
-    return Codec(tokenizer(), decoder_start_token_id=start, **({"max_source_length": 64, "max_target_length": 48} | changes))
+    return Codec(
+        tokenizer(), decoder_start_token_id=start, **({"max_source_length": 64, "max_target_length": 48} | changes)
+    )
 
 
 def ids(c: Codec, text: str) -> list[int]:

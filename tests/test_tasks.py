@@ -34,8 +34,35 @@ ORDERS: tuple[OutputOrder, ...] = ("label_first", "explanation_first", "label_on
 
 # Pieces that look like a target's own marks, and others that tokenizers, templates and terminals trip over.
 PIECES = [
-    *[" explanation: ", "explanation:", " explanation :", " label: ", "label:", " label : neutral", "neutral", "Neutral"],
-    *["", " ", "\n", "\r\n", "\t", "\u2028", "\ufeff", "\0", "{premise}", "{", "}", "{}", "\\1", "\\", "%s", "👩‍🍳", "</s>"],
+    *[
+        " explanation: ",
+        "explanation:",
+        " explanation :",
+        " label: ",
+        "label:",
+        " label : neutral",
+        "neutral",
+        "Neutral",
+    ],
+    *[
+        "",
+        " ",
+        "\n",
+        "\r\n",
+        "\t",
+        "\u2028",
+        "\ufeff",
+        "\0",
+        "{premise}",
+        "{",
+        "}",
+        "{}",
+        "\\1",
+        "\\",
+        "%s",
+        "👩‍🍳",
+        "</s>",
+    ],
 ]
 NASTY = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=8).map("".join)
 
@@ -74,8 +101,8 @@ RENDERED: list[tuple[OutputOrder, str | None, str | None, list[tuple[str, str]] 
     ("label_first", "neutral", None, [("neutral", L)], False),
     ("label_first", None, "Maybe.", [("explanation: ", C), ("Maybe.", E)], True),
     ("label_first", None, None, None, False),
-    ("explanation_first", "neutral", "Maybe.", [("Maybe.", E), (" label: ", E), ("neutral", L)], True),
-    ("explanation_first", "neutral", None, [("label: ", C), ("neutral", L)], False),
+    ("explanation_first", "neutral", "Maybe.", [("Maybe.", E), (" label:", E), (" neutral", L)], True),
+    ("explanation_first", "neutral", None, [("label:", C), (" neutral", L)], False),
     ("explanation_first", None, "Maybe.", [("Maybe.", E)], False),
     ("explanation_first", None, None, None, False),
     ("label_only", "neutral", "Maybe.", [("neutral", L)], False),
@@ -131,9 +158,13 @@ def test_separate_asks_two_questions() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_what_supervises_nothing_is_left_out(order: OutputOrder) -> None:
     assert NLI.render(order, pair(), [None]) == []
-    assert NLI.render(order, pair(label="neutral"), []) == ([] if order != "separate" else [
-        ("predict nli premise: A man sleeps. hypothesis: A man is awake.", [Target((Segment("neutral", "label"),))])
-    ])
+    assert NLI.render(order, pair(label="neutral"), []) == (
+        []
+        if order != "separate"
+        else [
+            ("predict nli premise: A man sleeps. hypothesis: A man is awake.", [Target((Segment("neutral", "label"),))])
+        ]
+    )
 
 
 @given(premise=NASTY, hypothesis=NASTY)
@@ -242,8 +273,8 @@ def test_each_choice_is_scored_as_a_label() -> None:
     for order in ("label_first", "label_only", "separate"):
         assert choice_targets(order, ["yes", "no"], "ignored") == plain
     assert choice_targets("explanation_first", ["yes", "no"], "Since so.") == [
-        Target((Segment("Since so. label: ", "context"), Segment("yes", "label"))),
-        Target((Segment("Since so. label: ", "context"), Segment("no", "label"))),
+        Target((Segment("Since so. label:", "context"), Segment(" yes", "label"))),
+        Target((Segment("Since so. label:", "context"), Segment(" no", "label"))),
     ]
 
 

@@ -44,7 +44,7 @@ SplitOption = Annotated[
     str | None,
     typer.Option("--split", help="Keep this part only; where no row names its part, a hash of its group decides."),
 ]
-TaskOption = Annotated[str, typer.Option("--task", help="What the rows must have.")]
+TaskOption = Annotated[str, typer.Option("--task", help="Which task's fields and labels the rows have.")]
 
 
 def main() -> None:
@@ -62,15 +62,21 @@ def main() -> None:
         raise SystemExit(0) from None
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("reasondistill"))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("reasondistill"))
-        raise typer.Exit
+    pass
 
 
 @app.command()
@@ -107,9 +113,7 @@ def data_show(
     from reasondistill.datasets import describe, load
     from reasondistill.tasks import get_task
 
-    found = describe(
-        load(data, split=split, task=get_task(task), columns=_mapping(columns), need_label=False)
-    )
+    found = describe(load(data, split=split, task=get_task(task), columns=_mapping(columns), need_label=False))
     if json_output:
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -141,7 +145,9 @@ def data_show(
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file; configs/ has some, docs/configuration.md all keys.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has some, docs/configuration.md all keys.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
     ] = None,
@@ -156,21 +162,25 @@ def train(
     _quiet_libraries()
     run = run_training(loaded, resume=resume)
     info = run.info()
-    best = f", best {info['best']['metric']} {info['best']['value']:.4f} at step {info['best']['step']}" if "best" in info else ""
+    best = (
+        f", best {info['best']['metric']} {info['best']['value']:.4f} at step {info['best']['step']}"
+        if "best" in info
+        else ""
+    )
     _say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
     _say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train.source} --split test")
 
 
 @app.command()
 def predict(
-    student: Annotated[Path, typer.Argument(help="A run, or a student's folder.")],
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
     data: DataArgument,
     out: Annotated[
         Path | None, typer.Option(help="A new .jsonl file; of a run, RUN/predictions/SPLIT.jsonl by default.")
     ] = None,
     split: SplitOption = None,
     columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
     num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
     free: Annotated[bool, typer.Option("--free", help="Also let it write unforced: gives parse_rate.")] = False,
 ) -> None:
@@ -205,14 +215,16 @@ def predict(
 
 @app.command()
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="A .jsonl file with id, label and explanation in each row.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="A .jsonl file with id, label and explanation in each row.")
+    ],
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for results.json and per_example.jsonl.")],
     split: SplitOption = None,
     task: TaskOption = "nli",
     columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples.")] = None,
-    bertscore: Annotated[bool, typer.Option(help="BERTScore takes most of the time.")] = True,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
+    bertscore: Annotated[bool, typer.Option(help="Score with BERTScore too; it takes most of the time.")] = True,
     bertscore_encoder: Annotated[
         str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
     ] = None,
@@ -267,7 +279,7 @@ def report(
 
 @app.command()
 def explain(
-    student: Annotated[Path, typer.Argument(help="A run, a student's folder, or builtin:scenes.")],
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
     json_output: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON.")] = False,
 ) -> None:
@@ -329,9 +341,22 @@ def _plain(text: str) -> str:
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Any]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         job = bar.add_task(title, total=total)
         yield lambda done: bar.update(job, completed=done)

@@ -197,7 +197,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
-        for key_node, _ in node.value:
+        # A user's tag can send another node here (`!!map [1]`), which PyYAML refuses below.
+        for key_node, _ in node.value if node.id == "mapping" else ():
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise ConfigError(_at(node, key_node), expected="keys that are words", found=repr(key))
@@ -242,11 +243,18 @@ def _parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def _load_yaml(text: str, name: str) -> Any:
-    loader = _StrictLoader(text)
+    try:
+        loader = _StrictLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{name}:{line}", expected="YAML", found=f"the character U+{ord(text[error.position]):04X}"
+        ) from error
     loader.name = name  # what marks call the stream
     try:
         return loader.get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
         raise ConfigError(where, expected="YAML", found=str(getattr(error, "problem", None) or error)) from error
@@ -304,6 +312,9 @@ def _problem(error: Any) -> str:
     key = ".".join(parts) or "configuration"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        found = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
+        return f"{key}.kind: expected one of hub, scratch, warm_start, found {found!r}"[:400]
     if error["type"] == "missing":
         return f"{key}: required, but not there"
     return f"{key}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r}"[:400]

@@ -21,6 +21,10 @@ from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import parameter_count
 from reasondistill.tasks import get_task
 
+_OF_BOTH_PHASES = frozenset(
+    {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "use_cpu", "bf16", "fp16", "tf32"}
+)
+
 
 def train(config: TrainConfig, *, resume: bool = False) -> Run:
     """Distil a student.
@@ -171,8 +175,11 @@ def _denoise(
     arguments = training_arguments(
         config.model_copy(
             update={
-                "training": denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
-                | {"save_strategy": "no", "weight_decay": config.training.get("weight_decay", 0.0)}
+                # What is said of training as a whole holds here; what is said of its batches and evaluations does not.
+                "training": {key: value for key, value in config.training.items() if key in _OF_BOTH_PHASES}
+                | denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
+                | {"save_strategy": "no"},
+                "early_stopping_patience": None,
             }
         ),
         run.checkpoints,

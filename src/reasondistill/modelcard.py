@@ -58,9 +58,9 @@ The label is decided by scoring each label, not by reading the generated text.
 
 ## Limits
 
-The explanation is written after the label was decided (`label_first`) or beside it; nothing here shows that it is what \
-moved the label. Text overlap with reference explanations is not evidence of sound reasoning. Evaluate the student on \
-your own data before you rely on either.
+The explanation is written after the label was decided (`label_first`) or beside it; nothing here shows that it is \
+what moved the label. Text overlap with reference explanations is not evidence of sound reasoning. Evaluate the \
+student on your own data before you rely on either.
 """
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasondistill.config import TrainConfig, load_config
+from reasondistill.errors import MissingExtraError
 from reasondistill.results import Results
-from reasondistill.runs import RUN_FILE, Run
+from reasondistill.runs import RUN_FILE
 
 _DATA = "scenes"
 
@@ -47,11 +48,15 @@ def run_quickstart(
         UserError: a file in the way, or of another student.
     """
     from reasondistill.datasets import load
-    from reasondistill.distilling import train
     from reasondistill.evaluation import evaluate, save
     from reasondistill.prediction import Student, predict_file
     from reasondistill.records import read_predictions
     from reasondistill.reporting import build_report
+
+    try:
+        from reasondistill.distilling import train
+    except ImportError as error:
+        raise MissingExtraError("the quickstart", "train") from error
 
     config = quickstart_config(out, shuffle_labels=shuffle_labels)
     source = config.data.train
@@ -85,6 +90,3 @@ def run_quickstart(
         save(evaluation, run.results("test"))
     report = build_report([run.folder], run.folder)
     return Quickstart(run.folder, Results.load(results_file), report.html)
-
-
-__all__ = ["Quickstart", "quickstart_config", "run_quickstart"]

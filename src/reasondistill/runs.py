@@ -88,9 +88,7 @@ class Run:
         path = self.folder / RUN_FILE
         value = read_json(path)
         if value.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
-                path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version"))
-            )
+            raise DataError(path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version")))
         return value
 
     def config(self) -> TrainConfig:
@@ -113,7 +111,9 @@ class Run:
 
 
 def find_student(path: str | Path) -> Path:
-    """The student's folder, of a path to it or to the run that made it."""
+    """The student's folder: of a path to it, or to the run that made it, or of ``builtin:scenes``, which is shipped."""
+    if str(path) == "builtin:scenes":
+        return Path(__file__).parent / "builtin" / "scenes"
     inside = Path(path) / "student"
     return inside if (Path(path) / RUN_FILE).is_file() and inside.is_dir() else Path(path)
 

@@ -188,8 +188,9 @@ def render_target(order: OutputOrder, label: str | None, explanation: str | None
     if order == "label_only" or explanation is None:
         if label is None or order == "explanation_only":
             return None
-        context = (Segment(f"{_LABEL_MARK} ", "context"),) if order == "explanation_first" else ()
-        return Target((*context, Segment(label, "label")))
+        if order == "explanation_first":
+            return Target((Segment(_LABEL_MARK, "context"), Segment(f" {label}", "label")))
+        return Target((Segment(label, "label"),))
     if order == "explanation_only":
         return Target((Segment(explanation, "explanation"),), ends=True)
     if order == "label_first":
@@ -201,8 +202,10 @@ def render_target(order: OutputOrder, label: str | None, explanation: str | None
         )
     if label is None:
         return Target((Segment(explanation, "explanation"),))
-    mark = Segment(f" {_LABEL_MARK} ", "explanation")
-    return Target((Segment(explanation, "explanation"), mark, Segment(label, "label")), ends=True)
+    # The space belongs to the label: some tokenizers write it as a token of its own before some labels only, and
+    # scores of labels must cover the same text.
+    mark = Segment(f" {_LABEL_MARK}", "explanation")
+    return Target((Segment(explanation, "explanation"), mark, Segment(f" {label}", "label")), ends=True)
 
 
 def choice_targets(order: OutputOrder, choices: Sequence[str], explanation: str | None) -> list[Target]:
@@ -212,8 +215,8 @@ def choice_targets(order: OutputOrder, choices: Sequence[str], explanation: str 
     """
     if order != "explanation_first" or explanation is None:
         return [Target((Segment(choice, "label"),)) for choice in choices]
-    context = Segment(f"{explanation} {_LABEL_MARK} ", "context")
-    return [Target((context, Segment(choice, "label"))) for choice in choices]
+    context = Segment(f"{explanation} {_LABEL_MARK}", "context")
+    return [Target((context, Segment(f" {choice}", "label"))) for choice in choices]
 
 
 def explanation_prefix(order: OutputOrder, label: str | None) -> str:

@@ -53,7 +53,7 @@ class JointModel(nn.Module):
         self.student.gradient_checkpointing_enable(**options)
 
 
-class DistillationTrainer(Seq2SeqTrainer):
+class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is not followed by mypy
     """Seq2SeqTrainer with the joint loss, two learning rates and a log of both terms.
 
     Args:
@@ -89,6 +89,8 @@ class DistillationTrainer(Seq2SeqTrainer):
         self.phase = phase
         self.saved = student
         self._sums: list[Tensor] | None = None
+        self.optimizer: Any
+        self.control: Any
         super().__init__(
             model=JointModel(student.model),
             args=arguments,
@@ -133,11 +135,11 @@ class DistillationTrainer(Seq2SeqTrainer):
         return (loss, losses) if return_outputs else loss
 
     def _progress(self) -> float:
-        return min(self.state.global_step / max(self.state.max_steps, 1), 1.0)
+        return float(min(self.state.global_step / max(self.state.max_steps, 1), 1.0))
 
     # --- two learning rates ---
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+    def create_optimizer(self, model: Any = None) -> Any:
         if self.optimizer is None and self.encoder_learning_rate is not None:
             model = self.model
             decayed = set(self.get_decay_parameter_names(model))

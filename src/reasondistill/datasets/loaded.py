@@ -34,7 +34,6 @@ class Loaded:
         """A hash of what is trained on and scored: ids, fields, labels, choices and explanations, in order."""
         return fingerprint(*(_content_hash(example) for example in self.examples))
 
-
     def first(self, limit: int) -> Loaded:
         """The same data set with at most ``limit`` examples, from the start."""
         return replace(self, examples=self.examples[:limit])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -86,12 +87,13 @@ class TorchEngine:
                 alike[len(starts[prefixes[i]])].append(place)
             for length, places in alike.items():
                 given = torch.tensor([starts[prefixes[batch.rows[p]]] for p in places], device=batch.states.device)
-                output = self.model.generate(
-                    encoder_outputs=BaseModelOutput(last_hidden_state=batch.states[places]),
-                    attention_mask=batch.mask[places],
-                    decoder_input_ids=given,
-                    generation_config=settings,
-                )
+                with _only(self.model, settings):
+                    output = self.model.generate(
+                        encoder_outputs=BaseModelOutput(last_hidden_state=batch.states[places]),
+                        attention_mask=batch.mask[places],
+                        decoder_input_ids=given,
+                        generation_config=settings,
+                    )
                 for place, ids in zip(places, output[:, length:].tolist(), strict=True):
                     ended = self.codec.eos_token_id in ids
                     text = self.codec.decode(ids[: ids.index(self.codec.eos_token_id)] if ended else ids)
@@ -113,3 +115,15 @@ class TorchEngine:
                 yield _Encoded(rows, encode(self.model, ids, mask), mask)
         finally:
             self.model.train(training)
+
+
+@contextmanager
+def _only(model: Any, settings: Any) -> Iterator[None]:
+    """Hide a checkpoint's own generation settings: transformers fills gaps of the given ones from them, and BART's
+    force an end token into every text that meets the length limit."""
+    own = model.generation_config
+    model.generation_config = settings
+    try:
+        yield
+    finally:
+        model.generation_config = own

@@ -10,7 +10,7 @@ from reasondistill.errors import CheckpointError
 
 
 def trim_wordpiece(tokenizer: Any, texts: Iterable[str]) -> tuple[Any, list[int]]:
-    """Keep the word pieces that ``texts`` use, special tokens, and ASCII characters so that English words can be spelled.
+    """Keep the word pieces that ``texts`` use, special tokens, and ASCII characters to spell other words with.
 
     Args:
         tokenizer: a fast WordPiece tokenizer of transformers.

@@ -1,0 +1,43 @@
+"""The README's Python example runs as printed, on the student that the package ships."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reasondistill.runs import find_student
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [example] = blocks("python")
+    exec(compile(example, str(README), "exec"), {})
+    printed = capsys.readouterr().out
+    assert "contradiction" in printed
+    assert len(printed.splitlines()) == 2
+
+
+def test_every_reasondistill_command_in_the_readme_exists() -> None:
+    from typer.main import get_command
+
+    from reasondistill.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    used = [line.split() for block in blocks("bash") for line in block.splitlines() if line.startswith("reasondistill ")]
+    assert used
+    for words in used:
+        assert words[1] in commands, f"README uses {' '.join(words[:2])}"
+
+
+def test_the_shipped_student_is_small_and_safe() -> None:
+    folder = find_student("builtin:scenes")
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 4_000_000
+    assert (folder / "model.safetensors").is_file()
+    assert not [path for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pkl")]
