@@ -31,7 +31,11 @@ def test_the_quickstart_learns_and_says_what_is_there_when_run_again(tmp_path: P
 
 @pytest.mark.slow
 def test_shuffled_labels_end_near_chance(tmp_path: Path) -> None:
-    outcome = CliRunner().invoke(app, ["quickstart", "--out", str(tmp_path), "--shuffle-labels"], catch_exceptions=False)
+    outcome = CliRunner().invoke(
+        app, ["quickstart", "--out", str(tmp_path), "--shuffle-labels"], catch_exceptions=False
+    )
     assert outcome.exit_code == 0, outcome.output
-    accuracy = Results.load(tmp_path / "scenes_shuffled" / "results" / "test" / "results.json").metrics["label_accuracy"]
+    accuracy = Results.load(tmp_path / "scenes_shuffled" / "results" / "test" / "results.json").metrics[
+        "label_accuracy"
+    ]
     assert 0.25 < accuracy.value < 0.42

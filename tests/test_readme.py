@@ -30,7 +30,9 @@ def test_every_reasondistill_command_in_the_readme_exists() -> None:
     from reasondistill.cli import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    used = [line.split() for block in blocks("bash") for line in block.splitlines() if line.startswith("reasondistill ")]
+    used = [
+        line.split() for block in blocks("bash") for line in block.splitlines() if line.startswith("reasondistill ")
+    ]
     assert used
     for words in used:
         assert words[1] in commands, f"README uses {' '.join(words[:2])}"
