@@ -27,7 +27,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 class Config(BaseModel):
     """Base of all configurations: frozen, and an unknown key is a mistake at every level."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Source(Config):

@@ -42,10 +42,12 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     from transformers import set_seed
 
     run = Run.open(Path(config.runs_dir) / config.name) if resume else None
-    if run is not None:
+    if run is None:
+        Run.require_new(config)  # before minutes of reading data
+    else:
         config = run.config()
-    if run is not None and run.info()["status"] == "finished":
-        return run
+        if run.info()["status"] == "finished":
+            return run
     parts = load_parts(config)
     arguments = training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
     set_seed(config.seed)
@@ -234,7 +236,14 @@ def _train_jointly(
     label_accuracy = None
     if "validation" in parts:
         held_out = parts["validation"].examples
-        evaluation = build_features(held_out, task=task, order=config.order, codec=codec)
+        # As many explanations as in training: the two losses are drawn in one figure.
+        evaluation = build_features(
+            held_out,
+            task=task,
+            order=config.order,
+            codec=codec,
+            explanations_per_example=config.data.explanations_per_example,
+        )
         engine = TorchEngine(student.model, codec)
         greedy = config.generation.model_copy(update={"num_beams": 1})
 

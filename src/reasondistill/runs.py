@@ -41,16 +41,7 @@ class Run:
         Raises:
             OutputError: the folder exists and has files in it.
         """
-        run = cls(Path(config.runs_dir) / config.name)
-        try:
-            require_new_folder(run.folder)
-        except OutputError as error:
-            raise OutputError(
-                run.folder,
-                expected="a new run",
-                found="one that exists",
-                fix="Go on with it (--resume), or give the new one another name (--set name=…).",
-            ) from error
+        run = cls.require_new(config)
         run.write(
             name=config.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,6 +53,25 @@ class Run:
             hardware=hardware(),
             timings={},
         )
+        return run
+
+    @classmethod
+    def require_new(cls, config: TrainConfig) -> Run:
+        """The run that ``config`` would begin; nothing is written.
+
+        Raises:
+            OutputError: its folder exists and has files in it.
+        """
+        run = cls(Path(config.runs_dir) / config.name)
+        try:
+            require_new_folder(run.folder)
+        except OutputError as error:
+            raise OutputError(
+                run.folder,
+                expected="a new run",
+                found="one that exists",
+                fix="Go on with it (--resume), or give the new one another name (--set name=…).",
+            ) from error
         return run
 
     @classmethod
