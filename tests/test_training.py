@@ -167,6 +167,7 @@ def config(tmp_path: Path, **changes: Any) -> TrainConfig:
             "save_steps": 3,
             "load_best_model_at_end": True,
             "metric_for_best_model": "both",
+            "train_sampling_strategy": "group_by_length",
             "use_cpu": True,
             "disable_tqdm": True,
         },

@@ -124,7 +124,6 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     from transformers import Seq2SeqTrainingArguments
 
     defaults = {
-        "train_sampling_strategy": "group_by_length",
         "logging_steps": 10,
         "save_total_limit": 2,
         "report_to": "none",
