@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import Seq2SeqTrainingArguments
 
 import tiny
@@ -29,7 +32,7 @@ def trainer(tmp_path: Path, *, loss: Loss | None = None, **arguments: Any) -> Di
     examples = [e if i % 3 else e.model_copy(update={"explanations": ()}) for i, e in enumerate(examples)]
     rows = build_features(examples, task=NLI, order="label_first", codec=student.codec)
     defaults: dict[str, Any] = {
-        "output_dir": str(tmp_path),
+        "output_dir": str(tmp_path / "trainer"),
         "remove_unused_columns": False,
         "report_to": "none",
         "train_sampling_strategy": "sequential",
@@ -67,6 +70,20 @@ def test_batch_times_accumulation_does_not_change_the_gradient(tmp_path: Path) -
         cut = after_one_step(tmp_path, per_device_train_batch_size=size, gradient_accumulation_steps=16 // size)
         for name in whole:
             torch.testing.assert_close(cut[name], whole[name], atol=1e-5, rtol=1e-4)
+
+
+def test_processes_do_not_change_the_gradient(tmp_path: Path) -> None:
+    whole = after_one_step(tmp_path / "one", per_device_train_batch_size=16)
+    script = Path(__file__).with_name("two_processes.py")
+    (tmp_path / "two").mkdir()
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launcher, str(script), str(tmp_path / "two")], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cut = load_file(tmp_path / "two" / "after.safetensors")
+    for name, value in cut.items():
+        torch.testing.assert_close(value, whole[f"student.{name}"], atol=1e-5, rtol=1e-4)
 
 
 def test_the_step_is_the_gradient_of_the_two_token_means(tmp_path: Path) -> None:
@@ -181,8 +198,6 @@ def logged(run: Run) -> list[dict[str, Any]]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return load_file(folder / "model.safetensors")
 
 

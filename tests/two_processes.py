@@ -1,0 +1,16 @@
+"""One optimizer step in each of two processes; run by torchrun from test_training.py."""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+from test_training import trainer
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    made = trainer(out, per_device_train_batch_size=4, gradient_accumulation_steps=2, ddp_backend="gloo")
+    made.train()
+    if made.is_world_process_zero():
+        save_file(
+            {name: p.detach().clone() for name, p in made.saved.model.named_parameters()}, out / "after.safetensors"
+        )
