@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from safetensors.torch import save_file
+
 from test_training import trainer
 
 if __name__ == "__main__":
