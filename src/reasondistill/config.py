@@ -182,7 +182,8 @@ class TrainConfig(Config):
             known = {field.name for field in fields(Seq2SeqTrainingArguments)}
             if unknown := sorted(set(value) - known):
                 raise ValueError(f"{unknown} are no keys of transformers.Seq2SeqTrainingArguments")
-        return value
+        # YAML reads a bare `no` as false; `eval_strategy: no` means the word.
+        return {key: "no" if key.endswith("_strategy") and v is False else v for key, v in value.items()}
 
     @model_validator(mode="after")
     def _one_term_at_least(self) -> Self:

@@ -129,6 +129,8 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
         "report_to": "none",
         "dataloader_pin_memory": torch.cuda.is_available(),
         "bf16": has_fast_bf16() and not config.training.get("fp16", False),
+        # transformers refuses bf16 on a processor unless it is told that the processor is meant.
+        "use_cpu": not torch.accelerator.is_available(),
         "disable_tqdm": False,
     }
     try:
