@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from reasondistill.cli.data import data_app
+from reasondistill.cli.shared import (
+    Columns,
+    DataArgument,
+    SplitOption,
+    TaskOption,
+    mapping,
+    needs_extra,
+    pairs,
+    plain,
+    print_headline,
+    progress,
+    quiet_libraries,
+    say,
+)
 from reasondistill.errors import DataError, UserError
-
-if TYPE_CHECKING:
-    from reasondistill.results import Results
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,29 +32,7 @@ app = typer.Typer(
     help="Distil labels and written explanations into small encoder-decoder students that answer and explain.\n\n"
     "The way: data -> train -> predict -> evaluate -> report. Begin with `reasondistill quickstart`.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
 app.add_typer(data_app, name="data")
-
-DataArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="A registered name (scenes, scenes:600) or a .csv, .tsv, .jsonl or .parquet file.",
-    ),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--columns",
-        metavar="WHAT=COLUMN",
-        help="Where a file's columns have other names: premise=text_a, explanation=why1,why2 …; repeatable.",
-    ),
-]
-SplitOption = Annotated[
-    str | None,
-    typer.Option("--split", help="Keep this part only; where no row names its part, a hash of its group decides."),
-]
-TaskOption = Annotated[str, typer.Option("--task", help="Which task's fields and labels the rows have.")]
 
 
 def main() -> None:
@@ -90,57 +78,11 @@ def quickstart(
     """
     from reasondistill.quickstart import run_quickstart
 
-    _quiet_libraries()
-    finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=_say, progress=_progress)
-    _print_headline(finished.results, "scenes, test part")
-    _say(f"[bold]report[/]   {finished.report}")
-    _say(f'[bold]next[/]     reasondistill explain {finished.run} premise="…" hypothesis="…"')
-
-
-@data_app.command("show")
-def data_show(
-    data: DataArgument,
-    split: SplitOption = None,
-    task: TaskOption = "nli",
-    columns: Columns = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-) -> None:
-    """Count a data set and show its first rows: labels, parts, explanations, lengths, and what was set aside."""
-    import json
-
-    from rich.table import Table
-
-    from reasondistill.datasets import describe, load
-    from reasondistill.tasks import get_task
-
-    found = describe(load(data, split=split, task=get_task(task), columns=_mapping(columns), need_label=False))
-    if json_output:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
-        return
-    table = Table(title=f"{found['name']}: {found['n']:,} examples in {found['groups']:,} groups", title_justify="left")
-    labels = list(found["labels"])
-    for heading in ("part", *labels, "all"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part, counts in {**found["splits"], "all": found["labels"]}.items():
-        table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
-    _say(table)
-    lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(found["words"].values()))))
-    for name, percentiles in found["words"].items():
-        lengths.add_row(name, *map(str, percentiles.values()))
-    _say(lengths)
-    _say(f"explanations: {found['explanations']['total']:,}, by source {found['explanations']['sources']}")
-    for what in ("set_aside", "ignored_columns"):
-        if found[what]:
-            _say(f"{what.replace('_', ' ')}: {found[what]}")
-    _say(f"fingerprint: {found['fingerprint']}")
-    for row in found["sample"]:
-        _say("")
-        for name, text in row["fields"].items():
-            _say(f"[bold]{name}[/]: {_plain(text)}")
-        _say(f"[bold]label[/]: {_plain(str(row.get('label')))}")
-        for explanation in row["explanations"]:
-            aim = f" (for {explanation['label'] or 'no label'})" if "label" in explanation else ""
-            _say(f"  - {_plain(explanation['text'] + aim)}")
+    quiet_libraries()
+    finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=say, progress=progress)
+    print_headline(finished.results, "scenes, test part")
+    say(f"[bold]report[/]   {finished.report}")
+    say(f'[bold]next[/]     reasondistill explain {finished.run} premise="…" hypothesis="…"')
 
 
 @app.command()
@@ -157,9 +99,9 @@ def train(
     from reasondistill.config import TrainConfig, load_config
 
     loaded = load_config(TrainConfig, config, overrides or ())
-    with _needs_extra("train"):
+    with needs_extra("train"):
         from reasondistill.distilling import train as run_training
-    _quiet_libraries()
+    quiet_libraries()
     run = run_training(loaded, resume=resume)
     info = run.info()
     best = (
@@ -167,8 +109,8 @@ def train(
         if "best" in info
         else ""
     )
-    _say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
-    _say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train.source} --split test")
+    say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
+    say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train.source} --split test")
 
 
 @app.command()
@@ -193,14 +135,14 @@ def predict(
         if not (student / RUN_FILE).is_file():
             raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
         out = Run(student).predictions(split or "all")
-    _quiet_libraries()
+    quiet_libraries()
     loaded_student = Student.load(student)
-    loaded = load(data, split=split, task=loaded_student.task, columns=_mapping(columns), need_label=False)
+    loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     loaded = loaded.first(limit) if limit else loaded
     generation = loaded_student.generation
     if num_beams is not None:
         generation = generation.model_copy(update={"num_beams": num_beams})
-    with _progress("predicting", len(loaded.examples)) as advance:
+    with progress("predicting", len(loaded.examples)) as advance:
         predict_file(
             loaded_student,
             loaded.examples,
@@ -210,7 +152,7 @@ def predict(
             free=free,
             progress=advance,
         )
-    _say(f"[bold]predictions[/]  {out}")
+    say(f"[bold]predictions[/]  {out}")
 
 
 @app.command()
@@ -239,10 +181,10 @@ def evaluate(
     from reasondistill.tasks import get_task
 
     require_new_folder(out)
-    _quiet_libraries()
+    quiet_libraries()
     asked = get_task(task)
-    everything = load(data, task=asked, columns=_mapping(columns))
-    loaded = load(data, split=split, task=asked, columns=_mapping(columns)) if split else everything
+    everything = load(data, task=asked, columns=mapping(columns))
+    loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
     loaded = loaded.first(limit) if limit else loaded
     scored_groups = {e.group or e.id for e in loaded.examples}
     others = [e for e in everything.examples if (e.group or e.id) not in scored_groups]
@@ -256,11 +198,11 @@ def evaluate(
             bertscore=bertscore, bertscore_encoder=bertscore_encoder, bertscore_layer=bertscore_layer
         ),
         train_examples=others or None,
-        progress=lambda stage: _say(f"[dim]{_plain(stage)}[/]"),
+        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
     )
     save(evaluation, out)
-    _print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
-    _say(f"[bold]results[/]  {out / 'results.json'}")
+    print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
+    say(f"[bold]results[/]  {out / 'results.json'}")
 
 
 @app.command()
@@ -274,7 +216,7 @@ def report(
     if out is None and len(runs) > 1:
         raise DataError("--out", expected="a folder, as there are several runs", found="none")
     files = build_report(runs, out or runs[0])
-    _say(f"[bold]report[/]  {files.html}")
+    say(f"[bold]report[/]  {files.html}")
 
 
 @app.command()
@@ -289,115 +231,14 @@ def explain(
     from reasondistill.prediction import Student
     from reasondistill.records import as_row
 
-    given = _pairs(fields, "FIELD=TEXT")
-    _quiet_libraries()
+    given = pairs(fields, "FIELD=TEXT")
+    quiet_libraries()
     prediction = Student.load(student).explain(**given)
     if json_output:
         print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
         return
     for label, probability in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
         bar = "█" * round(20 * probability)
-        _say(f"{'[bold]' if label == prediction.label else '[dim]'}{label:15} {probability:6.1%} {bar}[/]")
+        say(f"{'[bold]' if label == prediction.label else '[dim]'}{label:15} {probability:6.1%} {bar}[/]")
     if prediction.explanation:
-        _say(_plain(prediction.explanation))
-
-
-# --- what commands share ---
-
-
-def _pairs(texts: list[str], form: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in pairs:
-            raise DataError(repr(text), expected=f"{form}, each name once", found=repr(text))
-        pairs[name] = value
-    return pairs
-
-
-def _mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
-    if not columns:
-        return None
-    pairs = _pairs(columns, "--columns WHAT=COLUMN")
-    return {what: column.split(",") if "," in column else column for what, column in pairs.items()}
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
-def _say(what: Any) -> None:
-    _console().print(what)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        job = bar.add_task(title, total=total)
-        yield lambda done: bar.update(job, completed=done)
-
-
-@contextmanager
-def _needs_extra(extra: str) -> Iterator[None]:
-    from reasondistill.errors import MissingExtraError
-
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError("this command", extra) from error
-
-
-def _quiet_libraries() -> None:
-    """Leave the libraries' own progress bars and notices out: each command shows its own."""
-    import importlib.util
-    import os
-
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if importlib.util.find_spec("transformers") is None:
-        return
-    import datasets
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    datasets.disable_progress_bars()
-
-
-def _print_headline(results: Results, title: str) -> None:
-    from rich.table import Table
-
-    from reasondistill.reporting import headline
-
-    table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
-    for row in headline(results):
-        table.add_row(*row.cells())
-    _say(table)
-
-
-if __name__ == "__main__":
-    main()
+        say(plain(prediction.explanation))

@@ -1,0 +1,5 @@
+"""`python -m reasondistill.cli`."""
+
+from reasondistill.cli.commands import main
+
+main()

@@ -1,0 +1,129 @@
+"""What commands share: options, and how they speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reasondistill.errors import DataError
+
+if TYPE_CHECKING:
+    from reasondistill.results import Results
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A registered name (scenes, scenes:600) or a .csv, .tsv, .jsonl or .parquet file.",
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="WHAT=COLUMN",
+        help="Where a file's columns have other names: premise=text_a, explanation=why1,why2 …; repeatable.",
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", help="Keep this part only; where no row names its part, a hash of its group decides."),
+]
+TaskOption = Annotated[str, typer.Option("--task", help="Which task's fields and labels the rows have.")]
+
+
+def pairs(texts: list[str], form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in found:
+            raise DataError(repr(text), expected=f"{form}, each name once", found=repr(text))
+        found[name] = value
+    return found
+
+
+def mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
+    if not columns:
+        return None
+    found = pairs(columns, "--columns WHAT=COLUMN")
+    return {what: column.split(",") if "," in column else column for what, column in found.items()}
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(what: Any) -> None:
+    console().print(what)
+
+
+def plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        job = bar.add_task(title, total=total)
+        yield lambda done: bar.update(job, completed=done)
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    from reasondistill.errors import MissingExtraError
+
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError("this command", extra) from error
+
+
+def quiet_libraries() -> None:
+    """Leave the libraries' own progress bars and notices out: each command shows its own."""
+    import importlib.util
+    import os
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if importlib.util.find_spec("transformers") is None:
+        return
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def print_headline(results: Results, title: str) -> None:
+    from rich.table import Table
+
+    from reasondistill.reporting import headline
+
+    table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
+    for row in headline(results):
+        table.add_row(*row.cells())
+    say(table)
