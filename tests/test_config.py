@@ -21,10 +21,9 @@ from reasondistill.config import (
     TrainConfig,
     WarmStartStudent,
     load_config,
-    read_yaml,
-    validate_config,
 )
 from reasondistill.errors import ConfigError, DataError
+from reasondistill.strict_yaml import read_yaml, validate_config
 
 ROOT = Path(__file__).resolve().parents[1]
 MINIMAL = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": {"kind": "scratch"}}
@@ -49,7 +48,7 @@ def mistakes(error: ConfigError) -> list[str]:
 
 def test_a_minimal_file_has_the_documented_defaults(tmp_path: Path) -> None:
     config = load_config(TrainConfig, minimal(tmp_path))
-    assert (config.task, config.order, config.seed) == ("nli", "label_first", 42)
+    assert (config.task.name, config.order, config.seed) == ("nli", "label_first", 42)
     assert (config.loss.alpha, config.loss.beta) == (0.5, 0.5)
     assert config.generation == Generation(num_beams=4, repetition_penalty=1.2, length_penalty=0.8)
     assert config.training == {}
@@ -159,7 +158,10 @@ def test_an_unknown_key_of_a_schedule_is_named(tmp_path: Path) -> None:
         ({"name": "../x"}, "name: String should match pattern"),
         ({"name": ""}, "name: String should match pattern"),
         ({"seed": -1}, "seed: "),
-        ({"task": "nil"}, "task: expected one of ['nli'], found 'nil'"),
+        (
+            {"task": "nil"},
+            "task: expected one of ['comve', 'cose', 'instructions', 'nli'], or the path of a .yaml file, found 'nil'",
+        ),
         ({"student": {"kind": "bert"}}, "student.kind: expected one of hub, scratch, warm_start, found 'bert'"),
         ({"student": {}}, "student.kind: expected one of hub, scratch, warm_start, found None"),
         ({"student": None}, "student: "),

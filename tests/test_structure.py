@@ -17,6 +17,7 @@ PACKAGE = ROOT / "src" / "reasondistill"
 ORDER = (
     "errors",
     "files",
+    "strict_yaml",
     "records",
     "tasks",
     "config",

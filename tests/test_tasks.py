@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reasondistill.errors import DataError, TaskError
+from reasondistill.errors import ConfigError, DataError, TaskError
 from reasondistill.records import Example
 from reasondistill.tasks import (
+    BUILTIN_TASKS,
     NLI,
-    TASKS,
     OutputOrder,
     Parsed,
     Segment,
@@ -325,8 +326,8 @@ def test_a_task_survives_a_file() -> None:
 
 def test_get_task_names_the_ones_there_are() -> None:
     assert get_task("nli") is NLI
-    assert all(TASKS[name].name == name for name in TASKS)
-    with pytest.raises(TaskError, match=r"^task: expected one of \['nli'.*\], found 'nil'$"):
+    assert all(get_task(name).name == name for name in BUILTIN_TASKS)
+    with pytest.raises(TaskError, match=r"^task: expected one of .*nli.*, found .nil."):
         get_task("nil")
 
 
@@ -391,3 +392,51 @@ def test_a_task_without_labels_takes_any_row() -> None:
     example = Example(id="1", fields={"a": "x"}, label="whatever")
     assert writing.check(example) is example
     assert writing.choices_for(example) == ()
+
+
+# --- tasks in YAML ---
+
+
+def task_file(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "task.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_task_out_of_yaml_needs_a_name_fields_and_labels(tmp_path: Path) -> None:
+    task = get_task(task_file(tmp_path, "name: review\nfields: [text, product]\nlabels: [good, bad]\n"))
+    example = Example(id="1", fields={"text": "Broke at once.", "product": "a mug"}, label="bad")
+    assert task.render_prompts("label_first", example)["label"] == "explain review text: Broke at once. product: a mug"
+    separate = task.render_prompts("separate", example)
+    assert separate["label"] == "predict review text: Broke at once. product: a mug"
+    assert separate["explanation"] == task.render_prompts("label_first", example)["explanation"]
+
+
+def test_a_task_without_labels_of_its_own_shows_each_rows_choices(tmp_path: Path) -> None:
+    task = get_task(task_file(tmp_path, "name: quiz\nfields: [question]\n"))
+    example = Example(id="1", fields={"question": "Who?"}, choices=("me", "you"))
+    assert task.render_prompts("label_first", example)["label"] == "explain quiz question: Who? choices: me; you"
+
+
+def test_every_mistake_in_a_task_file_is_named_at_once(tmp_path: Path) -> None:
+    text = "name: x\nfields: []\nlabel: [a]\noptional: 3\n"
+    with pytest.raises(ConfigError) as raised:
+        get_task(task_file(tmp_path, text))
+    for key in ("fields", "label: unknown key", "optional"):
+        assert key in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fields: [label]", "a table has those columns"),
+        ("fields: [a, a]", "fields are words"),
+        ("fields: ['a b']", "fields are words"),
+        ("fields: [a]\noptional: [b]", "which are no fields"),
+        ("fields: [a]\nlabels: [x, X]", "hold one twice"),
+        ("fields: [a]\nprompt: nothing", "leaves out the fields"),
+    ],
+)
+def test_a_task_that_cannot_be_asked_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        get_task(task_file(tmp_path, f"name: x\n{text}\n"))

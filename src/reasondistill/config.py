@@ -7,17 +7,15 @@ Arguments of transformers are passed through under their own names, never rename
 from __future__ import annotations
 
 import importlib.util
-import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from reasondistill.errors import ConfigError
-from reasondistill.files import read_lines
-from reasondistill.tasks import TASKS, OutputOrder
+from reasondistill.errors import ConfigError, UserError
+from reasondistill.strict_yaml import parse_yaml_value, read_yaml, validate_config
+from reasondistill.tasks import OutputOrder, Task, get_task
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -147,7 +145,8 @@ class TrainConfig(Config):
     """Also the name of the run's folder below ``runs_dir``."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     runs_dir: str = "experiments/runs"
-    task: str = "nli"
+    task: Task = Field(default_factory=lambda: get_task("nli"))
+    """The name of a built-in task, or the path of a YAML file that describes one. A run keeps the task itself."""
     order: OutputOrder = "label_first"
     data: Data
     student: Student
@@ -161,12 +160,15 @@ class TrainConfig(Config):
     """Where the encoder, embeddings included, should learn at another rate than ``training.learning_rate``."""
     generation: Generation = Generation()
 
-    @field_validator("task")
+    @field_validator("task", mode="before")
     @classmethod
-    def _known_task(cls, value: str) -> str:
-        if value not in TASKS:
-            raise ValueError(f"expected one of {sorted(TASKS)}, found {value!r}")
-        return value
+    def _task_by_name(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return get_task(value)
+        except UserError as error:  # pydantic gathers ValueErrors with the other mistakes
+            raise ValueError(f"expected {error.expected}" if error.where == "task" else str(error)) from error
 
     @field_validator("training")
     @classmethod
@@ -193,74 +195,7 @@ class TrainConfig(Config):
         return self
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, and reads 1e-4 as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        # A user's tag can send another node here (`!!map [1]`), which PyYAML refuses below.
-        for key_node, _ in node.value if node.id == "mapping" else ():
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise ConfigError(_at(node, key_node), expected="keys that are words", found=repr(key))
-            if key in seen:
-                raise ConfigError(
-                    _at(node, key_node), expected="each key once", found=f"the key {key!r} twice", fix="Keep one."
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1, which PyYAML follows, takes 1e-4 for a word because it has no dot.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
-
-
-def _at(node: yaml.Node, key_node: yaml.Node) -> str:
-    return f"{node.start_mark.name}:{key_node.start_mark.line + 1}"
-
-
 C = TypeVar("C", bound=Config)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises:
-        DataError: the file is absent, empty or not UTF-8.
-        ConfigError: it is no YAML, no mapping, or holds a key twice; line and key are named.
-    """
-    return _parse_yaml("\n".join(line for _, line in read_lines(path)), str(path))
-
-
-def _parse_yaml(text: str, name: str) -> dict[str, Any]:
-    value = _load_yaml(text, name)
-    if not isinstance(value, dict):
-        raise ConfigError(name, expected="keys and values (name: …)", found=type(value).__name__)
-    return value
-
-
-def _load_yaml(text: str, name: str) -> Any:
-    try:
-        loader = _StrictLoader(text)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(
-            f"{name}:{line}", expected="YAML", found=f"the character U+{ord(text[error.position]):04X}"
-        ) from error
-    loader.name = name  # what marks call the stream
-    try:
-        return loader.get_single_data()
-    # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark is not None else name
-        raise ConfigError(where, expected="YAML", found=str(getattr(error, "problem", None) or error)) from error
-    finally:
-        loader.dispose()
 
 
 def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
@@ -276,18 +211,6 @@ def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) 
     return validate_config(kind, value, where=path)
 
 
-def validate_config(kind: type[C], value: dict[str, Any], *, where: object) -> C:
-    """Build a configuration from plain values.
-
-    Raises:
-        ConfigError: every mistake is named, with its key, at once.
-    """
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        raise ConfigError.gather(where, [_problem(e) for e in error.errors()]) from error
-
-
 def _override(value: dict[str, Any], text: str) -> str | None:
     key, equals, given = text.partition("=")
     if not equals or not all(key.split(".")):
@@ -300,22 +223,7 @@ def _override(value: dict[str, Any], text: str) -> str | None:
             return f"{text!r}: {parent} holds {inner!r}, which has no keys"
         place = inner
     try:
-        place[last] = _load_yaml(given, key)
+        place[last] = parse_yaml_value(given, key)
     except ConfigError as error:
         return f"{text!r}: {error}"
     return None
-
-
-def _problem(error: Any) -> str:
-    # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
-    noise = {"hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
-    parts = [str(part) for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
-    key = ".".join(parts) or "configuration"
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
-    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        found = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
-        return f"{key}.kind: expected one of hub, scratch, warm_start, found {found!r}"[:400]
-    if error["type"] == "missing":
-        return f"{key}: required, but not there"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r}"[:400]

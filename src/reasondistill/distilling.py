@@ -19,7 +19,6 @@ from reasondistill.records import Example
 from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import parameter_count
-from reasondistill.tasks import get_task
 
 _OF_BOTH_PHASES = frozenset(
     {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "use_cpu", "bf16", "fp16", "tf32"}
@@ -98,7 +97,7 @@ def _load(source: Source, config: TrainConfig) -> Loaded:
         load(
             source.source,
             split=split,
-            task=get_task(config.task),
+            task=config.task,
             size=source.size,
             seed=config.seed,
             columns=source.columns,
@@ -222,7 +221,7 @@ def _train_jointly(
     from reasondistill.engines.pytorch import TorchEngine
     from reasondistill.training import DistillationTrainer
 
-    task, codec = get_task(config.task), student.codec
+    task, codec = config.task, student.codec
     examples = parts["train"].examples
     if config.data.shuffle_labels:
         examples = shuffle_labels(examples, config.seed)

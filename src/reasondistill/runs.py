@@ -10,9 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reasondistill.config import TrainConfig, validate_config
+from reasondistill.config import TrainConfig
 from reasondistill.errors import DataError, OutputError
 from reasondistill.files import read_json, read_jsonl, require_new_folder, write_json, write_jsonl
+from reasondistill.strict_yaml import validate_config
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 1

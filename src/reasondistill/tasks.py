@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Self
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reasondistill.errors import DataError, TaskError
 from reasondistill.records import Example
+from reasondistill.strict_yaml import read_yaml, validate_config
 
 OutputOrder = Literal["label_first", "explanation_first", "label_only", "explanation_only", "separate"]
 """After the self-rationalisation literature: I→OR, I→RO, I→O, I→R, and two prompts as in Distilling Step-by-Step."""
@@ -23,6 +26,7 @@ Role = Literal["label", "explanation", "context"]
 
 _EXPLANATION_MARK = "explanation:"
 _LABEL_MARK = "label:"
+_COLUMNS = {"label", "id", "group", "split", "explanation", "explanations"}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -59,17 +63,32 @@ class Task(BaseModel):
 
     ``labels`` is None for a task whose examples carry their own ``choices``, and empty for one without labels.
     In prompts ``{field}`` stands for a field's text and ``{choices}`` for an example's choices.
-    ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``.
+    ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``. A prompt that is not given
+    names the task and each field before its text: ``explain nli premise: … hypothesis: …``. Rows in which a field is
+    empty are set aside, unless it is one of ``optional``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fields: tuple[str, ...] = Field(min_length=1)
-    labels: tuple[str, ...] | None
+    labels: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     prompt: str
     label_prompt: str
     explanation_prompt: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_prompts(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not isinstance(value.get("fields"), list | tuple):
+            return value  # pydantic says what is wrong
+        parts = [f"{field}: {{{field}}}" for field in value["fields"]]
+        if value.get("labels") is None:
+            parts.append("choices: {choices}")
+        asked = f"{value.get('name')} {' '.join(parts)}"
+        prompt = value.get("prompt", f"explain {asked}")
+        return {"label_prompt": f"predict {asked}", "explanation_prompt": prompt, **value, "prompt": prompt}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -77,6 +96,12 @@ class Task(BaseModel):
             raise ValueError(problem)
         if "choices" in self.fields:
             raise ValueError("a field cannot be called 'choices': in prompts that stands for an example's choices")
+        if taken := set(self.fields) & _COLUMNS:
+            raise ValueError(f"a field cannot be called {sorted(taken)}: a table has those columns beside its fields")
+        if len(set(self.fields)) < len(self.fields) or not all(map(str.isidentifier, self.fields)):
+            raise ValueError(f"fields are words, each once: {list(self.fields)} are not")
+        if unknown := set(self.optional) - set(self.fields):
+            raise ValueError(f"optional names {sorted(unknown)}, which are no fields")
         allowed = {*self.fields, "choices"} if self.labels is None else set(self.fields)
         for prompt in (self.prompt, self.label_prompt, self.explanation_prompt):
             used = set(_PLACEHOLDER.findall(prompt))
@@ -270,24 +295,30 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", "", text).casefold()
 
 
-NLI = Task(
-    name="nli",
-    fields=("premise", "hypothesis"),
-    labels=("entailment", "neutral", "contradiction"),
-    prompt="explain nli premise: {premise} hypothesis: {hypothesis}",
-    label_prompt="predict nli premise: {premise} hypothesis: {hypothesis}",
-    explanation_prompt="explain nli premise: {premise} hypothesis: {hypothesis}",
-)
-
-TASKS: dict[str, Task] = {task.name: task for task in (NLI,)}
+_BUILTIN = Path(__file__).parent / "builtin" / "tasks"
+BUILTIN_TASKS = tuple(sorted(path.stem for path in _BUILTIN.glob("*.yaml")))
+"""Names of the tasks that the package brings, each a YAML file."""
 
 
 def get_task(name: str) -> Task:
-    """A built-in task by name.
+    """A built-in task by name, or one that a YAML file (.yaml, .yml) describes.
 
     Raises:
         TaskError: there is none of that name.
+        DataError: the file is absent or empty.
+        ConfigError: the file does not describe a task; all that is wrong is named.
     """
-    if name not in TASKS:
-        raise TaskError("task", expected=f"one of {sorted(TASKS)}", found=repr(name))
-    return TASKS[name]
+    if name.endswith((".yaml", ".yml")):
+        return validate_config(Task, read_yaml(name), where=name)
+    if name not in BUILTIN_TASKS:
+        raise TaskError("task", expected=f"one of {list(BUILTIN_TASKS)}, or the path of a .yaml file", found=repr(name))
+    return _builtin(name)
+
+
+@cache
+def _builtin(name: str) -> Task:
+    path = _BUILTIN / f"{name}.yaml"
+    return validate_config(Task, read_yaml(path), where=path)
+
+
+NLI = get_task("nli")

@@ -11,7 +11,7 @@ from reasondistill.records import Example
 from reasondistill.students.checkpoint import Checkpoint, StudentTask, load_seq2seq
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.warm_start import make_warm_start
-from reasondistill.tasks import OutputOrder, Task, get_task
+from reasondistill.tasks import OutputOrder, Task
 
 
 def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoint:
@@ -23,7 +23,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
         CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
         TaskError: its tokenizer cannot tell the task's labels apart.
     """
-    task = get_task(config.task)
+    task = config.task
     model: Any
     if isinstance(config.student, HubStudent):
         model, tokenizer = load_seq2seq(config.student.checkpoint, revision=config.student.revision)
