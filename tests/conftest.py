@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,10 @@ import pytest
 # Before any test file imports these libraries; commands that tests start inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["REASONDISTILL_CACHE"] = tempfile.mkdtemp(prefix="reasondistill-tests-")
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch's threads too, without importing it here
+
+atexit.register(shutil.rmtree, os.environ["REASONDISTILL_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ ORDER = (
     "errors",
     "files",
     "strict_yaml",
+    "arrow_cache",
     "records",
     "tasks",
     "config",

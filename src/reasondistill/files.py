@@ -73,7 +73,13 @@ def parse_json_object(text: str, where: str) -> dict[str, Any]:
     Raises:
         DataError: ``text`` is no JSON, no object, nests too deeply, or has a key twice.
     """
+    value = _parse_json(text, where, "a JSON object")
+    if not isinstance(value, dict):
+        raise DataError(where, expected="a JSON object", found=_shorten(text), fix="Mend or remove the line.")
+    return value
 
+
+def _parse_json(text: str, where: str, expected: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
@@ -83,19 +89,34 @@ def parse_json_object(text: str, where: str) -> dict[str, Any]:
         return result
 
     try:
-        value = json.loads(text, object_pairs_hook=unique)
+        return json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise DataError(
-            where, expected="a JSON object", found=f"{_shorten(text)} ({error})", fix="Mend or remove the line."
+            where, expected=expected, found=f"{_shorten(text)} ({error})", fix="Mend or remove the line."
         ) from error
-    if not isinstance(value, dict):
-        raise DataError(where, expected="a JSON object", found=_shorten(text), fix="Mend or remove the line.")
-    return value
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read one JSON object from a file, with the errors of `parse_json_object`."""
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
+
+
+def read_json_list(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(number from 1, object)`` of a JSON file that holds a list of objects. The whole file is read at once.
+
+    Raises:
+        DataError: the file is no JSON, no list, or an item is no object.
+    """
+    text = "\n".join(line for _, line in read_lines(path))
+    found = _parse_json(text, str(path), "a list of JSON objects")
+    if not isinstance(found, list):
+        raise DataError(path, expected="a list of objects", found=_shorten(text), fix="Write [{…}, {…}].")
+    for number, row in enumerate(found, start=1):
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{path}: item {number}", expected="an object", found=_shorten(repr(row)), fix="Mend or remove it."
+            )
+        yield number, row
 
 
 @contextlib.contextmanager

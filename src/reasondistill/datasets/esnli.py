@@ -32,7 +32,7 @@ def is_esnli(header: Iterable[str]) -> bool:
     return len(set(REQUIRED) & set(header)) >= 3
 
 
-def read_esnli(path: str | Path, *, task: Task = NLI) -> Loaded:
+def read_esnli(path: str | Path, *, task: Task = NLI, key: str | None = None) -> Loaded:
     """Read one of e-SNLI's CSVs.
 
     ``id`` is the pairID and ``group`` the image before its ``#``, or the premise where there is none: rows of one
@@ -40,11 +40,13 @@ def read_esnli(path: str | Path, *, task: Task = NLI) -> Loaded:
     (empty or ``-``) or an empty sentence, rows that repeat an earlier one in everything that is read, explanations
     that are empty, and highlights that do not fit their sentence (they become ``{}``).
 
+    ``key`` is as in `datasets.loaded.gather`.
+
     Raises:
         DataError: a column is missing, a label is unknown, or a pairID occurs twice with different content.
     """
     path = Path(path)
-    header, rows = read_table(path)
+    header, _ = read_table(path)
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise DataError(
@@ -56,9 +58,13 @@ def read_esnli(path: str | Path, *, task: Task = NLI) -> Loaded:
     numbers = sorted(int(match[1]) for name in header if (match := _EXPLANATION.fullmatch(name)))
     used = {*REQUIRED, *(f"Explanation_{number}" for number in numbers)}
     ignored = tuple(name for name in header if name not in used and not _OTHER_COLUMNS.fullmatch(name))
-    set_aside: Counter[str] = Counter()
-    examples = _without_repeats(_examples(path, rows, numbers, set_aside), set_aside)
-    return gather(path.stem, path, examples, task, set_aside, ignored_columns=ignored)
+
+    def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
+        return _examples(path, read_table(path)[1], numbers, set_aside)
+
+    # Joining the two train files by hand easily doubles rows. The same content twice does no harm once; another
+    # content under the same id is a mistake that `gather` refuses, naming both lines.
+    return gather(path.stem, path, read, task, ignored_columns=ignored, drop_repeats=True, key=key)
 
 
 def highlighted_words(sentence: str, marked: str, highlighted: str = "") -> list[int] | None:
@@ -139,14 +145,3 @@ def _highlights(row: Mapping[str, str], number: int) -> dict[str, list[int]]:
             return {}
         positions[field] = found
     return positions
-
-
-def _without_repeats(rows: Iterable[tuple[str, Example]], set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
-    # Joining the two train files by hand easily doubles rows. The same content twice does no harm once; another
-    # content under the same id is a mistake that `gather` refuses, naming both lines.
-    seen: dict[str, Example] = {}
-    for where, example in rows:
-        if seen.setdefault(example.id, example) is not example and seen[example.id] == example:
-            set_aside["repeated row"] += 1
-        else:
-            yield where, example

@@ -3,71 +3,140 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
+import pyarrow as pa
+
+from reasondistill.arrow_cache import TableCache
+from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
 from reasondistill.files import fingerprint
-from reasondistill.records import Example, unique_ids
+from reasondistill.records import Example
 from reasondistill.tasks import Task
+
+Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
+"""Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
+
+_CACHE = TableCache("examples")
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A data set in memory.
+    """A data set.
 
     Attributes:
         name: the registered name with its size and seed, or the file's name without its suffix.
-        examples: in the order of the source.
+        examples: in the order of the source. What `load` gives holds them in a table and builds them when they are
+            looked at: go through them in order, and do not keep them all.
         set_aside: reason → how many rows (or explanations, or highlights) of the source it kept out.
         ignored_columns: columns of the source that nothing was read from.
     """
 
     name: str
-    examples: list[Example]
+    examples: Sequence[Example]
     set_aside: dict[str, int] = field(default_factory=dict)
     ignored_columns: tuple[str, ...] = ()
 
     @cached_property
+    def stored(self) -> StoredExamples:
+        """The examples as rows of a table."""
+        return StoredExamples.of(self.examples)
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of what is trained on and scored: ids, fields, labels, choices and explanations, in order."""
-        return fingerprint(*(_content_hash(example) for example in self.examples))
+        return fingerprint(*self.stored.column("content"))
 
     def first(self, limit: int) -> Loaded:
         """The same data set with at most ``limit`` examples, from the start."""
         return replace(self, examples=self.examples[:limit])
 
+    def part(self, split: str) -> Loaded:
+        """Only the examples of one part: of those that name it, or where none names one, by the hash rule."""
+        return replace(self, examples=self.stored.part(split))
+
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
-        return replace(self, examples=self.examples + other.examples)
+        return replace(self, examples=self.stored.joined_with(other.stored))
+
+
+def recall(key: str) -> Loaded | None:
+    """The data set that `gather` kept under this key."""
+    found = _CACHE.get(key)
+    if found is None or found[0].schema != SCHEMA:
+        return None
+    return _loaded(*found)
 
 
 def gather(
     name: str,
     where: object,
-    rows: Iterable[tuple[str, Example]],
+    read: Reader,
     task: Task,
-    set_aside: Counter[str],
     *,
     ignored_columns: tuple[str, ...] = (),
+    drop_repeats: bool = False,
+    need_label: bool = False,
+    key: str | None = None,
 ) -> Loaded:
-    """Make a data set out of ``(file:line, example)`` rows, each checked against the task.
+    """Make a data set out of a source's rows, each checked against the task.
 
-    Rows in which a field of the task is blank are set aside. ``set_aside`` is what the reader of the rows counts
-    into; it is complete once they are all read.
+    Rows in which a field of the task is blank are set aside.
+
+    Args:
+        drop_repeats: set rows aside, too, that repeat an earlier one in everything.
+        need_label: refuse a source in which no row has a label, where the task has labels.
+        key: keep the data set in the cache under this key; see `recall`.
 
     Raises:
         DataError: a row does not fit the task, an id occurs twice, or no row is left.
     """
-    examples = []
-    for example in unique_ids((place, _checked(example, task, place)) for place, example in rows):
-        blank = [name for name in task.fields if not example.fields[name].strip()]
+
+    def fill() -> tuple[Iterator[pa.RecordBatch], dict[str, Any]]:
+        set_aside: Counter[str] = Counter()
+        facts: dict[str, Any] = {"name": name, "set_aside": {}, "ignored_columns": list(ignored_columns)}
+        rows = _checked_rows(where, read, task, set_aside, drop_repeats=drop_repeats, need_label=need_label)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from to_batches(rows)
+            facts["set_aside"] = dict(set_aside)
+
+        return batches(), facts
+
+    return _loaded(*_CACHE.make(key, SCHEMA, fill))
+
+
+def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:
+    return Loaded(facts["name"], StoredExamples(table), facts["set_aside"], tuple(facts["ignored_columns"]))
+
+
+def _checked_rows(
+    where: object, read: Reader, task: Task, set_aside: Counter[str], *, drop_repeats: bool, need_label: bool
+) -> Iterator[tuple[Example, str]]:
+    # Hashes instead of the ids themselves: of half a million rows they take a tenth of the room. Two different ids
+    # have the same 64 bits once in 10^8 sets of that size.
+    seen: dict[int, int] = {}
+    kept = labelled = 0
+    for place, example in read(set_aside):
+        content = content_hash(_checked(example, task, place))
+        identity, everything = hash(example.id), hash((content, example.group, str(example.highlights)))
+        if identity in seen:
+            if drop_repeats and seen[identity] == everything:
+                set_aside["repeated row"] += 1
+                continue
+            raise _doubled(place, example.id, read)
+        seen[identity] = everything
+        blank = [name for name in task.fields if name not in task.optional and not example.fields[name].strip()]
         if blank:
             set_aside[f"empty {blank[0]}"] += 1
-        else:
-            examples.append(example)
-    if not examples:
+            continue
+        kept += 1
+        labelled += example.label is not None
+        yield example, content
+    if not kept:
         reasons = ", ".join(f"{count} × {reason}" for reason, count in set_aside.items())
         raise DataError(
             where,
@@ -75,7 +144,18 @@ def gather(
             found=f"none that can be used (set aside: {reasons})" if reasons else "none",
             fix="Add rows to the file.",
         )
-    return Loaded(name, examples, dict(set_aside), ignored_columns)
+    if need_label and task.labels != () and not labelled:
+        raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")
+
+
+def _doubled(place: str, identity: str, read: Reader) -> DataError:
+    earlier = next(where for where, example in read(Counter()) if example.id == identity)
+    return DataError(
+        place,
+        expected="ids that occur once",
+        found=f"the id {identity!r}, which {earlier} has too",
+        fix="Give each row an id of its own.",
+    )
 
 
 def _checked(example: Example, task: Task, where: str) -> Example:
@@ -89,13 +169,3 @@ def _checked(example: Example, task: Task, where: str) -> Example:
             fix=error.fix,
             problem=error.problem,
         ) from error
-
-
-def _content_hash(example: Example) -> str:
-    return fingerprint(
-        example.id,
-        example.fields,
-        example.label,
-        example.choices,
-        [(explanation.text, explanation.label) for explanation in example.explanations],
-    )

@@ -1,28 +1,37 @@
-"""A data set by name or path: built-in sets, e-SNLI's official files, and a user's own CSV, TSV, JSONL or Parquet."""
+"""A data set by name or path: built-in sets, published ones in their own form, and a user's own tables."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
+from reasondistill.datasets.comve import is_comve, read_comve
+from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.datasets.esnli import is_esnli, read_esnli
-from reasondistill.datasets.loaded import Loaded, gather
-from reasondistill.datasets.splits import assign_splits
+from reasondistill.datasets.loaded import Loaded, gather, recall
 from reasondistill.datasets.tables import DELIMITERS, read_table
 from reasondistill.datasets.tabular import ColumnMapping, Row, read_rows
 from reasondistill.errors import DataError
-from reasondistill.files import read_jsonl, require_file
-from reasondistill.tasks import NLI, Task
+from reasondistill.files import file_fingerprint, fingerprint, read_json_list, read_jsonl, require_file
+from reasondistill.records import Example
+from reasondistill.tasks import NLI, Task, get_task
 
-__all__ = ["DEFAULT_SCENES", "REGISTERED", "SUFFIXES", "ColumnMapping", "Loaded", "load"]
+__all__ = ["DEFAULT_SCENES", "REGISTERED", "SUFFIXES", "ColumnMapping", "Loaded", "load", "task_of"]
 
 REGISTERED = ("scenes",)
-SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
+SUFFIXES = (*DELIMITERS, ".jsonl", ".json", ".parquet")
 DEFAULT_SCENES = 6000
 """How many scenes there are where nobody says."""
+
+CACHED_FROM = 1_000_000
+"""Bytes from which a file's examples are kept in the cache; smaller ones are read again as fast."""
+
+_READERS = 1
+"""Goes up when a reader makes other examples out of the same file."""
 
 _GENERATED = re.compile(r"scenes(?::(?P<size>[0-9]{1,9}))?(?:@(?P<seed>[0-9]{1,9}))?")
 
@@ -31,7 +40,7 @@ def load(
     source: str | Path,
     *,
     split: str | None = None,
-    task: Task = NLI,
+    task: Task | None = None,
     size: int | None = None,
     seed: int = 0,
     columns: ColumnMapping | None = None,
@@ -41,14 +50,15 @@ def load(
 
     Args:
         source: a registered name (``scenes``, ``scenes:6000``, ``scenes:6000@3`` for 6000 with seed 3) or a path
-            that ends in .csv, .tsv, .jsonl or .parquet. e-SNLI's official CSVs are recognised by their header.
+            that ends in .csv, .tsv, .jsonl, .json or .parquet. Files of e-SNLI, ComVE, CoS-E and Alpaca are
+            recognised by their columns; CoS-E's may be named by their folder.
         split: keep this part only. Where no row says which part it belongs to, `splits.split_of` its group decides.
-        task: what the rows must have: fields, and labels that they may carry.
+        task: what the rows must have: fields, and labels that they may carry; by default the task of `task_of`.
         size: how many scenes to generate; for built-in data only.
         seed: which scenes; for built-in data only. What ``source`` says goes before ``size`` and ``seed``.
         columns: what → its column, where a file's columns have other names than the task's:
-            ``{"premise": "text_a", "label": "gold", "explanation": ["why1", "why2"]}``. With it, e-SNLI's header is
-            not recognised.
+            ``{"premise": "text_a", "label": "gold", "explanation": ["why1", "why2"]}``. With it, no published form
+            is recognised.
         need_label: refuse a file without labels; predicting needs none.
 
     Raises:
@@ -56,12 +66,24 @@ def load(
     """
     name = str(source)
     if name.split(":")[0].split("@")[0] in REGISTERED:
-        loaded = _generated(name, task, size, seed)
+        loaded = _generated(name, task or NLI, size, seed)
     elif size is not None:
         raise DataError(source, problem="size is for built-in data", fix="Leave it out to read the whole file.")
     else:
-        loaded = _from_file(Path(source), task, columns, need_label)
+        path = _file(Path(source))
+        loaded = _from_file(path, task or _task_of_file(path), columns, need_label)
     return loaded if split is None else _part(loaded, split, name)
+
+
+def task_of(source: str | Path) -> Task:
+    """The task whose fields a source has: a published set's own, and ``nli`` for everything else.
+
+    Raises:
+        DataError: the source is unknown or cannot be read.
+    """
+    if str(source).split(":")[0].split("@")[0] in REGISTERED:
+        return NLI
+    return _task_of_file(_file(Path(source)))
 
 
 def _generated(source: str, task: Task, size: int | None, seed: int) -> Loaded:
@@ -80,10 +102,21 @@ def _generated(source: str, task: Task, size: int | None, seed: int) -> Loaded:
     from reasondistill.datasets.scenes import generate
 
     name = f"scenes:{size}@{seed}"
-    return gather(name, name, ((example.id, example) for example in generate(size, seed=seed)), task, Counter())
+
+    def read(_: Counter[str]) -> Iterator[tuple[str, Example]]:
+        return ((example.id, example) for example in generate(size, seed=seed))
+
+    return gather(name, name, read, task)
 
 
-def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
+def _file(path: Path) -> Path:
+    """The file that a path means.
+
+    Raises:
+        DataError: there is none, or none of a known kind.
+    """
+    if path.is_dir() and any(path.glob(EXPLANATIONS)):
+        return find_questions(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES and not path.is_dir():
         raise DataError(
@@ -92,52 +125,110 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
             found=f"the suffix {suffix!r}" if suffix else "a name that is not registered",
             fix="Check the spelling, or convert the file.",
         )
-    require_file(path, what="a data file")
-    if suffix == ".jsonl":
-        return read_rows(path, read_jsonl(path), task, columns, need_label=need_label)
+    return require_file(path, what="a data file")
+
+
+def _form(path: Path) -> str:
+    """Which published form a file has, by its columns; ``""`` for a user's own."""
+    suffix = path.suffix.lower()
+    if suffix in DELIMITERS:
+        header, _ = read_table(path)
+        return "e-snli" if is_esnli(header) else "comve" if is_comve(header) else ""
     if suffix == ".parquet":
-        header, rows = _read_parquet(path)
+        return ""
+    first = next(_objects(path), None)
+    if first is None:
+        return ""
+    return "cose" if is_questions(first[1]) else "alpaca" if is_alpaca(first[1]) else ""
+
+
+def _task_of_file(path: Path) -> Task:
+    return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path), "nli"))
+
+
+def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
+    key = None
+    if path.stat().st_size >= CACHED_FROM:
+        beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
+        key = fingerprint(
+            _READERS,
+            path.name,
+            [file_fingerprint(file) for file in (path, *beside)],
+            task.model_dump(mode="json"),
+            dict(columns or {}),
+            need_label,
+        )
+        if (kept := recall(key)) is not None:
+            return kept
+    form = "" if columns else _form(path)
+    if form == "e-snli":
+        return read_esnli(path, task=task, key=key)
+    if form == "comve":
+        return read_comve(path, task=task, key=key)
+    if form == "cose":
+        return read_cose(path, task=task, key=key)
+    if form == "alpaca":
+        return read_alpaca(path, lambda: _objects(path), task=task, key=key)
+    suffix = path.suffix.lower()
+    header: list[str] | None = None
+    rows: Callable[[], Iterator[Row]]
+    if suffix == ".parquet":
+        header, rows = _parquet(path)
+    elif suffix in DELIMITERS:
+        header, rows = read_table(path)[0], lambda: read_table(path)[1]
     else:
-        header, rows = read_table(path)
-        if not columns and is_esnli(header):
-            return read_esnli(path, task=task)
-    return read_rows(path, rows, task, columns, header=header, need_label=need_label)
+        rows = lambda: _objects(path)  # noqa: E731
+    return read_rows(path, rows, task, columns, header=header, need_label=need_label, key=key)
 
 
-def _read_parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """``(line, object)`` of JSON Lines, or ``(number from 1, object)`` of a JSON file that holds a list of them."""
+    return read_jsonl(path) if path.suffix.lower() == ".jsonl" else read_json_list(path)
+
+
+def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
     import pyarrow
     import pyarrow.parquet
 
+    def broken(error: Exception) -> DataError:
+        return DataError(path, expected="a Parquet file", found=str(error).split("\n")[0], fix="Write the file again.")
+
+    def rows() -> Iterator[Row]:
+        number = 0
+        try:
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=2048):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise broken(error) from error
+
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-        header = list(file.schema_arrow.names)
-        rows = [row for batch in file.iter_batches() for row in batch.to_pylist()]
+        header = list(pyarrow.parquet.ParquetFile(path).schema_arrow.names)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            path, expected="a Parquet file", found=str(error).split("\n")[0], fix="Write the file again."
-        ) from error
+        raise broken(error) from error
     if doubled := sorted({name for name in header if header.count(name) > 1}):
         raise DataError(path, expected="column names that occur once", found=f"{doubled} more than once")
-    return header, iter(enumerate(rows, start=1))
+    return header, rows
 
 
 def _part(loaded: Loaded, split: str, source: str) -> Loaded:
-    without = sum(example.split is None for example in loaded.examples)
-    if 0 < without < len(loaded.examples):
+    own = loaded.stored.column("split")
+    without = own.count(None)
+    if 0 < without < len(own):
         raise DataError(
             source,
             expected="a split in every row, or in none",
-            found=f"{without} of {len(loaded.examples)} rows without one",
+            found=f"{without} of {len(own)} rows without one",
             fix="Complete the column 'split', or remove it.",
         )
-    examples = assign_splits(loaded.examples)
-    kept = [example for example in examples if example.split == split]
-    if not kept:
-        sizes = Counter(str(example.split) for example in examples)
+    part = loaded.part(split)
+    if not part.examples:
+        sizes = Counter(map(str, loaded.stored.parts()))
         raise DataError(
             source,
             expected=f"rows of the split {split!r}",
             found=", ".join(f"{count} of {name!r}" for name, count in sorted(sizes.items())),
             fix="Name one of these, or none to read them all.",
         )
-    return dataclasses.replace(loaded, examples=kept)
+    return part

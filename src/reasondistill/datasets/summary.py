@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from reasondistill.datasets.loaded import Loaded
-from reasondistill.datasets.splits import assign_splits
 from reasondistill.records import as_row
 
 UNLABELLED = "(none)"
@@ -27,39 +26,51 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         number of words, ``p5`` … ``p100``; ``set_aside``: reason → count; ``ignored_columns``; ``sample``: the
         first two rows.
     """
-    examples = loaded.examples
     splits: dict[str, Counter[str]] = {}
-    for example in assign_splits(examples):
-        splits.setdefault(str(example.split), Counter())[_label(example.label)] += 1
-    references = [example.references for example in examples]
-    fields = dict.fromkeys(name for example in examples for name in example.fields)
-    words = {name: _words(e.fields[name] for e in examples if name in e.fields) for name in fields}
-    if any(references):
-        words["explanation"] = _words(e.text for several in references for e in several)
+    labels: Counter[str] = Counter()
+    groups: set[int] = set()
+    per_example: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    lengths: dict[str, array[int]] = {}
+    explained = array("q")
+    highlighted = 0
+    for example, part in zip(loaded.examples, loaded.stored.parts(), strict=True):
+        splits.setdefault(str(part), Counter())[_label(example.label)] += 1
+        labels[_label(example.label)] += 1
+        groups.add(hash(example.group or example.id))
+        sources.update(e.source for e in example.explanations)
+        references = example.references
+        per_example[str(len(references))] += 1
+        explained.extend(len(e.text.split()) for e in references)
+        for name, text in example.fields.items():
+            lengths.setdefault(name, array("q")).append(len(text.split()))
+        highlighted += any(example.highlights or ())
+    words = {name: _percentiles(found) for name, found in lengths.items()}
+    if explained:
+        words["explanation"] = _percentiles(explained)
     return {
         "name": loaded.name,
         "fingerprint": loaded.fingerprint,
-        "n": len(examples),
-        "labels": _sorted(Counter(_label(example.label) for example in examples)),
+        "n": len(loaded.examples),
+        "labels": _sorted(labels),
         "splits": {name: _sorted(counts) for name, counts in sorted(splits.items())},
-        "groups": len({example.group or example.id for example in examples}),
+        "groups": len(groups),
         "explanations": {
-            "total": sum(map(len, references)),
-            "per_example": _sorted(Counter(str(len(several)) for several in references)),
-            "sources": _sorted(Counter(e.source for example in examples for e in example.explanations)),
+            "total": len(explained),
+            "per_example": _sorted(per_example),
+            "sources": _sorted(sources),
         },
-        "highlighted": sum(any(highlights or ()) for highlights in (e.highlights for e in examples)),
+        "highlighted": highlighted,
         "words": words,
         "set_aside": dict(loaded.set_aside),
         "ignored_columns": list(loaded.ignored_columns),
-        "sample": [as_row(example) for example in examples[:2]],
+        "sample": [as_row(example) for example in loaded.examples[:2]],
     }
 
 
-def _words(texts: Iterable[str]) -> dict[str, int]:
-    lengths = [len(text.split()) for text in texts]
+def _percentiles(lengths: array[int]) -> dict[str, int]:
     # An observed length, not one between two: 17.5 words is no length.
-    values = np.percentile(lengths, PERCENTILES, method="lower")
+    values = np.percentile(np.asarray(lengths), PERCENTILES, method="lower")
     return {f"p{percentile}": int(value) for percentile, value in zip(PERCENTILES, values, strict=True)}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -104,12 +104,13 @@ def find_columns(
 
 def read_rows(
     path: Path,
-    rows: Iterable[Row],
+    rows: Callable[[], Iterable[Row]],
     task: Task,
     mapping: ColumnMapping | None = None,
     *,
     header: Sequence[str] | None = None,
     need_label: bool = True,
+    key: str | None = None,
 ) -> Loaded:
     """Make a data set out of a file's rows.
 
@@ -118,21 +119,21 @@ def read_rows(
     its column. Explanations that are empty are left out and counted.
 
     Args:
+        rows: begins to read the file anew.
         header: the file's column names; None where rows say themselves what they hold (JSON Lines).
+        key: as in `datasets.loaded.gather`.
 
     Raises:
         DataError: as `find_columns` and `datasets.loaded.gather`; a row lacks a field, or holds what is no text.
     """
     if header is None:
-        rows = list(rows)
-        header = list(dict.fromkeys(key for _, row in rows if _is_flat(row, mapping) for key in row))
+        header = list(dict.fromkeys(name for _, row in rows() if _is_flat(row, mapping) for name in row))
     columns = None  # every row is in the form of an Example
     if mapping or (header and "fields" not in header):
         columns = find_columns(path, header, task, mapping, need_label=need_label)
-    set_aside: Counter[str] = Counter()
 
-    def examples() -> Iterator[tuple[str, Example]]:
-        for number, row in rows:
+    def examples(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
+        for number, row in rows():
             where, fallback_id = f"{path}:{number}", f"{path.name}:{number}"
             if columns is None or not _is_flat(row, mapping):
                 known = {key: value for key, value in row.items() if value is not None}
@@ -141,10 +142,7 @@ def read_rows(
                 yield where, _flat_example(row, columns, where, fallback_id, set_aside)
 
     ignored = tuple(n for n in header if columns and n not in {*columns.names(), "explanations"})
-    loaded = gather(path.stem, path, examples(), task, set_aside, ignored_columns=ignored)
-    if need_label and task.labels != () and all(example.label is None for example in loaded.examples):
-        raise DataError(path, expected="a label in at least some rows", found="none", fix="Add the labels.")
-    return loaded
+    return gather(path.stem, path, examples, task, ignored_columns=ignored, need_label=need_label, key=key)
 
 
 def _is_flat(row: Mapping[str, Any], mapping: ColumnMapping | None) -> bool:

@@ -1,0 +1,73 @@
+"""Instructions in the form of Alpaca (Taori et al. 2023) and of Self-Instruct's seed tasks (Wang et al. 2023).
+
+A row is ``{"instruction", "input", "output"}``, or ``{"instruction", "instances": [{"input", "output"}, …]}``. The
+output is what is learned: an explanation without a label.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.errors import DataError
+from reasondistill.records import Example, parse_record
+from reasondistill.tasks import Task
+
+
+class Instance(BaseModel):
+    input: str = ""
+    output: str
+
+
+def is_alpaca(row: Mapping[str, Any]) -> bool:
+    """Whether a file's first row is an instruction with its output."""
+    return isinstance(row.get("instruction"), str) and ("output" in row or "instances" in row)
+
+
+def read_alpaca(
+    path: str | Path,
+    rows: Callable[[], Iterable[tuple[int, Mapping[str, Any]]]],
+    *,
+    task: Task,
+    key: str | None = None,
+) -> Loaded:
+    """Read instructions; each instance of one becomes an example, and they share a group.
+
+    Raises:
+        DataError: a row has no instruction, or an instance no output.
+    """
+    path = Path(path)
+
+    def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
+        for line, row in rows():
+            where = f"{path}:{line}"
+            instruction, listed = row.get("instruction"), row.get("instances")
+            instances = [row] if listed is None else listed
+            if not isinstance(instruction, str) or not isinstance(instances, list) or not instances:
+                raise DataError(
+                    where,
+                    expected="an 'instruction' with its 'output', or with a list of 'instances'",
+                    found=f"the keys {', '.join(map(str, row))}",
+                    fix="Complete the row.",
+                )
+            identity = str(row.get("id") or f"{path.name}:{line}")
+            for number, item in enumerate(instances, start=1):
+                if not isinstance(item, dict):
+                    raise DataError(where, expected="instances with 'input' and 'output'", found=repr(item)[:60])
+                instance = parse_record(Instance, {k: v for k, v in item.items() if v is not None}, where)
+                if not instance.output.strip():
+                    set_aside["empty explanation"] += 1
+                value = {
+                    "id": identity if len(instances) == 1 else f"{identity}.{number}",
+                    "fields": {"instruction": instruction, "input": instance.input},
+                    "explanations": [{"text": instance.output, "source": "output"}] if instance.output.strip() else [],
+                    "group": instruction,
+                }
+                yield where, parse_record(Example, value, where)
+
+    return gather(path.stem, path, read, task, key=key)
