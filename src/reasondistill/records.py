@@ -14,8 +14,11 @@ from reasondistill.files import read_jsonl, write_jsonl
 
 def _no_lone_surrogates(text: str) -> str:
     # JSON can spell half a surrogate pair (\ud800); no tokenizer or UTF-8 file can hold it.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds half of a surrogate pair, which is no character")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError("holds half of a surrogate pair, which is no character") from error
     return text
 
 

@@ -18,7 +18,7 @@ from reasondistill.datasets.loaded import Loaded, gather
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl
 from reasondistill.records import Example, parse_record
-from reasondistill.tasks import Task
+from reasondistill.tasks import Task, label_problem
 
 EXPLANATIONS = "cose_*.jsonl"
 
@@ -82,7 +82,8 @@ def read_cose(path: str | Path, *, task: Task, key: str | None = None) -> Loaded
 
     ``choices`` are the answers' texts and ``label`` is the right one's. The words that an annotator selected are kept
     as highlights where they stand in the question. Questions without an explanation are kept; a test file has no
-    answers. Set aside and counted: questions two of whose answers have the same text, empty explanations, and
+    answers. Set aside and counted: questions with answers that cannot be told
+    apart ("backyard", "back yard"), empty explanations, and
     explanations of questions that are not in the file.
 
     Raises:
@@ -100,10 +101,10 @@ def read_cose(path: str | Path, *, task: Task, key: str | None = None) -> Loaded
             where = f"{path}:{line}"
             question = parse_record(Question, row, where)
             texts = [choice.text.strip() for choice in question.question.choices]
-            if len({text.casefold() for text in texts}) < len(texts):
-                set_aside["two answers with the same text"] += 1
-                continue
             words = explained.pop(question.id, [])
+            if label_problem(texts):
+                set_aside["answers that cannot be told apart"] += 1
+                continue
             kept = [w for w in words if w.open_ended.strip()]
             set_aside.update(["empty explanation"] * (len(words) - len(kept)))
             value = {
