@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
+from reasondistill import features
+from reasondistill.datasets import load
 from reasondistill.errors import TaskError
 from reasondistill.features import (
     CONTEXT,
@@ -208,3 +212,33 @@ def test_padding_of_nothing_is_empty() -> None:
 
 def test_segments_join_to_the_text_that_is_tokenised() -> None:
     assert Target((Segment("a", "label"), Segment(" b", "explanation"))).text == "a b"
+
+
+# --- a large set ---
+
+
+def test_a_large_set_is_tokenised_once_and_then_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = load("scenes:12").examples
+    made = codec()
+    in_memory = list(build_features(examples, task=NLI, order="label_first", codec=made))
+
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    monkeypatch.setattr(features, "CACHED_FROM", 10)
+    assert list(build_features(examples, task=NLI, order="label_first", codec=made)) == in_memory
+    assert len(list(tmp_path.rglob("*.arrow"))) == 1
+    monkeypatch.setattr(features, "_encoded", None)  # would fail if it were called again
+    assert list(build_features(examples, task=NLI, order="label_first", codec=codec())) == in_memory
+    with pytest.raises(TypeError):  # other limits, other ids
+        build_features(examples, task=NLI, order="label_first", codec=codec(max_source_length=16))
+
+
+def test_rows_say_whose_they_are_and_what_was_cut() -> None:
+    examples = load("scenes:12").examples
+    long = max(examples, key=lambda e: sum(map(len, e.fields.values())))
+    rows = build_features(examples, task=NLI, order="label_first", codec=codec(max_source_length=64))
+    assert rows["id"] == [e.id for e in examples]
+    assert not any(rows["source_truncated"])
+    short = codec(max_source_length=10)
+    rows = build_features([long], task=NLI, order="label_first", codec=short)
+    assert rows["source_truncated"] == [True]
+    assert len(rows["input_ids"][0]) == 10

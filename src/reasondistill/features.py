@@ -7,20 +7,34 @@ whole, as the student will write it, and each token goes to the segment that hol
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reasondistill.arrow_cache import TableCache
+from reasondistill.datasets.stored import StoredExamples
 from reasondistill.errors import CheckpointError, TaskError
+from reasondistill.files import fingerprint
 from reasondistill.records import Example
 from reasondistill.tasks import OutputOrder, Segment, Target, Task
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
     import torch
 
 CONTEXT, LABEL, EXPLANATION = 0, 1, 2
+CACHED_FROM = 20_000
+"""Examples from which their token ids are kept in the cache."""
+
+_ENCODING = 1
+"""Goes up when the same examples are encoded otherwise."""
+
+_BATCH = 1024
+_CACHE = TableCache("features")
 _ROLES = {"context": CONTEXT, "label": LABEL, "explanation": EXPLANATION}
 
 
@@ -69,14 +83,29 @@ class Codec:
         before = framed[: framed.index(plain[0])] if plain and plain[0] in framed else []
         self.target_start = [token for token in before if token != decoder_start_token_id]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides which ids a text becomes."""
+        state = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return fingerprint(
+            # A call with truncation or padding leaves its settings behind.
+            {name: part for name, part in state.items() if name not in ("truncation", "padding")},
+            self.decoder_start_token_id,
+            self.eos_token_id,
+            self.max_source_length,
+            self.max_target_length,
+        )
+
     def encode_prompts(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids of prompts, with the special tokens that the student expects."""
+        return self.encode_and_mark_prompts(prompts)[0]
+
+    def encode_and_mark_prompts(self, prompts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        """Token ids of prompts, and for each whether it was over the limit and lost its end."""
         if not prompts:
-            return []
-        ids: list[list[int]] = self.tokenizer(list(prompts), truncation=True, max_length=self.max_source_length)[
-            "input_ids"
-        ]
-        return ids
+            return [], []
+        encoded = self.tokenizer(list(prompts), truncation=True, max_length=self.max_source_length)
+        return encoded["input_ids"], [bool(one.overflowing) for one in encoded.encodings]
 
     def encode_targets(self, targets: Sequence[Target]) -> list[EncodedTarget]:
         """Token ids and roles of targets.
@@ -159,46 +188,100 @@ class Codec:
 
 
 def build_features(
-    examples: Iterable[Example],
+    examples: Sequence[Example],
     *,
     task: Task,
     order: OutputOrder,
     codec: Codec,
     explanations_per_example: int | None = None,
 ) -> datasets.Dataset:
-    """Tokenise examples for training.
+    """Tokenise examples for training. A large set is tokenised once and then found in the cache.
 
     Returns:
-        A data set with a row a prompt: ``input_ids`` (S,), ``target_ids`` and ``target_roles`` (one list for each
-        target), ``length`` (tokens of the prompt and its longest target, for batching by length) and ``truncated``
-        (how many of its targets lost tokens). Examples that supervise nothing are left out.
+        A data set with a row a prompt: ``id`` of its example, ``input_ids`` (S,), ``target_ids`` and ``target_roles``
+        (one list for each target), ``length`` (tokens of the prompt and its longest target, for batching by length),
+        ``truncated`` (how many of its targets lost tokens) and ``source_truncated`` (whether the prompt did).
+        Examples that supervise nothing are left out.
     """
-    rendered: list[tuple[str, list[Target]]] = []
-    for example in examples:
-        texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
-        rendered += task.render(order, example, texts[:explanations_per_example] or [None])
-    return encode_rows(rendered, codec)
+
+    def rendered() -> Iterator[tuple[str, str, list[Target]]]:
+        for example in examples:
+            texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
+            for prompt, targets in task.render(order, example, texts[:explanations_per_example] or [None]):
+                yield example.id, prompt, targets
+
+    key = None
+    if isinstance(examples, StoredExamples) and len(examples) >= CACHED_FROM:
+        key = fingerprint(
+            _ENCODING,
+            fingerprint(*examples.column("content")),
+            task.model_dump(mode="json"),
+            order,
+            explanations_per_example,
+            codec.fingerprint,
+        )
+    return encode_rows(rendered, codec, key=key)
 
 
-def encode_rows(rendered: Sequence[tuple[str, Sequence[Target]]], codec: Codec) -> datasets.Dataset:
-    """Tokenise prompts with their targets; columns as in `build_features`."""
+def encode_rows(
+    rendered: Callable[[], Iterable[tuple[str, str, Sequence[Target]]]], codec: Codec, *, key: str | None = None
+) -> datasets.Dataset:
+    """Tokenise ``(id, prompt, targets)`` rows; columns as in `build_features`.
+
+    Args:
+        rendered: begins anew.
+        codec: of the student that will read them.
+        key: keep the result in the cache under this key.
+    """
     from datasets import Dataset
+    from datasets.table import InMemoryTable
 
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("input_ids", "target_ids", "target_roles", "length", "truncated")
-    }
-    for begin in range(0, len(rendered), 1024):
-        batch = rendered[begin : begin + 1024]
-        prompts = codec.encode_prompts([prompt for prompt, _ in batch])
-        encoded = iter(codec.encode_targets([target for _, targets in batch for target in targets]))
-        for ids, (_, targets) in zip(prompts, batch, strict=True):
-            rows = [next(encoded) for _ in targets]
-            columns["input_ids"].append(ids)
-            columns["target_ids"].append([row.ids for row in rows])
-            columns["target_roles"].append([row.roles for row in rows])
-            columns["length"].append(len(ids) + max(len(row.ids) for row in rows))
-            columns["truncated"].append(sum(row.truncated for row in rows))
-    return Dataset.from_dict(columns)
+    if key is None or _CACHE.get(key) is None:
+        table, _ = _CACHE.make(key, _schema(), lambda: (_encoded(rendered(), codec), {}))
+        if key is None or _CACHE.get(key) is None:
+            return Dataset(InMemoryTable(table))
+    return Dataset.from_file(str(_CACHE.path(key)))
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    ids = pa.list_(pa.int32())
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("input_ids", ids),
+            ("target_ids", pa.list_(ids)),
+            ("target_roles", pa.list_(pa.list_(pa.int8()))),
+            ("length", pa.int32()),
+            ("truncated", pa.int32()),
+            ("source_truncated", pa.bool_()),
+        ]
+    )
+
+
+def _encoded(rendered: Iterable[tuple[str, str, Sequence[Target]]], codec: Codec) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    rows = iter(rendered)
+    while batch := list(islice(rows, _BATCH)):
+        prompts, cut = codec.encode_and_mark_prompts([prompt for _, prompt, _ in batch])
+        encoded = iter(codec.encode_targets([target for _, _, targets in batch for target in targets]))
+        several = [[next(encoded) for _ in targets] for _, _, targets in batch]
+        columns = (
+            [identity for identity, _, _ in batch],
+            prompts,
+            [[target.ids for target in targets] for targets in several],
+            [[target.roles for target in targets] for targets in several],
+            [
+                len(ids) + max(len(target.ids) for target in targets)
+                for ids, targets in zip(prompts, several, strict=True)
+            ],
+            [sum(target.truncated for target in targets) for targets in several],
+            cut,
+        )
+        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, _schema(), strict=True)]
+        yield pa.record_batch(arrays, schema=_schema())
 
 
 class Collator:

@@ -40,11 +40,14 @@ def denoising_features(
     generator = random.Random(seed)
     sentences = sorted({text for text in texts if text.strip()})
     generator.shuffle(sentences)
-    rows = [(s, [Target((Segment(s, "explanation"),), ends=True)]) for s in sentences[:limit]]
+    rows = [
+        (f"sentence {i}", s, [Target((Segment(s, "explanation"),), ends=True)])
+        for i, s in enumerate(sentences[:limit], start=1)
+    ]
     special = set(codec.tokenizer.all_special_ids)
 
     def masked(ids: list[int]) -> list[int]:
         return [mask if i not in special and generator.random() < mask_rate else i for i in ids]
 
-    features = encode_rows(rows, codec)
+    features = encode_rows(lambda: rows, codec)
     return features.map(lambda row: {"input_ids": masked(row["input_ids"])}, load_from_cache_file=False)
