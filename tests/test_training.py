@@ -308,7 +308,7 @@ def test_validation_groups_in_the_training_part_are_refused(tmp_path: Path) -> N
 
 def test_several_splits_are_joined(tmp_path: Path) -> None:
     joined = config(tmp_path, data={"train": {"source": "scenes:90", "split": ["train", "test"]}})
-    assert {e.split for e in load_parts(joined)["train"].examples} == {"train", "test"}
+    assert {e.split for e in load_parts(joined).examples} == {"train", "test"}
 
 
 def test_other_data_than_the_run_was_begun_with_is_refused(tmp_path: Path) -> None:

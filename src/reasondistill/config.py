@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import parse_yaml_value, read_yaml, validate_config
@@ -39,17 +39,43 @@ class Source(Config):
     limit: Positive | None = None
     """Keep at most this many examples, from the start."""
     columns: dict[str, str | list[str]] | None = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How much of the training this source gets beside others; see `Mixing`."""
+
+
+class Mixing(Config):
+    """How several sources share an epoch, which has as many rows as all of them together.
+
+    A source with n rows gets a share proportional to its weight times n (``proportional``), 1 (``balanced``) or
+    n^(1/temperature) (``temperature``, as in Arivazhagan et al. 2019; 1 is proportional, more is flatter).
+    """
+
+    strategy: Literal["proportional", "balanced", "temperature"] = "proportional"
+    temperature: Annotated[float, Field(ge=1.0)] = 2.0
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
 
 
 class Data(Config):
     """What to learn from, and what to select on. The test part is no key here: it is for ``predict``."""
 
-    train: Source
+    train: Annotated[
+        Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
+        Discriminator(_one_or_several),
+    ]
+    """One source, or a list of them that are joined."""
+    mixing: Mixing = Mixing()
     validation: Source | None = None
     explanations_per_example: Positive | None = None
     """Learn from at most this many of an example's explanations; all of them by default."""
     shuffle_labels: bool = False
     """Train on permuted labels: a control run that must end near chance."""
+
+    @property
+    def train_sources(self) -> list[Source]:
+        return self.train if isinstance(self.train, list) else [self.train]
 
 
 class HubStudent(Config):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reasondistill.config import Denoising, Loss, Source, TrainConfig
 from reasondistill.datasets import Loaded, load
+from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.features import build_features
@@ -50,11 +51,11 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     parts = load_parts(config)
     arguments = training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
     set_seed(config.seed)
-    student = create_student(config, parts["train"].examples)
+    student = create_student(config, parts.examples)
     if run is None:
         run = Run.create(config)
-        run.write(data={name: facts(part) for name, part in parts.items()})
-    elif run.info()["data"] != {name: facts(part) for name, part in parts.items()}:
+        run.write(data=parts.facts())
+    elif run.info()["data"] != parts.facts():
         raise DataError(
             run.folder,
             expected="the data that the run was begun with",
@@ -63,7 +64,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         )
     try:
         if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
-            student = _denoise(config, denoising, student, parts["train"].examples, run)
+            student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
     except BaseException:
         run.write(status="stopped")
@@ -71,16 +72,49 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     return run
 
 
-def load_parts(config: TrainConfig) -> dict[str, Loaded]:
+class Parts(NamedTuple):
+    """What a run learns from, one data set for each of its sources, and what it selects on."""
+
+    train: list[Loaded]
+    validation: Loaded | None = None
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The training examples of all sources, one source after the other."""
+        first, *others = self.train
+        for other in others:
+            first = first.joined_with(other)
+        return first.examples
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json keeps of them, by part; joined sources are ``train 1``, ``train 2`` …"""
+        numbered = ["train"] if len(self.train) == 1 else [f"train {i}" for i in range(1, len(self.train) + 1)]
+        parts = {name: facts(part) for name, part in zip(numbered, self.train, strict=True)}
+        return parts | ({"validation": facts(self.validation)} if self.validation else {})
+
+
+def load_parts(config: TrainConfig) -> Parts:
     """The training part and, where the configuration names one, the validation part.
+
+    Where several sources are joined, rows of a file other than the validation part's are set aside, and counted, that
+    have its groups or its texts: a set of SNLI revisions holds SNLI's own captions.
 
     Raises:
         DataError: a source cannot be read, or groups of the validation part are in the training part too.
     """
-    parts = {"train": _load(config.data.train, config)}
-    if config.data.validation is not None:
-        parts["validation"] = _load(config.data.validation, config)
-        shared = {e.group for e in parts["train"].examples if e.group} & {e.group for e in parts["validation"].examples}
+    train = [_load(source, config) for source in config.data.train_sources]
+    if config.data.validation is None:
+        return Parts(train)
+    validation = _load(config.data.validation, config)
+    first = config.task.fields[0]
+    groups = {hash(e.group) for e in validation.examples if e.group}
+    texts = {hash(e.fields[first]) for e in validation.examples}
+    for place, (source, loaded) in enumerate(zip(config.data.train_sources, train, strict=True)):
+        if len(train) > 1 and source.source != config.data.validation.source:
+            kept = [hash(e.group) not in groups and hash(e.fields[first]) not in texts for e in loaded.examples]
+            train[place] = loaded.only(kept, reason="row with a text of the validation part")
+            continue
+        shared = {group for group in loaded.stored.column("group") if group and hash(group) in groups}
         if shared:
             raise DataError(
                 "data.validation",
@@ -88,7 +122,7 @@ def load_parts(config: TrainConfig) -> dict[str, Loaded]:
                 found=f"{len(shared)} that it has too, such as {min(map(str, shared))!r}",
                 fix="Take another split or file.",
             )
-    return parts
+    return Parts(train, validation)
 
 
 def _load(source: Source, config: TrainConfig) -> Loaded:
@@ -110,7 +144,8 @@ def _load(source: Source, config: TrainConfig) -> Loaded:
 
 
 def facts(part: Loaded) -> dict[str, Any]:
-    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples)}
+    aside = {"set_aside": part.set_aside} if part.set_aside else {}
+    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside}
 
 
 def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
@@ -213,29 +248,35 @@ def _denoise(
     return student
 
 
-def _train_jointly(
-    config: TrainConfig, arguments: Any, student: Checkpoint, parts: dict[str, Loaded], run: Run
-) -> None:
+def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, parts: Parts, run: Run) -> None:
+    from datasets import concatenate_datasets
     from transformers.trainer_utils import get_last_checkpoint
 
     from reasondistill.engines.pytorch import TorchEngine
     from reasondistill.training import DistillationTrainer
 
     task, codec = config.task, student.codec
-    examples = parts["train"].examples
-    if config.data.shuffle_labels:
-        examples = shuffle_labels(examples, config.seed)
-    train_features = build_features(
-        examples,
-        task=task,
-        order=config.order,
-        codec=codec,
-        explanations_per_example=config.data.explanations_per_example,
+    features = [
+        build_features(
+            shuffle_labels(part.examples, config.seed) if config.data.shuffle_labels else part.examples,
+            task=task,
+            order=config.order,
+            codec=codec,
+            explanations_per_example=config.data.explanations_per_example,
+        )
+        for part in parts.train
+    ]
+    train_features = concatenate_datasets(features)
+    mixture = Mixture(
+        [len(rows) for rows in features],
+        [source.weight for source in config.data.train_sources],
+        config.data.mixing,
+        seed=config.seed,
     )
     evaluation = None
     label_accuracy = None
-    if "validation" in parts:
-        held_out = parts["validation"].examples
+    if parts.validation is not None:
+        held_out = parts.validation.examples
         # As many explanations as in training: the two losses are drawn in one figure.
         evaluation = build_features(
             held_out,
@@ -259,6 +300,7 @@ def _train_jointly(
         loss=config.loss,
         arguments=arguments,
         train_dataset=train_features,
+        mixture=None if mixture.plain else mixture,
         eval_dataset=evaluation,
         label_accuracy=label_accuracy,
         encoder_learning_rate=config.encoder_learning_rate,

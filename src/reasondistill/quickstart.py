@@ -59,7 +59,7 @@ def run_quickstart(
         raise MissingExtraError("the quickstart", "train") from error
 
     config = quickstart_config(out, shuffle_labels=shuffle_labels)
-    source = config.data.train
+    source = config.data.train_sources[0]
     begun = (out / config.name / RUN_FILE).is_file()
 
     def part(split: str) -> Any:

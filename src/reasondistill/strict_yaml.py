@@ -102,7 +102,7 @@ def validate_config(kind: type[M], value: dict[str, Any], *, where: object) -> M
 
 def _problem(error: Any) -> str:
     # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
-    noise = {"hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
+    noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
     parts = [str(part) for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
     key = ".".join(parts) or "configuration"
     if error["type"] == "extra_forbidden":

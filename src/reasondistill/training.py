@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from reasondistill.config import Loss
+from reasondistill.datasets.mixing import Mixture
 from reasondistill.features import Collator
 from reasondistill.losses import TokenLosses, joint_loss, token_losses
 from reasondistill.students import Checkpoint
@@ -61,6 +63,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         loss: the weights of the two terms, which may follow schedules.
         arguments: transformers' own.
         train_dataset, eval_dataset: as `features.build_features` makes them.
+        mixture: which rows of ``train_dataset`` each epoch goes through; by default transformers' own sampling.
         label_accuracy: called at each evaluation; the share of validation labels that scoring decides rightly.
         encoder_learning_rate: of the encoder and embeddings, where it is not ``arguments.learning_rate``.
         log_file: where a line of JSON is added for each logged step and evaluation.
@@ -75,6 +78,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         loss: Loss,
         arguments: Seq2SeqTrainingArguments,
         train_dataset: Any,
+        mixture: Mixture | None = None,
         eval_dataset: Any = None,
         label_accuracy: Callable[[], float] | None = None,
         encoder_learning_rate: float | None = None,
@@ -83,6 +87,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         early_stopping_patience: int | None = None,
     ) -> None:
         self.weights = loss
+        self.mixture = mixture
         self.label_accuracy = label_accuracy
         self.encoder_learning_rate = encoder_learning_rate
         self.log_file = log_file
@@ -136,6 +141,11 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
     def _progress(self) -> float:
         return float(min(self.state.global_step / max(self.state.max_steps, 1), 1.0))
+
+    # --- several sources ---
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return super()._get_train_sampler(train_dataset) if self.mixture is None else MixtureSampler(self.mixture)
 
     # --- two learning rates ---
 
@@ -222,6 +232,23 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:
             load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
+
+
+class MixtureSampler(Sampler[int]):
+    """A `Mixture` as torch's sampler. accelerate calls ``set_epoch``, also after a resume."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+        self.number = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.number = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.mixture.epoch(self.number).tolist())
+
+    def __len__(self) -> int:
+        return len(self.mixture)
 
 
 def loss_figures(sums: list[float]) -> dict[str, float]:

@@ -110,7 +110,7 @@ def train(
         else ""
     )
     say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
-    say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train.source} --split test")
+    say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train_sources[0].source} --split test")
 
 
 @app.command()

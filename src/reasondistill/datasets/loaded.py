@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from reasondistill.arrow_cache import TableCache
@@ -57,6 +58,13 @@ class Loaded:
     def part(self, split: str) -> Loaded:
         """Only the examples of one part: of those that name it, or where none names one, by the hash rule."""
         return replace(self, examples=self.stored.part(split))
+
+    def only(self, kept: Sequence[bool], *, reason: str) -> Loaded:
+        """The examples that are to be kept, one truth value for each; the others are set aside and counted."""
+        stored = self.stored
+        left_out = len(kept) - sum(kept)
+        aside = self.set_aside | ({reason: self.set_aside.get(reason, 0) + left_out} if left_out else {})
+        return replace(self, examples=stored.take(stored.rows[np.array(kept, dtype=bool)]), set_aside=aside)
 
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
