@@ -8,8 +8,10 @@ whole, as the student will write it, and each token goes to the segment that hol
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,8 +106,21 @@ class Codec:
         """Token ids of prompts, and for each whether it was over the limit and lost its end."""
         if not prompts:
             return [], []
-        encoded = self.tokenizer(list(prompts), truncation=True, max_length=self.max_source_length)
-        return encoded["input_ids"], [bool(one.overflowing) for one in encoded.encodings]
+        # The tokenizer's own Rust half, without transformers' conversion around it, which takes as long again.
+        backend = self._backend()
+        ids = [one.ids for one in backend.encode_batch_fast(list(prompts))]
+        cut = [len(one) > self.max_source_length for one in ids]
+        for place in (i for i, over in enumerate(cut) if over):
+            ids[place] = self.tokenizer(prompts[place], truncation=True, max_length=self.max_source_length)["input_ids"]
+        return ids, cut
+
+    def _backend(self) -> Any:
+        backend = self.tokenizer.backend_tokenizer
+        if backend.truncation is not None:  # left behind by an earlier call
+            backend.no_truncation()
+        if backend.padding is not None:
+            backend.no_padding()
+        return backend
 
     def encode_targets(self, targets: Sequence[Target]) -> list[EncodedTarget]:
         """Token ids and roles of targets.
@@ -116,13 +131,8 @@ class Codec:
         """
         if not targets:
             return []
-        encoded = self.tokenizer(
-            [target.text for target in targets], add_special_tokens=False, return_offsets_mapping=True
-        )
-        return [
-            self._assemble(target, ids, offsets)
-            for target, ids, offsets in zip(targets, encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        ]
+        encoded = self._backend().encode_batch([target.text for target in targets], add_special_tokens=False)
+        return [self._assemble(target, one.ids, one.offsets) for target, one in zip(targets, encoded, strict=True)]
 
     def _assemble(self, target: Target, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedTarget:
         ends = list(accumulate(len(segment.text) for segment in target.segments))
@@ -265,8 +275,9 @@ def _encoded(rendered: Iterable[tuple[str, str, Sequence[Target]]], codec: Codec
 
     rows = iter(rendered)
     while batch := list(islice(rows, _BATCH)):
-        prompts, cut = codec.encode_and_mark_prompts([prompt for _, prompt, _ in batch])
-        encoded = iter(codec.encode_targets([target for _, _, targets in batch for target in targets]))
+        with _all_cores():
+            prompts, cut = codec.encode_and_mark_prompts([prompt for _, prompt, _ in batch])
+            encoded = iter(codec.encode_targets([target for _, _, targets in batch for target in targets]))
         several = [[next(encoded) for _ in targets] for _, _, targets in batch]
         columns = (
             [identity for identity, _, _ in batch],
@@ -282,6 +293,17 @@ def _encoded(rendered: Iterable[tuple[str, str, Sequence[Target]]], codec: Codec
         )
         arrays = [pa.array(values, type=field.type) for values, field in zip(columns, _schema(), strict=True)]
         yield pa.record_batch(arrays, schema=_schema())
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Let tokenizers use several threads. Elsewhere they do not: processes that are forked afterwards could hang."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    try:
+        yield
+    finally:
+        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"
 
 
 class Collator:

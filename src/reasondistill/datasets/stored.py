@@ -8,7 +8,6 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from reasondistill.datasets.splits import split_of
 from reasondistill.files import fingerprint
@@ -136,9 +135,16 @@ class StoredExamples(Sequence[Example]):
 
     def _taken(self, rows: Rows, columns: list[str] | None = None) -> pa.Table:
         table = self.table if columns is None else self.table.select(columns)
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (len(rows) == 1 or bool(np.all(np.diff(rows) == 1))):
-            return table.slice(int(rows[0]), len(rows))  # without a copy
-        return pc.take(table, pa.array(rows))
+        if not len(rows):
+            return table.slice(0, 0)
+        # Arrow's take copies whole columns where they come in several chunks: take from the stretch at hand.
+        first, last = int(rows.min()), int(rows.max())
+        stretch = table.slice(first, last - first + 1)
+        if last - first + 1 == len(rows) and bool(np.all(np.diff(rows) == 1)):
+            return stretch
+        if last - first < 8 * len(rows):
+            return stretch.combine_chunks().take(pa.array(rows - first))
+        return pa.concat_tables([table.slice(int(row), 1) for row in rows])
 
     def _built(self, rows: Rows) -> Iterator[Example]:
         names = [name for name in SCHEMA.names if name != "content"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from reasondistill.errors import CheckpointError
@@ -36,13 +37,11 @@ def trim_wordpiece(tokenizer: Any, texts: Iterable[str]) -> tuple[Any, list[int]
     vocabulary: dict[str, int] = state["model"]["vocab"]
     used = set(tokenizer.all_special_ids)
     used |= {i for piece, i in vocabulary.items() if len(piece.removeprefix("##")) == 1 and piece.isascii()}
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == 4096:
-            used.update(i for ids in tokenizer(batch, add_special_tokens=False)["input_ids"] for i in ids)
-            batch = []
-    if batch:
+    # BERT's tokenizer never joins what white space parts: each distinct word needs to be looked at once.
+    by_words = (state["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
+    distinct = {word for text in texts for word in text.split()} if by_words else None
+    pieces = iter(sorted(distinct) if distinct is not None else texts)
+    while batch := list(islice(pieces, 4096)):
         used.update(i for ids in tokenizer(batch, add_special_tokens=False)["input_ids"] for i in ids)
 
     kept = sorted(used)
