@@ -22,6 +22,7 @@ from reasondistill.cli.shared import (
     progress,
     quiet_libraries,
     say,
+    task_for,
 )
 from reasondistill.errors import DataError, UserError
 
@@ -163,7 +164,7 @@ def evaluate(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for results.json and per_example.jsonl.")],
     split: SplitOption = None,
-    task: TaskOption = "nli",
+    task: TaskOption = None,
     columns: Columns = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
     bertscore: Annotated[bool, typer.Option(help="Score with BERTScore too; it takes most of the time.")] = True,
@@ -178,11 +179,10 @@ def evaluate(
     from reasondistill.evaluation import evaluate as run_evaluation
     from reasondistill.files import require_new_folder
     from reasondistill.records import read_predictions
-    from reasondistill.tasks import get_task
 
     require_new_folder(out)
     quiet_libraries()
-    asked = get_task(task)
+    asked = task_for(task, data)
     everything = load(data, task=asked, columns=mapping(columns))
     loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
     loaded = loaded.first(limit) if limit else loaded

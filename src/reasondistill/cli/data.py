@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, DataArgument, SplitOption, TaskOption, mapping, plain, say
+from reasondistill.cli.shared import Columns, DataArgument, SplitOption, TaskOption, mapping, plain, say, task_for
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
 
@@ -15,7 +15,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
 def data_show(
     data: DataArgument,
     split: SplitOption = None,
-    task: TaskOption = "nli",
+    task: TaskOption = None,
     columns: Columns = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -25,9 +25,8 @@ def data_show(
     from rich.table import Table
 
     from reasondistill.datasets import describe, load
-    from reasondistill.tasks import get_task
 
-    found = describe(load(data, split=split, task=get_task(task), columns=mapping(columns), need_label=False))
+    found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
     if json_output:
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return

@@ -12,12 +12,13 @@ from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from reasondistill.results import Results
+    from reasondistill.tasks import Task
 
 DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A registered name (scenes, scenes:600) or a .csv, .tsv, .jsonl or .parquet file.",
+        help="A registered name (scenes, scenes:600), or a .csv, .tsv, .jsonl, .json or .parquet file.",
     ),
 ]
 Columns = Annotated[
@@ -32,7 +33,14 @@ SplitOption = Annotated[
     str | None,
     typer.Option("--split", help="Keep this part only; where no row names its part, a hash of its group decides."),
 ]
-TaskOption = Annotated[str, typer.Option("--task", help="Which task's fields and labels the rows have.")]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="Which fields and labels the rows have: nli, comve, cose, instructions, or a .yaml file. "
+        "By default the data's own.",
+    ),
+]
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:
@@ -50,6 +58,14 @@ def mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
         return None
     found = pairs(columns, "--columns WHAT=COLUMN")
     return {what: column.split(",") if "," in column else column for what, column in found.items()}
+
+
+def task_for(task: str | None, data: str) -> Task:
+    """The task that was asked for, or the one that the data is known by."""
+    from reasondistill.datasets import task_of
+    from reasondistill.tasks import get_task
+
+    return task_of(data) if task is None else get_task(task)
 
 
 def console() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reasondistill.datasets.loaded import Loaded
-from reasondistill.records import as_row
+from reasondistill.records import Example, as_row
 
 UNLABELLED = "(none)"
 PERCENTILES = (5, 50, 95, 100)
@@ -19,12 +19,12 @@ def describe(loaded: Loaded) -> dict[str, Any]:
     """Count a data set.
 
     Returns:
-        ``name``, ``fingerprint``, ``n``; ``labels``: label → count; ``splits``: part → label → count, by the hash
-        rule where the rows name no part; ``groups``: how many there are; ``explanations``: ``total``,
-        ``per_example`` (how many reference explanations an example has → count) and ``sources`` (source → count);
-        ``highlighted``: examples with highlights; ``words``: field (and ``explanation``) → percentile of the
-        number of words, ``p5`` … ``p100``; ``set_aside``: reason → count; ``ignored_columns``; ``sample``: the
-        first two rows.
+        ``name``, ``fingerprint``, ``n``; ``labels``: label → count (where rows have choices, ``choice 1`` and so on:
+        the place of the right one); ``splits``: part → label → count, by the hash rule where the rows name no part;
+        ``groups``: how many there are; ``explanations``: ``total``, ``per_example`` (how many reference explanations
+        an example has → count) and ``sources`` (source → count); ``highlighted``: examples with highlights;
+        ``words``: field (and ``explanation``) → percentile of the number of words, ``p5`` … ``p100``; ``set_aside``:
+        reason → count; ``ignored_columns``; ``sample``: the first two rows.
     """
     splits: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
@@ -35,8 +35,8 @@ def describe(loaded: Loaded) -> dict[str, Any]:
     explained = array("q")
     highlighted = 0
     for example, part in zip(loaded.examples, loaded.stored.parts(), strict=True):
-        splits.setdefault(str(part), Counter())[_label(example.label)] += 1
-        labels[_label(example.label)] += 1
+        splits.setdefault(str(part), Counter())[_label(example)] += 1
+        labels[_label(example)] += 1
         groups.add(hash(example.group or example.id))
         sources.update(e.source for e in example.explanations)
         references = example.references
@@ -78,5 +78,8 @@ def _sorted(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _label(label: str | None) -> str:
-    return UNLABELLED if label is None else label
+def _label(example: Example) -> str:
+    if example.label is None:
+        return UNLABELLED
+    # Where each row has its own choices there are as many labels as rows: their place is what can be counted.
+    return f"choice {example.choices.index(example.label) + 1}" if example.choices else example.label
