@@ -525,8 +525,14 @@ def test_describe(tmp_path: Path) -> None:
 
 def test_documented_formats(tmp_path: Path) -> None:
     text = (Path(__file__).parents[1] / "docs" / "data_formats.md").read_text(encoding="utf-8")
-    table, esnli_table = re.findall(r"^```csv\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    flat, converted, own, prediction = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+    def block(heading: str, kind: str) -> str:
+        section = text.split(f"\n## {heading}\n", 1)[1]
+        return re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0]
+
+    table, esnli_table = block("Your own table", "csv"), block("e-SNLI", "csv")
+    flat, converted = block("Your own table", "json"), block("e-SNLI", "json")
+    own, prediction = block("Example", "json"), block("Prediction", "json")
     assert (
         load(save(tmp_path / "own.csv", table)).examples[1].fields["hypothesis"] == 'A girl says "good night" in bed.'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from reasondistill.config import TrainConfig
 from reasondistill.datasets import describe, load, task_of
 from reasondistill.distilling import train
 from reasondistill.errors import DataError
-from reasondistill.records import read_predictions
+from reasondistill.records import as_row, read_predictions
 from reasondistill.strict_yaml import validate_config
+from reasondistill.tasks import Task, get_task
 
 COMVE = """\
 Correct Statement,Incorrect Statement,Right Reason1,Confusing Reason1,Confusing Reason2,Right Reason2,Right Reason3
@@ -274,3 +276,43 @@ def test_a_student_of_questions_that_bring_their_choices(tmp_path: Path) -> None
         a.label == places[q["question"]["stem"].split()[3].rstrip(",")] for a, q in zip(answers, questions, strict=True)
     )
     assert right >= 54
+
+
+# --- the worked examples of docs/data_formats.md ---
+
+
+def blocks(heading: str) -> list[str]:
+    """The fenced blocks below a heading."""
+    text = (Path(__file__).parents[1] / "docs" / "data_formats.md").read_text(encoding="utf-8")
+    section = text.split(f"\n{heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^```\w+\n(.*?)^```", section, flags=re.M | re.S)
+
+
+def only_row(path: Path) -> dict[str, Any]:
+    return as_row(load(path).examples[0])
+
+
+def test_the_worked_example_of_comve(tmp_path: Path) -> None:
+    table, row = blocks("## ComVE")
+    assert only_row(write(tmp_path / "train.csv", table)) == json.loads(row)
+
+
+def test_the_worked_example_of_cose(tmp_path: Path) -> None:
+    question, why, row = blocks("## CoS-E")
+    write(tmp_path / "cose_train.jsonl", why)
+    assert only_row(write(tmp_path / "questions.jsonl", question)) == json.loads(row)
+
+
+def test_the_worked_examples_of_instructions(tmp_path: Path) -> None:
+    listed, seed, row = blocks("## Instructions")
+    assert only_row(write(tmp_path / "seed.jsonl", seed)) == json.loads(row)
+    assert only_row(write(tmp_path / "alpaca.json", listed))["fields"] == json.loads(row)["fields"]
+
+
+def test_the_worked_example_of_a_task_with_choices(tmp_path: Path) -> None:
+    task_text, row = blocks("### Other labels, other fields")[:2]
+    task = get_task(str(write(tmp_path / "review.yaml", task_text)))
+    assert task.labels == ("great", "good", "fair", "poor", "awful")
+    quiz = Task.model_validate({"name": "quiz", "fields": ["question"]})
+    example = load(write(tmp_path / "quiz.jsonl", row), task=quiz).examples[0]
+    assert (example.choices, example.label) == (("pond", "tree"), "pond")
