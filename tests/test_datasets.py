@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import assign_splits, describe, load, split_of
+from reasondistill.datasets import assign_splits, describe, load, sources, split_of
 from reasondistill.datasets.esnli import highlighted_words, is_esnli, read_esnli
 from reasondistill.datasets.tables import read_table
 from reasondistill.errors import DataError
@@ -460,7 +460,7 @@ def test_sources_that_are_no_data(tmp_path: Path) -> None:
     assert "at least one row" in complaint(save(tmp_path / "header.csv", "premise,hypothesis,label\n"))
     assert "the suffix '.xlsx'" in complaint(save(tmp_path / "table.xlsx", "x"))
     assert "not registered" in complaint("scnes")
-    assert "registered name (scenes)" in complaint("scnes")
+    assert "registered name (scenes, e-snli)" in complaint("scnes")
     assert "scenes:<how many>" in complaint("scenes:many")
     assert "at least 1" in complaint("scenes:0")
     assert "size is for built-in data" in complaint(save(tmp_path / "own.csv", PLAIN), size=5)
@@ -586,3 +586,81 @@ def test_real_esnli_dev() -> None:
     premises = [{e.fields["premise"] for e in part} for part in parts.values()]
     assert sum(map(len, premises)) == len(set.union(*premises))
     assert load(path, split="validation").examples == parts["validation"]
+
+
+# e-SNLI's folder
+
+
+def esnli_file(path: Path, *ids: str) -> Path:
+    rows = [f"{i},neutral,A man.,A tall man.,Not all men are tall." for i in ids]
+    return save(path, "\n".join(["pairID,gold_label,Sentence1,Sentence2,Explanation_1", *rows]))
+
+
+def test_esnlis_folder_has_the_official_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "downloads" / "e-snli"
+    folder.mkdir(parents=True)
+    esnli_file(folder / "esnli_train_1.csv", "1.jpg#0", "2.jpg#0")
+    esnli_file(folder / "esnli_train_2.csv", "3.jpg#0")
+    esnli_file(folder / "esnli_dev.csv", "4.jpg#0")
+    whole = load(folder)
+    assert [(e.id, e.split) for e in whole.examples] == [
+        ("1.jpg#0", "train"),
+        ("2.jpg#0", "train"),
+        ("3.jpg#0", "train"),
+        ("4.jpg#0", "validation"),
+    ]
+    assert [e.id for e in load(folder, split="train").examples] == ["1.jpg#0", "2.jpg#0", "3.jpg#0"]
+    assert [e.split for e in load(folder, split="train").examples[:2]] == ["train", "train"]
+    with pytest.raises(DataError, match=r"esnli_test.csv, found esnli_dev.csv, esnli_train_1.csv"):
+        load(folder, split="test")
+    with pytest.raises(DataError, match="one of the parts train, validation, test, found 'dev'"):
+        load(folder, split="dev")
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    assert load("e-snli").fingerprint == whole.fingerprint
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "elsewhere"))
+    with pytest.raises(DataError, match="reasondistill data download e-snli"):
+        load("e-snli")
+
+
+# A large file
+
+
+def test_a_large_file_is_read_once_and_then_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "CACHED_FROM", 10)
+    path = esnli_file(tmp_path / "esnli_dev.csv", "1.jpg#0", "2.jpg#0")
+    first = load(path)
+    assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 1
+    monkeypatch.setattr(sources, "read_esnli", None)  # would fail if it were called again
+    again = load(path)
+    assert again.examples == first.examples
+    assert (again.name, again.set_aside, again.fingerprint) == (first.name, first.set_aside, first.fingerprint)
+    esnli_file(path, "1.jpg#0")
+    with pytest.raises(TypeError):  # another content is another key
+        load(path)
+
+
+def test_a_torn_or_absent_cache_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "CACHED_FROM", 10)
+    path = esnli_file(tmp_path / "esnli_dev.csv", "1.jpg#0", "2.jpg#0")
+    first = list(load(path).examples)
+    [kept] = (tmp_path / "cache").rglob("*.arrow")
+    torn = kept.read_bytes()[:100]
+    kept.unlink()  # the file itself is mapped into memory
+    kept.write_bytes(torn)
+    assert load(path).examples == first
+    (tmp_path / "a file").write_text("x")
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "a file"))
+    with pytest.warns(UserWarning, match="cache cannot be written to"):
+        assert load(path).examples == first
+
+
+def test_a_file_with_a_mistake_is_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "CACHED_FROM", 10)
+    path = esnli_file(tmp_path / "esnli_dev.csv", *(f"{i}.jpg#0" for i in range(5000)), "7.jpg#0r")
+    path.write_text(path.read_text() + "\n7.jpg#0,entailment,A man.,A tall man.,Because.")
+    with pytest.raises(DataError, match=r"the id '7.jpg#0', which .*esnli_dev.csv:9 has too"):
+        load(path)
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]

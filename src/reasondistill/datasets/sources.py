@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reasondistill.arrow_cache import cache_folder
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
@@ -22,7 +24,7 @@ from reasondistill.tasks import NLI, Task, get_task
 
 __all__ = ["DEFAULT_SCENES", "REGISTERED", "SUFFIXES", "ColumnMapping", "Loaded", "load", "task_of"]
 
-REGISTERED = ("scenes",)
+REGISTERED = ("scenes", "e-snli")
 SUFFIXES = (*DELIMITERS, ".jsonl", ".json", ".parquet")
 DEFAULT_SCENES = 6000
 """How many scenes there are where nobody says."""
@@ -51,7 +53,8 @@ def load(
     Args:
         source: a registered name (``scenes``, ``scenes:6000``, ``scenes:6000@3`` for 6000 with seed 3) or a path
             that ends in .csv, .tsv, .jsonl, .json or .parquet. Files of e-SNLI, ComVE, CoS-E and Alpaca are
-            recognised by their columns; CoS-E's may be named by their folder.
+            recognised by their columns; e-SNLI's and CoS-E's may be named by their folder. e-SNLI's folder, and
+            ``e-snli`` once it was downloaded, have the official parts.
         split: keep this part only. Where no row says which part it belongs to, `splits.split_of` its group decides.
         task: what the rows must have: fields, and labels that they may carry; by default the task of `task_of`.
         size: how many scenes to generate; for built-in data only.
@@ -65,10 +68,12 @@ def load(
         DataError: the source is unknown or cannot be read, a row does not fit, or the split holds nothing.
     """
     name = str(source)
-    if name.split(":")[0].split("@")[0] in REGISTERED:
+    if _is_scenes(name):
         loaded = _generated(name, task or NLI, size, seed)
     elif size is not None:
         raise DataError(source, problem="size is for built-in data", fix="Leave it out to read the whole file.")
+    elif (folder := _esnli_folder(name)) is not None:
+        return _official_parts(folder, split, task or NLI)
     else:
         path = _file(Path(source))
         loaded = _from_file(path, task or _task_of_file(path), columns, need_label)
@@ -81,9 +86,62 @@ def task_of(source: str | Path) -> Task:
     Raises:
         DataError: the source is unknown or cannot be read.
     """
-    if str(source).split(":")[0].split("@")[0] in REGISTERED:
+    if _is_scenes(str(source)) or _esnli_folder(str(source)) is not None:
         return NLI
     return _task_of_file(_file(Path(source)))
+
+
+def downloads_folder(name: str) -> Path:
+    """Where a published set lies that is asked for by its name; `data download` puts it there."""
+    return cache_folder() / "downloads" / name
+
+
+def _is_scenes(source: str) -> bool:
+    return source.split(":")[0].split("@")[0] == "scenes"
+
+
+def _esnli_folder(source: str) -> Path | None:
+    """The folder with e-SNLI's official files that a source means, if it means one.
+
+    Raises:
+        DataError: it is asked for by its name, and was not downloaded.
+    """
+    folder = downloads_folder("e-snli") if source == "e-snli" else Path(source)
+    if folder.is_dir() and any(folder.glob("esnli_*.csv")):
+        return folder
+    if source == "e-snli":
+        raise DataError(
+            source,
+            expected=f"e-SNLI's files in {folder}",
+            found="none",
+            fix="Fetch them: reasondistill data download e-snli. Or name the folder or file that you have.",
+        )
+    return None
+
+
+_OFFICIAL = {"train": "esnli_train*.csv", "validation": "esnli_dev.csv", "test": "esnli_test.csv"}
+
+
+def _official_parts(folder: Path, split: str | None, task: Task) -> Loaded:
+    """e-SNLI's official files as one set with its official parts: all that are there, or the one that is asked for."""
+    if split is not None and split not in _OFFICIAL:
+        raise DataError(folder, expected=f"one of the parts {', '.join(_OFFICIAL)}", found=repr(split))
+    found: Loaded | None = None
+    set_aside: Counter[str] = Counter()
+    for part, pattern in _OFFICIAL.items():
+        for path in sorted(folder.glob(pattern)) if split in (None, part) else ():
+            one = _from_file(path, task, None, True)
+            one = dataclasses.replace(one, examples=one.stored.named(part))
+            set_aside.update(one.set_aside)
+            found = one if found is None else found.joined_with(one)
+    if found is None:
+        raise DataError(
+            folder,
+            expected=f"the file of the part {split!r}, {_OFFICIAL[str(split)]}",
+            found=", ".join(sorted(path.name for path in folder.glob("esnli_*.csv"))),
+            fix="Fetch it: reasondistill data download e-snli.",
+        )
+    return dataclasses.replace(found, name=f"e-snli {split}" if split else "e-snli", set_aside=dict(set_aside))
 
 
 def _generated(source: str, task: Task, size: int | None, seed: int) -> Loaded:

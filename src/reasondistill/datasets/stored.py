@@ -113,7 +113,11 @@ class StoredExamples(Sequence[Example]):
 
     def part(self, split: str) -> StoredExamples:
         """The examples of one part, which they then name themselves."""
-        return StoredExamples(self.table, self.rows[self.parts() == split], split=split)
+        return self.take(self.rows[self.parts() == split]).named(split)
+
+    def named(self, split: str) -> StoredExamples:
+        """The same examples, all of them of this part."""
+        return StoredExamples(self.table, self.rows, split=split)
 
     def joined_with(self, other: StoredExamples) -> StoredExamples:
         """The examples of both."""
