@@ -17,6 +17,7 @@ from reasondistill.datasets.mixing import Mixture
 from reasondistill.distilling import load_parts, train
 from reasondistill.errors import DataError
 from reasondistill.strict_yaml import validate_config
+from reasondistill.training import DistillationTrainer
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
@@ -113,3 +114,41 @@ def test_rows_that_the_validation_part_has_are_set_aside(tmp_path: Path) -> None
     assert found.facts()["train 2"]["set_aside"] == {"row with a text of the validation part": 1}
     with pytest.raises(DataError, match="groups that the training part does not have"):
         parts({"source": str(revised)})
+
+
+def test_a_stopped_run_goes_on_with_the_rows_that_would_have_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[list[str]]] = {}
+    stopped: list[int] = []
+    original = DistillationTrainer.compute_loss
+
+    def config(name: str) -> TrainConfig:
+        value = {
+            "name": name,
+            "runs_dir": str(tmp_path),
+            "data": {
+                "train": [{"source": "scenes:40"}, {"source": "scenes:8@5", "weight": 1.5}],
+                "mixing": {"strategy": "temperature"},
+            },
+            "student": {"kind": "scratch", "d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "vocab_size": 400},
+            "training": {"max_steps": 18, "per_device_train_batch_size": 8, "save_steps": 7, "use_cpu": True},
+        }
+        return validate_config(TrainConfig, value, where="test")
+
+    def watched(self: DistillationTrainer, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        name = Path(self.args.output_dir).parent.name
+        if name == "cut" and self.state.global_step == 15 and not stopped:
+            stopped.append(15)
+            seen["cut"] = seen["cut"][:14]  # what came after the last checkpoint comes again
+            raise KeyboardInterrupt
+        seen.setdefault(name, []).append([str(row.tolist()) for row in inputs["input_ids"]])
+        return original(self, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(DistillationTrainer, "compute_loss", watched)
+    train(config("whole"))
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(config("cut"))
+    train(config("cut"), resume=True)
+    assert len(seen["whole"]) == 18  # three epochs of six batches; the stop is in the third
+    assert seen["cut"] == seen["whole"]
