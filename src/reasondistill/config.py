@@ -154,6 +154,30 @@ class Loss(Config):
         return alpha, beta
 
 
+Part = Literal["encoder", "decoder", "embeddings"]
+
+
+class Lora(Config):
+    """Low-rank adapters that learn beside frozen weights; keys as in `peft.LoraConfig`, those that can be merged."""
+
+    r: Positive = 8
+    lora_alpha: Annotated[float, Field(gt=0)] = 16
+    lora_dropout: Rate = 0.0
+    target_modules: list[str] | str | None = None
+    """By default the query and value projections of each attention."""
+    exclude_modules: list[str] | str | None = None
+    bias: Literal["none", "all", "lora_only"] = "none"
+    use_rslora: bool = False
+    use_dora: bool = False
+    init_lora_weights: bool | Literal["gaussian", "olora", "orthogonal", "pissa"] = True
+    layers_to_transform: list[int] | int | None = None
+    layers_pattern: list[str] | str | None = None
+    rank_pattern: dict[str, Positive] = Field(default_factory=dict)
+    alpha_pattern: dict[str, float] = Field(default_factory=dict)
+    modules_to_save: list[str] | None = None
+    """Modules that learn whole beside the adapters."""
+
+
 class Generation(Config):
     """How explanations are written; keys as in `transformers.GenerationConfig`."""
 
@@ -184,6 +208,9 @@ class TrainConfig(Config):
     """Stop when ``training.metric_for_best_model`` has not risen for so many evaluations."""
     encoder_learning_rate: Annotated[float, Field(gt=0)] | None = None
     """Where the encoder, embeddings included, should learn at another rate than ``training.learning_rate``."""
+    freeze: list[Part] = Field(default_factory=list)
+    """Parts that do not learn."""
+    lora: Lora | None = None
     generation: Generation = Generation()
 
     @field_validator("task", mode="before")
@@ -218,6 +245,14 @@ class TrainConfig(Config):
         alpha, beta = self.loss.weights(0.0)
         if alpha == beta == 0:
             raise ValueError("loss: alpha and beta are both 0: there is nothing to learn")
+        return self
+
+    @model_validator(mode="after")
+    def _one_part_at_least(self) -> Self:
+        if set(self.freeze) == {"encoder", "decoder", "embeddings"}:
+            raise ValueError("freeze: encoder, decoder and embeddings are all frozen: there is nothing left to learn")
+        if self.encoder_learning_rate is not None and {"encoder", "embeddings"} <= set(self.freeze):
+            raise ValueError("encoder_learning_rate: the encoder and the embeddings are frozen: they have no rate")
         return self
 
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from reasondistill.arguments import memory_advice, tracking, training_arguments
+from reasondistill.checkpoints import last_good, step_of
 from reasondistill.config import Denoising, Loss, Source, TrainConfig
 from reasondistill.datasets import Loaded, load
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
-from reasondistill.errors import ConfigError, DataError
-from reasondistill.features import build_features
+from reasondistill.errors import ConfigError, DataError, StoppedError
+from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
 from reasondistill.records import Example
 from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
+from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import parameter_count
 
+_LOG = logging.getLogger(__name__)
+_MEASURED = 10_000
+"""Texts that were cut of which so many are measured, to say how long they get."""
+
 _OF_BOTH_PHASES = frozenset(
-    {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "use_cpu", "bf16", "fp16", "tf32"}
+    {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "run_name", "project"}
+    | {"use_cpu", "bf16", "fp16", "tf32", "torch_compile", "torch_compile_backend", "torch_compile_mode"}
+    | {f"{name}_checkpointing{rest}" for name in ("gradient", "activation") for rest in ("", "_kwargs")}
 )
 
 
@@ -39,29 +49,38 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     Raises:
         UserError: data, configuration or checkpoint are not usable, or the run exists already; nothing is written.
     """
+    run = Run(Path(config.runs_dir) / config.name)
+    if resume:
+        Run.open(run.folder)
+    else:
+        Run.require_new(config)  # before minutes of reading data
+    with run.locked():
+        return _train(config, run, resume=resume)
+
+
+def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     from transformers import set_seed
 
-    run = Run.open(Path(config.runs_dir) / config.name) if resume else None
-    if run is None:
-        Run.require_new(config)  # before minutes of reading data
-    else:
+    if resume:
         config = run.config()
         if run.info()["status"] == "finished":
             return run
+    arguments = training_arguments(config, run.checkpoints)
     parts = load_parts(config)
-    arguments = training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
     set_seed(config.seed)
     student = create_student(config, parts.examples)
-    if run is None:
+    if not resume:
         run = Run.create(config)
         run.write(data=parts.facts())
-    elif run.info()["data"] != parts.facts():
+    elif run.info().get("data", parts.facts()) != parts.facts():
         raise DataError(
             run.folder,
             expected="the data that the run was begun with",
             found="data of another fingerprint",
             fix="Put the old data back, or begin a new run (--set name=…).",
         )
+    else:
+        run.write(data=parts.facts(), status="running")  # killed before it was written, or stopped
     try:
         if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
             student = _denoise(config, denoising, student, parts.examples, run)
@@ -148,55 +167,6 @@ def facts(part: Loaded) -> dict[str, Any]:
     return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside}
 
 
-def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
-    """transformers' training arguments: the user's own over a few defaults.
-
-    Raises:
-        ConfigError: transformers refuses them.
-    """
-    import torch
-    from transformers import Seq2SeqTrainingArguments
-
-    defaults = {
-        "logging_steps": 10,
-        "save_total_limit": 2,
-        "report_to": "none",
-        "dataloader_pin_memory": torch.cuda.is_available(),
-        "bf16": has_fast_bf16() and not config.training.get("fp16", False),
-        # transformers refuses bf16 on a processor unless it is told that the processor is meant.
-        "use_cpu": not torch.accelerator.is_available(),
-        "disable_tqdm": False,
-    }
-    try:
-        arguments = Seq2SeqTrainingArguments(
-            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **(defaults | config.training)
-        )
-    except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError("training", problem=str(error).strip()) from error
-    if arguments.eval_strategy != "no" and config.data.validation is None:
-        raise ConfigError(
-            "data.validation", expected="a validation part, since training.eval_strategy asks for one", found="none"
-        )
-    if config.early_stopping_patience and not arguments.load_best_model_at_end:
-        raise ConfigError(
-            "training.load_best_model_at_end",
-            expected="true, since early_stopping_patience is set",
-            found="false",
-        )
-    # One process drives one device; `accelerate launch` starts a process for each.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
-
-
-def has_fast_bf16() -> bool:
-    """Whether the processor computes in bfloat16 itself. (float16 is never chosen: T5 overflows in it.)"""
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())
-
-
 def _denoise(
     config: TrainConfig, denoising: Denoising, student: Checkpoint, examples: Sequence[Example], run: Run
 ) -> Checkpoint:
@@ -232,14 +202,17 @@ def _denoise(
     for parameter in encoder:
         parameter.requires_grad_(not denoising.freeze_encoder)
     started = time.monotonic()
-    DistillationTrainer(
-        student,
-        loss=Loss(alpha=0.0, beta=1.0),
-        arguments=arguments,
-        train_dataset=features,
-        log_file=run.metrics,
-        phase="denoising",
-    ).train()
+    with tracking(arguments, run.folder, "denoising"):
+        trainer = DistillationTrainer(
+            student,
+            loss=Loss(alpha=0.0, beta=1.0),
+            arguments=arguments,
+            train_dataset=features,
+            log_file=run.metrics,
+            phase="denoising",
+        )
+        with memory_advice(config, trainer, batch_key="student.denoising.per_device_train_batch_size"):
+            trainer.train()
     for parameter in encoder:
         parameter.requires_grad_(True)
     with atomic_folder(done) as folder:
@@ -250,12 +223,12 @@ def _denoise(
 
 def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, parts: Parts, run: Run) -> None:
     from datasets import concatenate_datasets
-    from transformers.trainer_utils import get_last_checkpoint
 
     from reasondistill.engines.pytorch import TorchEngine
     from reasondistill.training import DistillationTrainer
 
     task, codec = config.task, student.codec
+    student = adapt(student, freeze=config.freeze, lora=config.lora, seed=config.seed)
     features = [
         build_features(
             shuffle_labels(part.examples, config.seed) if config.data.shuffle_labels else part.examples,
@@ -295,50 +268,128 @@ def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, par
 
         if config.order != "explanation_only" and any(e.label is not None for e in held_out):
             label_accuracy = accuracy
-    trainer = DistillationTrainer(
-        student,
-        loss=config.loss,
-        arguments=arguments,
-        train_dataset=train_features,
-        mixture=None if mixture.plain else mixture,
-        eval_dataset=evaluation,
-        label_accuracy=label_accuracy,
-        encoder_learning_rate=config.encoder_learning_rate,
-        log_file=run.metrics,
-        early_stopping_patience=config.early_stopping_patience,
-    )
-    checkpoint = get_last_checkpoint(str(run.checkpoints)) if run.checkpoints.is_dir() else None
-    run.forget_after(int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0)
-    run.write(
-        status="running",
-        truncated={"targets": sum(train_features["truncated"]), "of": sum(map(len, train_features["target_ids"]))},
-    )
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=checkpoint)
-    elapsed = time.monotonic() - started
+    if label_accuracy is None and str(arguments.metric_for_best_model).removeprefix("eval_") == "label_accuracy":
+        raise ConfigError(
+            "training.metric_for_best_model",
+            expected="a measure that the validation part has",
+            found="label_accuracy, though none of its rows has a label",
+        )
+    with tracking(arguments, run.folder, "joint"):
+        trainer = DistillationTrainer(
+            student,
+            loss=config.loss,
+            arguments=arguments,
+            train_dataset=train_features,
+            mixture=None if mixture.plain else mixture,
+            eval_dataset=evaluation,
+            label_accuracy=label_accuracy,
+            encoder_learning_rate=config.encoder_learning_rate,
+            log_file=run.metrics,
+            early_stopping_patience=config.early_stopping_patience,
+        )
+        elapsed = _run_trainer(config, trainer, run, truncated=_cuts(train_features, parts.examples, config, codec))
     _finish(config, student, trainer, run, elapsed)
+
+
+def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int]) -> float:
+    """Train, from the last whole checkpoint where there is one; the seconds that it took.
+
+    Raises:
+        StoppedError: a signal came; a checkpoint of the last step is there.
+    """
+    checkpoint = last_good(run.checkpoints)
+    run.forget_after(step_of(checkpoint) if checkpoint else 0)
+    run.write(status="running", truncated=truncated)
+    started = time.monotonic()
+    with memory_advice(config, trainer), trainer.stop.listening():
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.stop.received and trainer.state.global_step < trainer.state.max_steps:
+        raise StoppedError(
+            f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}, which is saved; "
+            f"the same command with --resume goes on"
+        )
+    return time.monotonic() - started
+
+
+def _cuts(features: Any, examples: Sequence[Example], config: TrainConfig, codec: Codec) -> dict[str, int]:
+    """How many prompts and targets were too long; where some were, it is said once, with what to raise."""
+    import pyarrow.compute as pc
+
+    table = features.data.table
+    counts = {
+        "sources": pc.sum(table["source_truncated"]).as_py() or 0,
+        "of_sources": len(features),
+        "targets": pc.sum(table["truncated"]).as_py() or 0,
+        "of": pc.sum(pc.list_value_length(table["target_ids"])).as_py() or 0,
+    }
+    too_long = [
+        (key, what, counts[name], counts[of], int(getattr(config, key)))
+        for key, what, name, of in (
+            ("max_source_length", "prompts", "sources", "of_sources"),
+            ("max_target_length", "targets", "targets", "of"),
+        )
+        if counts[name]
+    ]
+    if too_long:
+        cut = pc.or_(table["source_truncated"], pc.greater(table["truncated"], 0))
+        ids = set(table["id"].filter(cut).slice(0, _MEASURED).to_pylist())
+        longest = _longest((e for e in examples if e.id in ids), config, codec)
+        all_measured = pc.sum(cut).as_py() <= _MEASURED
+        _LOG.warning(
+            "%s. Raise %s, or shorten the texts.",
+            "; ".join(
+                f"{n:,} of {of:,} {what} lost tokens to {key} = {limit}"
+                f" ({'the longest has' if all_measured else 'some have'} {longest[what]:,})"
+                for key, what, n, of, limit in too_long
+            ),
+            " and ".join(key for key, *_ in too_long),
+        )
+    return counts
+
+
+def _longest(examples: Iterable[Example], config: TrainConfig, codec: Codec) -> dict[str, int]:
+    """Tokens of the longest prompt and target, uncut."""
+    prompts: list[str] = []
+    targets: list[str] = []
+    for example in examples:
+        texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
+        texts = texts[: config.data.explanations_per_example] or [None]
+        for prompt, its in config.task.render(config.order, example, texts):
+            prompts.append(prompt)
+            targets.extend(target.text for target in its)
+
+    def most(texts: list[str], *, framed: bool) -> int:
+        encoded = codec.tokenizer(texts, add_special_tokens=framed, truncation=False)
+        return max(map(len, encoded["input_ids"]), default=0)
+
+    # An end token follows a target.
+    return {"prompts": most(prompts, framed=True), "targets": most(targets, framed=False) + 1}
 
 
 def _finish(config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, elapsed: float) -> None:
     from reasondistill.files import atomic_folder
 
+    trained = trained_count(student.model)
+    if isinstance(student, AdaptedCheckpoint):
+        student = student.merged()
     best = {}
     if trainer.state.best_model_checkpoint is not None:
-        step = int(Path(trainer.state.best_model_checkpoint).name.rpartition("-")[2])
+        step = step_of(trainer.state.best_model_checkpoint)
         best = {
             "best": {"step": step, "metric": trainer.args.metric_for_best_model, "value": trainer.state.best_metric}
         }
     run.write(
         timings={"training": round(elapsed, 1)},
-        student={"parameters": parameter_count(student.model)},
+        student={"parameters": parameter_count(student.model), "trained": trained},
         steps=trainer.state.global_step,
         **best,
     )
-    with atomic_folder(run.student) as folder:
-        student.save(folder)
-        size = sum(path.stat().st_size for path in folder.iterdir())
-        run.write(student={"parameters": parameter_count(student.model), "bytes": size})
-        (folder / "README.md").write_text(model_card(run.info(), student.asked), encoding="utf-8")
+    if not run.student.exists():  # or the run was killed right after this
+        with atomic_folder(run.student) as folder:
+            student.save(folder)
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            run.write(student={"parameters": parameter_count(student.model), "trained": trained, "bytes": size})
+            (folder / "README.md").write_text(model_card(run.info(), student.asked), encoding="utf-8")
     run.write(status="finished")
 
 

@@ -71,6 +71,10 @@ class OutputError(UserError):
     """An output cannot be written where the user asked for it, often because something is there already."""
 
 
+class StoppedError(Exception):
+    """A run was stopped by a signal, and what it had done is saved: no mistake, but no result either."""
+
+
 class MissingExtraError(UserError):
     """A command needs an optional part of the installation."""
 

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 class TokenLosses(NamedTuple):
     """Sums over the supervised tokens of a batch, in nats, kept apart by loss term; each a scalar tensor.
 
-    ``*_correct`` counts tokens that greedy decoding would have got right.
+    ``*_sum`` is the plain cross-entropy, which is what is reported. ``*_smoothing`` is what label smoothing adds to it
+    in what is minimised. ``*_correct`` counts tokens that greedy decoding would have got right.
     """
 
     label_sum: Tensor
@@ -21,18 +22,30 @@ class TokenLosses(NamedTuple):
     explanation_count: Tensor
     label_correct: Tensor
     explanation_correct: Tensor
+    label_smoothing: Tensor = torch.zeros(())
+    explanation_smoothing: Tensor = torch.zeros(())
 
 
-def token_losses(logits: Tensor, targets: Tensor, is_label: Tensor) -> TokenLosses:
+def token_losses(
+    logits: Tensor, targets: Tensor, is_label: Tensor, *, label_smoothing_factor: float = 0.0
+) -> TokenLosses:
     """Cross-entropy of each supervised token, summed by loss term.
 
     Args:
         logits: (N, V), one row for each supervised token.
         targets: (N,) int64, the tokens to predict.
         is_label: (N,) bool; a token that is not the label's is the explanation's.
+        label_smoothing_factor: the share of a token's target that is spread evenly over the vocabulary (Szegedy et
+            al. 2016): (1 - factor) * -log p(target) + factor * mean over the vocabulary of -log p is minimised.
     """
     # float32 whatever the model computes in: a sum of many small terms loses digits in bfloat16.
-    nll = cross_entropy(logits.float(), targets, reduction="none")
+    logits = logits.float()
+    nll = cross_entropy(logits, targets, reduction="none")
+    if label_smoothing_factor:
+        # The mean over the vocabulary of -log p, less nll: no second (N, V) tensor of log-probabilities is needed.
+        added = label_smoothing_factor * (logits.gather(1, targets.unsqueeze(1)).squeeze(1) - logits.mean(dim=-1))
+    else:
+        added = torch.zeros_like(nll)
     correct = logits.detach().argmax(dim=-1) == targets
     label, explanation = is_label, ~is_label
     return TokenLosses(
@@ -42,6 +55,8 @@ def token_losses(logits: Tensor, targets: Tensor, is_label: Tensor) -> TokenLoss
         explanation_count=explanation.sum(),
         label_correct=(correct & label).sum(),
         explanation_correct=(correct & explanation).sum(),
+        label_smoothing=(added * label).sum(),
+        explanation_smoothing=(added * explanation).sum(),
     )
 
 
@@ -61,6 +76,6 @@ def joint_loss(
         A scalar. A term without tokens is 0, and has gradient 0.
     """
     label_count, explanation_count = counts or (losses.label_count, losses.explanation_count)
-    label = losses.label_sum / torch.clamp(label_count, min=1)
-    explanation = losses.explanation_sum / torch.clamp(explanation_count, min=1)
+    label = (losses.label_sum + losses.label_smoothing) / torch.clamp(label_count, min=1)
+    explanation = (losses.explanation_sum + losses.explanation_smoothing) / torch.clamp(explanation_count, min=1)
     return alpha * label + beta * explanation

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from reasondistill.config import TrainConfig
-from reasondistill.errors import DataError, OutputError
-from reasondistill.files import read_json, read_jsonl, require_new_folder, write_json, write_jsonl
+from reasondistill.errors import DataError, OutputError, UserError
+from reasondistill.files import parse_json_object, read_json, require_new_folder, write_json, write_jsonl
+from reasondistill.results import Results
 from reasondistill.strict_yaml import validate_config
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 1
+_HEADLINE = ("label_accuracy", "rougeL", "bertscore_f1", "ece")
 _NAMED_PACKAGES = ("reasondistill", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 
 
@@ -117,8 +121,116 @@ class Run:
         """Drop the rows of metrics.jsonl that come after ``step`` of joint training: they will be written again."""
         if not self.metrics.exists() or self.metrics.stat().st_size == 0:
             return
-        rows = [row for _, row in read_jsonl(self.metrics)]
-        write_jsonl(self.metrics, (r for r in rows if r.get("phase") == "denoising" or r["step"] <= step))
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = parse_json_object(line, str(self.metrics))
+            except DataError:  # a line that was cut off when the run was killed
+                continue
+            if row.get("phase") == "denoising" or (isinstance(row.get("step"), int) and row["step"] <= step):
+                kept.append(row)
+        write_jsonl(self.metrics, kept)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of this run; the system lets go of the lock when a process ends, however it ends.
+
+        Raises:
+            OutputError: another process is at work on the run.
+        """
+        from filelock import FileLock, Timeout
+
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock_file, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            try:
+                holder = self._lock_holder.read_text(encoding="utf-8").strip()
+            except OSError:
+                holder = "another process"
+            raise OutputError(
+                self.folder,
+                expected="a run that nobody else is at work on",
+                found=f"one that {holder} is training",
+                fix="Wait for it or stop it, or give this run another name (--set name=…).",
+            ) from error
+        try:
+            self._lock_holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            yield
+        finally:
+            self._lock_holder.unlink(missing_ok=True)
+            lock.release()
+            if not self.folder.exists():  # a mistake was found before the run began: leave nothing
+                self._lock_file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.folder.parent.rmdir()  # only where it is empty
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process is at work on the run."""
+        from filelock import FileLock, Timeout
+
+        if not self._lock_file.exists():
+            return False
+        lock = FileLock(self._lock_file, timeout=0)
+        try:
+            with lock:
+                return False
+        except (Timeout, OSError):
+            return True
+
+    # Beside the folder: a lock in it would make a new run's folder one that exists.
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.folder.parent / f".{self.folder.name}.lock"
+
+    @property
+    def _lock_holder(self) -> Path:
+        return self.folder.parent / f".{self.folder.name}.holder"
+
+
+def list_runs(folder: str | Path) -> list[dict[str, Any]]:
+    """What lies in a folder of runs, newest first.
+
+    Returns:
+        for each run: ``name``; ``folder``; ``problem`` (what is wrong with it, or None); and, where there is none,
+        ``created``, ``status`` (``running``, ``stopped`` or ``finished``), ``parameters``, ``steps``, ``best`` (as in
+        run.json), ``results`` (part → headline metric → value) and ``bytes`` on disk.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(folder, expected="a folder of runs", found="none", fix="`train` makes one.")
+    found = [_summary(Run(path)) for path in sorted(folder.iterdir()) if (path / RUN_FILE).is_file()]
+    return sorted(found, key=lambda run: str(run.get("created", "")), reverse=True)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": run.folder.name, "folder": str(run.folder), "problem": None}
+    try:
+        info = run.info()
+        status = info["status"]
+        if status == "running" and not run.in_use:
+            status = "stopped"  # it was killed
+        results = {}
+        for path in sorted(run.folder.glob("results/*/results.json")):
+            metrics = Results.load(path).metrics
+            results[path.parent.name] = {n: metrics[n].value for n in _HEADLINE if n in metrics}
+        return told | {
+            "created": info["created"],
+            "status": status,
+            "parameters": info.get("student", {}).get("parameters"),
+            "steps": info.get("steps"),
+            "best": info.get("best"),
+            "results": results,
+            "bytes": sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()),
+        }
+    except (UserError, KeyError, TypeError, AttributeError, OSError) as error:
+        return told | {"problem": str(error)}
 
 
 def find_student(path: str | Path) -> Path:

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import ExportableState
+from transformers.trainer_utils import rotate_checkpoints
 
+from reasondistill.checkpoints import part_of, place_of, require_whole, seal
 from reasondistill.config import Loss
 from reasondistill.datasets.mixing import Mixture
+from reasondistill.errors import OutputError
 from reasondistill.features import Collator
+from reasondistill.files import read_json, write_json
 from reasondistill.losses import TokenLosses, joint_loss, token_losses
+from reasondistill.stopping import FiniteWatch, StopOnSignal
 from reasondistill.students import Checkpoint
 from reasondistill.students.forward import encode, logits_at
+
+IDS = "ids"
+"""Key of a batch's example ids, which are no tensor and are taken out before the model sees it."""
+
+_LOG_STATE = "log_state.json"
 
 
 class JointModel(nn.Module):
@@ -28,9 +42,10 @@ class JointModel(nn.Module):
     It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
     """
 
-    def __init__(self, student: Any) -> None:
+    def __init__(self, student: Any, label_smoothing_factor: float = 0.0) -> None:
         super().__init__()
         self.student = student
+        self.label_smoothing_factor = label_smoothing_factor
 
     def forward(
         self,
@@ -48,11 +63,25 @@ class JointModel(nn.Module):
         logits = logits_at(
             self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
         )
-        return token_losses(logits, target_ids[supervised], label_mask[supervised])
+        return token_losses(
+            logits,
+            target_ids[supervised],
+            label_mask[supervised],
+            label_smoothing_factor=self.label_smoothing_factor if self.training else 0.0,
+        )
+
+    # What the trainer calls on a model of transformers, passed on to the student.
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        self.student.activation_checkpointing_enable(**options)
 
     def gradient_checkpointing_enable(self, **options: Any) -> None:
-        """Passed on to the student: the trainer calls it."""
+        """What earlier releases of transformers 5 call it."""
         self.student.gradient_checkpointing_enable(**options)
+
+    def get_input_embeddings(self) -> Any:
+        """Where NEFTune adds its noise: the encoder's embeddings, which a module apart from the decoder's looks up."""
+        return self.student.get_encoder().get_input_embeddings()
 
 
 class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -94,16 +123,25 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self.phase = phase
         self.saved = student
         self._sums: list[Tensor] | None = None
+        self._watch = FiniteWatch()
+        self.stop = StopOnSignal()
         self.optimizer: Any
         self.control: Any
+        # The joint loss smooths itself; transformers would look for a key `labels` in each batch.
+        label_smoothing_factor = arguments.label_smoothing_factor
+        arguments.label_smoothing_factor = 0.0
         super().__init__(
-            model=JointModel(student.model),
+            model=JointModel(student.model, label_smoothing_factor),
             args=arguments,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            data_collator=Collator(student.codec),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else None,
+            data_collator=NamingCollator(student.codec),
+            callbacks=[
+                self.stop,
+                *([EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []),
+            ],
         )
+        self.args.label_smoothing_factor = label_smoothing_factor
         # The loss below is divided by the counts of the whole optimizer step.
         self.loss_is_scaled_for_ga = True
 
@@ -129,6 +167,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         return_outputs: bool = False,
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
+        ids = inputs.pop(IDS, [])
         losses: TokenLosses = model(**inputs)
         counts = None if num_items_in_batch is None else (num_items_in_batch[0], num_items_in_batch[1])
         alpha, beta = self.weights.weights(self._progress())
@@ -137,6 +176,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         if model.training:
             values = [value.detach().float() for value in losses]
             self._sums = [a + b for a, b in zip(self._sums, values, strict=True)] if self._sums else values
+            self._watch.add(self.state.global_step, ids, loss)
         return (loss, losses) if return_outputs else loss
 
     def _progress(self) -> float:
@@ -190,6 +230,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self.model.eval()
         totals = torch.zeros(len(TokenLosses._fields), device=self.args.device)
         for batch in self.get_eval_dataloader(eval_dataset):
+            batch.pop(IDS, None)
             with torch.no_grad(), self.compute_loss_context_manager():
                 losses = self.model(**self._prepare_inputs(batch))
             totals += torch.stack([value.float() for value in losses])
@@ -220,7 +261,81 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             with self.log_file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
 
-    # --- checkpoints: the student itself, as plain transformers saves it ---
+    def _maybe_log_save_evaluate(self, tr_loss: Tensor, grad_norm: Any, *args: Any, **kwargs: Any) -> None:
+        # Before anything is logged as a mean or saved. On a processor a look costs nothing, so each step is looked at.
+        if self.control.should_log or self.control.should_save or self.args.device.type == "cpu":
+            self._watch.check(grad_norm)
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *args, **kwargs)
+
+    # --- checkpoints: whole ones, of the student itself as plain transformers saves it ---
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """What transformers does in place, into a folder aside that is renamed once everything is in it."""
+        self.store_flos()
+        folder = Path(str(self.args.output_dir))
+        checkpoint = place_of(folder, self.state.global_step)
+        part = part_of(checkpoint)
+        if self.args.should_save:
+            shutil.rmtree(part, ignore_errors=True)
+        try:
+            self.save_model(str(part), _internal_call=True)
+            if self.state.best_global_step:
+                best = place_of(folder, self.state.best_global_step)
+                if best == checkpoint or best.exists():
+                    self.state.best_model_checkpoint = str(best)
+            self._save_optimizer_and_scheduler(str(part))
+            self._save_scaler(str(part))
+            self._save_rng_state(str(part))
+            if self.args.should_save:
+                self._export_callback_states()
+                self.state.save_to_json(str(part / TRAINER_STATE_NAME))
+                write_json(part / _LOG_STATE, self._log_state())
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(part, checkpoint)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap a full disk
+            shutil.rmtree(part, ignore_errors=True)
+            raise OutputError(
+                checkpoint,
+                expected="room for a checkpoint",
+                found=str(error).strip().split("\n")[0],
+                fix="Make room and go on with --resume; the checkpoints before this one are whole.",
+            ) from error
+        if self.args.should_save:
+            rotate_checkpoints(
+                output_dir=str(folder),
+                save_total_limit=self.args.save_total_limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _export_callback_states(self) -> None:
+        for callback in [*self.callback_handler.callbacks, self.control]:
+            if isinstance(callback, ExportableState):
+                name, state = type(callback).__name__, callback.state()
+                if isinstance(self.state.stateful_callbacks[name], list):
+                    self.state.stateful_callbacks[name].append(state)
+                else:
+                    self.state.stateful_callbacks[name] = state
+
+    # What was summed up since the last logged step, so that a resumed run logs the same figures.
+
+    def _log_state(self) -> dict[str, Any]:
+        return {
+            "loss": float(self._tr_loss),
+            "last_logged": self._globalstep_last_logged,
+            "sums": None if self._sums is None else [float(value) for value in self._sums],
+        }
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(checkpoint)  # the last thing that transformers restores
+        path = Path(checkpoint) / _LOG_STATE if checkpoint else None
+        if path is not None and path.exists() and self._sums is None:
+            state = read_json(path)
+            self._tr_loss += state["loss"]
+            self._globalstep_last_logged = state["last_logged"]
+            if state["sums"] is not None:
+                self._sums = [torch.tensor(value, device=self.args.device) for value in state["sums"]]
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         if self.args.should_save:
@@ -231,7 +346,15 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:
+            require_whole(Path(self.state.best_model_checkpoint))
             load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
+
+
+class NamingCollator(Collator):
+    """A `Collator` whose batches also say, under `IDS`, which examples they hold."""
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {**super().__call__(rows), IDS: [str(row.get("id", "?")) for row in rows]}
 
 
 class MixtureSampler(Sampler[int]):

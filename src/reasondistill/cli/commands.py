@@ -24,7 +24,7 @@ from reasondistill.cli.shared import (
     say,
     task_for,
 )
-from reasondistill.errors import DataError, UserError
+from reasondistill.errors import DataError, StoppedError, UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,6 +43,9 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(130) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -1,14 +1,30 @@
-"""`reasondistill data …`: look at data sets."""
+"""`reasondistill data …`: look at, check, fetch, convert and split data sets."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, DataArgument, SplitOption, TaskOption, mapping, plain, say, task_for
+from reasondistill.cli.shared import (
+    Columns,
+    DataArgument,
+    SplitOption,
+    TaskOption,
+    mapping,
+    needs_extra,
+    plain,
+    quiet_libraries,
+    say,
+    task_for,
+    wide_say,
+)
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+data_app = typer.Typer(no_args_is_help=True, help="Look at, check, fetch, convert and split data sets.")
 
 
 @data_app.command("show")
@@ -54,3 +70,139 @@ def data_show(
         for explanation in row["explanations"]:
             aim = f" (for {explanation['label'] or 'no label'})" if "label" in explanation else ""
             say(f"  - {plain(explanation['text'] + aim)}")
+
+
+@data_app.command("audit")
+def data_audit(
+    data: DataArgument,
+    out: Annotated[Path | None, typer.Option(help="Also write audit.json and audit.html into this folder.")] = None,
+    split: SplitOption = None,
+    task: TaskOption = None,
+    columns: Columns = None,
+    student: Annotated[
+        Path | None,
+        typer.Option(
+            help="Count tokens with this student's tokenizer, against its limits: a run, a folder, builtin:scenes."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of samples and baselines.")] = 0,
+    json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Look for what would spoil a result: duplicates, leaks between parts, explanations that give the label away.
+
+    Also balance, templates and copies, lengths against the limits, baselines that see one field only, and language.
+    Exits 0 whatever it finds: the findings are yours to judge.
+    """
+    import json
+
+    from rich.table import Table
+
+    from reasondistill.auditing import Limits, audit, audit_table
+    from reasondistill.datasets import load
+
+    asked = task_for(task, data)
+    tokenizer = limits = order = None
+    if student is not None:
+        quiet_libraries()
+        with needs_extra("train"):
+            from reasondistill.students.checkpoint import StudentTask, load_tokenizer
+        from reasondistill.runs import find_student
+
+        told = StudentTask.load(find_student(student))
+        tokenizer, order = load_tokenizer(find_student(student)), told.order
+        limits = Limits(told.max_source_length, told.max_target_length)
+    loaded = load(data, split=split, task=asked, columns=mapping(columns), need_label=False)
+    found = audit(
+        loaded,
+        task=asked,
+        tokenizer=tokenizer,
+        limits=limits,
+        order=order,
+        seed=seed,
+        progress=lambda stage: None if json_output else say(f"[dim]{plain(stage)}[/]"),
+    )
+    if json_output:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        table = Table(
+            "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
+        )
+        colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
+        for row in audit_table(found):
+            style = colours[row.severity]
+            table.add_row(f"[{style}]{row.severity}[/]", *map(plain, (row.what, row.advice, row.ids)))
+        wide_say(table)
+    if out is not None:
+        from reasondistill.reporting.audit_page import write_audit
+
+        files = write_audit(found, out)
+        if not json_output:
+            say(f"[bold]audit[/]  {files.html}")
+
+
+@data_app.command("download")
+def data_download(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="e-snli, or e-snli-hub for the hub's Parquet copy.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A folder; by default the cache's, so that the set is found by its name.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only the files of this part.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="A mirror, instead of the publishers' address.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte before a try is given up.")] = 30.0,
+) -> None:
+    """Fetch a published set; go on where a broken download ended; hold every file to its checksum."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from reasondistill.datasets.download import download
+    from reasondistill.datasets.sources import downloads_folder
+
+    folder = out or downloads_folder(name)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    jobs: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+
+        def advance(file: str, done: int, total: int | None) -> None:
+            if file not in jobs:
+                jobs[file] = bar.add_task(file, total=total)
+            bar.update(jobs[file], completed=done, total=total)
+
+        paths = download(name, folder, split=split, base_url=base_url, timeout=timeout, progress=advance)
+    for path in paths:
+        say(f"[bold]file[/]  {path}")
+    if name == "e-snli" and split is None:
+        say(f"[bold]next[/]  reasondistill data show {name if out is None else folder} --split validation")
+
+
+@data_app.command("convert")
+def data_convert(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file; .csv or .tsv where nothing is lost.")],
+    split: SplitOption = None,
+    task: TaskOption = None,
+    columns: Columns = None,
+) -> None:
+    """Write a data set in the library's own form, which keeps everything: choices, votes, highlights, parts."""
+    from reasondistill.datasets import load
+    from reasondistill.datasets.writing import convert
+
+    loaded = load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    convert(loaded, out)
+    say(f"[bold]examples[/]  {out} ({len(loaded.examples):,})")
+
+
+@data_app.command("split")
+def data_split(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="A folder for one file a part.")],
+    suffix: Annotated[str, typer.Option(help=".jsonl, .parquet, or .csv and .tsv where nothing is lost.")] = ".jsonl",
+    task: TaskOption = None,
+    columns: Columns = None,
+) -> None:
+    """Write train, validation and test as files of their own, by the rows' own part or by the hash of their group."""
+    from reasondistill.datasets import load
+    from reasondistill.datasets.writing import write_splits
+
+    loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    for part, path in write_splits(loaded, out, suffix).items():
+        say(f"[bold]{plain(part)}[/]  {path}")

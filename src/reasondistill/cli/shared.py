@@ -78,6 +78,14 @@ def say(what: Any) -> None:
     console().print(what)
 
 
+def wide_say(what: Any) -> None:
+    """Print a table whose cells hold sentences: folded to the terminal's width, or to 160 columns in a file."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    Console(highlight=False, width=console.width if console.is_terminal else 160).print(what)
+
+
 def plain(text: str) -> str:
     from rich.markup import escape
 

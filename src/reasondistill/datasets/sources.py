@@ -14,6 +14,7 @@ from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.datasets.esnli import is_esnli, read_esnli
+from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.datasets.loaded import Loaded, gather, recall
 from reasondistill.datasets.tables import DELIMITERS, read_table
 from reasondistill.datasets.tabular import ColumnMapping, Row, read_rows
@@ -193,7 +194,7 @@ def _form(path: Path) -> str:
         header, _ = read_table(path)
         return "e-snli" if is_esnli(header) else "comve" if is_comve(header) else ""
     if suffix == ".parquet":
-        return ""
+        return "e-snli-hub" if is_esnli_hub(path) else ""
     first = next(_objects(path), None)
     if first is None:
         return ""
@@ -221,6 +222,8 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
     form = "" if columns else _form(path)
     if form == "e-snli":
         return read_esnli(path, task=task, key=key)
+    if form == "e-snli-hub":
+        return read_esnli_hub(path, task=task, key=key)
     if form == "comve":
         return read_comve(path, task=task, key=key)
     if form == "cose":

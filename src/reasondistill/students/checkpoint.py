@@ -98,6 +98,20 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(model, tokenizer, asked)
 
 
+def load_tokenizer(folder: str | Path) -> Any:
+    """A saved student's tokenizer alone.
+
+    Raises:
+        CheckpointError: the folder has none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
+
+
 def checkpoint_fingerprint(folder: str | Path) -> str:
     """A content hash of a student: its weights, tokenizer and task, wherever the folder lies."""
     files = sorted(p for p in Path(folder).iterdir() if p.suffix in (".json", ".safetensors", ".model", ".txt"))
