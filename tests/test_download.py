@@ -616,7 +616,7 @@ FAULTS = st.lists(
 numbers = itertools.count()
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FAULTS, st.integers(1, 9))
 def test_whatever_breaks_the_bytes_are_the_same(
     server: Server, tmp_path: Path, script: list[Answer], attempts: int

@@ -23,7 +23,7 @@ from reasondistill.errors import DataError, OutputError
 from reasondistill.records import Example, Explanation, Votes, parse_record
 from reasondistill.tasks import NLI, Task
 
-in_scratch = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_scratch = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARTS = ("train", "validation", "test")
 folders = itertools.count()
 

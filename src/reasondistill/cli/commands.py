@@ -23,6 +23,7 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
     task_for,
+    wide_say,
 )
 from reasondistill.errors import DataError, StoppedError, UserError
 
@@ -245,3 +246,42 @@ def explain(
         say(f"{'[bold]' if label == prediction.label else '[dim]'}{label:15} {probability:6.1%} {bar}[/]")
     if prediction.explanation:
         say(plain(prediction.explanation))
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the runs are.")] = Path("experiments/runs"),
+    json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """The runs in a folder: what, when, how they ended, headline figures, size. Nothing is changed or deleted."""
+    import json
+
+    from rich.table import Table
+
+    from reasondistill.runs import list_runs
+
+    with needs_extra("train"):
+        found = list_runs(folder)
+    if json_output:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    table = Table("run", "begun", "status", "steps", "parameters", "validation", "results", "size")
+    for run in found:
+        if run["problem"] is not None:
+            table.add_row(plain(run["name"]), "", "[red]broken[/]", "", "", "", plain(run["problem"]), "")
+            continue
+        best = run["best"] or {}
+        figures = [f"{part}: {', '.join(f'{n} {v:.3f}' for n, v in m.items())}" for part, m in run["results"].items()]
+        table.add_row(
+            plain(run["name"]),
+            run["created"][:16].replace("T", " "),
+            run["status"],
+            f"{run['steps']:,}" if run["steps"] is not None else "",
+            f"{run['parameters']:,}" if run["parameters"] is not None else "",
+            f"{best['metric']} {best['value']:.3f}" if best else "",
+            plain("\n".join(figures)),
+            f"{run['bytes'] / 1e6:,.1f} MB",
+        )
+    wide_say(table)
+    if not found:
+        say(f"no runs in {plain(str(folder))}")
