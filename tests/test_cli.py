@@ -7,6 +7,7 @@ Most commands run inside the test's process, through the same `main` as the inst
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,22 @@ from reasondistill.cli import main
 from reasondistill.datasets.scenes import generate
 from reasondistill.records import Example, write_records
 
-COMMANDS = ("", "data", "data show", "train", "predict", "evaluate", "report", "explain", "quickstart")
+COMMANDS = (
+    "",
+    "data",
+    "data show",
+    "data audit",
+    "data download",
+    "data convert",
+    "data split",
+    "train",
+    "predict",
+    "evaluate",
+    "report",
+    "explain",
+    "quickstart",
+    "runs",
+)
 HEAVY = ("torch", "transformers", "datasets", "tokenizers", "bert_score", "pandas", "pyarrow", "matplotlib", "sklearn")
 
 
@@ -608,3 +624,62 @@ def test_the_base_install_evaluates_and_reports(foreign: Path, without_extras: s
     outcome = shell("report", results, "--out", tmp_path / "report", setup=without_extras)
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+# --- data audit, convert, split, download ---
+
+
+def test_data_audit_says_what_is_wrong_and_writes_a_page(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "pairs.csv"
+    rows = [f"A man {i}.,A man sleeps.,neutral,Just because of {i}.,one" for i in range(30)]
+    rows += ["A man 0.,A man sleeps.,entailment,A man sleeps.,two"]
+    table.write_text("\n".join(["premise,hypothesis,label,explanation,group", *rows]), encoding="utf-8")
+    outcome = run("data", "audit", table, "--out", tmp_path / "audit", "--student", "builtin:scenes")
+    assert outcome.code == 0, outcome
+    assert "what was found" in outcome.out
+    assert (tmp_path / "audit" / "audit.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    found = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
+    assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == found
+    assert found["findings"]
+    assert run("data", "audit", tmp_path / "absent.csv").mistake.startswith(f"{tmp_path / 'absent.csv'}: ")
+
+
+def test_data_convert_and_split_keep_everything(run: Run, tmp_path: Path) -> None:
+    from reasondistill.datasets import load
+
+    whole = load("scenes:40")
+    for name in ("all.jsonl", "all.parquet"):
+        assert run("data", "convert", "scenes:40", "--out", tmp_path / name).code == 0
+        assert load(tmp_path / name).examples == whole.examples
+        assert "new" in run("data", "convert", "scenes:40", "--out", tmp_path / name).mistake
+    outcome = run("data", "split", "scenes:200", "--out", tmp_path / "parts")
+    assert outcome.code == 0
+    parts = ("train", "validation", "test")
+    written = {part: load(tmp_path / "parts" / f"{part}.jsonl").examples for part in parts}
+    assert written == {part: load("scenes:200", split=part).examples for part in parts}
+    assert all(f"({len(examples)})" in outcome.out for examples in written.values())
+
+
+def test_data_download_says_how_to_go_on_without_a_network(run: Run, tmp_path: Path) -> None:
+    # Nobody listens on a port that was just given back.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    outcome = run("data", "download", "e-snli", "--out", tmp_path / "x", "--base-url", url, "--timeout", 0.5)
+    assert "esnli_train_1.csv" in outcome.mistake
+    assert "expected one of e-snli, e-snli-hub" in run("data", "download", "snli").mistake
+
+
+# --- runs ---
+
+
+def test_runs_lists_what_is_there(run: Run, tmp_path: Path) -> None:
+    assert "expected a folder of runs" in run("runs", tmp_path / "absent").mistake
+    assert "no runs" in run("runs", tmp_path).out
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "run.json").write_text("[]")
+    outcome = run("runs", tmp_path)
+    assert outcome.code == 0
+    assert "odd" in outcome.out
+    assert "broken" in outcome.out
+    assert json.loads(run("runs", tmp_path, "--json").out)[0]["name"] == "odd"

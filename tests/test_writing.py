@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from reasondistill.datasets import load, split_of
 from reasondistill.datasets.loaded import Loaded
 from reasondistill.datasets.stored import StoredExamples
-from reasondistill.datasets.writing import WRITABLE, convert, restored, write_splits
+from reasondistill.datasets.writing import WRITABLE, convert, write_splits
 from reasondistill.errors import DataError, OutputError
-from reasondistill.records import Example, Explanation, Votes, parse_record
+from reasondistill.records import Example, Explanation, Votes
 from reasondistill.tasks import NLI, Task
 
 in_scratch = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,8 +86,7 @@ def reread(path: Path) -> list[Example]:
 
 
 def reread_parquet(path: Path) -> list[Example]:
-    rows = pq.read_table(path).to_pylist()
-    return [parse_record(Example, restored(row), f"{path}:{n}") for n, row in enumerate(rows, start=1)]
+    return reread(path)
 
 
 def pair(number: int, **changes: Any) -> Example:

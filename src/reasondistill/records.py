@@ -24,6 +24,8 @@ def _no_lone_surrogates(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_no_lone_surrogates)]
 Id = Annotated[str, Field(min_length=1), AfterValidator(_no_lone_surrogates)]
+_LARGEST = 2**31 - 1
+Position = Annotated[int, Field(ge=0, le=_LARGEST)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -34,8 +36,8 @@ class _Record(BaseModel):
 class Votes(_Record):
     """How many of the asked annotators found an explanation acceptable."""
 
-    acceptable: Annotated[int, Field(ge=0)]
-    of: Annotated[int, Field(ge=1)]
+    acceptable: Annotated[int, Field(ge=0, le=_LARGEST)]
+    of: Annotated[int, Field(ge=1, le=_LARGEST)]
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -65,12 +67,12 @@ class Example(_Record):
     """
 
     id: Id
-    fields: dict[str, Text]
+    fields: dict[Text, Text]
     label: Text | None = None
     choices: tuple[Text, ...] | None = Field(default=None, strict=False)
     explanations: tuple[Explanation, ...] = Field(default=(), strict=False)
     group: Text | None = None
-    highlights: tuple[dict[str, list[int]], ...] | None = Field(default=None, strict=False)
+    highlights: tuple[dict[Text, list[Position]], ...] | None = Field(default=None, strict=False)
     split: Text | None = None
 
     @property

@@ -204,5 +204,5 @@ def data_split(
     from reasondistill.datasets.writing import write_splits
 
     loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
-    for part, path in write_splits(loaded, out, suffix).items():
-        say(f"[bold]{plain(part)}[/]  {path}")
+    for part, written in write_splits(loaded, out, suffix).items():
+        say(f"[bold]{plain(part)}[/]  {written.path} ({written.examples:,})")

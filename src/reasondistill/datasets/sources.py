@@ -18,6 +18,7 @@ from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.datasets.loaded import Loaded, gather, recall
 from reasondistill.datasets.tables import DELIMITERS, read_table
 from reasondistill.datasets.tabular import ColumnMapping, Row, read_rows
+from reasondistill.datasets.writing import restored
 from reasondistill.errors import DataError
 from reasondistill.files import file_fingerprint, fingerprint, read_json_list, read_jsonl, require_file
 from reasondistill.records import Example
@@ -33,7 +34,7 @@ DEFAULT_SCENES = 6000
 CACHED_FROM = 1_000_000
 """Bytes from which a file's examples are kept in the cache; smaller ones are read again as fast."""
 
-_READERS = 1
+_READERS = 2
 """Goes up when a reader makes other examples out of the same file."""
 
 _GENERATED = re.compile(r"scenes(?::(?P<size>[0-9]{1,9}))?(?:@(?P<seed>[0-9]{1,9}))?")
@@ -260,7 +261,7 @@ def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=2048):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, row
+                    yield number, restored(row)
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise broken(error) from error
 
