@@ -1,11 +1,11 @@
-"""How long half a million rows take from file to token ids, and how much memory: a file as large as e-SNLI's train part.
+"""How long half a million rows take from file to token ids, and how much memory: a file like e-SNLI's train part.
 
     python benchmarks/data_scale.py [--rows 549367] [--folder FOLDER]
 
-Makes a CSV in e-SNLI's official form out of built-in scenes (two scenes a premise, for captions as long as SNLI's), then
-reads, splits, audits and tokenises it, each stage in this one process with an empty cache, and prints seconds and the
-largest resident memory so far. Needs the extras `train` and `offline`. Free cores matter: the audit and reading use one,
-tokenising uses all.
+Makes a CSV in e-SNLI's official form out of built-in scenes (two scenes a premise, for captions as long as SNLI's),
+then reads, splits, audits and tokenises it, each stage in this one process with an empty cache, and prints seconds and
+the largest resident memory so far. Needs the extras `train` and `offline`. Free cores matter: reading and the audit
+use one, tokenising uses all.
 """
 
 from __future__ import annotations
