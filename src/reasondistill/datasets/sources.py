@@ -261,7 +261,7 @@ def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=2048):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, restored(row)
+                    yield number, restored(row) if "fields" in row else row
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise broken(error) from error
 
