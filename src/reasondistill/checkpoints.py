@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from reasondistill.errors import CheckpointError, UserError
+from safetensors import SafetensorError
+
+from reasondistill.errors import CheckpointError, OutputError, UserError
 from reasondistill.files import read_json, write_json
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 _DAMAGED = "damaged-"
+_FROM_TORCH = re.compile("inline_container|PytorchStreamWriter|unexpected pos")
+"""In what torch says when a file cannot be written to its end."""
 
 
 def place_of(checkpoints: Path, step: int) -> Path:
@@ -55,7 +62,8 @@ def seal(part: Path, checkpoint: Path) -> None:
         },
     )
     _flush(part / MANIFEST)
-    if checkpoint.exists():  # one of the same step that was refused, or that comes again after a resume
+    _flush(part)
+    if checkpoint.exists():  # of the same step: `last_good` ends this, where it is cut off
         shutil.rmtree(checkpoint)
     part.rename(checkpoint)
     _flush(checkpoint.parent)
@@ -88,8 +96,8 @@ def damage(checkpoint: Path) -> str | None:
 def last_good(checkpoints: Path) -> Path | None:
     """The newest checkpoint that is whole; None where there never was one.
 
-    Damaged ones are said and renamed (``damaged-checkpoint-…``), so that nothing takes them for checkpoints; what was
-    being written when a run was killed is removed.
+    Damaged ones are said and renamed (``damaged-checkpoint-…``), so that nothing takes them for checkpoints. What was
+    being written when a run was killed is removed, or, where only its name was missing, named.
 
     Raises:
         CheckpointError: there are checkpoints, and none is whole.
@@ -97,7 +105,12 @@ def last_good(checkpoints: Path) -> Path | None:
     if not checkpoints.is_dir():
         return None
     for part in checkpoints.glob(".checkpoint-*.part"):
-        shutil.rmtree(part, ignore_errors=True)
+        checkpoint = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+        if damage(part) is None:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            part.rename(checkpoint)
+        else:
+            shutil.rmtree(part, ignore_errors=True)
     found = [path for path in checkpoints.glob("checkpoint-*") if path.is_dir() and path.name[11:].isdecimal()]
     refused: list[str] = []
     for checkpoint in sorted(found, key=step_of, reverse=True):
@@ -136,7 +149,39 @@ def require_whole(checkpoint: Path) -> None:
         )
 
 
+@contextmanager
+def room_for(
+    what: str, path: Path, *, removed: Path | None = None, kept: str = "all that was saved before is whole"
+) -> Iterator[None]:
+    """Say in a sentence that what is written inside did not fit, whoever wrote it: torch and safetensors wrap it.
+
+    Args:
+        what: is written, in words.
+        path: where.
+        removed: a half-written folder that goes, to make room.
+        kept: what is not lost.
+
+    Raises:
+        OutputError: the disk is full, or fails.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError, OutputError) as error:
+        if removed is not None:
+            shutil.rmtree(removed, ignore_errors=True)
+        if isinstance(error, OutputError) or (isinstance(error, RuntimeError) and not _FROM_TORCH.search(str(error))):
+            raise
+        raise OutputError(
+            path,
+            expected=f"room for {what}",
+            found=str(error).strip().split("\n")[0],
+            fix=f"Make room and go on with --resume; {kept}.",
+        ) from error
+
+
 def _flush(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

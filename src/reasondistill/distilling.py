@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reasondistill.arguments import memory_advice, tracking, training_arguments
-from reasondistill.checkpoints import last_good, step_of
+from reasondistill.checkpoints import last_good, room_for, step_of
 from reasondistill.config import Denoising, Loss, Source, TrainConfig
 from reasondistill.datasets import Loaded, load
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
-from reasondistill.errors import ConfigError, DataError, StoppedError
+from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
 from reasondistill.records import Example
@@ -54,7 +55,9 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         Run.open(run.folder)
     else:
         Run.require_new(config)  # before minutes of reading data
-    with run.locked():
+    from reasondistill.stopping import terminating_like_ctrl_c
+
+    with run.locked(), terminating_like_ctrl_c():
         return _train(config, run, resume=resume)
 
 
@@ -65,6 +68,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         config = run.config()
         if run.info()["status"] == "finished":
             return run
+        run.tidy()
     arguments = training_arguments(config, run.checkpoints)
     parts = load_parts(config)
     set_seed(config.seed)
@@ -85,8 +89,11 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
             student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
-    except BaseException:
-        run.write(status="stopped")
+    except BaseException as error:
+        with suppress(OSError, OutputError):  # on a full disk; `list_runs` sees that nobody is at work on it
+            run.write(status="stopped")
+        if isinstance(error, KeyboardInterrupt):
+            _LOG.warning("Stopped. The same command with --resume goes on from the last checkpoint, if there is one.")
         raise
     return run
 
@@ -215,7 +222,7 @@ def _denoise(
             trainer.train()
     for parameter in encoder:
         parameter.requires_grad_(True)
-    with atomic_folder(done) as folder:
+    with room_for("the student", done), atomic_folder(done) as folder:
         student.save(folder)
     run.write(timings={"denoising": round(time.monotonic() - started, 1)})
     return student
@@ -303,11 +310,6 @@ def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict
     started = time.monotonic()
     with memory_advice(config, trainer), trainer.stop.listening():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    if trainer.stop.received and trainer.state.global_step < trainer.state.max_steps:
-        raise StoppedError(
-            f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}, which is saved; "
-            f"the same command with --resume goes on"
-        )
     return time.monotonic() - started
 
 
@@ -385,7 +387,7 @@ def _finish(config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, el
         **best,
     )
     if not run.student.exists():  # or the run was killed right after this
-        with atomic_folder(run.student) as folder:
+        with room_for("the student", run.student), atomic_folder(run.student) as folder:
             student.save(folder)
             size = sum(path.stat().st_size for path in folder.iterdir())
             run.write(student={"parameters": parameter_count(student.model), "trained": trained, "bytes": size})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from reasondistill.errors import DataError, OutputError
+
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])})
 
 
 def require_file(path: str | Path, *, what: str = "a file") -> Path:
@@ -124,7 +127,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     """Open a text file that appears at ``path`` whole, or not at all.
 
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
     try:
@@ -137,8 +140,10 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
             yield stream
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise OutputError(path, expected="room to write it", found=str(error), fix="Make room.") from error
         raise
 
 

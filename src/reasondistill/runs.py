@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -131,6 +132,14 @@ class Run:
                 kept.append(row)
         write_jsonl(self.metrics, kept)
 
+    def tidy(self) -> None:
+        """Remove what was being written when the run was killed. Only who holds the lock may."""
+        for part in self.folder.glob(".*.part"):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes out of this run; the system lets go of the lock when a process ends, however it ends.
@@ -141,7 +150,7 @@ class Run:
         from filelock import FileLock, Timeout
 
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._lock_file, timeout=0)
+        lock = FileLock(self._lock_file, timeout=1)  # `in_use` may hold it for a moment
         try:
             lock.acquire()
         except Timeout as error:
@@ -156,7 +165,8 @@ class Run:
                 fix="Wait for it or stop it, or give this run another name (--set name=…).",
             ) from error
         try:
-            self._lock_holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            with suppress(OSError):  # on a full disk the lock holds as well
+                self._lock_holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
             yield
         finally:
             self._lock_holder.unlink(missing_ok=True)
@@ -227,10 +237,32 @@ def _summary(run: Run) -> dict[str, Any]:
             "steps": info.get("steps"),
             "best": info.get("best"),
             "results": results,
-            "bytes": sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()),
+            "bytes": _size(run.folder),
         }
-    except (UserError, KeyError, TypeError, AttributeError, OSError) as error:
+    except KeyError as error:
+        return told | {"problem": f"{RUN_FILE} has no key {error}"}
+    except (UserError, TypeError, AttributeError, OSError) as error:
         return told | {"problem": str(error)}
+
+
+def _size(folder: Path) -> int:
+    """Bytes in a folder, whose files may come and go: a training writes checkpoints and removes old ones."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += (Path(place) / name).lstat().st_size
+    return size
+
+
+def config_of_run(folder: str | Path) -> TrainConfig:
+    """The configuration to go on with a run by its folder, wherever that has been moved to.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    run = Run.open(Path(folder).resolve())
+    return run.config().model_copy(update={"name": run.folder.name, "runs_dir": str(run.folder.parent)})
 
 
 def find_student(path: str | Path) -> Path:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
-from reasondistill.errors import UserError
+from reasondistill.errors import StoppedError, UserError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,10 +24,15 @@ class TrainingError(UserError):
 
 
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
-    """Finishes the step, saves a checkpoint and ends the training once a signal has come; a second one ends at once."""
+    """Finishes the step, saves a checkpoint and leaves once a signal has come; a second one leaves at once.
+
+    A training is left by an exception and not by ``should_training_stop``: transformers would take that for its end,
+    evaluate in the middle of an epoch, and tidy up checkpoints.
+    """
 
     def __init__(self) -> None:
         self.received = 0
+        self._put_off = self.leaving = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -52,9 +57,40 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if self.received and state.global_step < state.max_steps:
-            control.should_save = control.should_training_stop = True
+        if control.should_training_stop or float(state.epoch).is_integer():
+            # What is logged and evaluated at an epoch's end comes after this: a run that went on from a checkpoint
+            # without it would never do it.
+            self._put_off, control.should_save = control.should_save, False
+        elif self.received:
+            control.should_save = self.leaving = True
         return control
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        control.should_save |= self._put_off
+        self._put_off = False
+        if self.received and not control.should_training_stop:
+            control.should_save = self.leaving = True
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.leaving and not control.should_training_stop:  # early stopping may just have ended it
+            raise StoppedError(
+                f"stopped after step {state.global_step} of {state.max_steps}, which is saved; "
+                "the same command with --resume goes on"
+            )
+
+
+@contextmanager
+def terminating_like_ctrl_c() -> Iterator[None]:
+    """While it lasts, SIGTERM raises KeyboardInterrupt, so that what is under way can say how it ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class FiniteWatch:
@@ -65,6 +101,7 @@ class FiniteWatch:
 
     def __init__(self) -> None:
         self._steps: list[tuple[int, list[str], list[Tensor]]] = []
+        self._gradients: dict[int, Tensor] = {}
 
     def add(self, step: int, ids: list[str], loss: Tensor) -> None:
         """Note a batch of the optimizer step after ``step`` finished ones."""
@@ -73,18 +110,24 @@ class FiniteWatch:
         self._steps[-1][1].extend(ids)
         self._steps[-1][2].append(~torch.isfinite(loss.detach()))
 
-    def check(self, grad_norm: Tensor | float | None) -> None:
+    def add_gradient(self, norm: Tensor | float | None) -> None:
+        """Note the gradient of the step whose batches were added last."""
+        if norm is not None and self._steps:
+            self._gradients[self._steps[-1][0]] = ~torch.isfinite(torch.as_tensor(norm).detach())
+
+    def check(self) -> None:
         """Look at all that was noted since the last look.
 
         Raises:
-            TrainingError: a loss, or the last step's gradient, is no number.
+            TrainingError: a loss or a gradient is no number.
         """
         steps, self._steps = self._steps, []
+        gradients, self._gradients = self._gradients, {}
         for number, ids, flags in steps:
             if bool(torch.stack(flags).any()):
                 raise _no_number("loss", number, ids)
-        if grad_norm is not None and steps and not bool(torch.isfinite(torch.as_tensor(grad_norm))):
-            raise _no_number("gradient", steps[-1][0], steps[-1][1])
+            if number in gradients and bool(gradients[number]):
+                raise _no_number("gradient", number, ids)
 
 
 def _no_number(what: str, step: int, ids: list[str]) -> TrainingError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -10,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
-from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import ExportableState
-from transformers.trainer_utils import rotate_checkpoints
+from transformers.trainer_callback import ExportableState, TrainerState
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
-from reasondistill.checkpoints import part_of, place_of, require_whole, seal
+from reasondistill.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
 from reasondistill.config import Loss
 from reasondistill.datasets.mixing import Mixture
-from reasondistill.errors import OutputError
 from reasondistill.features import Collator
 from reasondistill.files import read_json, write_json
 from reasondistill.losses import TokenLosses, joint_loss, token_losses
 from reasondistill.stopping import FiniteWatch, StopOnSignal
 from reasondistill.students import Checkpoint
 from reasondistill.students.forward import encode, logits_at
+
+_LOG = logging.getLogger(__name__)
 
 IDS = "ids"
 """Key of a batch's example ids, which are no tensor and are taken out before the model sees it."""
@@ -125,11 +127,14 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self._sums: list[Tensor] | None = None
         self._watch = FiniteWatch()
         self.stop = StopOnSignal()
+        self.returning = KeepBest()
         self.optimizer: Any
         self.control: Any
         # The joint loss smooths itself; transformers would look for a key `labels` in each batch.
         label_smoothing_factor = arguments.label_smoothing_factor
         arguments.label_smoothing_factor = 0.0
+        # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
+        arguments.logging_nan_inf_filter = False
         super().__init__(
             model=JointModel(student.model, label_smoothing_factor),
             args=arguments,
@@ -138,12 +143,44 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             data_collator=NamingCollator(student.codec),
             callbacks=[
                 self.stop,
+                self.returning,
                 *([EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []),
             ],
         )
         self.args.label_smoothing_factor = label_smoothing_factor
         # The loss below is divided by the counts of the whole optimizer step.
         self.loss_is_scaled_for_ga = True
+
+    def train(self, resume_from_checkpoint: str | None = None, **options: Any) -> Any:
+        """As transformers', but a checkpoint that ended its training is taken as it is, with not a step more.
+
+        Raises:
+            TrainingError: a loss or a gradient is no number.
+            StoppedError: a signal came; a checkpoint of the last step is there.
+            OutputError: the disk is full.
+            CheckpointError: the checkpoint that validation selected is damaged.
+        """
+        if resume_from_checkpoint is not None:
+            self.args.eval_on_start = False  # it was done
+            state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+            if state.best_model_checkpoint is not None:
+                # By its step: transformers keeps the path that the run had then.
+                best = place_of(Path(str(self.args.output_dir)), step_of(state.best_model_checkpoint))
+                state.best_model_checkpoint = self.returning.best = str(best)
+                if (wrong := damage(best)) is not None:
+                    _LOG.warning(
+                        "%s, which validation selected, is damaged (%s): a better one has to come.", best, wrong
+                    )
+            ended = state.stateful_callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop")
+            if state.global_step >= state.max_steps or ended:
+                self.state = state
+                self._load_from_checkpoint(resume_from_checkpoint)
+                if self.args.load_best_model_at_end:
+                    self._load_best_model()
+                return TrainOutput(state.global_step, 0.0, {})
+        result = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+        self._watch.check()  # steps after the last that was logged
+        return result
 
     # --- the loss ---
 
@@ -185,7 +222,10 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     # --- several sources ---
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return super()._get_train_sampler(train_dataset) if self.mixture is None else MixtureSampler(self.mixture)
+        if self.mixture is not None:
+            return MixtureSampler(self.mixture)
+        sampler = super()._get_train_sampler(train_dataset)
+        return LengthSampler(sampler, self.args.seed) if isinstance(sampler, LengthGroupedSampler) else sampler
 
     # --- two learning rates ---
 
@@ -258,26 +298,41 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         super().log(logs, start_time)
         if self.log_file is not None and self.is_world_process_zero() and not {"loss", "eval_loss"}.isdisjoint(logs):
             row = {"phase": self.phase, "step": self.state.global_step, **logs}
-            with self.log_file.open("a", encoding="utf-8") as stream:
+            with room_for("a line", self.log_file), self.log_file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
 
-    def _maybe_log_save_evaluate(self, tr_loss: Tensor, grad_norm: Any, *args: Any, **kwargs: Any) -> None:
-        # Before anything is logged as a mean or saved. On a processor a look costs nothing, so each step is looked at.
-        if self.control.should_log or self.control.should_save or self.args.device.type == "cpu":
-            self._watch.check(grad_norm)
-        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *args, **kwargs)
+    def _maybe_log_save_evaluate(
+        self, tr_loss: Tensor, grad_norm: Any, model: Any, trial: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # With fp16 a gradient may overflow: the step is then left out, and the scale lowered.
+        if not self.accelerator.optimizer_step_was_skipped:
+            self._watch.add_gradient(grad_norm)
+        # Before anything is logged as a mean, selected on or saved. On a processor a look costs nothing, so each step
+        # is looked at.
+        wanted = self.control.should_log or self.control.should_evaluate or self.control.should_save
+        if wanted or self.args.device.type == "cpu":
+            self._watch.check()
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
+        if self.stop.leaving and not self.control.should_training_stop:
+            # Still here: save_strategy `best` passes over a step that is not the best.
+            self._save_checkpoint(model, trial)
+            self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
     # --- checkpoints: whole ones, of the student itself as plain transformers saves it ---
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """What transformers does in place, into a folder aside that is renamed once everything is in it."""
+        """What transformers does in place, into a folder aside that is renamed once everything is in it.
+
+        Raises:
+            OutputError: there is no room for it; nothing of it is left.
+        """
         self.store_flos()
         folder = Path(str(self.args.output_dir))
         checkpoint = place_of(folder, self.state.global_step)
         part = part_of(checkpoint)
         if self.args.should_save:
             shutil.rmtree(part, ignore_errors=True)
-        try:
+        with room_for("a checkpoint", checkpoint, removed=part, kept="the checkpoints before this one are whole"):
             self.save_model(str(part), _internal_call=True)
             if self.state.best_global_step:
                 best = place_of(folder, self.state.best_global_step)
@@ -293,14 +348,6 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 seal(part, checkpoint)
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap a full disk
-            shutil.rmtree(part, ignore_errors=True)
-            raise OutputError(
-                checkpoint,
-                expected="room for a checkpoint",
-                found=str(error).strip().split("\n")[0],
-                fix="Make room and go on with --resume; the checkpoints before this one are whole.",
-            ) from error
         if self.args.should_save:
             rotate_checkpoints(
                 output_dir=str(folder),
@@ -350,6 +397,17 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
 
 
+class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Tells a training that goes on where its best checkpoint lies: transformers forgets one whose path has changed."""
+
+    def __init__(self) -> None:
+        self.best: str | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.best is not None:
+            state.best_model_checkpoint = self.best
+
+
 class NamingCollator(Collator):
     """A `Collator` whose batches also say, under `IDS`, which examples they hold."""
 
@@ -372,6 +430,29 @@ class MixtureSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.mixture)
+
+
+class LengthSampler(Sampler[int]):
+    """transformers' batches by length, each epoch's drawn from a seed of its own.
+
+    Its own draws come from the process's generator: a run that goes on in a later epoch would take other rows than
+    were left.
+    """
+
+    def __init__(self, sampler: Any, seed: int) -> None:
+        self.sampler = sampler
+        self.seed = seed
+        self.number = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.number = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.sampler.generator = torch.Generator().manual_seed(self.seed + self.number)
+        return iter(self.sampler)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
 
 
 def loss_figures(sums: list[float]) -> dict[str, float]:
