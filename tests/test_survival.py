@@ -23,10 +23,11 @@ from safetensors.torch import load_file
 
 from reasondistill import Student
 from reasondistill.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
+from reasondistill.cli import main
 from reasondistill.config import TrainConfig
 from reasondistill.datasets import load
 from reasondistill.distilling import train
-from reasondistill.errors import CheckpointError, DataError, OutputError
+from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
 from reasondistill.losses import TokenLosses
 from reasondistill.prediction import predict_file
 from reasondistill.runs import Run, list_runs
@@ -456,3 +457,26 @@ def test_weights_in_a_pickle_are_refused(trained: Run, tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "student" / "pytorch_model.bin")
     with pytest.raises(CheckpointError):
         Student.load(tmp_path / "student")
+
+
+# --- going on by the folder; one process ---
+
+
+def test_a_run_goes_on_by_its_folder(run: Run, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["reasondistill", "train", str(run.folder), "--resume"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    assert run.info()["status"] == "finished"
+    assert (
+        load_file(run.student / "model.safetensors").keys() == load_file(trained.student / "model.safetensors").keys()
+    )
+
+
+def test_several_processes_are_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match=r"WORLD_SIZE: expected one process: .* found 2 processes"):
+        train(config(tmp_path, "run"))
+    assert not (tmp_path / "runs").exists()

@@ -16,7 +16,7 @@ from typing import Any
 from reasondistill.config import TrainConfig
 from reasondistill.errors import ConfigError, MissingExtraError, UserError
 
-_WHOLE = "each process holds the whole student, so that checkpoints are plain ones; `accelerate launch` starts several"
+_WHOLE = "the process holds the whole student, so that checkpoints are plain ones"
 _HUB = "push the finished student instead: hf upload NAME RUN/student"
 _OWN_EVALUATION = "evaluation measures both losses and the accuracy of labels, and nothing is generated in it"
 _BY_COMMAND = "the command says what is done; eval_strategy says when to evaluate"
@@ -116,7 +116,7 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
             expected="true, since early_stopping_patience is set",
             found="false",
         )
-    # One process drives one device; `accelerate launch` starts a process for each.
+    # One process drives one device.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 

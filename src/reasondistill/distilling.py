@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -50,6 +51,13 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     Raises:
         UserError: data, configuration or checkpoint are not usable, or the run exists already; nothing is written.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun and accelerate's launcher set it
+        raise ConfigError(
+            "WORLD_SIZE",
+            expected="one process: a run's folder has one writer",
+            found=f"{os.environ['WORLD_SIZE']} processes",
+            fix="Start the command without a launcher; gradient_accumulation_steps makes larger batches.",
+        )
     run = Run(Path(config.runs_dir) / config.name)
     if resume:
         Run.open(run.folder)
@@ -73,10 +81,11 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     parts = load_parts(config)
     set_seed(config.seed)
     student = create_student(config, parts.examples)
+    facts_now = parts.facts()
     if not resume:
         run = Run.create(config)
-        run.write(data=parts.facts())
-    elif run.info().get("data", parts.facts()) != parts.facts():
+        run.write(data=facts_now)
+    elif run.info().get("data", facts_now) != facts_now:
         raise DataError(
             run.folder,
             expected="the data that the run was begun with",
@@ -84,7 +93,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
             fix="Put the old data back, or begin a new run (--set name=…).",
         )
     else:
-        run.write(data=parts.facts(), status="running")  # killed before it was written, or stopped
+        run.write(data=facts_now, status="running")  # killed before it was written, or stopped
     try:
         if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
             student = _denoise(config, denoising, student, parts.examples, run)

@@ -93,7 +93,11 @@ def quickstart(
 @app.command()
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has some, docs/configuration.md all keys.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A YAML file; configs/ has some, docs/configuration.md all keys. With --resume, or a run's folder.",
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
@@ -102,8 +106,12 @@ def train(
 ) -> None:
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
     from reasondistill.config import TrainConfig, load_config
+    from reasondistill.runs import config_of_run
 
-    loaded = load_config(TrainConfig, config, overrides or ())
+    if resume and config.is_dir():
+        loaded = config_of_run(config)
+    else:
+        loaded = load_config(TrainConfig, config, overrides or ())
     with needs_extra("train"):
         from reasondistill.distilling import train as run_training
     quiet_libraries()

@@ -23,11 +23,18 @@ def split_of(group: str) -> Split:
     return "validation" if remainder == 7 else "test"
 
 
+def part_of(split: str | None, group: str | None, identity: str) -> str:
+    """The part of a row: its own where it names one, else that of its group, or of its id where it has none."""
+    if split is not None:
+        return split
+    return split_of(group if group is not None else identity)
+
+
 def assign_splits(examples: Iterable[Example]) -> list[Example]:
-    """Examples that all have a split: their own where they have one, else that of their group (or id)."""
+    """Examples that all have a split, as `part_of` says."""
     return [
         example
         if example.split is not None
-        else example.model_copy(update={"split": split_of(example.group if example.group is not None else example.id)})
+        else example.model_copy(update={"split": part_of(None, example.group, example.id)})
         for example in examples
     ]

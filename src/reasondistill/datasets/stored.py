@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reasondistill.datasets.splits import split_of
+from reasondistill.datasets.splits import part_of
 from reasondistill.files import fingerprint
 from reasondistill.records import Example, Explanation, Votes
 
@@ -101,15 +101,8 @@ class StoredExamples(Sequence[Example]):
         """The part of each example: its own split where it has one, else that of its group (or id)."""
         if self.split is not None:
             return np.full(len(self), self.split)
-        known: dict[str, str] = {}
-        own, groups, ids = self.column("split"), self.column("group"), self.column("id")
-        found = []
-        for split, group, identity in zip(own, groups, ids, strict=True):
-            if split is None:
-                key = identity if group is None else group
-                split = known.get(key) or known.setdefault(key, split_of(key))
-            found.append(split)
-        return np.array(found, dtype=np.str_)
+        columns = (self.column(name) for name in ("split", "group", "id"))
+        return np.array([part_of(*row) for row in zip(*columns, strict=True)], dtype=np.str_)
 
     def part(self, split: str) -> StoredExamples:
         """The examples of one part, which they then name themselves."""

@@ -13,8 +13,9 @@ from reasondistill.auditing.texts import FLAWS
 from reasondistill.errors import DataError, OutputError
 from reasondistill.files import atomic_write, read_json, write_json
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Gallery, Paragraph, Part, Section, Table
-from reasondistill.reporting.figures import MUTED, SERIES, _drawing, _short
+from reasondistill.reporting.figures import MUTED, SERIES, drawing, short_label
 from reasondistill.reporting.formatting import flatten, printable
+from reasondistill.reporting.html import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,28 +78,15 @@ def _is_our_page(path: Path) -> bool:
 
 
 def to_page(found: Found) -> str:
-    """The page. Every text is escaped by Jinja; only the SVGs, which this library draws, pass as they are."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reasondistill.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    rows = audit_table(found)
+    """The page of an audit."""
     severities = [one["severity"] for one in found["findings"]]
-    return environment.get_template("audit.html.j2").render(
+    return render(
+        "audit.html.j2",
         document=compose(found),
-        findings=[row._asdict() for row in rows],
+        findings=[row._asdict() for row in audit_table(found)],
         tally=[(severity, severities.count(severity)) for severity in SEVERITIES],
         generator=GENERATOR,
         flag="",
-        Markup=Markup,
     )
 
 
@@ -424,7 +412,7 @@ def _percent_axis(axes: Axes) -> None:
     axes.tick_params(length=0)
 
 
-@_drawing(height=2.4)
+@drawing(height=2.4)
 def _shares(figure: Figure, parts: Mapping[str, Mapping[str, int]], labels: Sequence[str]) -> None:
     """One bar a part, divided by label."""
     axes = figure.subplots()
@@ -433,16 +421,18 @@ def _shares(figure: Figure, parts: Mapping[str, Mapping[str, int]], labels: Sequ
         shares = [counts.get(label, 0) / max(sum(counts.values()), 1) for counts in parts.values()]
         colour = MUTED if label == NO_LABEL else SERIES[index % len(SERIES)]
         axes.barh(range(len(parts)), shares, left=left, height=0.62, color=colour, alpha=0.85,
-                  label=printable(_short(label)))  # fmt: skip
+                  label=printable(short_label(label)))  # fmt: skip
         left = [a + b for a, b in zip(left, shares, strict=True)]
-    axes.set_yticks(range(len(parts)), [printable(_short(f"{p} ({sum(c.values()):,})", 26)) for p, c in parts.items()])
+    axes.set_yticks(
+        range(len(parts)), [printable(short_label(f"{p} ({sum(c.values()):,})", 26)) for p, c in parts.items()]
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     _percent_axis(axes)
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.0, columnspacing=1.2)
 
 
-@_drawing(height=2.4)
+@drawing(height=2.4)
 def _bars(figure: Figure, counts: Mapping[str, int]) -> None:
     axes = figure.subplots()
     total = max(sum(counts.values()), 1)
@@ -455,7 +445,7 @@ def _bars(figure: Figure, counts: Mapping[str, int]) -> None:
     _percent_axis(axes)
 
 
-@_drawing(height=2.6)
+@drawing(height=2.6)
 def _baseline_figure(figure: Figure, baselines: Found) -> None:
     """Accuracies with intervals, beside the majority answer's."""
     axes = figure.subplots()
@@ -470,13 +460,13 @@ def _baseline_figure(figure: Figure, baselines: Found) -> None:
             ha="right" if beyond else "left", va="center", fontsize=9,
         )  # fmt: skip
     axes.axvline(baselines["majority"]["accuracy"], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-    axes.set_yticks(range(len(scores)), [printable(_short(name, 32)) for name in scores])
+    axes.set_yticks(range(len(scores)), [printable(short_label(name, 32)) for name in scores])
     axes.set_ylim(len(scores) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     _percent_axis(axes)
 
 
-@_drawing(height=2.4)
+@drawing(height=2.4)
 def _grid(figure: Figure, shares: Mapping[str, Mapping[str, float]]) -> None:
     """A cell for each field and label, as dark as its share."""
     from matplotlib.patches import Rectangle
@@ -490,14 +480,14 @@ def _grid(figure: Figure, shares: Mapping[str, Mapping[str, float]]) -> None:
             axes.text(x, y, percent(share), ha="center", va="center")
     axes.set_xlim(-0.5, len(labels) - 0.5)
     axes.set_ylim(len(fields) - 0.5, -0.5)
-    axes.set_xticks(range(len(labels)), [printable(_short(label)) for label in labels])
-    axes.set_yticks(range(len(fields)), [printable(_short(field)) for field in fields])
+    axes.set_xticks(range(len(labels)), [printable(short_label(label)) for label in labels])
+    axes.set_yticks(range(len(fields)), [printable(short_label(field)) for field in fields])
     axes.grid(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
-@_drawing(height=3.8)
+@drawing(height=3.8)
 def _template_bars(figure: Figure, templates: Sequence[Found], labels: Sequence[str]) -> None:
     """One bar a template, divided by label."""
     axes = figure.subplots()
@@ -505,9 +495,9 @@ def _template_bars(figure: Figure, templates: Sequence[Found], labels: Sequence[
     for index, label in enumerate(labels):
         shares = [one["share"] * one["labels"].get(label, 0) / one["n"] for one in templates]
         axes.barh(range(len(templates)), shares, left=left, height=0.66, color=SERIES[index % len(SERIES)], alpha=0.85,
-                  label=printable(_short(label)))  # fmt: skip
+                  label=printable(short_label(label)))  # fmt: skip
         left = [a + b for a, b in zip(left, shares, strict=True)]
-    axes.set_yticks(range(len(templates)), [printable(_short(one["template"], 34)) for one in templates])
+    axes.set_yticks(range(len(templates)), [printable(short_label(one["template"], 34)) for one in templates])
     axes.invert_yaxis()
     axes.set_xlim(0, None)
     axes.locator_params(axis="x", nbins=5)
@@ -515,7 +505,7 @@ def _template_bars(figure: Figure, templates: Sequence[Found], labels: Sequence[
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.0, columnspacing=1.2)
 
 
-@_drawing(height=2.4)
+@drawing(height=2.4)
 def _histogram(figure: Figure, described: Found, unit: str, limit: int | None) -> None:
     axes = figure.subplots()
     histogram = described["histogram"]

@@ -84,7 +84,7 @@ class Line(NamedTuple):
 Draw = Callable[Concatenate["Figure", P], None]
 
 
-def _drawing(height: float = _HEIGHT) -> Callable[[Draw[P]], Callable[Concatenate[str, str, str, P], Drawing]]:
+def drawing(height: float = _HEIGHT) -> Callable[[Draw[P]], Callable[Concatenate[str, str, str, P], Drawing]]:
     """Turn a function that fills a Figure into one that takes (name, title, caption, …) and gives a Drawing."""
 
     def decorate(draw: Draw[P]) -> Callable[Concatenate[str, str, str, P], Drawing]:
@@ -130,7 +130,7 @@ def _themed(style: str) -> str:
     return re.sub(r"#[0-9a-fA-F]{6}", variable, style)
 
 
-@_drawing()
+@drawing()
 def learning_curve(
     figure: Figure, lines: Sequence[Line], *, unit: str = "", best_step: float | None = None, unit_scale: bool = False
 ) -> None:
@@ -139,7 +139,7 @@ def learning_curve(
     for line in lines:
         style: dict[str, Any] = {"marker": "o", "markersize": 3.6} if line.marked or len(line.steps) < 3 else {}
         style |= {"color": SERIES[line.colour % len(SERIES)], "linestyle": _DASHES[line.colour // len(SERIES) % 3]}
-        axes.plot(line.steps, line.values, label=printable(_short(line.label, 32)), **style)
+        axes.plot(line.steps, line.values, label=printable(short_label(line.label, 32)), **style)
     if best_step is not None:
         axes.axvline(best_step, color=MUTED, linewidth=1, linestyle=(0, (3, 3)), label="selected")
     if unit_scale:
@@ -152,13 +152,13 @@ def learning_curve(
         figure.legend(loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.4)
 
 
-@_drawing(height=3.4)
+@drawing(height=3.4)
 def confusion(figure: Figure, table: Confusion) -> None:
     """Counts of gold against predicted labels; a cell is as dark as its share of its row."""
     from matplotlib.patches import Rectangle
 
     axes = figure.subplots()
-    names = [printable(_short(name)) for name in table.labels]
+    names = [printable(short_label(name)) for name in table.labels]
     columns = max((len(row) for row in table.counts), default=0)
     for i, row in enumerate(table.counts):
         for j, count in enumerate(row):
@@ -176,7 +176,7 @@ def confusion(figure: Figure, table: Confusion) -> None:
     axes.spines[:].set_visible(False)
 
 
-@_drawing(height=3.2)
+@drawing(height=3.2)
 def beside_floors(figure: Figure, results: Results, metrics: Sequence[str]) -> None:
     """The student's figures with their intervals, and every floor's, one row a metric; the axis is [0, 1]."""
     axes = figure.subplots()
@@ -200,7 +200,7 @@ def beside_floors(figure: Figure, results: Results, metrics: Sequence[str]) -> N
     figure.legend(loc="outside upper left", ncols=2, handletextpad=0.4, columnspacing=1.2)
 
 
-@_drawing(height=3.2)
+@drawing(height=3.2)
 def per_label(figure: Figure, table: Mapping[str, Mapping[str, Metric]], metrics: Sequence[str]) -> None:
     """Each label's figures with their intervals, one row a metric; the axis is [0, 1]."""
     axes = figure.subplots()
@@ -209,7 +209,7 @@ def per_label(figure: Figure, table: Mapping[str, Mapping[str, Metric]], metrics
         shift = (index - (len(table) - 1) / 2) * spread
         for y, name in enumerate(metrics):
             if name in values:
-                legend = printable(_short(label)) if name == next(n for n in metrics if n in values) else None
+                legend = printable(short_label(label)) if name == next(n for n in metrics if n in values) else None
                 _with_interval(axes, values[name], y + shift, SERIES[index % len(SERIES)], label=legend)
     axes.set_yticks(range(len(metrics)), [metric_title(n) for n in metrics])
     axes.set_ylim(len(metrics) - 0.5, -0.5)
@@ -219,7 +219,7 @@ def per_label(figure: Figure, table: Mapping[str, Mapping[str, Metric]], metrics
     figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
-@_drawing(height=3.4)
+@drawing(height=3.4)
 def reliability(figure: Figure, bins: Sequence[CalibrationBin]) -> None:
     """Accuracy against mean confidence by bin, above the number of examples in each bin."""
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(3.2, 1))
@@ -238,7 +238,7 @@ def reliability(figure: Figure, bins: Sequence[CalibrationBin]) -> None:
     figure.legend(loc="outside upper left", ncols=2, handlelength=1.6)
 
 
-@_drawing()
+@drawing()
 def lengths(figure: Figure, groups: Mapping[str, Sequence[int]]) -> None:
     """How many words explanations have, as each group's share; lengths past the 99th percentile join the last bar."""
     import numpy as np
@@ -271,5 +271,5 @@ def _thousands(axis: Any) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else "")
 
 
-def _short(label: str, length: int = 18) -> str:
+def short_label(label: str, length: int = 18) -> str:
     return label if len(label) <= length else label[: length - 1] + "…"

@@ -13,12 +13,14 @@ GENERATOR = "reasondistill report"
 
 
 def to_html(document: Document) -> str:
-    """The page. Every text is escaped by Jinja; only the SVGs, which this library draws, pass as they are."""
+    """The page of a report."""
+    return render("report.html.j2", document=document, generator=GENERATOR, flag=FLAG)
+
+
+def render(template: str, **values: Any) -> str:
+    """A page out of a template. Jinja escapes every text; only the SVGs, which this library draws, pass as they are."""
     import jinja2
     from markupsafe import Markup
-
-    def clean(value: Any) -> Any:
-        return printable(value) if type(value) is str else value
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reasondistill.reporting", "templates"),
@@ -27,7 +29,6 @@ def to_html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=clean,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    template = environment.get_template("report.html.j2")
-    return template.render(document=document, generator=GENERATOR, flag=FLAG, Markup=Markup)
+    return environment.get_template(template).render(Markup=Markup, **values)
