@@ -38,6 +38,7 @@ ORDER = (
     "modelcard",
     "prediction",
     "distilling",
+    "judge",
     "evaluation",
     "reporting",
     "quickstart",

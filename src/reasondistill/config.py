@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import parse_yaml_value, read_yaml, validate_config
@@ -154,6 +163,17 @@ class Loss(Config):
         return alpha, beta
 
 
+def _task_by_name(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return get_task(value)
+    except UserError as error:  # pydantic gathers ValueErrors with the other mistakes
+        raise ValueError(f"expected {error.expected}" if error.where == "task" else str(error)) from error
+
+
+ConfiguredTask = Annotated[Task, BeforeValidator(_task_by_name)]
+
 Part = Literal["encoder", "decoder", "embeddings"]
 
 
@@ -195,7 +215,7 @@ class TrainConfig(Config):
     """Also the name of the run's folder below ``runs_dir``."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     runs_dir: str = "experiments/runs"
-    task: Task = Field(default_factory=lambda: get_task("nli"))
+    task: ConfiguredTask = Field(default_factory=lambda: get_task("nli"))
     """The name of a built-in task, or the path of a YAML file that describes one. A run keeps the task itself."""
     order: OutputOrder = "label_first"
     data: Data
@@ -212,16 +232,6 @@ class TrainConfig(Config):
     """Parts that do not learn."""
     lora: Lora | None = None
     generation: Generation = Generation()
-
-    @field_validator("task", mode="before")
-    @classmethod
-    def _task_by_name(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return get_task(value)
-        except UserError as error:  # pydantic gathers ValueErrors with the other mistakes
-            raise ValueError(f"expected {error.expected}" if error.where == "task" else str(error)) from error
 
     @field_validator("training")
     @classmethod
@@ -254,6 +264,97 @@ class TrainConfig(Config):
         if self.encoder_learning_rate is not None and {"encoder", "embeddings"} <= set(self.freeze):
             raise ValueError("encoder_learning_rate: the encoder and the embeddings are frozen: they have no rate")
         return self
+
+
+class FrozenJudgeEncoder(Config):
+    """Texts come to a judge as the hidden states of an encoder that does not learn."""
+
+    kind: Literal["frozen"] = "frozen"
+    name: str = "offline:minilm"
+    """A hub id, a path, or ``offline:minilm`` for the one that the extra ``offline`` brings."""
+
+
+class WordJudgeEncoder(Config):
+    """Texts come to a judge as words of a vocabulary of its own: small, and enough where texts are simple."""
+
+    kind: Literal["words"]
+    size: Positive = 2000
+    """At most so many words, the commonest ones."""
+
+
+class JudgeNetwork(Config):
+    """The part of a judge that learns."""
+
+    hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 192
+    layers: Positive = 2
+    dropout: Rate = 0.1
+
+
+class JudgeTraining(Config):
+    """Learning to tell explanations that people wrote from spoiled ones."""
+
+    epochs: Annotated[float, Field(gt=0)] = 1.0
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    batch_size: Positive = 128
+    spoiled_per_good: Positive = 2
+    max_explanations: Positive = 30_000
+    """Learn from at most so many, chosen by a hash; each takes some 12 kB of memory with a frozen encoder."""
+
+
+class VotesTraining(Config):
+    """Learning from people's verdicts, after `JudgeTraining`."""
+
+    epochs: Annotated[float, Field(gt=0)] = 2.0
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    batch_size: Positive = 64
+    folds: Annotated[int, Field(ge=2)] = 5
+    """So many times the network is fitted to the other folds, to weigh its verdicts by what it has not seen."""
+
+
+def _sources(value: Source | list[Source] | None) -> list[Source]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+class JudgeData(Config):
+    """What a judge learns from: never what it is to judge."""
+
+    explained: Annotated[
+        Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
+        Discriminator(_one_or_several),
+    ]
+    """Labels and explanations, one source or several."""
+    votes: (
+        Annotated[
+            Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
+            Discriminator(_one_or_several),
+        ]
+        | None
+    ) = None
+    """Explanations with votes, where there are some: the judge then learns what people accept."""
+
+    @property
+    def explained_sources(self) -> list[Source]:
+        return _sources(self.explained)
+
+    @property
+    def votes_sources(self) -> list[Source]:
+        return _sources(self.votes)
+
+
+class JudgeConfig(Config):
+    """Everything that a judge depends on."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
+    """Also the name of the judge's folder below ``judges_dir``."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    judges_dir: str = "experiments/judges"
+    task: ConfiguredTask = Field(default_factory=lambda: get_task("nli"))
+    """The name of a built-in task, or the path of a YAML file that describes one."""
+    data: JudgeData
+    encoder: Annotated[FrozenJudgeEncoder | WordJudgeEncoder, Field(discriminator="kind")] = FrozenJudgeEncoder()
+    network: JudgeNetwork = JudgeNetwork()
+    training: JudgeTraining = JudgeTraining()
+    votes_training: VotesTraining = VotesTraining()
 
 
 C = TypeVar("C", bound=Config)

@@ -14,8 +14,8 @@ import numpy as np
 
 from reasondistill.arguments import memory_advice, tracking, training_arguments
 from reasondistill.checkpoints import last_good, room_for, step_of
-from reasondistill.config import Denoising, Loss, Source, TrainConfig
-from reasondistill.datasets import Loaded, load
+from reasondistill.config import Denoising, Loss, TrainConfig
+from reasondistill.datasets import Loaded, load_source
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
 from reasondistill.errors import ConfigError, DataError, OutputError
@@ -137,10 +137,10 @@ def load_parts(config: TrainConfig) -> Parts:
     Raises:
         DataError: a source cannot be read, or groups of the validation part are in the training part too.
     """
-    train = [_load(source, config) for source in config.data.train_sources]
+    train = [load_source(source, config.task, config.seed) for source in config.data.train_sources]
     if config.data.validation is None:
         return Parts(train)
-    validation = _load(config.data.validation, config)
+    validation = load_source(config.data.validation, config.task, config.seed)
     first = config.task.fields[0]
     groups = {hash(e.group) for e in validation.examples if e.group}
     texts = {hash(e.fields[first]) for e in validation.examples}
@@ -158,24 +158,6 @@ def load_parts(config: TrainConfig) -> Parts:
                 fix="Take another split or file.",
             )
     return Parts(train, validation)
-
-
-def _load(source: Source, config: TrainConfig) -> Loaded:
-    splits = source.split if isinstance(source.split, list) else [source.split]
-    loaded, *others = [
-        load(
-            source.source,
-            split=split,
-            task=config.task,
-            size=source.size,
-            seed=config.seed,
-            columns=source.columns,
-        )
-        for split in splits
-    ]
-    for other in others:
-        loaded = loaded.joined_with(other)
-    return loaded.first(source.limit) if source.limit else loaded
 
 
 def facts(part: Loaded) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reasondistill.cli.data import data_app
+from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
     DataArgument,
@@ -35,6 +36,7 @@ app = typer.Typer(
     "The way: data -> train -> predict -> evaluate -> report. Begin with `reasondistill quickstart`.",
 )
 app.add_typer(data_app, name="data")
+app.add_typer(judge_app, name="judge")
 
 
 def main() -> None:

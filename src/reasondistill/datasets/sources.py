@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.arrow_cache import cache_folder
+from reasondistill.config import Source
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
@@ -24,7 +25,7 @@ from reasondistill.files import file_fingerprint, fingerprint, read_json_list, r
 from reasondistill.records import Example
 from reasondistill.tasks import NLI, Task, get_task
 
-__all__ = ["DEFAULT_SCENES", "REGISTERED", "SUFFIXES", "ColumnMapping", "Loaded", "load", "task_of"]
+__all__ = ["DEFAULT_SCENES", "REGISTERED", "SUFFIXES", "ColumnMapping", "Loaded", "load", "load_source", "task_of"]
 
 REGISTERED = ("scenes", "e-snli")
 SUFFIXES = (*DELIMITERS, ".jsonl", ".json", ".parquet")
@@ -80,6 +81,22 @@ def load(
         path = _file(Path(source))
         loaded = _from_file(path, task or _task_of_file(path), columns, need_label)
     return loaded if split is None else _part(loaded, split, name)
+
+
+def load_source(source: Source, task: Task, seed: int) -> Loaded:
+    """The data that a configuration names: the parts it asks for, in their order, and at most its limit.
+
+    Raises:
+        DataError: as `load`.
+    """
+    splits = source.split if isinstance(source.split, list) else [source.split]
+    loaded, *others = [
+        load(source.source, split=split, task=task, size=source.size, seed=seed, columns=source.columns)
+        for split in splits
+    ]
+    for other in others:
+        loaded = loaded.joined_with(other)
+    return loaded.first(source.limit) if source.limit else loaded
 
 
 def task_of(source: str | Path) -> Task:

@@ -191,8 +191,16 @@ def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[
             fix='Write ["…", "…"], or name single texts explanation_1, explanation_2, ….',
         )
     for item in listed:
-        found.append(item if isinstance(item, dict) else {"text": item, "source": "explanations"})
+        found.append(_with_votes(item, row) if isinstance(item, dict) else {"text": item, "source": "explanations"})
     return found
+
+
+def _with_votes(item: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """An explanation as it is, or in the form of Wiegreffe et al. 2022: how many of a row's annotators accept it."""
+    if "acceptable_votes" not in item:
+        return dict(item)
+    votes = {"acceptable": item["acceptable_votes"], "of": row.get("annotators")}
+    return {"text": item.get("text"), "source": str(item.get("source", "explanations")), "votes": votes}
 
 
 def _is_blank(value: object) -> bool:

@@ -1,0 +1,60 @@
+"""`reasondistill judge …`: train and look at judges of explanations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reasondistill.cli.shared import needs_extra, plain, quiet_libraries, say
+
+judge_app = typer.Typer(no_args_is_help=True, help="Train and look at judges, which give the support of explanations.")
+
+
+@judge_app.command("train")
+def judge_train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has some.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
+    ] = None,
+) -> None:
+    """Learn from explained data, and from people's votes where there are some, how good explanations look.
+
+    Never train a judge on what it is to judge: it refuses rows whose group or texts it has seen.
+    """
+    from reasondistill.config import JudgeConfig, load_config
+
+    loaded = load_config(JudgeConfig, config, overrides or ())
+    with needs_extra("train"):
+        from reasondistill.datasets import load_source
+        from reasondistill.judge import train_judge
+    quiet_libraries()
+    explained = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.explained_sources]
+    voted = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.votes_sources]
+    folder = train_judge(loaded, explained, voted, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+    _print_summary(folder)
+    say(f"[bold]next[/]   reasondistill evaluate PREDICTIONS DATA --judge {plain(str(folder))} --out DIR")
+
+
+@judge_app.command("show")
+def judge_show(
+    judge: Annotated[Path, typer.Argument(metavar="JUDGE", help="A judge's folder, or builtin:scenes.")],
+) -> None:
+    """What a judge learned from, and what it reached on what it had not seen."""
+    _print_summary(judge)
+
+
+def _print_summary(folder: Path) -> None:
+    with needs_extra("train"):
+        from reasondistill.judge import Judge
+    quiet_libraries()
+    judge = Judge.load(folder)
+    told = judge.info.held_out["good_against_spoiled"]
+    say(f"[bold]judge[/]  {plain(str(folder))} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
+    say(f"good against spoiled explanations, held out: ROC-AUC {told['roc_auc']:.3f} of {told['n']:,}")
+    for name, figures in judge.info.held_out.get("votes", {}).items():
+        say(
+            f"people's votes, {name.replace('_', ' ')}: ROC-AUC {figures['roc_auc']:.3f}, average precision "
+            f"{figures['average_precision']:.3f}, best of an example's acceptable {figures['best_of']:.3f}"
+        )

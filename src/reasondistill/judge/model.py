@@ -1,0 +1,317 @@
+"""A judge: support of explanations in [0, 1], and the folder it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from reasondistill.errors import CheckpointError, DataError
+from reasondistill.files import atomic_folder, read_json, write_json
+from reasondistill.judge.argued import Argued, fields_of, texts_of
+from reasondistill.judge.encoders import Encoded, Encoder, load_encoder
+from reasondistill.judge.network import MAX_FIELDS, Network, collate
+from reasondistill.judge.typicality import Typicality
+from reasondistill.metrics.text import is_empty
+from reasondistill.records import Example
+from reasondistill.tasks import Task
+
+SCHEMA_VERSION = 1
+JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
+COMPONENTS = ("coherence", "evidence", "typicality", "relevance")
+_TYPICALITY, _SEEN = "typicality.", "seen"
+_ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
+_ROWS_PER_BATCH = 128
+
+FloatArray = NDArray[np.float64]
+
+
+class Combination(BaseModel):
+    """support = sigmoid(bias + sum over components of weight · (value - mean) / deviation)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    components: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    weight: tuple[float, ...]
+    bias: float
+
+    def logit(self, values: FloatArray) -> FloatArray:
+        """Of components' values (n, C), (n,)."""
+        standard = (values - np.array(self.mean)) / np.array(self.deviation)
+        return np.asarray(standard @ np.array(self.weight) + self.bias, dtype=np.float64)
+
+
+class JudgeInfo(BaseModel):
+    """What ``judge.json`` holds beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    kind: Literal["without_votes", "with_votes"]
+    task: dict[str, Any]
+    encoder: dict[str, Any]
+    network: dict[str, Any]
+    combination: Combination
+    vocabulary: list[str]
+    """The words of `Typicality`."""
+    trained_on: list[dict[str, Any]]
+    """Name, fingerprint and rows of each data set."""
+    held_out: dict[str, Any]
+    """What it reached on groups that it was not trained on."""
+    versions: dict[str, str]
+
+
+class Support(NamedTuple):
+    """What a judge says of one explanation: the support, and the components that it is made of."""
+
+    support: float
+    components: dict[str, float]
+
+
+@dataclass
+class Judge:
+    """How well explanations argue for their labels, by a small network that learned it from explained data.
+
+    Four things count: does the explanation fit this label and these fields (*coherence*); does it argue for this
+    label to one who has not seen the fields (*evidence*); is it worded as explanations are (*typicality*); is it about
+    what the fields are about (*relevance*, only with a frozen encoder). A judge *without votes* weighs them alike; one
+    *with votes* has learned from people's verdicts how to weigh them, and its network was fitted to those too.
+    """
+
+    info: JudgeInfo
+    encoder: Encoder
+    network: Network
+    typicality: Typicality
+    seen: NDArray[np.uint64]
+    """Hashes of the groups and fields it was trained on."""
+    _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
+        digest = hashlib.sha256(self.info.model_dump_json().encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        for name, array in sorted(self.typicality.to_arrays()[1].items()):
+            digest.update(name.encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What to record beside figures that this judge gave."""
+        return {"judge": self.info.name, "kind": self.info.kind, "fingerprint": self.fingerprint}
+
+    def support(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[float]:
+        """The support of each row, in [0, 1]; 0 by rule for an explanation of nothing but white space.
+
+        ``progress`` is called with a sentence now and then.
+        """
+        return [one.support for one in self.explained(rows, progress)]
+
+    def explained(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[Support]:
+        """`support` of each row with the components it comes from; no components for an empty explanation."""
+        rows = list(rows)
+        new = [row for row in dict.fromkeys(rows) if row not in self._memory]
+        for row in new:
+            if is_empty(row.explanation):
+                self._memory[row] = Support(0.0, {})
+        new = sorted((row for row in new if row not in self._memory), key=lambda row: (row.fields, row.explanation))
+        for start in range(0, len(new), _ROWS_PER_CHUNK):
+            progress(f"support: {start:,} of {len(new):,} explanations judged")
+            chunk = new[start : start + _ROWS_PER_CHUNK]
+            values = self.components(chunk)
+            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
+            names = self.info.combination.components
+            for row, s, v in zip(chunk, support.tolist(), values.tolist(), strict=True):
+                self._memory[row] = Support(s, dict(zip(names, v, strict=True)))
+        return [self._memory[row] for row in rows]
+
+    def components(self, rows: Sequence[Argued], encoded: dict[str, Encoded] | None = None) -> FloatArray:
+        """The values of the combination's components, (n, C).
+
+        Args:
+            rows: none of them with an empty explanation.
+            encoded: every text of the rows, where they have been encoded already.
+        """
+        return component_values(
+            self.network,
+            self.typicality,
+            rows,
+            self.encoder.encode(texts_of(rows)) if encoded is None else encoded,
+            self.info.combination.components,
+        )
+
+    def refuse_seen(self, examples: Iterable[Example], task: Task) -> None:
+        """Refuse examples that this judge was trained on.
+
+        Raises:
+            DataError: a group, or the texts of an example, were among its training data.
+        """
+        seen = set(self.seen.tolist())
+        found = [e.id for e in examples if not seen.isdisjoint(hashes_of(e, task).tolist())]
+        if found:
+            few = ", ".join(found[:3])
+            raise DataError(
+                "judge",
+                expected="a judge that was not trained on the rows it is to judge",
+                found=f"{len(found)} rows of groups, or with texts, that {self.info.name!r} was trained on ({few})",
+                fix="Evaluate another part, or train a judge without this one (`reasondistill judge train`).",
+            )
+
+    def refuse_task(self, task: Task) -> None:
+        """Refuse to judge another task than the judge's own.
+
+        Raises:
+            DataError: fields or labels differ.
+        """
+        own = self.info.task
+        labels = None if task.labels is None else list(task.labels)
+        if list(task.fields) != own["fields"] or labels != own["labels"]:
+            raise DataError(
+                "judge",
+                expected=f"explanations of the task {own['name']!r} (fields {own['fields']}, labels {own['labels']})",
+                found=f"those of {task.name!r} (fields {list(task.fields)}, labels {labels})",
+                fix="Train a judge for this task (`reasondistill judge train`).",
+            )
+
+    def save(self, out: str | Path, card: str) -> None:
+        """Write the judge into the new folder ``out``, all of it or nothing.
+
+        Raises:
+            OutputError: ``out`` is there already and holds something.
+        """
+        arrays = self.typicality.to_arrays()[1]
+        with atomic_folder(out) as folder:
+            write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
+            tensors = {f"network.{name}": tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+            tensors |= {name: torch.from_numpy(array.astype(np.int32)) for name, array in arrays.items()}
+            tensors[_SEEN] = torch.from_numpy(self.seen.view(np.int64))
+            save_file(tensors, folder / WEIGHTS_FILE)
+            (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Judge:
+        """Read a judge.
+
+        Raises:
+            CheckpointError: this is no judge's folder, it is damaged, or its encoder is not to be had.
+            MissingExtraError: its encoder comes with an extra that is not installed.
+        """
+        folder = Path(folder)
+        if not (folder / JUDGE_FILE).is_file():
+            raise CheckpointError(
+                folder,
+                expected=f"a judge's folder, with {JUDGE_FILE}",
+                found="none",
+                fix="`reasondistill judge train CONFIG` makes one.",
+            )
+        try:
+            info = JudgeInfo.model_validate(read_json(folder / JUDGE_FILE))
+            tensors = load_file(folder / WEIGHTS_FILE)
+            encoder = load_encoder(info.encoder)
+            network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
+            network.load_state_dict(
+                {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
+            )
+            typicality = Typicality.from_arrays(
+                info.vocabulary,
+                {n: t.numpy().astype(np.int64) for n, t in tensors.items() if n.startswith(_TYPICALITY)},
+            )
+            seen = tensors[_SEEN].numpy().view(np.uint64)
+        except (ValidationError, SafetensorError, OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                folder, expected="a judge as `judge train` writes it", found=str(error).strip().split("\n")[0]
+            ) from error
+        return cls(info, encoder, network.eval(), typicality, seen)
+
+
+def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
+    """What an example is known by again, in whatever file: its group and the texts of its fields, hashed, (1 or 2)."""
+    known = ["\x1f".join(text.casefold().strip() for text in fields_of(example, task))]
+    if example.group is not None:
+        known.append(f"group\x1f{example.group}")
+    return np.array([int.from_bytes(hashlib.sha256(k.encode()).digest()[:8], "big") for k in known], dtype=np.uint64)
+
+
+def component_values(
+    network: Network,
+    typicality: Typicality,
+    rows: Sequence[Argued],
+    encoded: dict[str, Encoded],
+    components: Sequence[str],
+) -> FloatArray:
+    """The values of ``components`` for each row, (n, C): two logits of the network, nats, a mean cosine."""
+    logits = {
+        name: network_logits(network, rows, encoded, with_fields=name == "coherence")
+        for name in components
+        if name in ("coherence", "evidence")
+    }
+    columns = []
+    for name in components:
+        if name in logits:
+            columns.append(logits[name])
+        elif name == "typicality":
+            columns.append(np.array([typicality.score(row) for row in rows]))
+        else:
+            columns.append(_relevance(rows, encoded))
+    return np.stack(columns, axis=1) if rows else np.zeros((0, len(components)))
+
+
+def network_logits(
+    network: Network, rows: Sequence[Argued], encoded: dict[str, Encoded], *, with_fields: bool
+) -> FloatArray:
+    """The network's logit of each row, (n,), with or without the fields in sight."""
+    length = [sum(len(encoded[t].ids) for t in (*(row.fields if with_fields else ()), row.explanation)) for row in rows]
+    order = sorted(range(len(rows)), key=length.__getitem__)
+    values = np.zeros(len(rows))
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), _ROWS_PER_BATCH):
+            places = order[start : start + _ROWS_PER_BATCH]
+            batch = collate([rows[k] for k in places], encoded, with_fields=with_fields)
+            values[places] = network(batch).double().numpy()
+    network.train(was_training)
+    return values
+
+
+def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded]) -> FloatArray:
+    """The mean cosine between the explanation's and each field's mean state; 0 where a text has no token."""
+    vectors: dict[str, FloatArray] = {}
+
+    def vector(text: str) -> FloatArray:
+        if text not in vectors:
+            states = encoded[text].states
+            if states is None or not len(states):
+                vectors[text] = np.zeros(1)
+            else:
+                mean = states.double().mean(dim=0)
+                vectors[text] = (mean / mean.norm().clamp(min=1e-9)).numpy()
+        return vectors[text]
+
+    def cosine(a: FloatArray, b: FloatArray) -> float:
+        return float(a @ b) if len(a) == len(b) else 0.0
+
+    return np.array(
+        [
+            float(np.mean([cosine(vector(text), vector(row.explanation)) for text in row.fields] or [0.0]))
+            for row in rows
+        ]
+    )
+
+
+__all__ = ["MAX_FIELDS", "Judge", "Support"]

@@ -1,0 +1,380 @@
+"""Judges: what they learn from, what they say, where they are kept, and what a user can get wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reasondistill.config import JudgeConfig
+from reasondistill.datasets import Loaded, load
+from reasondistill.errors import CheckpointError, DataError, OutputError
+from reasondistill.judge import Argued, Judge, train_judge
+from reasondistill.judge.corruptions import Corruptor, Good
+from reasondistill.judge.encoders import WordEncoder
+from reasondistill.judge.fitting import weigh_alike, weigh_by_votes
+from reasondistill.judge.network import Network, collate
+from reasondistill.judge.typicality import Typicality
+from reasondistill.records import Example, Explanation, Votes
+from reasondistill.tasks import NLI, get_task
+
+LABELS = ("entailment", "neutral", "contradiction")
+
+
+def config_of(folder: Path, **more: Any) -> JudgeConfig:
+    return JudgeConfig.model_validate(
+        {
+            "name": "tiny",
+            "judges_dir": str(folder),
+            "data": {"explained": {"source": "scenes"}},
+            "encoder": {"kind": "words", "size": 500},
+            "network": {"hidden": 48, "layers": 1, "dropout": 0.0},
+            "training": {"epochs": 4, "batch_size": 32, "learning_rate": 3e-3, "max_explanations": 800},
+            **more,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Loaded:
+    return load("scenes:900", split="train")
+
+
+@pytest.fixture(scope="module")
+def others() -> Loaded:
+    return load("scenes:900", split="test")
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory, scenes: Loaded) -> Judge:
+    return Judge.load(train_judge(config_of(tmp_path_factory.mktemp("judges")), [scenes]))
+
+
+def argued(example: Example, text: str | None = None, label: str | None = None) -> Argued:
+    fields = (example.fields["premise"], example.fields["hypothesis"])
+    return Argued(fields, label or example.label or "", example.references[0].text if text is None else text)
+
+
+def test_explanations_are_supported_and_controls_are_not(judge: Judge, others: Loaded) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    examples = list(others.examples)
+    own = judge.support([argued(e) for e in examples])
+    wrong_label = judge.support([argued(e, label=next(k for k in LABELS if k != e.label)) for e in examples])
+    copied = judge.support([argued(e, text=e.fields["hypothesis"]) for e in examples])
+    for control in (wrong_label, copied):
+        assert all(0 <= value <= 1 for value in control)
+        assert roc_auc_score([1] * len(own) + [0] * len(control), [*own, *control]) > 0.9
+    assert judge.support([argued(examples[0], text=" \n")]) == [0.0]
+
+
+def test_support_does_not_depend_on_company_or_order(judge: Judge, others: Loaded) -> None:
+    rows = [argued(e) for e in others.examples[:20]]
+    together = judge.support(rows)
+    fresh = Judge(judge.info, judge.encoder, judge.network, judge.typicality, judge.seen)
+    assert fresh.support(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
+    alone = Judge(judge.info, judge.encoder, judge.network, judge.typicality, judge.seen)
+    assert alone.support(rows[:1]) == pytest.approx(together[:1], abs=1e-5)
+
+
+def test_support_is_the_sigmoid_of_the_weighed_components(judge: Judge, others: Loaded) -> None:
+    [one] = judge.explained([argued(others.examples[0])])
+    combination = judge.info.combination
+    assert tuple(one.components) == combination.components == ("coherence", "evidence", "typicality")
+    logit = combination.bias + sum(
+        w * (one.components[name] - m) / d
+        for name, w, m, d in zip(
+            combination.components, combination.weight, combination.mean, combination.deviation, strict=True
+        )
+    )
+    assert one.support == pytest.approx(1 / (1 + np.exp(-logit)))
+
+
+def test_the_same_seed_gives_the_same_judge(tmp_path: Path, scenes: Loaded) -> None:
+    short = {"training": {"epochs": 0.5, "max_explanations": 300}}
+    first, again, other = (
+        Judge.load(train_judge(config_of(tmp_path, name=name, seed=seed, **short), [scenes]))
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    same = dict(again.network.state_dict().items())
+    assert all(torch.equal(t, same[n]) for n, t in first.network.state_dict().items())
+    assert first.info.combination == again.info.combination
+    assert other.info.combination != first.info.combination
+
+
+def test_a_judge_comes_back_from_its_folder(tmp_path: Path, judge: Judge, others: Loaded) -> None:
+    judge.save(tmp_path / "copy", "# card\n")
+    back = Judge.load(tmp_path / "copy")
+    assert back.fingerprint == judge.fingerprint
+    rows = [argued(e) for e in others.examples[:10]]
+    assert back.support(rows) == pytest.approx(judge.support(rows), abs=1e-5)
+    assert {p.name for p in (tmp_path / "copy").iterdir()} == {"judge.json", "judge.safetensors", "README.md"}
+    with pytest.raises(OutputError):
+        judge.save(tmp_path / "copy", "again")
+
+
+def test_the_card_names_data_and_what_was_reached(tmp_path: Path, scenes: Loaded) -> None:
+    short = {"training": {"epochs": 0.5, "max_explanations": 300}}
+    folder = train_judge(config_of(tmp_path, **short), [scenes])
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert scenes.fingerprint in card
+    assert Judge.load(folder).fingerprint in card
+    assert "| negated |" in card
+    info = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+    assert info["trained_on"][0]["examples"] == len(scenes.examples)
+
+
+def test_a_judge_refuses_what_it_was_trained_on(judge: Judge, scenes: Loaded, others: Loaded) -> None:
+    judge.refuse_seen(others.examples, NLI)
+    with pytest.raises(DataError, match="1 rows of groups, or with texts, that 'tiny' was trained on"):
+        judge.refuse_seen([*others.examples[:3], scenes.examples[0]], NLI)
+    # In another file, under another id and group, the texts are the same.
+    moved = scenes.examples[0].model_copy(update={"id": "x", "group": "elsewhere"})
+    with pytest.raises(DataError, match="trained on"):
+        judge.refuse_seen([moved], NLI)
+
+
+def test_a_judge_refuses_another_task(judge: Judge) -> None:
+    judge.refuse_task(NLI)
+    with pytest.raises(DataError, match="Train a judge for this task"):
+        judge.refuse_task(get_task("comve"))
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "json", "keys", "schema"])
+def test_a_damaged_judge_is_refused(tmp_path: Path, judge: Judge, damage: str) -> None:
+    folder = tmp_path / "judge"
+    judge.save(folder, "card")
+    if damage == "gone":
+        (folder / "judge.json").unlink()
+    elif damage == "torn":
+        whole = (folder / "judge.safetensors").read_bytes()
+        (folder / "judge.safetensors").write_bytes(whole[: len(whole) // 2])
+    elif damage == "json":
+        (folder / "judge.json").write_text("{", encoding="utf-8")
+    else:
+        value = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+        value |= {"schema_version": 2} if damage == "schema" else {"network": {"hidden": 96, "layers": 1}}
+        (folder / "judge.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises((CheckpointError, DataError)):
+        Judge.load(folder)
+
+
+def voted(examples: Sequence[Example], seed: int = 0) -> list[Example]:
+    """Examples with their own explanation, which is accepted, and another's, which is not."""
+    generator = np.random.default_rng(seed)
+    made = []
+    for k, example in enumerate(examples):
+        other = examples[(k + 1 + int(generator.integers(5))) % len(examples)]
+        made.append(
+            example.model_copy(
+                update={
+                    "id": f"voted {k}",
+                    "explanations": (
+                        Explanation(text=example.references[0].text, source="t", votes=Votes(acceptable=3, of=3)),
+                        Explanation(text=other.references[0].text, source="t", votes=Votes(acceptable=0, of=3)),
+                    ),
+                }
+            )
+        )
+    return made
+
+
+def test_a_judge_with_votes_learns_them_and_forgets_nothing(tmp_path: Path, scenes: Loaded, others: Loaded) -> None:
+    data = Loaded("votes", voted(list(load("scenes:700@5").examples)[:120]))
+    config = config_of(
+        tmp_path,
+        training={"epochs": 4, "batch_size": 32, "learning_rate": 3e-3, "max_explanations": 600},
+        votes_training={"epochs": 2, "learning_rate": 1e-3, "folds": 2},
+    )
+    stages: list[str] = []
+    judge = Judge.load(train_judge(config, [scenes], [data], progress=stages.append))
+    assert judge.info.kind == "with_votes"
+    votes = judge.info.held_out["votes"]
+    assert votes["with_votes"]["n"] == 240
+    assert votes["with_votes"]["best_possible"] == 1.0
+    assert votes["with_votes"]["roc_auc"] > 0.8
+    assert any("fold 2" in stage for stage in stages)
+    assert [entry["votes"] for entry in judge.info.trained_on] == [False, True]
+    examples = list(others.examples)[:60]
+    own = judge.support([argued(e) for e in examples])
+    copied = judge.support([argued(e, text=e.fields["hypothesis"]) for e in examples])
+    assert np.mean(own) > np.mean(copied) + 0.2
+
+
+def test_too_few_explanations_or_votes(tmp_path: Path, scenes: Loaded) -> None:
+    with pytest.raises(DataError, match="at least 50 explanations"):
+        train_judge(config_of(tmp_path), [scenes.first(5)])
+    one_kind = Loaded(
+        "votes",
+        [
+            e.model_copy(
+                update={"explanations": (Explanation(text="x y", source="t", votes=Votes(acceptable=0, of=3)),)}
+            )
+            for e in list(scenes.examples)[:150]
+        ],
+    )
+    for data, message in ((one_kind, "acceptable"), (scenes, "at least 100 explanations with votes")):
+        with pytest.raises(DataError, match=message):
+            train_judge(config_of(tmp_path), [scenes], [data])
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "mine.txt").write_text("keep", encoding="utf-8")
+    with pytest.raises(OutputError):
+        train_judge(config_of(tmp_path), [scenes])
+
+
+def test_a_task_with_choices_of_its_own_and_one_without_labels(tmp_path: Path) -> None:
+    words = ["pond", "tree", "shop", "house", "river", "garden", "street", "office"]
+    quiz = get_task("cose")
+    rows = [
+        Example(
+            id=f"q{k}",
+            fields={"question": f"Where does thing {k} live, near the {words[k % 8]}?"},
+            choices=(words[k % 8], words[(k + 3) % 8]),
+            label=words[k % 8],
+            explanations=(Explanation(text=f"Thing {k} is found at the {words[k % 8]}.", source="t"),),
+        )
+        for k in range(160)
+    ]
+    judge = Judge.load(train_judge(config_of(tmp_path, task="cose", name="quiz"), [Loaded("quiz", rows)]))
+    assert "evidence" in judge.info.combination.components
+    new = Argued((rows[3].fields["question"],), "pond", "Thing 9 is found at the pond.")
+    assert judge.support([new]) > judge.support([new._replace(label="tree")])
+    judge.refuse_task(quiz)
+    told = get_task("instructions")
+    rows = [
+        Example(
+            id=f"i{k}",
+            fields={"instruction": f"Name the {words[k % 8]}.", "input": f"number {k}"},
+            explanations=(Explanation(text=f"The {words[k % 8]} with number {k}.", source="t"),),
+        )
+        for k in range(160)
+    ]
+    judge = Judge.load(train_judge(config_of(tmp_path, task="instructions", name="told"), [Loaded("told", rows)]))
+    assert "evidence" not in judge.info.combination.components
+    judge.refuse_task(told)
+
+
+# The parts
+
+
+GOOD = [
+    Good(
+        Argued(
+            (f"A {animal} runs on the {place}.", f"An animal is on the {place}."),
+            "entailment",
+            f"A {animal} is an animal, and it runs on the {place}.",
+        ),
+        LABELS,
+        place,
+    )
+    for animal in [f"{first}{last}" for first in "bdfghjklmnprstvw" for last in ("og", "at", "orse", "ird", "ish")]
+    for place in ("beach", "road", "field", "pier")
+]
+"""Enough words that some are no function words."""
+
+
+def test_every_way_of_spoiling_spoils() -> None:
+    corruptor = Corruptor(GOOD, seed=0)
+    kinds: dict[str, list[Argued]] = {}
+    for good in GOOD:
+        kind, spoiled = corruptor.spoil(good)
+        kinds.setdefault(kind, []).append(spoiled)
+        assert spoiled != good.argued
+        assert spoiled.fields == good.argued.fields
+        assert (spoiled.label != good.argued.label) == (kind == "for another label")
+        if kind == "copied":
+            assert all(word in " ".join(spoiled.fields) for word in spoiled.explanation.split())
+        if kind == "followed by another":
+            assert good.argued.explanation in spoiled.explanation
+        if kind == "negated":
+            assert "not" in spoiled.explanation
+    assert set(kinds) >= {
+        "of the same group",
+        "for another label",
+        "of another example of this label",
+        "negated",
+        "two words swapped",
+        "a word of the input put in",
+        "copied",
+        "followed by another",
+        "cut off",
+        "halves exchanged",
+    }
+    again = Corruptor(GOOD, seed=0)
+    assert [again.spoil(GOOD[0]) for _ in range(20)] == [
+        other.spoil(GOOD[0]) for other in [Corruptor(GOOD, seed=0)] for _ in range(20)
+    ]
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=4), st.sampled_from(LABELS))
+@settings(max_examples=150, deadline=None)
+def test_any_text_can_be_spoiled(texts: list[str], label: str) -> None:
+    good = [Good(Argued((text, text[::-1]), label, text or "x"), LABELS, text) for text in texts]
+    corruptor = Corruptor(good, seed=1)
+    for one in good:
+        for _ in range(5):
+            _, spoiled = corruptor.spoil(one)
+            assert spoiled.fields == one.argued.fields
+
+
+def test_typicality_by_hand() -> None:
+    model = Typicality.of(["a b", "a c"])
+    # <s> a b </s>, <s> a c </s>: 8 tokens of 5 words; 0.1 more for each of those and for what was never seen.
+    total = 8 + 0.1 * 6
+    row = Argued(("z",), "", "a")
+    share = 2 / 7
+    p_a = share * 1.0 + (1 - share) * (0.5 * 2.1 / total)
+    p_end = share * 0.0 + (1 - share) * (0.5 * 2.1 / total)
+    assert model.score(row) == pytest.approx((np.log(p_a) + np.log(p_end)) / 2)
+    # A word of the input is less surprising than one that is nowhere.
+    assert model.score(Argued(("z",), "", "z")) > model.score(Argued(("z",), "", "y"))
+    vocabulary, arrays = model.to_arrays()
+    assert Typicality.from_arrays(vocabulary, arrays).score(row) == model.score(row)
+
+
+def test_the_batch_by_hand() -> None:
+    encoder = WordEncoder(["cat", "dog", "runs", "yes"])
+    row = Argued(("dog runs", "cat runs"), "yes", "dog runs high")
+    encoded = encoder.encode([*row.fields, row.label, row.explanation])
+    batch = collate([row, row], encoded, with_fields=[True, False])
+    assert batch.tokens.tolist() == [[4, 2, 3, 1, 3, 2, 3, 0], [4, 2, 3, 0, 0, 0, 0, 0]]
+    assert batch.segment.tolist() == [[0, 2, 2, 3, 3, 1, 1, 1], [0, 1, 1, 1, 0, 0, 0, 0]]
+    assert batch.position.tolist()[0] == [0, 0, 1, 0, 1, 0, 1, 2]
+    # Of "dog runs": dog is in the explanation, runs in the other field too. Of the explanation: dog in the first
+    # field, runs in both, the unknown word nowhere.
+    assert batch.match.tolist() == [[0, 2, 3, 0, 3, 1, 3, 0], [0] * 8]
+    assert batch.mask.tolist()[1] == [True] * 4 + [False] * 4
+
+
+def test_padding_changes_nothing() -> None:
+    encoder = WordEncoder(["cat", "dog", "runs", "yes"])
+    torch.manual_seed(0)
+    network = Network(width=0, vocabulary_size=5, hidden=16, layers=1, dropout=0.0).eval()
+    short, long = Argued(("dog",), "yes", "cat"), Argued(("dog runs dog runs",), "yes", "cat runs cat runs")
+    encoded = encoder.encode([text for row in (short, long) for text in (*row.fields, row.label, row.explanation)])
+    with torch.inference_mode():
+        alone = network(collate([short], encoded, with_fields=True))
+        together = network(collate([short, long], encoded, with_fields=True))
+    assert together[0].item() == pytest.approx(alone[0].item(), abs=1e-6)
+
+
+def test_weights_of_components() -> None:
+    generator = np.random.default_rng(0)
+    good = np.arange(400) < 200
+    values = np.stack([good + generator.normal(size=400), generator.normal(size=400)], axis=1)
+    alike = weigh_alike(["coherence", "typicality"], values, good)
+    assert alike.weight[0] == alike.weight[1] > 0
+    told = weigh_by_votes(["coherence", "typicality"], values, good.astype(float))
+    assert told.weight[0] > 5 * abs(told.weight[1])
+    # Calibrated on what it was fitted to: the mean support is the share that is acceptable.
+    assert (1 / (1 + np.exp(-told.logit(values)))).mean() == pytest.approx(0.5, abs=0.01)
+    constant = weigh_alike(["typicality"], np.zeros((10, 1)), np.arange(10) < 5)
+    assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()
