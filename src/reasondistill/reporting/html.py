@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no request, light and dark, wide and narrow, any text shown as text.
+"""A report as one HTML page that needs nothing else: no request, light and dark, wide and narrow.
 
 A page with tables of rows holds one script, which it allows by its hash; every other script, and every request, is
 forbidden by the page itself.

@@ -2,6 +2,7 @@
 
 const CELL_TEXT = 280; // characters of a text in a cell; the reading view has all of it
 const MOST_OPTIONS = 60; // more choices than this are typed with suggestions instead of picked from a list
+const WRAPPED = new Set(["text", "texts", "tags"]); // shown on several lines
 const LINK_DELAY = 200; // milliseconds after the last change; browsers refuse to take links too fast
 
 class Explorer {
@@ -26,10 +27,11 @@ class Explorer {
   layout() {
     this.count = element("p", { class: "count", role: "status" });
     this.means = element("dl", { class: "means", "aria-label": "Means over the rows shown" });
-    this.head = element("thead");
-    this.body = element("tbody");
+    // The roles are those the elements have by themselves, and lose where a narrow screen shows rows as cards.
+    this.head = element("thead", { role: "rowgroup" });
+    this.body = element("tbody", { role: "rowgroup" });
     const caption = element("caption", { class: "unseen" }, this.table.title);
-    const grid = element("table", {}, caption, this.head, this.body);
+    const grid = element("table", { role: "table" }, caption, this.head, this.body);
     const region = { class: "scroll", role: "region", tabindex: "0", "aria-label": this.table.title };
     return [
       this.controls(),
@@ -224,7 +226,7 @@ class Explorer {
     this.refresh();
     if (this.state.open !== null) this.state.page = Math.max(0, Math.floor(this.rows.indexOf(this.state.open) / ROWS_PER_VIEW));
     for (let fold = this.root.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-    this.root.scrollIntoView();
+    this.root.scrollIntoView({behavior:"instant"});
     this.redrawRows();
     this.showOpen();
     return true;
@@ -292,9 +294,9 @@ class Explorer {
     const cells = this.shownColumns().map((column) => {
       const arrow = element("span", { class: "arrow", "aria-hidden": "true" });
       const button = element("button", { type: "button", onclick: () => this.sortBy(column.key) }, element("span", { dir: "auto" }, column.title), arrow);
-      return element("th", { scope: "col", class: column.kind, "data-key": column.key }, button);
+      return element("th", { scope: "col", role: "columnheader", class: column.kind, "data-key": column.key }, button);
     });
-    this.head.replaceChildren(element("tr", {}, ...cells));
+    this.head.replaceChildren(element("tr", { role: "row" }, ...cells));
     this.redrawOrder();
   }
 
@@ -325,7 +327,7 @@ class Explorer {
     const onclick = (event) => {
       if (!event.target.closest("button") && getSelection().isCollapsed) open();
     };
-    return element("tr", { onclick }, ...columns.map((column) => this.cell(column, row, open)));
+    return element("tr", { role: "row", onclick }, ...columns.map((column) => this.cell(column, row, open)));
   }
 
   cell(column, row, open) {
@@ -333,12 +335,12 @@ class Explorer {
     const value = column.values[row];
     if (key === "id") {
       const button = element("button", { type: "button", "data-row": row, dir: "auto", onclick: open }, cut(value));
-      return element("th", { scope: "row" }, button);
+      return element("th", { scope: "row", role: "rowheader" }, button);
     }
     const look = kind === "verdict" && value !== null ? ` ${value ? "right" : "wrong"}` : "";
-    const text = kind === "texts" || kind === "text" || kind === "tags";
     const content = cut(shownValue(kind, value));
-    return element("td", { class: kind + look, dir: text || kind === "category" ? "auto" : null }, text ? element("div", { dir: "auto" }, content) : content);
+    const inner = element(WRAPPED.has(kind) ? "div" : "span", { dir: "auto" }, content);
+    return element("td", { class: kind + look, role: "cell", "data-title": column.title }, inner);
   }
 }
 
