@@ -148,7 +148,7 @@ class Browser:
 
     @property
     def count(self) -> str:
-        return str(self.one(".count").text)
+        return str(self.one(".tally").text)
 
     def means(self) -> dict[str, str]:
         tiles = self.one(".means").find_elements(By.CSS_SELECTOR, "div")
@@ -352,6 +352,35 @@ def test_a_range_of_a_score_leaves_out_rows_without_it(first: Browser, rows: lis
     assert first.column("id") == copied
 
 
+def test_half_a_number_is_left_to_its_writer(first: Browser, rows: list[dict[str, Any]]) -> None:
+    first.js("document.querySelector('.folds details').open = true")
+    box = first.one("[aria-label='ROUGE-L, at most']")
+    box.send_keys("-")
+    assert first.count == "150 of 150 rows."
+    box.send_keys("0.5")
+    assert first.count == "0 of 150 rows: none fits these filters."
+    box.send_keys(Keys.HOME, Keys.DELETE)
+    assert first.count == f"{sum(r['rougeL'] is not None and r['rougeL'] <= 0.5 for r in rows)} of 150 rows."
+
+
+def test_where_rows_bring_their_own_choices_a_label_is_typed(browser: Browser, tmp_path: Path) -> None:
+    rows = [
+        {"id": str(n), "gold": f"word {n}", "label": f"word {n % 70}", "correct": n < 70}
+        | {"probabilities": {f"word {n}": 0.25, f"word {n % 70}": 0.75} if n >= 70 else {f"word {n}": 1.0}}
+        for n in range(140)
+    ]
+    browser.open(rows_page(tmp_path / "page.html", {"own": rows}))
+    box = browser.control("Label")
+    box.send_keys("word 6")
+    assert browser.column("id") == ["6", "76"]
+    box.send_keys("x")
+    assert browser.js("return arguments[0].validity.valid", box) is False
+    assert browser.column("confidence") == ["1.000", "0.750"]
+    lines = list(csv.DictReader(io.StringIO(browser.exported("Download CSV", ".csv"), newline="")))
+    assert [json.loads(line["probabilities"]) for line in lines] == [{"word 6": 1}, {"word 76": 0.25, "word 6": 0.75}]
+    assert browser.address() == "#1-rows-1-own?is.label=word 6"
+
+
 def test_a_search_looks_into_every_text_for_every_word(first: Browser, rows: list[dict[str, Any]]) -> None:
     def texts(row: dict[str, Any]) -> str:
         return "\n".join([row["id"], *row["fields"].values(), row["explanation"], *row["references"]]).lower()
@@ -469,7 +498,7 @@ def test_a_link_to_another_part_opens_it_and_what_is_unknown_is_named(browser: B
     browser.open(page, "rows-2-validation?is.gold=neutral&is.gold=lost&min.rougeL=much&sort=-none&odd=1")
     fold = browser.one("details.fold")
     assert fold.get_attribute("open") is not None
-    words = fold.find_element(By.CSS_SELECTOR, ".count").text
+    words = fold.find_element(By.CSS_SELECTOR, ".tally").text
     expected = sum(row["gold"] == "neutral" for row in make_rows(30, 8))
     assert words.startswith(f"{expected} of 30 rows.")
     for part in ("is.gold=lost", "min.rougeL=much", "sort=-none", "odd=1"):
@@ -500,14 +529,14 @@ def test_filtered_rows_are_exported_in_their_order(first: Browser, rows: list[di
         assert cells["correct"] == str(row["correct"]).lower()
         assert cells["slices"] == "; ".join(row["slices"])
         assert float(cells["probabilities.neutral"]) == round(row["probabilities"]["neutral"], 5)
-    assert f"{len(kept)} rows written" in first.one(".explorer > .bar").text
+    assert f"{len(kept)} rows written" in first.all(".explorer > .bar")[1].text
 
 
 def test_filtered_rows_are_copied(first: Browser) -> None:
     first.search("caption-0007")
     first.js("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     first.click(first.button("Copy as CSV"))
-    wait_for(lambda: "1 rows copied." in first.one(".explorer > .bar").text)
+    wait_for(lambda: "1 rows copied." in first.all(".explorer > .bar")[1].text)
     assert first.js("return window.copied") == first.exported("Download CSV", ".csv")
 
 

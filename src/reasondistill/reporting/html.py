@@ -18,7 +18,7 @@ from reasondistill.reporting.tables import FLAG
 
 GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
-SCRIPT_FILES: Final = ("table.js", "state.js", "reader.js", "explorer.js")
+SCRIPT_FILES: Final = ("table.js", "state.js", "reader.js", "controls.js", "explorer.js")
 """The parts of the page's script, in ``reporting/explorer_js/``, in the order in which they need each other."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 

@@ -1,7 +1,6 @@
 // A table of rows on the page: controls, means, one page of rows at a time, and the link that brings a view back.
 
 const CELL_TEXT = 280; // characters of a text in a cell; the reading view has all of it
-const MOST_OPTIONS = 60; // more choices than this are typed with suggestions instead of picked from a list
 const WRAPPED = new Set(["text", "texts", "tags"]); // shown on several lines
 const LINK_DELAY = 200; // milliseconds after the last change; browsers refuse to take links too fast
 
@@ -13,8 +12,13 @@ class Explorer {
     this.unknown = [];
     this.rows = [];
     const everything = Array.from({ length: table.size }, (_, row) => row);
-    this.overall = new Map(table.columns.filter(({ kind }) => AVERAGED.has(kind)).map((column) => [column, meanOf(column, everything).mean]));
-    this.syncs = []; // each brings a control in line with the state
+    this.overall = new Map(
+      table.columns.filter(({ kind }) => AVERAGED.has(kind)).map((column) => [column, meanOf(column, everything).mean]),
+    );
+    this.controls = new Controls(table, {
+      change: (edit) => this.change(edit),
+      arrange: (edit) => this.arrange(edit),
+    });
     this.reader = new Reader(table, { move: (step) => this.move(step), closed: () => this.closed() });
     root.replaceChildren(...this.layout());
     this.redrawHead();
@@ -25,7 +29,8 @@ class Explorer {
   // Layout
 
   layout() {
-    this.count = element("p", { class: "count", role: "status" });
+    this.tally = element("p", { class: "tally", role: "status" });
+    this.clearing = element("button", { type: "button", onclick: () => this.clear() }, "Clear filters");
     this.means = element("dl", { class: "means", "aria-label": "Means over the rows shown" });
     // The roles are those the elements have by themselves, and lose where a narrow screen shows rows as cards.
     this.head = element("thead", { role: "rowgroup" });
@@ -34,105 +39,14 @@ class Explorer {
     const grid = element("table", { role: "table" }, caption, this.head, this.body);
     const region = { class: "scroll", role: "region", tabindex: "0", "aria-label": this.table.title };
     return [
-      this.controls(),
-      element("div", { class: "folds" }, this.rangeControls(), this.columnControls()),
-      this.count,
+      this.controls.filters,
+      this.controls.folds,
+      element("div", { class: "bar" }, this.tally, this.clearing),
       this.means,
       element("div", region, grid),
       element("div", { class: "bar" }, ...this.pager(), ...this.exports()),
       this.reader.dialog,
     ];
-  }
-
-  controls() {
-    const choices = this.table.columns.filter((column) => CHOSEN.has(column.kind) && column.kind !== "flag");
-    return element("div", { class: "controls", role: "search", "aria-label": `Filter: ${this.table.title}` },
-      this.searchControl(),
-      ...choices.map((column) => this.choiceControl(column)),
-      element("button", { type: "button", class: "clear", onclick: () => this.clear() }, "Clear filters"),
-    );
-  }
-
-  searchControl() {
-    const input = element("input", { type: "search", autocomplete: "off", spellcheck: "false", placeholder: 'words, or "a phrase"' });
-    input.addEventListener("input", () => this.change((state) => (state.query = input.value)));
-    this.syncs.push((state) => (input.value = state.query));
-    return labelled("Search all texts", input, "search");
-  }
-
-  choiceControl(column) {
-    const counts = countsOf(column);
-    if (counts.size > MOST_OPTIONS) return this.typedChoice(column, counts);
-    const values = optionsOf(column, counts);
-    const options = values.map((value, i) => element("option", { value: i }, `${choiceName(column, value)} (${NUMBER.format(counts.get(value))})`));
-    const select = element("select", {}, element("option", { value: "" }, "any"), ...options);
-    select.addEventListener("change", () => this.choose(column, select.value === "" ? undefined : values[Number(select.value)]));
-    this.syncs.push((state) => (select.value = state.choices.has(column.key) ? values.indexOf(state.choices.get(column.key)) : ""));
-    return labelled(column.title, select);
-  }
-
-  typedChoice(column, counts) {
-    const list = element("datalist", { id: `${this.table.anchor}-${column.key}` });
-    list.append(...optionsOf(column, counts).filter((value) => value !== null).map((value) => element("option", { value })));
-    const input = element("input", { type: "text", autocomplete: "off", list: list.id, placeholder: "any" });
-    input.addEventListener("input", () => {
-      const known = input.value === "" || counts.has(input.value);
-      input.setCustomValidity(known ? "" : "No row has exactly this.");
-      if (known) this.choose(column, input.value === "" ? undefined : input.value);
-    });
-    this.syncs.push((state) => (input.value = state.choices.get(column.key) ?? ""));
-    const control = labelled(column.title, input);
-    control.append(list);
-    return control;
-  }
-
-  rangeControls() {
-    const ranged = this.table.columns.filter((column) => RANGED.has(column.kind));
-    const flags = this.table.columns.filter((column) => column.kind === "flag");
-    const grid = element("div", { class: "ranges" },
-      ...ranged.map((column) => this.rangeControl(column)),
-      ...flags.map((column) => this.choiceControl(column)),
-    );
-    return element("details", {}, element("summary", {}, "Ranges of scores"), grid);
-  }
-
-  rangeControl(column) {
-    const { low, high } = extent(column);
-    const bound = (side, edge) => this.boundInput(column, side, edge);
-    const inputs = element("span", { class: "bounds" }, bound("min", low), "–", bound("max", high));
-    return element("div", { class: "control", role: "group", "aria-label": column.title }, element("span", {}, column.title), inputs);
-  }
-
-  boundInput(column, side, edge) {
-    const name = `${column.title}, ${side === "min" ? "at least" : "at most"}`;
-    const input = element("input", { type: "number", step: "any", "aria-label": name, placeholder: edge === null ? "" : String(edge) });
-    input.addEventListener("input", () => {
-      const value = input.value === "" ? null : input.valueAsNumber;
-      this.change((state) => setBound(state, column.key, side, value));
-    });
-    this.syncs.push((state) => {
-      const value = state.ranges.get(column.key)?.[side] ?? null;
-      if (input.value === "" || input.valueAsNumber !== value) input.value = value ?? "";
-    });
-    return input;
-  }
-
-  columnControls() {
-    const boxes = this.table.columns.filter((column) => column.kind !== "probabilities").map((column) => this.columnBox(column));
-    const fieldset = element("div", { class: "boxes", role: "group", "aria-label": "Columns shown" }, ...boxes);
-    return element("details", {}, element("summary", {}, "Columns"), fieldset);
-  }
-
-  columnBox(column) {
-    const box = element("input", { type: "checkbox", disabled: column.key === "id" });
-    box.addEventListener("change", () => {
-      this.state.shown[box.checked ? "add" : "delete"](column.key);
-      this.redrawHead();
-      this.redrawRows();
-      this.link();
-    });
-    this.syncs.push((state) => (box.checked = state.shown.has(column.key)));
-    return element("label", { class: "box" }, box, element("span", { dir: "auto" }, column.title));
   }
 
   pager() {
@@ -165,12 +79,17 @@ class Explorer {
     this.link();
   }
 
-  choose(column, value) {
-    this.change(({ choices }) => (value === undefined ? choices.delete(column.key) : choices.set(column.key, value)));
+  /** Change which columns are shown. */
+  arrange(edit) {
+    edit(this.state);
+    this.redrawHead();
+    this.redrawRows();
+    this.link();
   }
 
   clear() {
     this.change((state) => Object.assign(state, { query: "", choices: new Map(), ranges: new Map() }));
+    this.root.querySelector(".search input").focus(); // the button itself has nothing to do any more
   }
 
   /** Ascending, then descending, then the file's order again. */
@@ -224,9 +143,10 @@ class Explorer {
     Object.assign(this, found);
     this.redrawHead();
     this.refresh();
-    if (this.state.open !== null) this.state.page = Math.max(0, Math.floor(this.rows.indexOf(this.state.open) / ROWS_PER_VIEW));
+    if (this.state.open !== null)
+      this.state.page = Math.max(0, Math.floor(this.rows.indexOf(this.state.open) / ROWS_PER_VIEW));
     for (let fold = this.root.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-    this.root.scrollIntoView({behavior:"instant"});
+    this.root.scrollIntoView({ behavior: "instant" });
     this.redrawRows();
     this.showOpen();
     return true;
@@ -263,7 +183,7 @@ class Explorer {
   refresh() {
     this.rows = rowsOf(this.table, this.state);
     this.say("");
-    for (const sync of this.syncs) sync(this.state);
+    this.controls.sync(this.state);
     this.redrawCount();
     this.redrawMeans();
     this.redrawOrder();
@@ -271,9 +191,12 @@ class Explorer {
   }
 
   redrawCount() {
+    this.clearing.disabled = !isFiltered(this.state);
     const shown = `${NUMBER.format(this.rows.length)} of ${NUMBER.format(this.table.size)} rows`;
-    const unknown = this.unknown.length ? ` Not known here, and left out of the link's view: ${this.unknown.join(", ")}.` : "";
-    this.count.textContent = (this.rows.length ? `${shown}.` : `${shown}: none fits these filters.`) + unknown;
+    const unknown = this.unknown.length
+      ? ` Not known here, and left out of the link's view: ${this.unknown.join(", ")}.`
+      : "";
+    this.tally.textContent = (this.rows.length ? `${shown}.` : `${shown}: none fits these filters.`) + unknown;
   }
 
   redrawMeans() {
@@ -281,7 +204,12 @@ class Explorer {
       const { mean, n } = meanOf(column, this.rows);
       const rest = isFiltered(this.state) ? ` · all ${shownMean(column.kind, all)}` : "";
       const detail = element("small", {}, `n ${NUMBER.format(n)}${rest}`);
-      return element("div", { "data-key": column.key }, element("dt", {}, column.title), element("dd", {}, shownMean(column.kind, mean), detail));
+      return element(
+        "div",
+        { "data-key": column.key },
+        element("dt", {}, column.title),
+        element("dd", {}, shownMean(column.kind, mean), detail),
+      );
     });
     this.means.replaceChildren(...tiles);
   }
@@ -293,7 +221,12 @@ class Explorer {
   redrawHead() {
     const cells = this.shownColumns().map((column) => {
       const arrow = element("span", { class: "arrow", "aria-hidden": "true" });
-      const button = element("button", { type: "button", onclick: () => this.sortBy(column.key) }, element("span", { dir: "auto" }, column.title), arrow);
+      const button = element(
+        "button",
+        { type: "button", onclick: () => this.sortBy(column.key) },
+        element("span", { dir: "auto" }, column.title),
+        arrow,
+      );
       return element("th", { scope: "col", role: "columnheader", class: column.kind, "data-key": column.key }, button);
     });
     this.head.replaceChildren(element("tr", { role: "row" }, ...cells));
@@ -319,7 +252,9 @@ class Explorer {
     this.body.replaceChildren(...visible.map((row, i) => this.line(columns, row, first + i)));
     this.back.disabled = this.state.page === 0;
     this.forth.disabled = this.state.page === last;
-    this.where.textContent = visible.length ? `${NUMBER.format(first + 1)}–${NUMBER.format(first + visible.length)}` : "";
+    this.where.textContent = visible.length
+      ? `${NUMBER.format(first + 1)}–${NUMBER.format(first + visible.length)}`
+      : "";
   }
 
   line(columns, row, position) {
@@ -342,21 +277,6 @@ class Explorer {
     const inner = element(WRAPPED.has(kind) ? "div" : "span", { dir: "auto" }, content);
     return element("td", { class: kind + look, role: "cell", "data-title": column.title }, inner);
   }
-}
-
-function labelled(name, control, more = "") {
-  return element("label", { class: `control ${more}` }, element("span", { dir: "auto" }, name), control);
-}
-
-/** A column's choices in its own order; right before wrong, yes before no; rows without one last. */
-function optionsOf(column, counts) {
-  const ordered = column.options ?? [true, false];
-  return [...ordered, null].filter((value) => counts.has(value));
-}
-
-function choiceName(column, value) {
-  if (value === null) return column.kind === "verdict" ? "no gold label" : "absent";
-  return shownValue(column.kind, value);
 }
 
 function cut(text) {

@@ -104,7 +104,10 @@ class Reader {
       ["predicted", this.value("label", row) ?? "none"],
       ["gold label", this.value("gold", row) ?? "none"],
       ["verdict", mark],
-      ...rest.map((key) => [this.table.byKey.get(key).title.toLowerCase(), shownValue("tags", [this.value(key, row)].flat())]),
+      ...rest.map((key) => [
+        this.table.byKey.get(key).title.toLowerCase(),
+        shownValue("tags", [this.value(key, row)].flat()),
+      ]),
     ]);
   }
 
@@ -116,23 +119,32 @@ class Reader {
   }
 
   figures(row) {
-    const scores = this.table.columns.filter(({ key, kind }) => AVERAGED.has(kind) && key !== "correct" && key !== "confidence");
+    const scores = this.table.columns.filter(
+      ({ key, kind }) => AVERAGED.has(kind) && key !== "correct" && key !== "confidence",
+    );
     if (!scores.length) return [];
     const cells = scores.map(({ title, kind, values }) => [
       element("dt", {}, title),
       element("dd", {}, shownValue(kind, values[row])),
     ]);
-    return [element("h6", {}, "Scores"), element("dl", { class: "scores" }, ...cells.map((cell) => element("div", {}, ...cell)))];
+    return [
+      element("h6", {}, "Scores"),
+      element("dl", { class: "scores" }, ...cells.map((cell) => element("div", {}, ...cell))),
+    ];
   }
 }
 
 function pairs(items) {
-  const cells = items.flatMap(([name, text]) => [element("dt", { dir: "auto" }, name), element("dd", { dir: "auto" }, text)]);
+  const cells = items.flatMap(([name, text]) => [
+    element("dt", { dir: "auto" }, name),
+    element("dd", { dir: "auto" }, text),
+  ]);
   return element("dl", { class: "pair" }, ...cells);
 }
 
 function referenceList(texts) {
-  return element("ol", { class: "references" }, ...texts.map((text) => element("li", { dir: "auto" }, text)));
+  const items = texts.map((text) => element("li", {}, element("div", { dir: "auto" }, text)));
+  return element("ol", { class: "references" }, ...items);
 }
 
 function bar(label, p, chosen) {

@@ -81,7 +81,9 @@ function takePart(table, state, name, value) {
 
 function takeChoice(state, column, text) {
   if (!column || !CHOSEN.has(column.kind)) return false;
-  const value = [...countsOf(column).keys()].find((one) => (text === null ? one === null : String(one) === text && one !== null));
+  const value = [...countsOf(column).keys()].find((one) =>
+    text === null ? one === null : String(one) === text && one !== null,
+  );
   if (value === undefined) return false;
   state.choices.set(column.key, value);
   return true;

@@ -1,4 +1,4 @@
-// The rows of one evaluated part: reading, filtering, sorting, averaging and exporting them. Nothing here touches the page.
+// The rows of one evaluated part: reading, filtering, sorting, averaging, exporting. Nothing here touches the page.
 
 const RANGED = new Set(["score", "count"]); // filtered by a range of numbers
 const CHOSEN = new Set(["category", "tags", "verdict", "flag"]); // filtered by one choice
@@ -11,7 +11,14 @@ const COLLATOR = new Intl.Collator(undefined, { numeric: true });
 function openTable(packed, texts) {
   const columns = packed.columns.map((column) => ({ ...column, values: unpack(column, texts) }));
   const byKey = new Map(columns.map((column) => [column.key, column]));
-  return { anchor: packed.anchor, title: packed.title, columns, byKey, size: columns[0].values.length, haystacks: null };
+  return {
+    anchor: packed.anchor,
+    title: packed.title,
+    columns,
+    byKey,
+    size: columns[0].values.length,
+    haystacks: null,
+  };
 }
 
 function unpack(column, texts) {
@@ -64,7 +71,9 @@ function searchTests(table, query) {
 }
 
 function haystack(table, row) {
-  const texts = table.columns.filter((column) => TEXTUAL.has(column.kind)).flatMap((column) => column.values[row] ?? []);
+  const texts = table.columns
+    .filter((column) => TEXTUAL.has(column.kind))
+    .flatMap((column) => column.values[row] ?? []);
   return folded(texts.join("\n"));
 }
 
@@ -79,7 +88,8 @@ function choiceTests(table, state) {
 function rangeTests(table, state) {
   return Array.from(state.ranges, ([key, { min, max }]) => {
     const values = table.byKey.get(key).values;
-    return (row) => values[row] !== null && (min === null || values[row] >= min) && (max === null || values[row] <= max);
+    return (row) =>
+      values[row] !== null && (min === null || values[row] >= min) && (max === null || values[row] <= max);
   });
 }
 
