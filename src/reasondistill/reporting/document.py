@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from reasondistill.reporting.figures import Drawing
+from reasondistill.reporting.loading import Row
 
 
 class Cell(NamedTuple):
@@ -80,7 +81,25 @@ class Cards:
     kind: ClassVar[str] = "cards"
 
 
-Block = Paragraph | Table | Facts | Gallery | Cards
+@dataclass(frozen=True)
+class Explorer:
+    """Rows to filter, sort and read, on the page only.
+
+    ``anchor`` is unique in the report; ``note`` says which rows these are. Without JavaScript the page shows
+    ``plain``, the first of them, and the sentence ``without_script``. ``folded`` ones open on demand.
+    """
+
+    title: str
+    anchor: str
+    note: str
+    rows: Sequence[Row]
+    plain: Table
+    without_script: str
+    folded: bool = False
+    kind: ClassVar[str] = "explorer"
+
+
+Block = Paragraph | Table | Facts | Gallery | Cards | Explorer
 
 
 @dataclass(frozen=True)
@@ -113,5 +132,12 @@ class Document:
     @property
     def drawings(self) -> list[Drawing]:
         """Every figure, in order."""
-        blocks = (b for part in self.parts for section in part.sections for b in section.blocks)
-        return [d for block in blocks if isinstance(block, Gallery) for d in block.drawings]
+        return [d for block in self._blocks() if isinstance(block, Gallery) for d in block.drawings]
+
+    @property
+    def explorers(self) -> list[Explorer]:
+        """Every table of rows, in order."""
+        return [block for block in self._blocks() if isinstance(block, Explorer)]
+
+    def _blocks(self) -> Iterator[Block]:
+        return (block for part in self.parts for section in part.sections for block in section.blocks)

@@ -118,6 +118,11 @@ def scalar(value: object) -> str:
     return str(value) if value != {} else "none"
 
 
+def slug(text: str) -> str:
+    """``text`` as letters, digits and hyphens, for an anchor; at most 40 of them, and never none."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "system"
+
+
 def _sentence(name: str) -> str:
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]

@@ -1,24 +1,71 @@
-"""A report as one HTML page that needs nothing else: no script, no request, light and dark, wide and narrow."""
+"""A report as one HTML page that needs nothing else: no request, light and dark, wide and narrow.
+
+A page with tables of rows holds one script, which it allows by its hash; every other script, and every request, is
+forbidden by the page itself.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import hashlib
+from importlib import resources
+from typing import Any, Final
 
+from reasondistill.reporting.columns import page_data
 from reasondistill.reporting.document import Document
 from reasondistill.reporting.formatting import printable
 from reasondistill.reporting.tables import FLAG
 
-GENERATOR = "reasondistill report"
+GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
+SCRIPT_FILES: Final = ("table.js", "state.js", "reader.js", "controls.js", "explorer.js")
+"""The parts of the page's script, in ``reporting/explorer_js/``, in the order in which they need each other."""
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def to_html(document: Document) -> str:
     """The page of a report."""
-    return render("report.html.j2", document=document, generator=GENERATOR, flag=FLAG)
+    from markupsafe import Markup
+
+    explorers = document.explorers
+    script = page_script() if explorers else ""
+    return render(
+        "report.html.j2",
+        document=document,
+        generator=GENERATOR,
+        flag=FLAG,
+        rows=Markup(page_data(explorers)),
+        script=Markup(script),
+        policy=content_policy(script),
+    )
+
+
+def page_script() -> str:
+    """The script that filters, sorts and shows rows."""
+    folder = resources.files("reasondistill.reporting") / "explorer_js"
+    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES]
+    # In a function of its own, so that nothing in the page can reach or change its names.
+    return "\n".join(['(() => {\n"use strict";', *parts, "})();\n"])
+
+
+def content_policy(script: str = "") -> str:
+    """What the page allows itself: no request of any kind, and only this script, by its hash.
+
+    The hash is that of the text between the tags in UTF-8 (CSP level 3, section 6.7.3); lines must end in \\n, since
+    that is what a browser turns other ends into before it hashes.
+    """
+    if not script:
+        return _POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"{_POLICY}; script-src 'sha256-{digest}'"
 
 
 def render(template: str, **values: Any) -> str:
-    """A page out of a template. Jinja escapes every text; only the SVGs, which this library draws, pass as they are."""
+    """A page out of a template.
+
+    Jinja escapes every text. Only what this library makes passes as it is: SVGs, the policy, the script and the JSON
+    of its rows.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -31,4 +78,6 @@ def render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
+    values.setdefault("policy", content_policy())
+    values["policy"] = Markup(values["policy"])
     return environment.get_template(template).render(Markup=Markup, **values)

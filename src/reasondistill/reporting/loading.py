@@ -17,6 +17,7 @@ from reasondistill.records import parse_record
 from reasondistill.results import Results
 
 RUN_SCHEMA_VERSION: Final = 1
+_LARGEST: Final = 1e308  # NaN and infinity are not below it
 _PREFERRED_SPLITS: Final = ("test", "validation")
 
 
@@ -76,7 +77,9 @@ class RunInfo(_Lenient):
 
 
 class Row(_Lenient):
-    """One line of ``per_example.jsonl``, as far as a report shows it."""
+    """One line of ``per_example.jsonl``. Keys that are not named here are kept: its scores are among them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     id: str
     gold: str | None = None
@@ -88,6 +91,14 @@ class Row(_Lenient):
     fields: dict[str, str] = {}
     rougeL: float | None = None  # noqa: N815 - the metric's name
     bertscore_f1: float | None = None
+    error: str | None = None
+    slices: list[str] | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Every score of the row that is a number or a truth value, by its name in the file."""
+        named = {"rougeL": self.rougeL, "bertscore_f1": self.bertscore_f1, **(self.model_extra or {})}
+        return {k: v for k, v in named.items() if isinstance(v, int | float) and abs(v) < _LARGEST}
 
     @property
     def confidence(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reasondistill.reporting.document import Block, Card, Cards, Document, Facts, Gallery, Paragraph, Table
+from reasondistill.reporting.document import Block, Card, Cards, Document, Explorer, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.formatting import printable
 from reasondistill.reporting.tables import FLAG
 
@@ -22,6 +22,8 @@ def to_markdown(document: Document) -> str:
         if part.title:
             lines += [f"## {escape(part.title)}", ""]
         for section in part.sections:
+            if section.blocks and all(isinstance(block, Explorer) for block in section.blocks):
+                continue  # a section of its own on the page, where rows can be filtered
             lines += [f"{'###' if part.title else '##'} {escape(section.title)}", ""]
             for block in section.blocks:
                 lines += _block(block)

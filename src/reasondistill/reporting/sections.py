@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from reasondistill.reporting import figures, tables
 from reasondistill.reporting.curves import POINTS, compared_curves, learning_curves
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
 from reasondistill.reporting.examples import choose_examples
-from reasondistill.reporting.formatting import flatten, listing, metric_title
+from reasondistill.reporting.explorer import explorers, rows_per_table
+from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 
 
 def compose(sources: Sequence[Source]) -> Document:
     """The report on one source, or on several: side by side first, then each on its own."""
+    limit = rows_per_table(sources)
     if len(sources) == 1:
         (source,) = sources
-        part = Part("", "report", tuple(_sections(source, "")))
+        part = Part("", "report", tuple(_sections(source, "", limit)))
         return Document(source.name, _standing(source), summarise(source), (part,))
     parts = [Part("Side by side", "side-by-side", tuple(_compared(sources)))]
     for number, source in enumerate(sources, start=1):
-        prefix = f"{number}-{_slug(source.name)}-"
+        prefix = f"{number}-{slug(source.name)}-"
         lead = Section("Summary", f"{prefix}summary", (Paragraph(f"{_standing(source)}. {summarise(source)}"),))
-        parts.append(Part(source.name, prefix.rstrip("-"), (lead, *_sections(source, prefix))))
+        parts.append(Part(source.name, prefix.rstrip("-"), (lead, *_sections(source, prefix, limit))))
     title = f"{len(sources)} systems compared"
     return Document(title, listing([source.name for source in sources]), summarise_several(sources), tuple(parts))
 
@@ -43,12 +44,17 @@ def _standing(source: Source) -> str:
     return " · ".join(facts) or "no results yet"
 
 
-def _sections(source: Source, prefix: str) -> list[Section]:
-    """The sections on one source; those whose material is absent are named in a last one."""
+def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
+    """The sections on one source; those whose material is absent are named in a last one.
+
+    A table of rows holds at most ``limit`` of them.
+    """
     drafted: list[tuple[str, list[Block], str]] = []  # title, blocks, why there are none
     scored = source.main
     if scored is not None:
         drafted += _scored_sections(source, scored, prefix)
+        if tables_of_rows := explorers(source, prefix, limit):
+            drafted.append(("Every example", [*tables_of_rows], ""))
     if source.run is not None:
         why = "metrics.jsonl is absent or empty" if source.log is None else "metrics.jsonl has no rows to draw"
         drafted.insert(1 if scored else 0, ("Learning curves", _curves(source, prefix), f"{why}."))
@@ -57,7 +63,7 @@ def _sections(source: Source, prefix: str) -> list[Section]:
     if scored is not None and scored.results.settings:
         settings = Facts("Settings of the metrics", tuple(flatten(scored.results.settings)), folded=True)
         drafted.append(("How it was scored", [settings], ""))
-    sections = [Section(title, f"{prefix}{_slug(title)}", tuple(blocks)) for title, blocks, _ in drafted if blocks]
+    sections = [Section(title, f"{prefix}{slug(title)}", tuple(blocks)) for title, blocks, _ in drafted if blocks]
     absent = [(title, why) for title, blocks, why in drafted if not blocks]
     if scored is None:
         absent.insert(0, ("Metrics, examples", "there is no results folder; `reasondistill evaluate` makes one."))
@@ -164,7 +170,3 @@ def _compared(sources: Sequence[Source]) -> list[Section]:
     if drawings := compared_curves(sources, "compared-"):
         sections.append(Section("Learning curves", "compared-curves", (Gallery(tuple(drawings)),)))
     return sections
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "system"
