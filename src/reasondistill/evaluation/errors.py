@@ -22,11 +22,14 @@ Kind = Literal["none", "label", "explanation", "both"]
 
 KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
 ENOUGH_SUPPORT = 0.5
+CONTROL_ROWS = 500
+"""At most so many evenly spaced rows are scored with another row's explanation."""
 EXAMPLES_EACH = 5
 CELL_EXAMPLES = 3
 MOST_CELLS = 12
 
-_METRIC_WORDS = {"support": "support", "bertscore_f1": "BERTScore F1", "rougeL": "ROUGE-L"}
+REFERENCE_METRICS: Final = {"bertscore_f1": "BERTScore F1", "rougeL": "ROUGE-L"}
+"""What explanations are judged by where there is no judge, the best first, and how a sentence names it."""
 
 
 class Rule(NamedTuple):
@@ -90,7 +93,7 @@ def explanation_error_rule(
             "An explanation counts as wrong if its support for the predicted label is below 0.5, or if it is empty "
             "or restates an input field.",
         )
-    for metric in ("bertscore_f1", "rougeL"):
+    for metric in REFERENCE_METRICS:
         control = [row[metric] for row in shuffled if row.get(metric) is not None]
         own = [row[metric] for row in scores if row.get(metric) is not None]
         if not control or not any([*control, *own]):
@@ -100,8 +103,8 @@ def explanation_error_rule(
         return Rule(
             threshold,
             metric,
-            f"An explanation counts as wrong if its {_METRIC_WORDS[metric]} is below {threshold:.3f}, the median that "
-            f"explanations written for other rows{of} reach against the references of these rows (no better than a "
+            f"An explanation counts as wrong if its {REFERENCE_METRICS[metric]} is below {threshold:.3f}, the median "
+            f"that explanations written for other rows{of} reach against these rows' references (no better than a "
             "typical explanation of something else), or if it is empty or restates an input field.",
         )
     return Rule(
@@ -147,6 +150,7 @@ def find_errors(
         "rule": rule.sentence if "explanation" in judged else None,
         "metric": rule.metric if "explanation" in judged else None,
         "threshold": rule.threshold if "explanation" in judged else None,
+        "control_n": len(shuffled) if "explanation" in judged and rule.metric in REFERENCE_METRICS else None,
         "counts": _counts(kinds, bootstrap),
         "per_label": {
             name: _counts(of_label, bootstrap)

@@ -77,10 +77,12 @@ def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, A
         if told != "English"
     }
     found = [
-        *_length_slices("input length", "in all fields together", [length(text) for text in inputs]),
-        *_length_slices(
-            "explanation length",
-            "in the explanation, of those that are not empty",
+        *_quartiles(
+            "input", "words in all fields together, cut at the quartiles of these rows", "word",
+            [length(text) for text in inputs],
+        ),
+        *_quartiles(
+            "explanation", "words of explanations that are not empty, cut at their quartiles", "word",
             [None if is_empty(text) else length(text) for text in said],
         ),
         *_overlap(rows, task),
@@ -118,12 +120,8 @@ def _language_of(texts: Sequence[str]) -> str:
     return language("\n".join(texts[::step][:_LANGUAGE_SAMPLE]))
 
 
-def _length_slices(family: str, of_what: str, lengths: Sequence[int | None]) -> Iterator[Slice]:
-    yield from _quartiles(family, lengths, f"number of words {of_what}; cut at the quartiles of these rows", "word")
-
-
-def _quartiles(family: str, values: Sequence[int | None], rule: str, unit: str) -> Iterator[Slice]:
-    """Up to four slices of whole numbers; equal values stay together."""
+def _quartiles(what: str, rule: str, unit: str, values: Sequence[int | None]) -> Iterator[Slice]:
+    """Up to four slices of whole numbers; equal values stay together, and values that are all equal make none."""
     column = np.array([np.nan if v is None else float(v) for v in values])
     known = column[~np.isnan(column)]
     if not len(known):
@@ -140,7 +138,7 @@ def _quartiles(family: str, values: Sequence[int | None], rule: str, unit: str) 
             name = f"{_counted(first, unit)} or more"
         else:
             name = _counted(first, unit) if first == last else f"{first} to {_counted(last, unit)}"
-        yield Slice(f"{family}: {name}", family, rule, (column > low) & (column <= high))
+        yield Slice(f"{what}: {name}", f"{what}, number of {unit}s", rule, (column > low) & (column <= high))
 
 
 def _counted(number: int, unit: str) -> str:
@@ -166,7 +164,7 @@ def _overlap(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
         there, asked = set(words(row.example.fields[first])), set(words(row.example.fields[second]))
         shares.append(len(asked & there) / len(asked) if there and asked else None)
     rule = f"share of the {second}'s distinct words that stand in the {first} too"
-    yield from _bands(f"{second} words in the {first}", rule, _OVERLAPS, shares)
+    yield from _bands("overlap", rule, _OVERLAPS, shares)
 
 
 def _negation(rows: Sequence[Row], task: Task, said: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
@@ -224,7 +222,7 @@ def _sources(rows: Sequence[Row]) -> Iterator[Slice]:
 def _group_sizes(rows: Sequence[Row]) -> Iterator[Slice]:
     sizes = Counter(row.example.group for row in rows if row.example.group is not None)
     of_row = [None if row.example.group is None else sizes[row.example.group] for row in rows]
-    yield from _quartiles("group size", of_row, "scored rows of the row's group; cut at the quartiles over rows", "row")
+    yield from _quartiles("group", "scored rows of the row's group, cut at the quartiles over rows", "row", of_row)
 
 
 def _categories(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
