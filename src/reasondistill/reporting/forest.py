@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reasondistill.reporting.figures import MUTED, SERIES, Drawing, drawing, short_label
+from reasondistill.reporting.figures import MUTED, SERIES, Drawing, drawing
 from reasondistill.reporting.formatting import printable
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _ROW, _MARGIN = 0.21, 0.75  # inches
 _COLOURS: Final = {"worse": SERIES[1], "level": MUTED, "better": SERIES[2]}
 _MARKERS: Final = {"worse": "s", "level": "o", "better": "D"}  # colour is not the only sign
-_LONGEST = 34  # characters
+_WIDEST = 36.0  # widths of a small letter; a longer label would leave the axes no room
 
 
 class Difference(NamedTuple):
@@ -43,10 +44,20 @@ def _draw(figure: Figure, rows: Sequence[Difference]) -> None:
         if any(row.verdict == verdict and row.value is not None for row in rows):
             words = {"worse": "worse", "level": "not told apart", "better": "better"}[verdict]
             axes.plot([], [], _MARKERS[verdict], color=colour, markersize=4.4, label=words)
-    axes.set_yticks(range(len(rows)), [printable(short_label(row.label, _LONGEST)) for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [_fitted(printable(row.label)) for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.2f}".replace("-", "−") if value else "0")
     figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
+
+
+def _fitted(label: str) -> str:
+    """``label``, cut where it grows too wide: capitals are wider than small letters, Chinese ones twice as wide."""
+    width = 0.0
+    for place, character in enumerate(label):
+        width += 2.0 if unicodedata.east_asian_width(character) in "WF" else 1.5 if character.isupper() else 1.0
+        if width > _WIDEST:
+            return label[:place] + "…"
+    return label
