@@ -103,7 +103,7 @@ def test_rows_keep_the_order_of_the_data_and_say_everything(data: list[Example],
     assert rows[2]["length"] == 0
     assert set(rows[0]) == {
         *("id", "group", "gold", "label", "correct", "probabilities", "explanation", "references", "fields"),
-        *("rouge1", "rouge2", "rougeL", "copy", "length", "empty"),
+        *("rouge1", "rouge2", "rougeL", "copy", "length", "empty", "error", "slices"),
     }
 
 

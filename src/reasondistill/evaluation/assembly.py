@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.pairing import Row, join
 from reasondistill.evaluation.scored import EvaluationSettings
+from reasondistill.evaluation.slices import measure_slices
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES
@@ -65,6 +67,11 @@ def evaluate(
     )
     scored = score_labels(rows, task, bootstrap)
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
+    progress("looking for errors and slices")
+    errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
+    slices = measure_slices(rows, task, texts.rows, bootstrap)
+    for scores, kind, names in zip(texts.rows, errors.kinds, slices.names, strict=True):
+        scores.update(error=kind, slices=names)
     used = [len(row.references) for row in rows if row.references]
     results = Results(
         dataset=DatasetInfo(
@@ -85,6 +92,7 @@ def evaluate(
             },
             **texts.settings,
             **scored.settings,
+            "slices": slices.settings,
             "bootstrap": {
                 "interval": "95% percentile",
                 "resampled": "groups",
@@ -102,6 +110,8 @@ def evaluate(
         confusion=scored.confusion,
         floors={**texts.floors, **scored.floors},
         calibration=scored.calibration,
+        slices=slices.measured,
+        errors=errors.summary,
     )
     return Evaluation(results, [_as_row(row, scores) for row, scores in zip(rows, texts.rows, strict=True)])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reasondistill.evaluation.errors import CONTROL_ROWS, shuffled_within_label
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
 from reasondistill.metrics import floors, text
@@ -54,7 +55,8 @@ def score_explanations(
         student = [Compared(said[k], rows[k].references, asked[k]) for k in referenced]
         systems, floor_settings = _floor_systems([rows[k] for k in referenced], student, task, train_examples)
         bertscore, bertscore_settings = _load_bertscore(settings, progress)
-        everything = [one for turns in ([student], *systems.values()) for turn in turns for one in turn]
+        shuffled = _shuffled([rows[k] for k in referenced], student, task)
+        everything = [one for turns in ([student, shuffled], *systems.values()) for turn in turns for one in turn]
         # Systems explain the same examples: sorting by the fields puts what shares references side by side.
         everything.sort(key=lambda one: tuple(one.fields.values()))
         scorer = ExplanationScorer(
@@ -65,6 +67,7 @@ def score_explanations(
         nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
         for k, row in enumerate(scored.rows):
             row.update(overlaps.get(k, nothing))
+        scored.shuffled = list(map(scorer.overlap, shuffled))
         scored.metrics.update(_corpus_metrics(scorer, student, referenced, len(rows), bootstrap))
         # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
         signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
@@ -78,6 +81,16 @@ def score_explanations(
         }
     _add_means(scored, rows, task, bootstrap)
     return scored
+
+
+def _shuffled(rows: Sequence[Row], student: Sequence[Compared], task: Task) -> list[Compared]:
+    """The negative control that `errors` needs: explanations of other rows with the same predicted label."""
+    labels = [row.prediction.label if task.labels is not None else None for row in rows]
+    others = shuffled_within_label(labels, [row.example.id for row in rows])
+    paired = [(k, other) for k, other in enumerate(others) if other is not None]
+    # A median needs no more rows, and BERTScore on all of them would take a sixth of the whole time again.
+    step = max(1, len(paired) // CONTROL_ROWS)
+    return [student[k]._replace(explanation=student[other].explanation) for k, other in paired[::step][:CONTROL_ROWS]]
 
 
 def _load_bertscore(

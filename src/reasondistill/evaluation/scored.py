@@ -41,6 +41,7 @@ class Scored:
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    shuffled: list[dict[str, float]] = field(default_factory=list)
     confusion: Confusion | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
 

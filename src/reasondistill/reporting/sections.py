@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reasondistill.reporting import figures, tables
 from reasondistill.reporting.curves import POINTS, compared_curves, learning_curves
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
+from reasondistill.reporting.error_analysis import errors_section, slices_section
 from reasondistill.reporting.examples import choose_examples
 from reasondistill.reporting.explorer import explorers, rows_per_table
 from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
@@ -88,11 +89,14 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     calibration = _calibration(scored, prefix)
     lengths = _lengths(scored, prefix)
     efficiency: list[Block] = [Facts("", tuple(flatten(results.efficiency)))] if results.efficiency else []
+    # Not named as left out where they are absent: results of earlier versions have none.
+    analysis = [("Errors", errors_section(results)), ("Slices", slices_section(results, prefix))]
     sections: list[tuple[str, list[Block], str]] = [
         ("Results", [b for b in headline if b is not None], ""),
         ("Labels", [b for b in labels if b is not None], "the results hold no figures per label and no confusion."),
         ("Calibration", calibration, "no probabilities were scored."),
         ("Explanation length", lengths, no_rows if rows is None else "no row has an explanation."),
+        *((title, blocks, "") for title, blocks in analysis if blocks),
         ("Examples", [*choose_examples(rows or ())], no_rows),
     ]
     return [*sections, ("Efficiency", efficiency, "")] if efficiency else sections

@@ -1,0 +1,282 @@
+"""Which rows are wrong in what: label, explanation or both, with examples, and whether the two go together.
+
+An explanation in error is one that a stated rule finds no better than an explanation of another row; the rule's
+sentence stands beside the figures. It marks the worst: that the others are good does not follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.shares import as_column, column_means, percentiles
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.tasks import Task
+
+Kind = Literal["none", "label", "explanation", "both"]
+
+KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
+ENOUGH_SUPPORT = 0.5
+CONTROL_ROWS = 500
+"""At most so many evenly spaced rows are scored with another row's explanation."""
+EXAMPLES_EACH = 5
+CELL_EXAMPLES = 3
+MOST_CELLS = 12
+
+REFERENCE_METRICS: Final = {"bertscore_f1": "BERTScore F1", "rougeL": "ROUGE-L"}
+"""What explanations are judged by where there is no judge, the best first, and how a sentence names it."""
+
+
+class Rule(NamedTuple):
+    """When an explanation counts as wrong: ``metric`` below ``threshold``, empty, or a copy of an input field.
+
+    Without a metric only empty ones and copies do. ``sentence`` says the rule in words.
+    """
+
+    threshold: float | None
+    metric: str | None
+    sentence: str
+
+    def is_wrong(self, scores: Mapping[str, Any]) -> bool | None:
+        """Whether a row's explanation is in error; None where the rule's metric has no score for it."""
+        score = None if self.metric is None else scores.get(self.metric)
+        if self.metric is not None and score is None:
+            return None
+        below = score is not None and self.threshold is not None and score < self.threshold
+        return bool(scores["empty"] or scores["copy"] or below)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """``kinds`` of the rows in their order, None where nothing can be said, and ``results.errors``."""
+
+    kinds: list[Kind | None]
+    summary: dict[str, Any]
+
+
+def shuffled_within_label(labels: Sequence[str | None], ids: Sequence[str]) -> list[int | None]:
+    """For each row the place of another one that was given the same label; None for a label's only row.
+
+    Rows of a label are ordered by the SHA-256 of their ids and each takes the next one: the same for every system
+    that gives the same labels.
+    """
+    by_label: dict[str | None, list[int]] = {}
+    for place in sorted(range(len(ids)), key=lambda k: hashlib.sha256(ids[k].encode("utf-8")).digest()):
+        by_label.setdefault(labels[place], []).append(place)
+    others: list[int | None] = [None] * len(ids)
+    for places in by_label.values():
+        if len(places) > 1:
+            for place, other in zip(places, [*places[1:], places[0]], strict=True):
+                others[place] = other
+    return others
+
+
+def explanation_error_rule(
+    scores: Sequence[Mapping[str, Any]], shuffled: Sequence[Mapping[str, Any]], *, same_label: bool = True
+) -> Rule:
+    """The rule for these rows, from the strictest evidence at hand: support, BERTScore, ROUGE-L, or none.
+
+    Args:
+        scores: of each row, as in per_example.jsonl.
+        shuffled: reference metrics of the negative control: explanations of other rows against these rows' references.
+        same_label: whether those other rows were given the same label.
+    """
+    if any(row.get("support") is not None for row in scores):
+        return Rule(
+            ENOUGH_SUPPORT,
+            "support",
+            "An explanation counts as wrong if its support for the predicted label is below 0.5, or if it is empty "
+            "or restates an input field.",
+        )
+    for metric in REFERENCE_METRICS:
+        control = [row[metric] for row in shuffled if row.get(metric) is not None]
+        own = [row[metric] for row in scores if row.get(metric) is not None]
+        if not control or not any([*control, *own]):
+            continue  # a metric that is blind to these texts, as ROUGE is to most scripts, gives 0 to all
+        threshold = float(np.median(control))
+        of = " of the same predicted label" if same_label else ""
+        return Rule(
+            threshold,
+            metric,
+            f"An explanation counts as wrong if its {REFERENCE_METRICS[metric]} is below {threshold:.3f}, the median "
+            f"that explanations written for other rows{of} reach against these rows' references (no better than a "
+            "typical explanation of something else), or if it is empty or restates an input field.",
+        )
+    return Rule(
+        None,
+        None,
+        "Without a judge and references that explanations can be compared with, only empty explanations and those "
+        "that restate an input field count as wrong.",
+    )
+
+
+def find_errors(
+    rows: Sequence[Row],
+    task: Task,
+    scores: Sequence[Mapping[str, Any]],
+    shuffled: Sequence[Mapping[str, Any]],
+    bootstrap: GroupBootstrap,
+) -> Errors:
+    """Judge every row, count, and choose examples.
+
+    A system that gives no label for any row, or a set without gold labels, is judged by explanations alone; one that
+    explains nothing, by labels alone. Where both are judged, a row that lacks either verdict has no kind.
+
+    Args:
+        scores: of each row, as in per_example.jsonl.
+        shuffled: see `explanation_error_rule`.
+    """
+    label_wrong = _label_errors(rows, task)
+    rule = explanation_error_rule(scores, shuffled, same_label=task.labels is not None)
+    explained = any(not row["empty"] for row in scores)
+    explanation_wrong = [rule.is_wrong(row) if explained else None for row in scores]
+    judged = [
+        name
+        for name, verdicts in (("label", label_wrong), ("explanation", explanation_wrong))
+        if any(verdict is not None for verdict in verdicts)
+    ]
+    if not judged:
+        return Errors([None] * len(rows), {})
+    kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
+    gold = [row.example.label for row in rows]
+    shown = {
+        "n": sum(kind is not None for kind in kinds),
+        "judged": judged,
+        "rule": rule.sentence if "explanation" in judged else None,
+        "metric": rule.metric if "explanation" in judged else None,
+        "threshold": rule.threshold if "explanation" in judged else None,
+        "control_n": len(shuffled) if "explanation" in judged and rule.metric in REFERENCE_METRICS else None,
+        "counts": _counts(kinds, bootstrap),
+        "per_label": {
+            name: _counts(of_label, bootstrap)
+            for name in task.labels or ()
+            if any(of_label := [k if g == name else None for k, g in zip(kinds, gold, strict=True)])
+        },
+        "association": _association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
+    }
+    about = [_Told(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
+    shown["examples"] = {
+        kind: [_example(one) for one in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
+        for kind in KINDS[1:]
+        if any(a.kind == kind for a in about)
+    }
+    shown["confusion"] = _confusion(about) if "label" in judged and task.labels else []
+    return Errors(kinds, shown)
+
+
+class _Severity(NamedTuple):
+    confidence: float | None
+    score: float | None
+
+
+class _Told(NamedTuple):
+    row: Row
+    kind: Kind | None
+    severity: _Severity
+
+
+def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
+    if task.labels == () or not any(row.prediction.label for row in rows):
+        return [None] * len(rows)
+    return [None if r.example.label is None else r.prediction.label != r.example.label for r in rows]
+
+
+def _kind(label: bool | None, explanation: bool | None, judged: Sequence[str]) -> Kind | None:
+    if ("label" in judged and label is None) or ("explanation" in judged and explanation is None):
+        return None
+    if label and explanation:
+        return "both"
+    return "label" if label else "explanation" if explanation else "none"
+
+
+def _counts(kinds: Sequence[Kind | None], bootstrap: GroupBootstrap) -> dict[str, dict[str, Any]]:
+    """``n``, ``share`` and ``ci95`` of each kind, over the rows that have one."""
+    known = np.array([kind is not None for kind in kinds])
+    columns = np.array([[kind == name for name in KINDS] for kind in kinds], dtype=np.float64)
+    columns[~known] = np.nan
+    means = column_means(columns, bootstrap)
+    return {
+        name: {"n": sum(kind == name for kind in kinds), "share": _number(means.value[k]), "ci95": means.interval(k)}
+        for k, name in enumerate(KINDS)
+    }
+
+
+def _association(
+    label_wrong: Sequence[bool | None], explanation_wrong: Sequence[bool | None], bootstrap: GroupBootstrap
+) -> dict[str, Any] | None:
+    """How often explanations are wrong beside right and beside wrong labels; None where one of them has no rows."""
+    label, explanation = as_column(label_wrong), as_column(explanation_wrong)
+    beside = np.stack([np.where(label == wrong, explanation, np.nan) for wrong in (0, 1)], axis=1)
+    means = column_means(beside, bootstrap)
+    if not means.n.all():
+        return None
+    resampled = means.resampled
+    return {
+        **{
+            name: {"n": int(means.n[k]), "share": float(means.value[k]), "ci95": means.interval(k)}
+            for k, name in enumerate(("label_right", "label_wrong"))
+        },
+        "difference": {
+            "value": float(means.value[1] - means.value[0]),
+            "ci95": None if resampled is None else percentiles(resampled[:, 1] - resampled[:, 0]),
+        },
+    }
+
+
+def _severity(row: Row, scores: Mapping[str, Any], rule: Rule) -> _Severity:
+    score = scores.get(rule.metric) if rule.metric else None
+    return _Severity(row.prediction.probabilities.get(row.prediction.label or ""), score)
+
+
+def _worst(rows: Sequence[_Told], count: int) -> list[_Told]:
+    """The worst first: wrong labels by confidence, explanations by score; then by id, so that no order is by chance."""
+
+    def place(told: _Told) -> tuple[float, float, float, str]:
+        confidence, score = told.severity
+        sure = 0.0 if confidence is None or told.kind not in ("label", "both") else -confidence
+        empty = not told.row.prediction.explanation.strip()
+        return (sure, -float(empty), 1.0 if score is None else score, told.row.example.id)
+
+    return sorted(rows, key=place)[:count]
+
+
+def _confusion(about: Sequence[_Told]) -> list[dict[str, Any]]:
+    """The commonest cells off the diagonal, each with its worst rows; a row without an explanation's verdict counts."""
+    cells: dict[tuple[str, str | None], list[_Told]] = {}
+    for told in about:
+        gold, given = told.row.example.label, told.row.prediction.label
+        if gold is not None and gold != given:
+            cells.setdefault((gold, given), []).append(told._replace(kind="label"))
+    ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0][0], item[0][1] or ""))
+    return [
+        {
+            "gold": gold,
+            "predicted": given,
+            "n": len(rows),
+            "examples": [_example(told) for told in _worst(rows, CELL_EXAMPLES)],
+        }
+        for (gold, given), rows in ordered[:MOST_CELLS]
+    ]
+
+
+def _example(told: _Told) -> dict[str, Any]:
+    row = told.row
+    return {
+        "id": row.example.id,
+        "fields": row.example.fields,
+        "gold": row.example.label,
+        "label": row.prediction.label,
+        "confidence": told.severity.confidence,
+        "explanation": row.prediction.explanation,
+        "score": told.severity.score,
+        "reference": row.references[0] if row.references else None,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

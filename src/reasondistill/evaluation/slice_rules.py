@@ -1,0 +1,248 @@
+"""Which rows belong to which slice: simple properties of a row, each with the rule in words.
+
+A slice that holds no row, or every row, compares nothing and is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reasondistill.auditing.texts import language, tokens
+from reasondistill.evaluation.pairing import Row
+from reasondistill.metrics.text import is_empty, length, words
+from reasondistill.tasks import Task
+
+Members = npt.NDArray[np.bool_]
+
+_NEGATIONS = "no not never none nobody nothing nowhere neither nor without cannot"
+_NUMBER_WORDS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million "
+    "millions billion billions dozen dozens"
+)
+NEGATIONS: Final = frozenset(_NEGATIONS.split())
+"""English; words that end in ``n't`` are negations too."""
+NUMBER_WORDS: Final = frozenset(_NUMBER_WORDS.split())
+"""English; "one" is left out, as it is a pronoun more often."""
+
+_LANGUAGE_SAMPLE = 200  # rows that a set's language is told from
+_MOST_VALUES = 12  # a column with more values is no category
+_LONGEST_VALUE = 60  # characters
+_DIGIT = re.compile(r"\d")
+_CONFIDENCES = ((0.0, 0.5, "under 50%"), (0.5, 0.7, "50% to 70%"), (0.7, 0.9, "70% to 90%"), (0.9, 9.0, "90% or more"))
+_OVERLAPS = (
+    (0.0, 1 / 3, "under a third"),
+    (1 / 3, 2 / 3, "a third to two thirds"),
+    (2 / 3, 1.0, "two thirds or more"),
+    (1.0, 9.0, "all words"),
+)
+
+
+class Slice(NamedTuple):
+    """``members`` (n,) says which rows belong to it; ``family`` is the property that it is one value of."""
+
+    name: str
+    family: str
+    rule: str
+    members: Members
+
+
+class Sliced(NamedTuple):
+    """All slices of some rows; ``languages`` of the inputs and explanations as far as told, ``left_out`` and why."""
+
+    slices: list[Slice]
+    languages: dict[str, str]
+    left_out: dict[str, str]
+
+
+def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> Sliced:
+    """The slices of paired rows that hold some of the rows and not all; names are unique.
+
+    Args:
+        scores: of each row, as in per_example.jsonl: ``copy`` and ``empty`` are read.
+    """
+    inputs = [" ".join(row.example.fields[name] for name in task.fields) for row in rows]
+    said = [row.prediction.explanation for row in rows]
+    languages = {"input": _language_of(inputs), "explanation": _language_of([s for s in said if not is_empty(s)])}
+    left_out = {
+        f"negation in the {where}": f"a list of English words finds it, and the {where}s' language is {told}"
+        for where, told in languages.items()
+        if told != "English"
+    }
+    found = [
+        *_quartiles(
+            "input", "words in all fields together, cut at the quartiles of these rows", "word",
+            [length(text) for text in inputs],
+        ),
+        *_quartiles(
+            "explanation", "words of explanations that are not empty, cut at their quartiles", "word",
+            [None if is_empty(text) else length(text) for text in said],
+        ),
+        *_overlap(rows, task),
+        *_negation(rows, task, said, languages),
+        *_numbers(inputs, said, languages),
+        *_labels(rows, task),
+        *_bands(
+            "confidence", "the probability of the predicted label", _CONFIDENCES,
+            [row.prediction.probabilities.get(row.prediction.label or "") for row in rows],
+        ),
+        *_sources(rows),
+        *_group_sizes(rows),
+        Slice("explanation copies a field", "copy", "see copy_rate", _members(bool(s["copy"]) for s in scores)),
+        Slice("explanation empty", "empty", "nothing but white space", _members(bool(s["empty"]) for s in scores)),
+        Slice(
+            "explanation cut off", "truncated", "the system marked it as truncated at its longest length",
+            _members(row.prediction.truncated for row in rows),
+        ),
+        *_categories(rows, task),
+    ]  # fmt: skip
+    kept: dict[str, Slice] = {}
+    for one in found:
+        if 0 < one.members.sum() < len(rows):
+            kept.setdefault(one.name, one)
+    return Sliced(list(kept.values()), languages, left_out)
+
+
+def _members(belong: Iterable[bool]) -> Members:
+    return np.fromiter(belong, dtype=np.bool_)
+
+
+def _language_of(texts: Sequence[str]) -> str:
+    """The language of evenly spaced texts, read as one: a guess that a single short text would not bear."""
+    step = max(1, len(texts) // _LANGUAGE_SAMPLE)
+    return language("\n".join(texts[::step][:_LANGUAGE_SAMPLE]))
+
+
+def _quartiles(what: str, rule: str, unit: str, values: Sequence[int | None]) -> Iterator[Slice]:
+    """Up to four slices of whole numbers; equal values stay together, and values that are all equal make none."""
+    column = np.array([np.nan if v is None else float(v) for v in values])
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return
+    cuts = sorted({int(q) for q in np.quantile(known, [0.25, 0.5, 0.75], method="inverted_cdf")} - {int(known.max())})
+    edges = [int(known.min()) - 1, *cuts, int(known.max())]
+    if len(edges) < 3:
+        return
+    for low, high in pairwise(edges):
+        first, last = low + 1, high
+        if low == edges[0]:
+            name = f"up to {_counted(last, unit)}"
+        elif high == edges[-1]:
+            name = f"{_counted(first, unit)} or more"
+        else:
+            name = _counted(first, unit) if first == last else f"{first} to {_counted(last, unit)}"
+        yield Slice(f"{what}: {name}", f"{what}, number of {unit}s", rule, (column > low) & (column <= high))
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def _bands(
+    family: str, rule: str, bands: Sequence[tuple[float, float, str]], values: Sequence[float | None]
+) -> Iterator[Slice]:
+    """A slice for each band, its lower bound included."""
+    for low, high, name in bands:
+        inside = _members(value is not None and low <= value < high for value in values)
+        yield Slice(f"{family}: {name}", family, rule, inside)
+
+
+def _overlap(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
+    """Share of the second field's distinct words that the first has too, for tasks with two fields."""
+    if len(task.fields) != 2:
+        return
+    first, second = task.fields
+    shares: list[float | None] = []
+    for row in rows:
+        there, asked = set(words(row.example.fields[first])), set(words(row.example.fields[second]))
+        shares.append(len(asked & there) / len(asked) if there and asked else None)
+    rule = f"share of the {second}'s distinct words that stand in the {first} too"
+    yield from _bands("overlap", rule, _OVERLAPS, shares)
+
+
+def _negation(rows: Sequence[Row], task: Task, said: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
+    texts = {name: [row.example.fields[name] for row in rows] for name in task.fields}
+    texts = texts if languages["input"] == "English" else {}
+    if languages["explanation"] == "English" and "explanation" not in texts:
+        texts["explanation"] = list(said)
+    for name, column in texts.items():
+        rule = f"English: one of {', '.join(sorted(NEGATIONS))}, or a word in n't, in the {name}"
+        yield Slice(f"negation in the {name}", "negation", rule, _having(column, _negates))
+
+
+def _numbers(inputs: Sequence[str], said: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
+    for where, column in (("input", inputs), ("explanation", said)):
+        english = languages[where] == "English"
+        rule = f"a digit{' or an English number word from two on' if english else ''} in the {where}"
+        yield Slice(f"numbers in the {where}", "numbers", rule, _having(column, _counts if english else _has_digit))
+
+
+def _having(column: Iterable[str], test: Callable[[str], bool]) -> Members:
+    return _members(test(text) for text in column)
+
+
+def _negates(text: str) -> bool:
+    return any(word in NEGATIONS or word.endswith("n't") for word in tokens(text))
+
+
+def _has_digit(text: str) -> bool:
+    return _DIGIT.search(text) is not None
+
+
+def _counts(text: str) -> bool:
+    return _has_digit(text) or not NUMBER_WORDS.isdisjoint(tokens(text))
+
+
+def _labels(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
+    """Not for choices, which differ from row to row."""
+    for name in task.labels or ():
+        gold = _members(row.example.label == name for row in rows)
+        yield Slice(f"gold label: {name}", "gold label", "the data's label", gold)
+    for name in task.labels or ():
+        given = _members(row.prediction.label == name for row in rows)
+        yield Slice(f"predicted label: {name}", "predicted label", "the system's label", given)
+
+
+def _sources(rows: Sequence[Row]) -> Iterator[Slice]:
+    """Rows with a reference explanation of each source: a teacher, an annotator."""
+    of_row = [{e.source for e in row.example.references if not is_empty(e.text)} for row in rows]
+    counts = Counter(source for sources in of_row for source in sources)
+    for source, _ in sorted(counts.most_common(_MOST_VALUES)):
+        rule = "at least one reference explanation of the row is from this source"
+        yield Slice(f"references from {source}", "source", rule, _members(source in sources for sources in of_row))
+
+
+def _group_sizes(rows: Sequence[Row]) -> Iterator[Slice]:
+    sizes = Counter(row.example.group for row in rows if row.example.group is not None)
+    of_row = [None if row.example.group is None else sizes[row.example.group] for row in rows]
+    yield from _quartiles("group", "scored rows of the row's group, cut at the quartiles over rows", "row", of_row)
+
+
+def _categories(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
+    """Extra fields of the data and extra keys of the predictions, where they hold a few values each."""
+    extra = sorted({name for row in rows for name in row.example.fields} - set(task.fields))
+    for name in extra:
+        yield from _values(f"field {name}", [row.example.fields.get(name) for row in rows])
+    keys = sorted({key for row in rows for key in row.prediction.model_extra or {}})
+    for key in keys:
+        yield from _values(f"prediction's {key}", [(row.prediction.model_extra or {}).get(key) for row in rows])
+
+
+def _values(family: str, values: Sequence[Any]) -> Iterator[Slice]:
+    present = [value for value in values if value is not None]
+    if not all(isinstance(value, str | bool | int) and len(str(value)) <= _LONGEST_VALUE for value in present):
+        return
+    spelled = [None if value is None else str(value).strip() for value in values]
+    distinct = sorted({value for value in spelled if value})
+    # A value for nearly every row is no category, however few rows there are.
+    if len(distinct) > min(_MOST_VALUES, len(present) // 2):
+        return
+    for value in distinct:
+        yield Slice(f"{family}: {value}", family, f"{family} is {value!r}", _members(s == value for s in spelled))

@@ -1,0 +1,155 @@
+"""How the system does on each slice of the rows, beside the rest of them, worst first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.shares import Means, as_column, means_of_sums, percentiles
+from reasondistill.evaluation.slice_rules import Slice, find_slices
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.tasks import Task
+
+SMALLEST: Final = 30
+"""A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""
+RANKING: Final = ("label_accuracy", "support", "bertscore_f1", "rougeL")
+"""Slices are ranked by the first of these metrics that was scored."""
+MEASURED: Final = ("label_accuracy", "rougeL", "bertscore_f1", "support")
+
+
+class Slices(NamedTuple):
+    """``measured`` is ``results.slices``, ``names`` has the slices of each row, ``settings`` how all came about."""
+
+    measured: list[dict[str, Any]]
+    names: list[list[str]]
+    settings: dict[str, Any]
+
+
+def measure_slices(
+    rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]], bootstrap: GroupBootstrap
+) -> Slices:
+    """Every metric at hand on every slice, on the rows outside it, and the difference, with 95% intervals.
+
+    Intervals are those of `GroupBootstrap`. ``p`` is two-sided, for a difference of 0, by the normal approximation
+    with the bootstrap's standard deviation, and None for slices too small to rank; ``p_adjusted`` holds the false
+    discovery rate over the slices of a metric that have one (Benjamini & Hochberg 1995).
+
+    Ranked slices come first, the one whose difference in the ranking metric has the lowest upper bound at the top:
+    the one that is the worst for sure, not the one that looks the worst by chance.
+
+    Args:
+        scores: of each row, as in per_example.jsonl.
+    """
+    found = find_slices(rows, task, scores)
+    columns = _columns(rows, task, scores)
+    names = [[one.name for one in found.slices if one.members[k]] for k in range(len(rows))]
+    settings: dict[str, Any] = {"languages": found.languages}
+    if found.left_out:
+        settings["left_out"] = found.left_out
+    if not found.slices or not columns:
+        return Slices([], names, settings)
+    ranking = next(name for name in RANKING if name in columns)
+    measured: list[dict[str, Any]] = [
+        {
+            "name": one.name,
+            "family": one.family,
+            "rule": one.rule,
+            "n": int(one.members.sum()),
+            "share": float(one.members.mean()),
+            "ranked": False,
+            "metrics": {},
+        }
+        for one in found.slices
+    ]
+    for name, column in columns.items():
+        for one, figures in zip(measured, _compare(found.slices, column, bootstrap), strict=True):
+            if figures is not None:
+                one["metrics"][name] = figures
+        _adjust([one["metrics"][name] for one in measured if name in one["metrics"]])
+    for one in measured:
+        one["ranked"] = _is_large(one["metrics"].get(ranking))
+    measured.sort(key=lambda one: _place(one, ranking))
+    tested = sum(one["ranked"] for one in measured)
+    settings |= {
+        "ranked_by": ranking,
+        "order": "the upper bound of the difference's 95% interval, lowest first",
+        "smallest": SMALLEST,
+        "ranked": tested,
+        "below_by_chance": 0.025 * tested,
+        "p": "two-sided, normal approximation with the bootstrap's standard deviation; adjusted by Benjamini-Hochberg",
+    }
+    return Slices(measured, names, settings)
+
+
+def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> dict[str, FloatArray]:
+    """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
+    columns = {name: as_column([row.get(name) for row in scores]) for name in MEASURED[1:]}
+    if task.labels != () and any(row.prediction.label for row in rows):
+        correct = [None if r.example.label is None else r.prediction.label == r.example.label for r in rows]
+        columns = {"label_accuracy": as_column(correct), **columns}
+    return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+
+
+def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[dict[str, Any] | None]:
+    """The figures of one metric on each slice; None where no row of a slice has a value."""
+    inside = np.stack([one.members for one in slices], axis=1).astype(np.float64)
+    present = ~np.isnan(column)
+    membership = np.hstack([inside, 1 - inside]) * present[:, None]
+    means = means_of_sums(np.where(present, column, 0.0)[:, None] * membership, membership, bootstrap)
+    return [_figures(means, k, k + len(slices)) if means.n[k] else None for k in range(len(slices))]
+
+
+def _figures(means: Means, inside: int, outside: int) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "value": float(means.value[inside]),
+        "ci95": means.interval(inside),
+        "n": int(means.n[inside]),
+        "rest": None,
+        "rest_n": int(means.n[outside]),
+        "difference": None,
+        "difference_ci95": None,
+        "p": None,
+        "p_adjusted": None,
+    }
+    if means.n[outside]:
+        figures["rest"] = float(means.value[outside])
+        figures["difference"] = figures["value"] - figures["rest"]
+        if means.resampled is not None:
+            differences = means.resampled[:, inside] - means.resampled[:, outside]
+            figures["difference_ci95"] = percentiles(differences)
+            if _is_large(figures):
+                figures["p"] = _p(figures["difference"], differences[~np.isnan(differences)])
+    return figures
+
+
+def _p(difference: float, resampled: FloatArray) -> float | None:
+    """Two-sided p of a difference of 0, by the normal approximation; None where resamples do not vary."""
+    if len(resampled) < 2 or (deviation := float(resampled.std(ddof=1))) < 1e-12:
+        return None
+    return math.erfc(abs(difference) / deviation / math.sqrt(2))
+
+
+def _is_large(figures: Mapping[str, Any] | None) -> bool:
+    return figures is not None and min(figures["n"], figures["rest_n"]) >= SMALLEST
+
+
+def _adjust(figures: Sequence[dict[str, Any]]) -> None:
+    from scipy.stats import false_discovery_control
+
+    tested = [one for one in figures if one["p"] is not None]
+    if tested:
+        for one, adjusted in zip(tested, false_discovery_control([one["p"] for one in tested]), strict=True):
+            one["p_adjusted"] = float(adjusted)
+
+
+def _place(one: Mapping[str, Any], ranking: str) -> tuple[bool, float, float, str]:
+    """Ranked ones by upper bound, then by difference; the others after them by difference."""
+    figures = one["metrics"].get(ranking)
+    difference = math.inf if figures is None or figures["difference"] is None else figures["difference"]
+    interval = None if figures is None else figures["difference_ci95"]
+    upper = interval[1] if interval and one["ranked"] else difference
+    return not one["ranked"], upper, difference, one["name"]
