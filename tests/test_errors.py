@@ -16,7 +16,6 @@ from reasondistill.evaluation.errors import (
     KINDS,
     explanation_error_rule,
     find_errors,
-    shuffled_within_label,
 )
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -87,29 +86,6 @@ def test_empty_ones_and_copies_are_errors_whatever_they_score(flaw: str, metric:
     scores = {**WRITTEN, flaw: True, **({metric: 1.0} if metric else {})}
     rule = explanation_error_rule([scores], [{metric: 0.0}] if metric else [])
     assert rule.is_wrong(scores) is True
-
-
-def test_the_control_gives_each_row_another_of_its_label() -> None:
-    labels = ["a", "b", "a", "a", None, None, "c"]
-    ids = [f"row {k}" for k in range(7)]
-    others = shuffled_within_label(labels, ids)
-    assert others[1] is None
-    assert others[6] is None
-    assert sorted(others[k] or 0 for k in (0, 2, 3)) == [0, 2, 3]
-    assert (others[4], others[5]) == (5, 4)
-    assert all(other != k for k, other in enumerate(others))
-    assert shuffled_within_label(labels, ids) == others
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["a", "b", None]), max_size=20))
-def test_the_control_is_a_derangement_within_labels(labels: list[str | None]) -> None:
-    others = shuffled_within_label(labels, [str(k) for k in range(len(labels))])
-    moved = [other for other in others if other is not None]
-    assert len(moved) == len(set(moved))
-    for k, other in enumerate(others):
-        assert (other is None) == (labels.count(labels[k]) == 1)
-        assert other is None or (other != k and labels[other] == labels[k])
 
 
 # --- kinds and counts ---

@@ -186,6 +186,9 @@ def evaluate(
         str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
     ] = None,
     bertscore_layer: Annotated[int | None, typer.Option(min=1, help="Which layer's states to compare.")] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
+    ] = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -196,6 +199,11 @@ def evaluate(
 
     require_new_folder(out)
     quiet_libraries()
+    loaded_judge = None
+    if judge is not None:
+        with needs_extra("train"):
+            from reasondistill.judge import Judge
+        loaded_judge = Judge.load(judge)
     asked = task_for(task, data)
     everything = load(data, task=asked, columns=mapping(columns))
     loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
@@ -212,6 +220,7 @@ def evaluate(
             bertscore=bertscore, bertscore_encoder=bertscore_encoder, bertscore_layer=bertscore_layer
         ),
         train_examples=others or None,
+        judge=loaded_judge,
         progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
     )
     save(evaluation, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
@@ -13,12 +13,16 @@ from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.pairing import Row, join
 from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
+from reasondistill.evaluation.support import add_support, fooled
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES
 from reasondistill.records import Example, Prediction
 from reasondistill.results import DatasetInfo, Results
 from reasondistill.tasks import NLI, Task
+
+if TYPE_CHECKING:
+    from reasondistill.judge import Judge
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ def evaluate(
     split: str | None = None,
     settings: EvaluationSettings | None = None,
     train_examples: Iterable[Example] | None = None,
+    judge: Judge | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Evaluation:
     """Score predictions of examples, one each.
@@ -52,10 +57,12 @@ def evaluate(
         name: of the data set, to be recorded.
         split: which part of it ``examples`` are, to be recorded.
         train_examples: where the template floor's templates are found; without them, in the scored references.
+        judge: gives each explanation's support; it must not have been trained on any of the examples.
         progress: called with a sentence as each stage begins.
 
     Raises:
-        DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's.
+        DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's; the
+            judge is of another task, or was trained on some of the examples.
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
     """
     settings = settings or EvaluationSettings()
@@ -67,6 +74,10 @@ def evaluate(
     )
     scored = score_labels(rows, task, bootstrap)
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
+    if judge is not None:
+        add_support(texts, rows, task, judge, bootstrap, progress)
+    copied = {name: figures for name, figures in texts.floors.items() if name.startswith("copied_")}
+    overall = {name: metric.value for name, metric in texts.metrics.items()}
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap)
@@ -93,6 +104,7 @@ def evaluate(
             **texts.settings,
             **scored.settings,
             "slices": slices.settings,
+            "fooled": fooled(overall, {**texts.controls, **copied}, texts.beside),
             "bootstrap": {
                 "interval": "95% percentile",
                 "resampled": "groups",
@@ -109,6 +121,7 @@ def evaluate(
         },
         confusion=scored.confusion,
         floors={**texts.floors, **scored.floors},
+        controls=texts.controls,
         calibration=scored.calibration,
         slices=slices.measured,
         errors=errors.summary,

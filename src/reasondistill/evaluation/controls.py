@@ -11,46 +11,68 @@ from collections.abc import Sequence
 
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.text import is_empty
+from reasondistill.tasks import Task
 
 SHUFFLED = "shuffled_within_label"
 OTHER_LABEL = "other_label"
 EMPTY = "empty"
-_NEAR = 100  # how far to look for another group, so that many rows of one group cost no square of their number
+_STEPS = 20  # so many are tried
 
 
-def control_explanations(rows: Sequence[Row]) -> dict[str, list[str | None]]:
+def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str | None]]:
     """For each control an explanation a row, (n,); None where a row has none to be given.
 
-    ``shuffled_within_label``: the system's explanation of another row that it gave the same label, of another group
-    where there is one. ``other_label``: one for another label about the same thing: the data's own where it has some
-    (`Explanation.label`), else the system's for a row of the same group that it gave another label. ``empty``: nothing.
+    ``shuffled_within_label``: the system's explanation of another row that it gave the same label (in a task whose
+    choices differ from row to row, of any other row). ``other_label``: one for another label about the same thing: the
+    data's own where it has some (`Explanation.label`), else the system's for a row of the same group that it gave
+    another label. ``empty``: nothing.
 
     The same rows always get the same controls: the order is that of the ids' SHA-256, not of a generator.
     """
+    said = [row.prediction.explanation for row in rows]
+    places = shuffled_within_label(
+        [_label(row) if task.labels is not None else None for row in rows],
+        [row.example.id for row in rows],
+        [_group(row) for row in rows],
+    )
     return {
-        SHUFFLED: _shuffled_within_label(rows),
+        SHUFFLED: [None if place is None else said[place] for place in places],
         OTHER_LABEL: _for_another_label(rows),
         EMPTY: [""] * len(rows),
     }
 
 
-def _shuffled_within_label(rows: Sequence[Row]) -> list[str | None]:
-    """Each row gets what was said of the next row of its label, in the ids' hashed order, that is of another group."""
-    chosen: list[str | None] = [None] * len(rows)
-    of_label: dict[str | None, list[int]] = defaultdict(list)
-    for k in sorted(range(len(rows)), key=lambda k: _hash(rows[k].example.id)):
-        if not is_empty(rows[k].prediction.explanation):
-            of_label[_label(rows[k])].append(k)
-    for places in of_label.values():
-        for turn, k in enumerate(places):
-            # A group has few rows: the first strangers are near.
-            others = (places[(turn + step) % len(places)] for step in range(1, min(len(places), _NEAR)))
-            taken = next((o for o in others if _group(rows[o]) != _group(rows[k])), None)
-            if taken is None and len(places) > 1:
-                taken = places[(turn + 1) % len(places)]
-            if taken is not None:
-                chosen[k] = rows[taken].prediction.explanation
-    return chosen
+def shuffled_within_label(
+    labels: Sequence[str | None], ids: Sequence[str], groups: Sequence[str] | None = None
+) -> list[int | None]:
+    """For each row the place of another one that was given the same label; None for a label's only row.
+
+    Rows of a label are ordered by the SHA-256 of their ids, and each takes one that a fixed number of places follows:
+    the smallest number that gives few rows another one of their own group.
+
+    Args:
+        labels: that were given (n,).
+        ids: of the rows (n,).
+        groups: that rows belong to (n,); by default each is its own.
+    """
+    by_label: dict[str | None, list[int]] = defaultdict(list)
+    for place in sorted(range(len(ids)), key=lambda k: _hash(ids[k])):
+        by_label[labels[place]].append(place)
+    others: list[int | None] = [None] * len(ids)
+    for places in by_label.values():
+        if len(places) > 1:
+            step = _best_step(places, groups)
+            for turn, place in enumerate(places):
+                others[place] = places[(turn + step) % len(places)]
+    return others
+
+
+def _best_step(places: Sequence[int], groups: Sequence[str] | None) -> int:
+    if groups is None:
+        return 1
+    steps = range(1, min(len(places), _STEPS + 1))
+    same = [sum(groups[p] == groups[places[(k + step) % len(places)]] for k, p in enumerate(places)) for step in steps]
+    return steps[same.index(min(same))]
 
 
 def _for_another_label(rows: Sequence[Row]) -> list[str | None]:

@@ -6,7 +6,6 @@ sentence stands beside the figures. It marks the worst: that the others are good
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -22,8 +21,6 @@ Kind = Literal["none", "label", "explanation", "both"]
 
 KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
 ENOUGH_SUPPORT = 0.5
-CONTROL_ROWS = 500
-"""At most so many evenly spaced rows are scored with another row's explanation."""
 EXAMPLES_EACH = 5
 CELL_EXAMPLES = 3
 MOST_CELLS = 12
@@ -57,23 +54,6 @@ class Errors:
 
     kinds: list[Kind | None]
     summary: dict[str, Any]
-
-
-def shuffled_within_label(labels: Sequence[str | None], ids: Sequence[str]) -> list[int | None]:
-    """For each row the place of another one that was given the same label; None for a label's only row.
-
-    Rows of a label are ordered by the SHA-256 of their ids and each takes the next one: the same for every system
-    that gives the same labels.
-    """
-    by_label: dict[str | None, list[int]] = {}
-    for place in sorted(range(len(ids)), key=lambda k: hashlib.sha256(ids[k].encode("utf-8")).digest()):
-        by_label.setdefault(labels[place], []).append(place)
-    others: list[int | None] = [None] * len(ids)
-    for places in by_label.values():
-        if len(places) > 1:
-            for place, other in zip(places, [*places[1:], places[0]], strict=True):
-                others[place] = other
-    return others
 
 
 def explanation_error_rule(

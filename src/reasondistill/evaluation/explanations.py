@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from reasondistill.evaluation.errors import CONTROL_ROWS, shuffled_within_label
+from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
 from reasondistill.metrics import floors, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.records import Example
 from reasondistill.results import Metric
 from reasondistill.tasks import Task
@@ -49,14 +49,26 @@ def score_explanations(
     said = [row.prediction.explanation for row in rows]
     scored.metrics["distinct_2"] = Metric(value=text.distinct_2(said), n=len(rows))
     scored.settings["copy_threshold"] = text.COPY_THRESHOLD
+    scored.templates = [None] * len(rows)
+    scored.controlled = control_explanations(rows, task)
 
     referenced = [k for k, row in enumerate(rows) if row.references]
     if referenced:
         student = [Compared(said[k], rows[k].references, asked[k]) for k in referenced]
         systems, floor_settings = _floor_systems([rows[k] for k in referenced], student, task, train_examples)
+        for k, one in zip(referenced, systems.get("template", [[]])[0], strict=False):
+            scored.templates[k] = one.explanation
         bertscore, bertscore_settings = _load_bertscore(settings, progress)
-        shuffled = _shuffled([rows[k] for k in referenced], student, task)
-        everything = [one for turns in ([student, shuffled], *systems.values()) for turn in turns for one in turn]
+        controls = {
+            name: [
+                (k, student[k]._replace(explanation=explanation))
+                for k, place in enumerate(referenced)
+                if (explanation := chosen[place]) is not None
+            ]
+            for name, chosen in scored.controlled.items()
+        }
+        controlled = [[one for _, one in control] for control in controls.values()]
+        everything = [one for turns in ([student, *controlled], *systems.values()) for turn in turns for one in turn]
         # Systems explain the same examples: sorting by the fields puts what shares references side by side.
         everything.sort(key=lambda one: tuple(one.fields.values()))
         scorer = ExplanationScorer(
@@ -67,12 +79,16 @@ def score_explanations(
         nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
         for k, row in enumerate(scored.rows):
             row.update(overlaps.get(k, nothing))
-        scored.shuffled = list(map(scorer.overlap, shuffled))
-        scored.metrics.update(_corpus_metrics(scorer, student, referenced, len(rows), bootstrap))
+        scored.shuffled = [scorer.overlap(one) for _, one in controls[SHUFFLED]]
+        _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap)
         # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
         signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
-        progress("scoring the floors")
+        progress("scoring floors and controls")
         scored.floors = {name: scorer.mean_figures(turns) for name, turns in systems.items()}
+        for name, control in controls.items():
+            if control:
+                scored.controls[name] = scorer.figures([one for _, one in control])
+                scored.beside[name] = scorer.figures([student[k] for k, _ in control])
         scored.settings |= {
             "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
             **signatures,
@@ -81,16 +97,6 @@ def score_explanations(
         }
     _add_means(scored, rows, task, bootstrap)
     return scored
-
-
-def _shuffled(rows: Sequence[Row], student: Sequence[Compared], task: Task) -> list[Compared]:
-    """The negative control that `errors` needs: explanations of other rows with the same predicted label."""
-    labels = [row.prediction.label if task.labels is not None else None for row in rows]
-    others = shuffled_within_label(labels, [row.example.id for row in rows])
-    paired = [(k, other) for k, other in enumerate(others) if other is not None]
-    # A median needs no more rows, and BERTScore on all of them would take a sixth of the whole time again.
-    step = max(1, len(paired) // CONTROL_ROWS)
-    return [student[k]._replace(explanation=student[other].explanation) for k, other in paired[::step][:CONTROL_ROWS]]
 
 
 def _load_bertscore(
@@ -138,17 +144,31 @@ def _floor_systems(
     return systems, settings
 
 
-def _corpus_metrics(
-    scorer: ExplanationScorer, student: Sequence[Compared], places: Sequence[int], n: int, bootstrap: GroupBootstrap
-) -> dict[str, Metric]:
-    metrics = {}
+def _add_corpus_metrics(
+    scored: Scored,
+    scorer: ExplanationScorer,
+    student: Sequence[Compared],
+    places: Sequence[int],
+    rows: Sequence[Row],
+    task: Task,
+    bootstrap: GroupBootstrap,
+) -> None:
     for name, counts in scorer.corpus_statistics(student).items():
-        statistics = np.zeros((n, counts.shape[1]))  # rows without references add nothing
+        statistics = np.zeros((len(rows), counts.shape[1]))  # rows without references add nothing
         statistics[places] = counts
         metric = scorer.corpus[name]
-        interval = bootstrap.interval(statistics, metric.scores)
-        metrics[name] = Metric(value=metric.score(counts.sum(axis=0)), ci95=interval, n=len(student))
-    return metrics
+
+        def figure(inside: list[bool], metric: text.CorpusMetric = metric, of: FloatArray = statistics) -> Metric:
+            chosen = np.where(np.array(inside)[:, None], of, 0.0)
+            interval = bootstrap.interval(chosen, metric.scores)
+            return Metric(value=metric.score(chosen.sum(axis=0)), ci95=interval, n=sum(inside))
+
+        referenced = [bool(row.references) for row in rows]
+        scored.metrics[name] = figure(referenced)
+        for label in task.labels or ():
+            of_label = [r and row.example.label == label for r, row in zip(referenced, rows, strict=True)]
+            if any(of_label):
+                scored.per_label.setdefault(label, {})[name] = figure(of_label)
 
 
 def _add_means(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> None:

@@ -41,7 +41,15 @@ class Scored:
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    templates: list[str | None] = field(default_factory=list)
+    """The floor's filled template of each row."""
+    controlled: dict[str, list[str | None]] = field(default_factory=dict)
+    """Each control's explanation of each row; see `controls.control_explanations`."""
+    controls: dict[str, dict[str, float]] = field(default_factory=dict)
+    beside: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What the system itself scores on the rows that a control has an explanation for."""
     shuffled: list[dict[str, float]] = field(default_factory=list)
+    """Scores of the control "shuffled within label", a row each."""
     confusion: Confusion | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
 

@@ -1,0 +1,118 @@
+"""Support of a system's explanations by a judge, and of what stands beside them: people, floors, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.tasks import Task
+
+if TYPE_CHECKING:
+    from reasondistill.judge import Judge
+
+SUPPORT = "support"
+
+
+def add_support(
+    scored: Scored,
+    rows: Sequence[Row],
+    task: Task,
+    judge: Judge,
+    bootstrap: GroupBootstrap,
+    progress: Callable[[str], None],
+) -> None:
+    """Add support to what has been scored: of each row, overall, per label, of floors and of controls.
+
+    A system's explanation, and what a floor or a control puts in its place, is to argue for the label that the system
+    predicted; people's, for the gold one. A row without that label has no support.
+
+    Args:
+        scored: what `explanations.score_explanations` found; support is added in place.
+
+    Raises:
+        DataError: the judge is of another task, or was trained on some of the rows.
+    """
+    judge.refuse_task(task)
+    judge.refuse_seen((row.example for row in rows), task)
+    predicted = [_predicted(row, task) for row in rows]
+    gold = [row.example.label if task.labels != () else "" for row in rows]
+    fields = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
+    beside: dict[str, Sequence[str | None]] = {**fields, "template": scored.templates}
+
+    def judged(texts: Sequence[str | None], labels: Sequence[str | None]) -> list[float | None]:
+        from reasondistill.judge import Argued, fields_of
+
+        asked = {
+            k: Argued(fields_of(row.example, task), label, said)
+            for k, (row, said, label) in enumerate(zip(rows, texts, labels, strict=True))
+            if said is not None and label is not None
+        }
+        found = dict(zip(asked, judge.support(asked.values(), progress), strict=True))
+        return [found.get(k) for k in range(len(rows))]
+
+    own = judged([row.prediction.explanation for row in rows], predicted)
+    for row, value in zip(scored.rows, own, strict=True):
+        row[SUPPORT] = value
+    if any(value is not None for value in own):
+        scored.metrics[SUPPORT] = mean(own, bootstrap)
+        for name in task.labels or ():
+            of_label = [v if row.example.label == name else None for v, row in zip(own, rows, strict=True)]
+            if any(value is not None for value in of_label):
+                scored.per_label.setdefault(name, {})[SUPPORT] = mean(of_label, bootstrap)
+    for name, texts in beside.items():
+        if (value := _mean(judged(texts, predicted))) is not None and name in scored.floors:
+            scored.floors[name][SUPPORT] = value
+    if "references" in scored.floors:
+        most = max(len(row.references) for row in rows)
+        turns = [
+            judged([row.references[k] if k < len(row.references) else None for row in rows], gold) for k in range(most)
+        ]
+        people = _mean(value for turn in turns for value in turn)
+        if people is not None:
+            scored.floors["references"][SUPPORT] = people
+    for name, texts in scored.controlled.items():
+        of_control = judged(texts, predicted)
+        value = _mean(of_control)
+        if value is not None:
+            same_rows = _mean(v for v, c in zip(own, of_control, strict=True) if c is not None)
+            scored.controls.setdefault(name, {})[SUPPORT] = value
+            scored.beside.setdefault(name, {})[SUPPORT] = same_rows if same_rows is not None else 0.0
+    scored.settings[SUPPORT] = judge.settings
+
+
+def _predicted(row: Row, task: Task) -> str | None:
+    """The label that the system's explanation is to argue for; of a system that gives none, the gold one."""
+    if task.labels == ():
+        return ""
+    return row.prediction.label if row.prediction.label is not None else row.example.label
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None
+
+
+def fooled(
+    metrics: Mapping[str, float], controls: Mapping[str, Mapping[str, float]], beside: Mapping[str, Mapping[str, float]]
+) -> dict[str, list[str]]:
+    """Which controls each metric gives at least as much as the system, on the same rows.
+
+    Args:
+        metrics: the system's figures over all rows, for controls that ``beside`` does not name.
+        controls: name -> metric -> figure.
+        beside: the system's figures on the rows of each control.
+    """
+    found: dict[str, list[str]] = {}
+    for name, figures in controls.items():
+        own = beside.get(name, metrics)
+        for metric in HIGHER_IS_BETTER:
+            if metric in figures and metric in own and figures[metric] >= own[metric]:
+                found.setdefault(metric, []).append(name)
+    return found
+
+
+HIGHER_IS_BETTER = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", SUPPORT)
+"""Metrics that a control has to lose."""
