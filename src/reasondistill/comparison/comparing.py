@@ -18,6 +18,8 @@ from reasondistill.metrics.statistics import GroupBootstrap
 _FEWEST_GROUPS = 6
 """With fewer groups, even a difference of the same sign in all of them has p = 2 / 2^groups > 0.05."""
 
+_LEVEL = 0.05
+
 
 def compare(
     systems: Sequence[System],
@@ -72,7 +74,7 @@ def compare(
             "pair) of this comparison; intervals and differences per label are not tests and not corrected",
         ),
         pairs=corrected,
-        notes=list(notes_on(groups)),
+        notes=[*notes_on(groups), *_notes_on_resolution(settings, tests, exact=exact)],
     )
 
 
@@ -95,9 +97,21 @@ def notes_on(groups: Groups, part: str = "") -> Iterator[str]:
             "read the differences only."
         )
     if groups.without and groups.without == groups.n:
-        yield f"{of}no row names a group, so rows are taken as independent. If some are alike, intervals are too narrow."
+        yield (
+            f"{of}no row names a group, so rows are taken as independent: where some are alike, intervals are too "
+            "narrow and p-values too small."
+        )
     elif groups.without:
         yield f"{of}{groups.without} rows name no group and were taken as one each."
+
+
+def _notes_on_resolution(settings: ComparisonSettings, tests: int, *, exact: bool) -> Iterator[str]:
+    smallest = 2 / (settings.swaps + 1)
+    if not exact and tests * smallest > _LEVEL:
+        yield (
+            f"with {settings.swaps:,} swaps the smallest p is {smallest:.2g}, which {tests} tests correct to more than "
+            f"{_LEVEL}: draw more swaps, or choose fewer metrics or pairs beforehand."
+        )
 
 
 def require_known(metrics: Collection[str] | None, systems: Sequence[System]) -> None:

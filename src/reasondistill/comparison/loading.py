@@ -132,7 +132,9 @@ def _results_folder(folder: Path) -> Path:
         )
     if folder.is_dir() and (folder / ROWS_FILE).is_file():
         return folder  # load_system says what is absent
-    found = "nothing at this path" if not folder.exists() else "a file" if folder.is_file() else "neither in this folder"
+    found = (
+        "nothing at this path" if not folder.exists() else "a file" if folder.is_file() else "neither in this folder"
+    )
     raise DataError(
         folder,
         expected=f"a results folder (with {RESULTS_FILE} and {ROWS_FILE}) or a run",

@@ -36,7 +36,8 @@ class Measure:
     """A metric of one system.
 
     ``statistics`` (n, S) are 0 where a row has no value, ``present`` (n,) says which have one, and ``function`` takes
-    column sums (…, S) to values (…,). Of a ``score`` the first column is the row's score; a ``binary`` one is true or false.
+    column sums (…, S) to values (…,). Of a ``score`` the first column is the row's score; of a ``binary`` one, whether
+    something is true of the row.
     """
 
     kind: Kind
@@ -94,7 +95,9 @@ def measures(
                     found=f"{measure.value():.6f}",
                     fix="Evaluate again: the two files must come from one evaluation.",
                 )
-            left_out[name] = f"the rows of {system.name} give {measure.value():.6g}, its results.json {metric.value:.6g}"
+            left_out[name] = (
+                f"the rows of {system.name} give {measure.value():.6g}, its results.json {metric.value:.6g}"
+            )
         else:
             found[name] = measure
     return found, left_out

@@ -70,18 +70,20 @@ def compare_pair(
 def shared(ours: Measured, theirs: Measured) -> tuple[list[str], dict[str, str]]:
     """The metrics that two systems can be compared on, in the order of the second's, and why others are left out."""
     told = [{**one.measures, **dict.fromkeys(one.left_out)} for one in (ours, theirs)]
-    order = {name: None for one in (theirs, ours) for name in one.system.results.metrics if name in {**told[0], **told[1]}}
+    order = {
+        name: None for one in (theirs, ours) for name in one.system.results.metrics if name in {**told[0], **told[1]}
+    }
     names, left_out = [], {}
     for name in order:
         lacking = [one.system.name for one, has in zip((ours, theirs), told, strict=True) if name not in has]
         if lacking:
-            left_out[name] = f"{lacking[0]} has no figure of it"
-        elif (reason := ours.left_out.get(name) or theirs.left_out.get(name)) is not None:
-            left_out[name] = reason
-        elif (reason := unlike(name, ours.system, theirs.system)) is not None:
-            left_out[name] = reason
+            reason: str | None = f"{lacking[0]} has no figure of it"
         else:
+            reason = ours.left_out.get(name) or theirs.left_out.get(name) or unlike(name, ours.system, theirs.system)
+        if reason is None:
             names.append(name)
+        else:
+            left_out[name] = reason
     return names, left_out
 
 

@@ -10,6 +10,7 @@ from reasondistill.reporting.curves import POINTS, compared_curves, learning_cur
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
 from reasondistill.reporting.examples import choose_examples
 from reasondistill.reporting.formatting import flatten, listing, metric_title
+from reasondistill.reporting.generalisation import generalisation_blocks
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 
@@ -49,6 +50,7 @@ def _sections(source: Source, prefix: str) -> list[Section]:
     scored = source.main
     if scored is not None:
         drafted += _scored_sections(source, scored, prefix)
+        drafted += generalisation_blocks(source)
     if source.run is not None:
         why = "metrics.jsonl is absent or empty" if source.log is None else "metrics.jsonl has no rows to draw"
         drafted.insert(1 if scored else 0, ("Learning curves", _curves(source, prefix), f"{why}."))
