@@ -40,7 +40,7 @@ def swap_test(
     least 2 / (resamples + 1); an enumerated one is at least 2 / 2^groups.
 
     Args:
-        first: additive statistics of the first system, summed within each group, (groups, S).
+        first: additive statistics of the first system, summed within each group, (groups, S); two groups at least.
         second: the same of the second.
         difference: takes column sums of both systems, (…, S) each, to M differences, (…, M).
         resamples: swaps to draw; where there are no more than these in all, each is tried once.
