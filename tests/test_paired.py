@@ -163,7 +163,7 @@ def test_mcnemar_where_one_system_is_never_alone_right() -> None:
 
 
 def test_mcnemar_on_agrestis_approval_ratings() -> None:
-    """Categorical Data Analysis, table 11.1: 86 and 150 changed their minds; z² = 17.36."""
+    """Categorical Data Analysis (2002), table 10.1: 150 and 86 changed their minds; z² = 17.36."""
     found = mcnemar(86, 150)
     assert found.odds_ratio == pytest.approx(0.573, abs=0.001)
     z = (86 - 150) / math.sqrt(86 + 150)

@@ -92,7 +92,7 @@ def mcnemar(first_only: int, second_only: int) -> McNemarTest:
     It takes rows as independent. The odds ratio is the conditional estimate for matched pairs; its interval is that
     of Clopper and Pearson for first_only of all discordant rows, taken from shares to odds.
 
-    Source: McNemar 1947; Agresti 2013, Categorical Data Analysis, §11.1 (test) and §11.2.3 (odds ratio).
+    Source: McNemar 1947; Agresti 2002, Categorical Data Analysis, ch. 10.
     """
     from scipy.stats import binomtest
 
@@ -128,7 +128,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def cohens_d_z(sums: FloatArray) -> FloatArray:
     """The mean of the rows' differences over their standard deviation.
 
-    Source: Cohen 1988, §2.3.5; Lakens 2013, eq. 6. Cohen calls 0.2 small, 0.5 medium and 0.8 large.
+    Source: Cohen 1988, Statistical Power Analysis, §2.3.5; Lakens 2013.
 
     Args:
         sums: of the differences, of their squares, and the number of rows, (…, 3).
@@ -149,7 +149,7 @@ def cohens_d_z(sums: FloatArray) -> FloatArray:
 def cohens_g(sums: FloatArray) -> FloatArray:
     """How far the first system's share of the discordant rows is from a half, in [-0.5, 0.5].
 
-    Source: Cohen 1988, §5.2. Cohen calls 0.05 small, 0.15 medium and 0.25 large.
+    Source: Cohen 1988, Statistical Power Analysis, ch. 5. Cohen calls 0.05 small, 0.15 medium and 0.25 large.
 
     Args:
         sums: rows that the first system alone, and that the second alone, has at 1 and not at 0, (…, 2).
