@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from reasondistill.comparison.comparing import groups_of, notes_on, require_known
 from reasondistill.comparison.loading import System
-from reasondistill.comparison.measures import Measure, labels_of, measures
-from reasondistill.comparison.pairs import Measured, shared
+from reasondistill.comparison.measures import labels_of, measures
+from reasondistill.comparison.pairs import Columns, Measured, shared
 from reasondistill.comparison.schema import ComparisonSettings, Gap, Generalisation, Part
 from reasondistill.errors import DataError
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
@@ -57,29 +57,39 @@ def generalisation(
         first=Part(name=names_of[0], results=str(first.folder), dataset=first.results.dataset, groups=groups[0]),
         second=Part(name=names_of[1], results=str(second.folder), dataset=second.results.dataset, groups=groups[1]),
         settings=settings,
-        metrics={name: _gap([part.measures[name] for part in parts], bootstraps) for name in names},
+        metrics=_gaps(names, parts, bootstraps),
         left_out=left_out,
         notes=[note for name, one in zip(names_of, groups, strict=True) for note in notes_on(one, name)],
     )
 
 
-def _gap(measured: list[Measure], bootstraps: list[GroupBootstrap]) -> Gap:
-    first, second = (measure.value() for measure in measured)
-    interval = None
+def _gaps(names: Sequence[str], parts: Sequence[Measured], bootstraps: Sequence[GroupBootstrap]) -> dict[str, Gap]:
+    resampled = None
     if all(bootstrap.n_groups > 1 for bootstrap in bootstraps):
-        values: list[FloatArray] = [
-            measure.function(bootstrap.sums(measure.statistics))
-            for measure, bootstrap in zip(measured, bootstraps, strict=True)
-        ]
-        interval = percentile_interval(values[0] - values[1])
-    return Gap(
-        first=first,
-        second=second,
-        gap=first - second,
-        ci95=interval,
-        n_first=measured[0].n,
-        n_second=measured[1].n,
-    )
+        resampled = [_resampled(names, part, bootstrap) for part, bootstrap in zip(parts, bootstraps, strict=True)]
+    gaps = {}
+    for name in names:
+        one, other = (part.measures[name] for part in parts)
+        first, second = one.value(), other.value()
+        gaps[name] = Gap(
+            first=first,
+            second=second,
+            gap=first - second,
+            ci95=percentile_interval(resampled[0][name] - resampled[1][name]) if resampled else None,
+            n_first=one.n,
+            n_second=other.n,
+        )
+    return gaps
+
+
+def _resampled(names: Sequence[str], part: Measured, bootstrap: GroupBootstrap) -> dict[str, FloatArray]:
+    """Each metric in each resample of a part, (resamples,)."""
+    columns = Columns()
+    places = {name: columns.add(part.measures[name].statistics) for name in names}
+    if not places:
+        return {}
+    sums = bootstrap.sums(columns.joined())
+    return {name: part.measures[name].function(sums[:, place]) for name, place in places.items()}
 
 
 def _names(first: System, second: System) -> tuple[str, str]:

@@ -25,6 +25,7 @@ SCORE_OF = {"label_accuracy": "correct", "copy_rate": "copy", "explanation_lengt
 _UNSOUND = {
     "distinct_2": "it falls as a corpus grows and as rows repeat: neither a resample nor another part is comparable",
 }
+_ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
 _MOST = 3  # differing settings to name
 _TOLERANCE = 1e-6  # relative; between the mean of the rows and what results.json says
 
@@ -172,9 +173,14 @@ def _corpus(rows: Sequence[ScoredRow], metric: CorpusMetric) -> Measure | None:
     places = [k for k, row in enumerate(rows) if row.references]
     if not places:
         return None
-    counts = metric.statistics([rows[k].explanation or "" for k in places], [rows[k].references or [] for k in places])
-    statistics = np.zeros((len(rows), counts.shape[1]))
-    statistics[places] = counts
+    counts = []
+    for start in range(0, len(places), _ROWS_AT_ONCE):
+        some = [rows[k] for k in places[start : start + _ROWS_AT_ONCE]]
+        counts.append(
+            metric.statistics([row.explanation or "" for row in some], [row.references or [] for row in some])
+        )
+    statistics = np.zeros((len(rows), counts[0].shape[1]))
+    statistics[places] = np.concatenate(counts)
     present = np.zeros(len(rows), dtype=bool)
     present[places] = True
 

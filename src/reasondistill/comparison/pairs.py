@@ -32,7 +32,7 @@ def compare_pair(
     if not names:
         return pair, True
     gold = np.array([row.gold or "" for row in ours.system.rows])
-    columns = _Columns()
+    columns = Columns()
     twins: dict[str, _Twin] = {}
     by_label: dict[str, dict[str, _Twin]] = {label: {} for label in sorted({*gold.tolist()} - {""})}
     for name in names:
@@ -87,7 +87,7 @@ def shared(ours: Measured, theirs: Measured) -> tuple[list[str], dict[str, str]]
     return names, left_out
 
 
-class _Columns:
+class Columns:
     """Blocks of additive columns side by side, so that one bootstrap serves them all with the same draws."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class _Twin:
     """One metric of both systems on some rows: where its columns stand, and how differences come out of their sums."""
 
     def __init__(
-        self, ours: Measure, theirs: Measure, rows: NDArray[np.bool_], columns: _Columns, *, effect: bool
+        self, ours: Measure, theirs: Measure, rows: NDArray[np.bool_], columns: Columns, *, effect: bool
     ) -> None:
         self._n = int(rows.sum())
         self.function = ours.function

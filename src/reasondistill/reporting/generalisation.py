@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reasondistill.comparison import Generalisation, generalisation
+from reasondistill.comparison import ComparisonSettings, Generalisation, generalisation
 from reasondistill.comparison.loading import ROWS_FILE, load_system
 from reasondistill.errors import DataError
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Paragraph, Part, Section, Table
@@ -11,8 +11,9 @@ from reasondistill.reporting.loading import Source
 from reasondistill.reporting.signed import difference_value, signed_interval
 
 _EARLIER, _LATER = "train", "test"
-# Counting n-grams anew takes minutes on a large training part; `compare --parts` does it.
+# A report must not take minutes on a large training part; `compare --parts` counts n-grams and resamples more.
 _NOT_IN_REPORTS = ("bleu", "chrf")
+_SETTINGS = ComparisonSettings(resamples=1_000)
 
 
 def generalisation_blocks(source: Source) -> list[tuple[str, list[Block], str]]:
@@ -27,7 +28,7 @@ def generalisation_blocks(source: Source) -> list[tuple[str, list[Block], str]]:
     try:
         systems = [load_system(folder) for folder in folders]
         there = {name for system in systems for name in system.results.metrics}
-        found = generalisation(systems[0], systems[1], metrics=there - {*_NOT_IN_REPORTS})
+        found = generalisation(systems[0], systems[1], metrics=there - {*_NOT_IN_REPORTS}, settings=_SETTINGS)
     except DataError as error:  # a report shows what it can: parts that overlap are a finding, not its end
         return [(title, [], f"the parts cannot be compared. {error}.")]
     return [(title, blocks(found), "no metric can be compared between the parts.")]
