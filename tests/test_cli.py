@@ -31,6 +31,7 @@ COMMANDS = (
     "train",
     "predict",
     "evaluate",
+    "compare",
     "report",
     "explain",
     "quickstart",

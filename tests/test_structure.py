@@ -40,6 +40,7 @@ ORDER = (
     "distilling",
     "judge",
     "evaluation",
+    "comparison",
     "reporting",
     "quickstart",
     "cli",
@@ -156,7 +157,18 @@ def test_importing_the_package_imports_no_heavy_library() -> None:
 
 
 def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: str) -> None:
-    modules = ["cli", "config", "datasets", "metrics", "evaluation", "reporting", "prediction", "quickstart", "runs"]
+    modules = [
+        "cli",
+        "config",
+        "datasets",
+        "metrics",
+        "evaluation",
+        "comparison",
+        "reporting",
+        "prediction",
+        "quickstart",
+        "runs",
+    ]
     imports = "\n".join(f"import reasondistill.{module}" for module in modules)
     missing = "import importlib.util; print([importlib.util.find_spec(name) for name in ('torch', 'transformers')])"
     assert python("\n".join([without_extras, imports, missing])) == "[None, None]"

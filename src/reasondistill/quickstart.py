@@ -55,6 +55,7 @@ def run_quickstart(
 
     try:
         from reasondistill.distilling import train
+        from reasondistill.judge import Judge
     except ImportError as error:
         raise MissingExtraError("the quickstart", "train") from error
 
@@ -86,6 +87,7 @@ def run_quickstart(
             name=test.name,
             split="test",
             train_examples=part("train").examples,
+            judge=Judge.load("builtin:scenes"),
         )
         save(evaluation, run.results("test"))
     report = build_report([run.folder], run.folder)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
@@ -226,6 +227,9 @@ def evaluate(
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
     say(f"[bold]results[/]  {out / 'results.json'}")
+
+
+app.command()(compare)
 
 
 @app.command()

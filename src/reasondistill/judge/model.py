@@ -29,6 +29,7 @@ SCHEMA_VERSION = 1
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
 COMPONENTS = ("coherence", "evidence", "typicality", "relevance")
 _TYPICALITY, _SEEN = "typicality.", "seen"
+_SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 _ROWS_PER_BATCH = 128
 
@@ -205,13 +206,13 @@ class Judge:
 
     @classmethod
     def load(cls, folder: str | Path) -> Judge:
-        """Read a judge.
+        """Read a judge: a folder, or ``builtin:scenes``, which is shipped.
 
         Raises:
             CheckpointError: this is no judge's folder, it is damaged, or its encoder is not to be had.
             MissingExtraError: its encoder comes with an extra that is not installed.
         """
-        folder = Path(folder)
+        folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)
         if not (folder / JUDGE_FILE).is_file():
             raise CheckpointError(
                 folder,

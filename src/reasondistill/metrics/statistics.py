@@ -38,8 +38,7 @@ class GroupBootstrap:
 
     def sums(self, statistics: FloatArray) -> FloatArray:
         """Column sums of ``statistics`` (n, S) in each resample, (resamples, S)."""
-        per_group = np.zeros((self.n_groups, statistics.shape[1]))
-        np.add.at(per_group, self._group, statistics)
+        per_group = self.per_group(statistics)
         generator = np.random.default_rng(self._seed)
         chunk = max(1, _DRAWS_PER_CHUNK // self.n_groups)
         parts = []
@@ -50,6 +49,12 @@ class GroupBootstrap:
             times = np.bincount(draws.ravel(), minlength=rows * self.n_groups).reshape(rows, self.n_groups)
             parts.append(times @ per_group)
         return np.concatenate(parts)
+
+    def per_group(self, statistics: FloatArray) -> FloatArray:
+        """Column sums of ``statistics`` (n, S) in each group, (groups, S); groups in the order of their first row."""
+        sums = np.zeros((self.n_groups, statistics.shape[1]))
+        np.add.at(sums, self._group, statistics)
+        return sums
 
     def interval(self, statistics: FloatArray, function: Callable[[FloatArray], FloatArray]) -> Interval | None:
         """The 95% interval of a statistic of column sums.
@@ -63,12 +68,7 @@ class GroupBootstrap:
         """
         if self.n_groups < 2:
             return None
-        values = function(self.sums(statistics))
-        values = values[~np.isnan(values)]
-        if not len(values):
-            return None
-        low, high = np.percentile(values, [2.5, 97.5])
-        return float(low), float(high)
+        return percentile_interval(function(self.sums(statistics)))
 
     def mean_interval(self, values: Sequence[float | None]) -> Interval | None:
         """The 95% interval of the mean of the rows that have a value; the others are None."""
@@ -76,6 +76,15 @@ class GroupBootstrap:
             return None
         statistics = np.array([(0.0, 0.0) if value is None else (value, 1.0) for value in values])
         return self.interval(statistics, ratio)
+
+
+def percentile_interval(values: FloatArray) -> Interval | None:
+    """The 2.5th and 97.5th percentile of resampled ``values`` (resamples,); NaN count as no value, None without any."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def ratio(sums: FloatArray) -> FloatArray:

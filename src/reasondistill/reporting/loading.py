@@ -124,6 +124,7 @@ class Scored:
     results: Results
     rows: tuple[Row, ...] | None
     bins: tuple[CalibrationBin, ...] = ()
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _read_scored(folder: Path) -> Scored:
         rows = tuple(parse_record(Row, row, f"{rows_file}:{number}") for number, row in read_jsonl(rows_file))
     where = f"{folder / 'results.json'}: calibration.bins"
     bins = tuple(parse_record(CalibrationBin, row, where) for row in results.calibration.get("bins") or ())
-    return Scored(results.dataset.split or folder.resolve().name, results, rows, bins)
+    return Scored(results.dataset.split or folder.resolve().name, results, rows, bins, folder)
 
 
 def _has_content(path: Path) -> bool:

@@ -14,9 +14,9 @@ GENERATOR = "<!-- reasondistill report -->"
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#$])")
 
 
-def to_markdown(document: Document) -> str:
+def to_markdown(document: Document, generator: str = GENERATOR) -> str:
     """The same text and tables as the page; figures are read from ``figures/<name>.png``."""
-    lines = [GENERATOR, "", f"# {escape(document.title)}", "", escape(document.standing), ""]
+    lines = [generator, "", f"# {escape(document.title)}", "", escape(document.standing), ""]
     lines += [escape(document.summary), ""]
     for part in document.parts:
         if part.title:

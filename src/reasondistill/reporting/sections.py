@@ -11,6 +11,7 @@ from reasondistill.reporting.error_analysis import errors_section, slices_sectio
 from reasondistill.reporting.examples import choose_examples
 from reasondistill.reporting.explorer import explorers, rows_per_table
 from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
+from reasondistill.reporting.generalisation import generalisation_blocks
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 
@@ -54,6 +55,7 @@ def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
     scored = source.main
     if scored is not None:
         drafted += _scored_sections(source, scored, prefix)
+        drafted += generalisation_blocks(source)
         if tables_of_rows := explorers(source, prefix, limit):
             drafted.append(("Every example", [*tables_of_rows], ""))
     if source.run is not None:

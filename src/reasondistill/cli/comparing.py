@@ -1,0 +1,116 @@
+"""`reasondistill compare`: systems on the same rows, or one system on two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reasondistill.cli.shared import plain, say, wide_say
+from reasondistill.errors import DataError
+
+if TYPE_CHECKING:
+    from reasondistill.comparison import Comparison, Generalisation
+
+
+def compare(
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULTS…",
+            help="Folders that `evaluate` wrote, or runs: PATH or NAME=PATH. The first is the baseline.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for comparison.json and comparison.md.")],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Compare each of the others with this one.")
+    ] = None,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Compare every two, the later with the earlier.")
+    ] = False,
+    parts: Annotated[
+        bool,
+        typer.Option(
+            "--parts",
+            help="RESULTS are one system on two parts, as train and test: the gap between them, first minus second.",
+        ),
+    ] = False,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Only this metric, chosen before looking; repeatable."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap, for intervals.")] = 10_000,
+    swaps: Annotated[int, typer.Option(min=1, help="Of the permutation test, for p-values.")] = 9_999,
+    seed: Annotated[int, typer.Option(min=0, help="Of both.")] = 0,
+) -> None:
+    """Compare systems on the same rows: differences with intervals, paired tests with Holm's correction, effect sizes.
+
+    Refuses results of different rows. With --parts: one system on two parts, which may share no row and no group.
+    """
+    from reasondistill.comparison import ComparisonSettings, generalisation, load_systems
+    from reasondistill.comparison import compare as run_comparison
+    from reasondistill.files import require_new_folder
+    from reasondistill.reporting.comparison_page import write_comparison
+
+    require_new_folder(out)
+    if len(results) < 2 or (parts and len(results) > 2):
+        wanted = "two results folders of one system" if parts else "at least two results folders"
+        raise DataError("RESULTS", expected=wanted, found=f"{len(results)}: {', '.join(results)}")
+    if parts and (baseline is not None or all_pairs):
+        raise DataError("--parts", problem="excludes --baseline and --all-pairs", fix="The gap is first minus second.")
+    settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
+    systems = load_systems(results)
+    found: Comparison | Generalisation
+    if parts:
+        found = generalisation(systems[0], systems[1], metrics=metrics or None, settings=settings)
+        files = write_comparison(found, out)
+        _print_gaps(found)
+    else:
+        found = run_comparison(
+            systems,
+            baseline=baseline,
+            all_pairs=all_pairs,
+            metrics=metrics or None,
+            settings=settings,
+            progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+        )
+        files = write_comparison(found, out)
+        _print_pairs(found)
+    say(f"[bold]{found.kind}[/]  {files.markdown}")
+
+
+def _print_pairs(found: Comparison) -> None:
+    from rich.table import Table
+
+    from reasondistill.reporting.comparison_page import HEAD, difference_row, mcnemar_text, summary
+
+    for pair in found.pairs:
+        # Where names are long, baseline and system are told apart by the title, not by the columns' heads.
+        table = Table(*HEAD, title=f"{plain(pair.system)} against {plain(pair.baseline)}", title_justify="left")
+        for name, test in pair.metrics.items():
+            table.add_row(*map(plain, difference_row(name, test)))
+        wide_say(table)
+        if pair.mcnemar is not None:
+            say(plain(mcnemar_text(pair, pair.mcnemar)))
+        for name, reason in pair.left_out.items():
+            say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
+    say(plain(summary(found)))
+
+
+def _print_gaps(found: Generalisation) -> None:
+    from rich.table import Table
+
+    from reasondistill.reporting.document import Table as Figures
+    from reasondistill.reporting.generalisation import blocks
+
+    for block in blocks(found):
+        if isinstance(block, Figures):
+            table = Table(*map(plain, block.head), title=plain(block.title), title_justify="left")
+            for row in block.rows:
+                table.add_row(*(plain(f"{cell.text} ({cell.detail})" if cell.detail else cell.text) for cell in row))
+            wide_say(table)
+    for name, reason in found.left_out.items():
+        say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
+    for note in found.notes:
+        say(plain(note))
