@@ -133,6 +133,17 @@ def test_the_order_of_rows_does_not_matter(answers: list[tuple[float, bool]]) ->
     assert accuracy_at(forward.counts(), 1.0) == pytest.approx(sum(r for _, r in answers) / len(answers))
 
 
+def test_confidence_that_tells_nothing_has_the_area_of_the_error_rate() -> None:
+    """The metric's control: random confidences; and sound ones, which must do better."""
+    rng = np.random.default_rng(2)
+    correct = rng.uniform(size=20_000) < 0.8
+    error = 1 - correct.mean()
+    assert aurc(Ranked(rng.uniform(size=20_000), correct).counts()) == pytest.approx(error, abs=0.02)
+    assert aurc(Ranked([0.7] * 20_000, correct).counts()) == pytest.approx(error)
+    best = aurc(Ranked(correct.astype(float), correct).counts())
+    assert best == pytest.approx(error**2)  # wrong ones come last, as one level: at risk only there
+
+
 def test_row_weights_are_those_of_the_sums() -> None:
     bootstrap = GroupBootstrap(["a", "b", "a", "c", "b"], resamples=50, seed=3)
     values = np.array([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0], [13.0, 17.0], [19.0, 23.0]])

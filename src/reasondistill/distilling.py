@@ -439,6 +439,8 @@ def _calibrate(config: TrainConfig, student: Checkpoint, folder: Path, validatio
         ),
     )
     calibration.save(folder)
+    if calibration.remark is not None:
+        _LOG.warning("Calibration: %s", calibration.remark)
     return calibration
 
 

@@ -43,6 +43,7 @@ def calibrate(
     from reasondistill.engines.calibrating import calibrate as fit
     from reasondistill.engines.calibrating import require_validation
     from reasondistill.errors import ConfigError, OutputError
+    from reasondistill.files import atomic_write
     from reasondistill.modelcard import with_calibration
     from reasondistill.prediction import Student
     from reasondistill.runs import find_student
@@ -76,7 +77,9 @@ def calibrate(
     calibration.save(folder)
     card = folder / "README.md"
     if card.is_file():
-        card.write_text(with_calibration(card.read_text(encoding="utf-8"), calibration), encoding="utf-8")
+        text = with_calibration(card.read_text(encoding="utf-8"), calibration)
+        with atomic_write(card) as stream:
+            stream.write(text)
     _print(calibration)
     say(f"[bold]calibration[/]  {plain(str(folder / CALIBRATION_FILE))}")
 

@@ -106,6 +106,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
 ) -> None:
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
+    from reasondistill.calibration import Calibration
     from reasondistill.config import TrainConfig, load_config
     from reasondistill.runs import config_of_run
 
@@ -124,6 +125,9 @@ def train(
         else ""
     )
     say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
+    if (told := Calibration.load(run.student)) is not None:
+        fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
+        say(f"[bold]calibration[/]  {fitted} on validation")
     say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train_sources[0].source} --split test")
 
 
