@@ -30,6 +30,7 @@ COMMANDS = (
     "data split",
     "train",
     "predict",
+    "calibrate",
     "evaluate",
     "compare",
     "report",

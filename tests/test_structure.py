@@ -27,6 +27,7 @@ ORDER = (
     "results",
     "auditing",
     "features",
+    "calibration",
     "students",
     "engines",
     "losses",

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reasondistill.arguments import memory_advice, tracking, training_arguments
+from reasondistill.calibration import Calibration, CalibrationData
 from reasondistill.checkpoints import last_good, room_for, step_of
 from reasondistill.config import Denoising, Loss, TrainConfig
 from reasondistill.datasets import Loaded, load_source
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
+from reasondistill.engines.calibrating import LEAST_ROWS, calibrate, without_labels
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
@@ -25,7 +27,7 @@ from reasondistill.records import Example
 from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
-from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
 
 _LOG = logging.getLogger(__name__)
 _MEASURED = 10_000
@@ -286,7 +288,7 @@ def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, par
             early_stopping_patience=config.early_stopping_patience,
         )
         elapsed = _run_trainer(config, trainer, run, truncated=_cuts(train_features, parts.examples, config, codec))
-    _finish(config, student, trainer, run, elapsed)
+    _finish(config, student, trainer, run, elapsed, parts.validation)
 
 
 def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int]) -> float:
@@ -359,7 +361,9 @@ def _longest(examples: Iterable[Example], config: TrainConfig, codec: Codec) -> 
     return {"prompts": most(prompts, framed=True), "targets": most(targets, framed=False) + 1}
 
 
-def _finish(config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, elapsed: float) -> None:
+def _finish(
+    config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, elapsed: float, validation: Loaded | None
+) -> None:
     from reasondistill.files import atomic_folder
 
     trained = trained_count(student.model)
@@ -380,10 +384,46 @@ def _finish(config: TrainConfig, student: Checkpoint, trainer: Any, run: Run, el
     if not run.student.exists():  # or the run was killed right after this
         with room_for("the student", run.student), atomic_folder(run.student) as folder:
             student.save(folder)
+            calibration = _calibrate(config, student, folder, validation)
             size = sum(path.stat().st_size for path in folder.iterdir())
             run.write(student={"parameters": parameter_count(student.model), "trained": trained, "bytes": size})
-            (folder / "README.md").write_text(model_card(run.info(), student.asked), encoding="utf-8")
+            (folder / "README.md").write_text(model_card(run.info(), student.asked, calibration), encoding="utf-8")
     run.write(status="finished")
+
+
+def _calibrate(config: TrainConfig, student: Checkpoint, folder: Path, validation: Loaded | None) -> Calibration | None:
+    """Fit the finished student's calibration on the validation part and write it into ``folder``, where it can be."""
+    if validation is None or config.data.validation is None or without_labels(config.task, config.order) is not None:
+        return None
+    labelled = sum(label is not None for label in validation.stored.column("label"))
+    if labelled < LEAST_ROWS:
+        _LOG.warning(
+            "Not calibrated: the validation part has %d rows with a label, and %d are needed. "
+            "`reasondistill calibrate` does it on other validation data.",
+            labelled,
+            LEAST_ROWS,
+        )
+        return None
+    from reasondistill.engines.pytorch import TorchEngine
+
+    split = config.data.validation.split
+    calibration = calibrate(
+        TorchEngine(student.model, student.codec),
+        config.task,
+        config.order,
+        validation.examples,
+        config.generation,
+        student=checkpoint_fingerprint(folder),
+        data=CalibrationData(
+            name=validation.name,
+            split=" + ".join(split) if isinstance(split, list) else split,
+            fingerprint=validation.fingerprint,
+        ),
+    )
+    calibration.save(folder)
+    if calibration.remark is not None:
+        _LOG.warning("Calibration: %s", calibration.remark)
+    return calibration
 
 
 def shuffle_labels(examples: Sequence[Example], seed: int) -> list[Example]:

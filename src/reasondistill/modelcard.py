@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from reasondistill.calibration import Calibration
 from reasondistill.students.checkpoint import StudentTask
 
 _TEMPLATE = """\
@@ -64,10 +66,32 @@ student on your own data before you rely on either.
 """
 
 
-def model_card(run: dict[str, Any], asked: StudentTask) -> str:
-    """The card of a student, out of its run's facts."""
+def model_card(run: dict[str, Any], asked: StudentTask, calibration: Calibration | None = None) -> str:
+    """The card of a student, out of its run's facts and its calibration."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    return environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)
+    card = environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)
+    return card if calibration is None else with_calibration(card, calibration)
+
+
+def with_calibration(card: str, calibration: Calibration) -> str:
+    """A card whose section on calibration says what ``calibration`` holds; it stands before the limits, or last."""
+    without = re.sub(r"^## Calibration\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
+    data = calibration.data
+    part = f"{data.name}, {data.split}" if data.split is not None else data.name
+    reached = [row for row in calibration.thresholds if row.threshold is not None]
+    section = (
+        "## Calibration\n\n"
+        f"`reasondistill` divides the label scores by the temperature {calibration.temperature:.3f} of\n"
+        f"`calibration.json`, fitted on {calibration.n:,} rows of {part} (fingerprint {data.fingerprint}): there the "
+        f"expected\ncalibration error went from {calibration.ece.before:.3f} to {calibration.ece.after:.3f}. "
+        "Plain transformers knows nothing of it.\n\n"
+    )
+    if reached:
+        section += "| wanted precision | answer from confidence | share answered on these rows |\n| --- | --- | --- |\n"
+        rows = (f"| {row.precision:g} | {row.threshold:.3f} | {row.coverage:.3f} |\n" for row in reached)
+        section += "".join(rows) + "\n"
+    before, limits, after = without.partition("## Limits\n")
+    return f"{before.rstrip()}\n\n{section}{limits}{after}"
 
 
 def _weight(value: Any) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer
-from reasondistill.errors import DataError, MissingExtraError, OutputError
+from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
 from reasondistill.records import Example, Prediction, as_row, parse_record, write_records
 from reasondistill.runs import find_student
@@ -34,13 +35,19 @@ class Student:
     order: OutputOrder
     generation: Generation
     fingerprint: str
+    calibration: Calibration | None = None
+    """Its temperature and abstain thresholds; without it probabilities are those of the raw scores."""
 
     @classmethod
-    def load(cls, path: str | Path) -> Student:
+    def load(cls, path: str | Path, *, calibrated: bool = True) -> Student:
         """Load a student from its folder or from the run that made it.
 
+        Args:
+            path: the folder or run.
+            calibrated: with its calibration, where it has one; else with raw probabilities.
+
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is none, or it has another student's calibration.
             MissingExtraError: PyTorch or transformers is not installed.
         """
         folder = find_student(path)
@@ -51,19 +58,23 @@ class Student:
             raise MissingExtraError(f"running the student {folder}", "train") from error
         checkpoint = load_checkpoint(folder)
         checkpoint.model.eval()
-        asked = checkpoint.asked
+        asked, identity = checkpoint.asked, checkpoint_fingerprint(folder)
         return cls(
             engine=TorchEngine(checkpoint.model, checkpoint.codec),
             task=asked.task,
             order=asked.order,
             generation=asked.generation,
-            fingerprint=checkpoint_fingerprint(folder),
+            fingerprint=identity,
+            calibration=Calibration.load(folder, student=identity) if calibrated else None,
         )
 
-    def explain(self, *, choices: Sequence[str] | None = None, **fields: str) -> Prediction:
-        """Answer one example, its fields given by name.
+    def explain(
+        self, *, choices: Sequence[str] | None = None, precision: float | None = None, **fields: str
+    ) -> Prediction:
+        """Answer one example, its fields given by name; ``precision`` is that of `predict`.
 
         Raises:
+            ConfigError: there is no abstain threshold for that precision.
             DataError: a field of the task is missing, or one is given that it does not have.
         """
         if unknown := sorted(set(fields) - set(self.task.fields)):
@@ -71,18 +82,56 @@ class Student:
                 "explain", expected=f"the fields {list(self.task.fields)}", found=f"{unknown}", fix="Leave them out."
             )
         example = Example(id="1", fields=fields, choices=tuple(choices) if choices else None)
-        return self.predict([self.task.check(example)])[0]
+        return self.predict([self.task.check(example)], precision=precision)[0]
 
     def predict(
-        self, examples: Sequence[Example], *, generation: Generation | None = None, free: bool = False
+        self,
+        examples: Sequence[Example],
+        *,
+        generation: Generation | None = None,
+        free: bool = False,
+        precision: float | None = None,
     ) -> list[Prediction]:
-        """Answer examples, in their order; what `engines.answer` says of the arguments holds here."""
-        answers = answer(self.engine, self.task, self.order, examples, generation or self.generation, free=free)
-        return [_prediction(example, a) for example, a in zip(examples, answers, strict=True)]
+        """Answer examples, in their order; what `engines.answer` says of the arguments holds here.
+
+        With a wanted ``precision`` each prediction also says whether it is to be ``abstained`` from; its label stays.
+
+        Raises:
+            ConfigError: there is no abstain threshold for that precision.
+        """
+        threshold = None if precision is None else self.threshold_for(precision)
+        answers = answer(
+            self.engine,
+            self.task,
+            self.order,
+            examples,
+            generation or self.generation,
+            free=free,
+            temperature=1.0 if self.calibration is None else self.calibration.temperature,
+        )
+        return [_prediction(example, a, threshold) for example, a in zip(examples, answers, strict=True)]
+
+    def threshold_for(self, precision: float) -> float:
+        """Below which confidence to abstain, for a wanted share of right labels among the answers.
+
+        Raises:
+            ConfigError: the student is not calibrated, or has no threshold for that precision.
+        """
+        if self.calibration is None:
+            raise ConfigError(
+                "precision",
+                expected="a calibrated student, as abstain thresholds are for calibrated probabilities",
+                found="one without a calibration, or one whose calibration was left out",
+                fix="Make it one on validation data: reasondistill calibrate STUDENT DATA --split validation.",
+            )
+        return self.calibration.threshold_for(precision)
 
 
-def _prediction(example: Example, a: Answer) -> Prediction:
-    return Prediction(id=example.id, **a._asdict())
+def _prediction(example: Example, a: Answer, threshold: float | None) -> Prediction:
+    if threshold is None:
+        return Prediction(id=example.id, **a._asdict())
+    abstained = max(a.probabilities.values(), default=0.0) < threshold
+    return Prediction(id=example.id, **a._asdict(), abstained=abstained)
 
 
 def predict_file(
@@ -93,6 +142,7 @@ def predict_file(
     facts: dict[str, Any],
     generation: Generation | None = None,
     free: bool = False,
+    precision: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Path:
     """Write predictions for examples to ``out``, and what they depend on to ``<out>.meta.json`` beside it.
@@ -107,12 +157,16 @@ def predict_file(
         facts: what else the predictions depend on, such as the data's name and fingerprint.
         generation: how explanations are written, if not as the student's own settings say.
         free: see `engines.answer`.
+        precision: also say of which answers to abstain; see `Student.predict`.
         progress: called with how many examples are done.
 
     Raises:
+        ConfigError: there is no abstain threshold for that precision.
         OutputError: predictions of another student, data or setting are there.
     """
     out = Path(out)
+    if precision is not None:
+        student.threshold_for(precision)  # before anything is written
     settings = generation or student.generation
     meta = {
         "schema_version": 1,
@@ -120,6 +174,8 @@ def predict_file(
         "task": fingerprint(student.task.model_dump(mode="json"), student.order),
         "generation": settings.model_dump(mode="json"),
         "free": free,
+        "calibration": student.calibration.fingerprint if student.calibration else None,
+        "precision": precision,
         **facts,
     }
     part, meta_file = out.with_name(f"{out.name}.part"), out.with_name(f"{out.stem}.meta.json")
@@ -132,9 +188,10 @@ def predict_file(
     # Long prompts first: batches are full of alike lengths, and a lack of memory shows at once.
     waiting = [example for example in examples if example.id not in done]
     waiting.sort(key=lambda e: -sum(map(len, e.fields.values())))
+    options: dict[str, Any] = {"generation": settings, "free": free, "precision": precision}
     with part.open("a", encoding="utf-8") as stream:
         for begin in range(0, len(waiting), _CHUNK):
-            for row in student.predict(waiting[begin : begin + _CHUNK], generation=settings, free=free):
+            for row in student.predict(waiting[begin : begin + _CHUNK], **options):
                 done[row.id] = row
                 stream.write(json_line(as_row(row)))
             stream.flush()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reasondistill.cli.calibrate import calibrate, confidence_lines
 from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
 from reasondistill.cli.judging import judge_app
@@ -108,6 +109,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
 ) -> None:
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
+    from reasondistill.calibration import Calibration
     from reasondistill.config import TrainConfig, load_config
     from reasondistill.runs import config_of_run
 
@@ -126,6 +128,9 @@ def train(
         else ""
     )
     say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
+    if (told := Calibration.load(run.student)) is not None:
+        fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
+        say(f"[bold]calibration[/]  {fitted} on validation")
     say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train_sources[0].source} --split test")
 
 
@@ -141,6 +146,13 @@ def predict(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
     num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
     free: Annotated[bool, typer.Option("--free", help="Also let it write unforced: gives parse_rate.")] = False,
+    calibration: Annotated[
+        bool, typer.Option(help="Probabilities at the student's temperature, where it has one; or raw ones.")
+    ] = True,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Mark rows to abstain from, so that this share of the others is right: 0.9, 0.95 …"),
+    ] = None,
 ) -> None:
     """Label, probabilities and explanation for each row. A stopped job goes on where it ended."""
     from reasondistill.datasets import load
@@ -152,7 +164,7 @@ def predict(
             raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
         out = Run(student).predictions(split or "all")
     quiet_libraries()
-    loaded_student = Student.load(student)
+    loaded_student = Student.load(student, calibrated=calibration)
     loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     loaded = loaded.first(limit) if limit else loaded
     generation = loaded_student.generation
@@ -166,9 +178,13 @@ def predict(
             facts={"data": {"name": loaded.name, "split": split, "fingerprint": loaded.fingerprint}},
             generation=generation,
             free=free,
+            precision=precision,
             progress=advance,
         )
     say(f"[bold]predictions[/]  {out}")
+
+
+app.command()(calibrate)
 
 
 @app.command()
@@ -250,6 +266,9 @@ def report(
 def explain(
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
+    precision: Annotated[
+        float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON.")] = False,
 ) -> None:
     """One example from the shell: its label, the probability of each label, and the explanation."""
@@ -260,13 +279,16 @@ def explain(
 
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
-    prediction = Student.load(student).explain(**given)
+    loaded = Student.load(student)
+    prediction = loaded.explain(precision=precision, **given)
     if json_output:
         print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
         return
     for label, probability in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
         bar = "█" * round(20 * probability)
         say(f"{'[bold]' if label == prediction.label else '[dim]'}{label:15} {probability:6.1%} {bar}[/]")
+    for line in confidence_lines(prediction, loaded.calibration, precision):
+        say(plain(line))
     if prediction.explanation:
         say(plain(prediction.explanation))
 

@@ -35,12 +35,14 @@ def answer(
     *,
     explain: bool = True,
     free: bool = False,
+    temperature: float = 1.0,
 ) -> list[Answer]:
     """Answer examples.
 
     The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length;
-    probabilities are a softmax of the scores over the labels. With ``label_first`` the explanation is written after
-    the decided label; with ``explanation_first`` the label is scored after the student's own explanation.
+    probabilities are a softmax over the labels of the scores divided by the temperature. With ``label_first`` the
+    explanation is written after the decided label; with ``explanation_first`` the label is scored after the student's
+    own explanation.
 
     Args:
         engine: runs the student.
@@ -50,13 +52,13 @@ def answer(
         generation: how explanations are written.
         explain: False leaves explanations out where the label does not need them.
         free: also let the student write label and explanation unforced, and parse that.
+        temperature: more than 1 makes probabilities more alike, less than 1 less so; the label stays what it is.
 
     Returns:
         One answer for each example, in order.
     """
     prompts = [task.render_prompts(order, example) for example in examples]
     written = [Generated("", False)] * len(examples)
-    scores: list[list[float]] = [[] for _ in examples]
     choices = [task.choices_for(example) if order != "explanation_only" else () for example in examples]
 
     def write(prefixes: Sequence[str]) -> list[Generated]:
@@ -65,11 +67,10 @@ def answer(
 
     if order == "explanation_first" or (order == "explanation_only" and explain):
         written = write([""] * len(examples))
-    if order != "explanation_only":
-        targets = [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)]
-        scores = engine.score([p["label"] for p in prompts], targets)
-    probabilities = [dict(zip(c, _softmax(s), strict=True)) for c, s in zip(choices, scores, strict=True)]
-    labels = [max(p, key=p.__getitem__) if p else None for p in probabilities]
+    scores = _scores(engine, order, [p["label"] for p in prompts], choices, written)
+    probabilities = [dict(zip(c, softmax(s, temperature), strict=True)) for c, s in zip(choices, scores, strict=True)]
+    # Of the scores: probabilities can be equal where these are not.
+    labels = [c[max(range(len(c)), key=s.__getitem__)] if c else None for c, s in zip(choices, scores, strict=True)]
     if order in ("label_first", "separate") and explain:
         written = write([explanation_prefix(order, label) for label in labels])
     answers = [
@@ -84,10 +85,39 @@ def answer(
     ]
 
 
-def _softmax(scores: Sequence[float]) -> list[float]:
+def label_scores(
+    engine: Engine, task: Task, order: OutputOrder, examples: Sequence[Example], generation: Generation
+) -> list[list[float]]:
+    """The scores that `answer` decides by: log-probabilities (nats) of each example's labels, in the task's order.
+
+    With ``explanation_first`` explanations are written for it; with ``explanation_only`` there are no scores.
+    """
+    prompts = [task.render_prompts(order, example) for example in examples]
+    written = [Generated("", False)] * len(examples)
+    if order == "explanation_first":
+        texts = engine.generate([p["explanation"] for p in prompts], [""] * len(examples), generation)
+        written = [text._replace(text=explanation_stop(order, text.text)) for text in texts]
+    choices = [task.choices_for(example) for example in examples]
+    return _scores(engine, order, [p["label"] for p in prompts], choices, written)
+
+
+def _scores(
+    engine: Engine,
+    order: OutputOrder,
+    prompts: Sequence[str],
+    choices: Sequence[Sequence[str]],
+    written: Sequence[Generated],
+) -> list[list[float]]:
+    if order == "explanation_only":
+        return [[] for _ in prompts]
+    return engine.score(prompts, [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)])
+
+
+def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
+    """Probabilities out of scores of any size: exp(score / temperature), divided by their sum."""
     if not scores:
         return []
     top = max(scores)
-    weights = [math.exp(score - top) for score in scores]
+    weights = [math.exp((score - top) / temperature) for score in scores]
     total = sum(weights)
     return [weight / total for weight in weights]

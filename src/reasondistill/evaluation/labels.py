@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.evaluation.selective import score_selective
 from reasondistill.metrics import calibration, label
 from reasondistill.metrics.floors import majority
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
@@ -41,6 +42,7 @@ def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> 
             "label_macro_f1": float(label.macro_f1(guessed.sum(axis=0))),
         }
     _score_calibration(scored, [p.probabilities or None for p in attempts], gold, bootstrap)
+    score_selective(scored, rows, bootstrap)
     return scored
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ class GroupBootstrap:
     """Percentile intervals from resampling groups with replacement.
 
     Rows of one group (in e-SNLI, the captions of one image) are alike: resampling single rows would make intervals
-    too narrow. Every statistic is computed from column sums over rows, so that a resample is one row of a matrix
-    product. The same seed draws the same groups for every statistic, which keeps their intervals comparable.
+    too narrow. A statistic is computed from column sums over rows, so that a resample is one row of a matrix
+    product; only what depends on the order of all rows takes `row_weights`. The same seed draws the same groups for
+    every statistic, which keeps their intervals comparable.
 
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 13 (percentile interval); Field & Welsh
     2007 (bootstrapping clustered data).
@@ -39,16 +40,27 @@ class GroupBootstrap:
     def sums(self, statistics: FloatArray) -> FloatArray:
         """Column sums of ``statistics`` (n, S) in each resample, (resamples, S)."""
         per_group = self.per_group(statistics)
+        return np.concatenate([times @ per_group for times in self._draws(self.n_groups)])
+
+    def row_weights(self, rows: Sequence[int]) -> Iterator[FloatArray]:
+        """How often each of ``rows`` (n,) is in each resample, for what is no function of sums: chunks of (…, n).
+
+        The resamples are those of `sums`; with fewer than two groups there are none.
+        """
+        groups = self._group[np.asarray(rows, dtype=np.intp)]
+        if self.n_groups >= 2:
+            for times in self._draws(max(self.n_groups, len(groups))):
+                yield times[:, groups].astype(np.float64)
+
+    def _draws(self, width: int) -> Iterator[NDArray[np.intp]]:
+        """How often each group is in each resample, (…, groups), in chunks that suit rows of ``width`` numbers."""
         generator = np.random.default_rng(self._seed)
-        chunk = max(1, _DRAWS_PER_CHUNK // self.n_groups)
-        parts = []
+        chunk = max(1, _DRAWS_PER_CHUNK // width)
         for start in range(0, self._resamples, chunk):
             rows = min(chunk, self._resamples - start)
             draws = generator.integers(0, self.n_groups, size=(rows, self.n_groups))
             draws += np.arange(rows)[:, None] * self.n_groups
-            times = np.bincount(draws.ravel(), minlength=rows * self.n_groups).reshape(rows, self.n_groups)
-            parts.append(times @ per_group)
-        return np.concatenate(parts)
+            yield np.bincount(draws.ravel(), minlength=rows * self.n_groups).reshape(rows, self.n_groups)
 
     def per_group(self, statistics: FloatArray) -> FloatArray:
         """Column sums of ``statistics`` (n, S) in each group, (groups, S); groups in the order of their first row."""

@@ -22,6 +22,9 @@ METRIC_TITLES: Final = {
     "copy_rate": "Copy rate",
     "ece": "ECE",
     "brier": "Brier score",
+    "aurc": "AURC",
+    "coverage": "Coverage (share answered)",
+    "selective_accuracy": "Accuracy of what is answered",
     "f1": "F1",
     "explanation_length": "Explanation length, words",
     "empty_rate": "Empty explanations",
@@ -32,7 +35,7 @@ FLOOR_TITLES: Final = {
     "references": "Human references against each other",
     "student_fewer_references": "Student against as many references",
 }
-LOWER_IS_BETTER: Final = frozenset({"ece", "brier", "empty_rate", "copy_rate"})
+LOWER_IS_BETTER: Final = frozenset({"ece", "brier", "aurc", "empty_rate", "copy_rate"})
 _OTHER_SCALES: Final = frozenset({"bleu", "chrf", "explanation_length"})  # the rest lie in [0, 1]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 

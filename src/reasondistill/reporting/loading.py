@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from reasondistill.calibration import Calibration
 from reasondistill.errors import DataError
 from reasondistill.files import read_json, read_jsonl
 from reasondistill.records import parse_record
@@ -21,12 +22,14 @@ _LARGEST: Final = 1e308  # NaN and infinity are not below it
 _PREFERRED_SPLITS: Final = ("test", "validation")
 
 
-class _Lenient(BaseModel):
+class Lenient(BaseModel):
+    """The form of what is read from files."""
+
     # Later versions may write more: a report shows what it knows.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class DataPart(_Lenient):
+class DataPart(Lenient):
     """Which rows a run read as one of its parts."""
 
     source: str = ""
@@ -34,7 +37,7 @@ class DataPart(_Lenient):
     n: int | None = None
 
 
-class Hardware(_Lenient):
+class Hardware(Lenient):
     """The machine that a run was made on."""
 
     cpu: str | None = None
@@ -43,14 +46,14 @@ class Hardware(_Lenient):
     accelerator: str | None = None
 
 
-class StudentSize(_Lenient):
+class StudentSize(Lenient):
     """What a student takes up."""
 
     parameters: int | None = None
     bytes: int | None = None
 
 
-class Best(_Lenient):
+class Best(Lenient):
     """The checkpoint that validation selected."""
 
     step: int
@@ -58,7 +61,7 @@ class Best(_Lenient):
     value: float
 
 
-class RunInfo(_Lenient):
+class RunInfo(Lenient):
     """What ``run.json`` says of a run."""
 
     schema_version: int
@@ -76,7 +79,7 @@ class RunInfo(_Lenient):
     best: Best | None = None
 
 
-class Row(_Lenient):
+class Row(Lenient):
     """One line of ``per_example.jsonl``. Keys that are not named here are kept: its scores are among them."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -106,7 +109,7 @@ class Row(_Lenient):
         return (self.probabilities or {}).get(self.label or "")
 
 
-class CalibrationBin(_Lenient):
+class CalibrationBin(Lenient):
     """One bar of a reliability diagram; ``confidence`` and ``accuracy`` are None in an empty bin."""
 
     low: float
@@ -135,6 +138,7 @@ class Source:
     run: RunInfo | None
     log: tuple[dict[str, Any], ...] | None
     scored: dict[str, Scored] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def main(self) -> Scored | None:
@@ -165,6 +169,7 @@ def load_source(path: Path) -> Source:
 
     Raises:
         DataError: it is neither, or a file in it is broken.
+        CheckpointError: the student's calibration is.
     """
     path = Path(path)
     if (path / "run.json").is_file():
@@ -172,7 +177,13 @@ def load_source(path: Path) -> Source:
         log_file = path / "metrics.jsonl"
         log = tuple(_finite(row) for _, row in read_jsonl(log_file)) if _has_content(log_file) else None
         parts = sorted(p.parent for p in path.glob("results/*/results.json"))
-        return Source(run.name or path.resolve().name, run, log, {p.name: _read_scored(p) for p in parts})
+        return Source(
+            run.name or path.resolve().name,
+            run,
+            log,
+            {p.name: _read_scored(p) for p in parts},
+            Calibration.load(path / "student"),
+        )
     if (path / "results.json").is_file():
         scored = _read_scored(path)
         return Source(path.resolve().name, None, None, {scored.split: scored})

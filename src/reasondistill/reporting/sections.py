@@ -14,6 +14,7 @@ from reasondistill.reporting.formatting import flatten, listing, metric_title, s
 from reasondistill.reporting.generalisation import generalisation_blocks
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
+from reasondistill.reporting.selective import selective_blocks
 
 
 def compose(sources: Sequence[Source]) -> Document:
@@ -88,7 +89,7 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
         tables.controls(results),
     ]
     labels: list[Block | None] = [tables.per_label(results), _label_figures(scored, prefix)]
-    calibration = _calibration(scored, prefix)
+    calibration = [*_calibration(scored, prefix), *selective_blocks(source, scored, prefix)]
     lengths = _lengths(scored, prefix)
     efficiency: list[Block] = [Facts("", tuple(flatten(results.efficiency)))] if results.efficiency else []
     # Not named as left out where they are absent: results of earlier versions have none.

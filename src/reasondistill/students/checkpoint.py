@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.config import Generation
 from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
@@ -113,8 +114,15 @@ def load_tokenizer(folder: str | Path) -> Any:
 
 
 def checkpoint_fingerprint(folder: str | Path) -> str:
-    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies."""
-    files = sorted(p for p in Path(folder).iterdir() if p.suffix in (".json", ".safetensors", ".model", ".txt"))
+    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
+
+    Its calibration is left out: that names, by this hash, the student that it was fitted for.
+    """
+    files = sorted(
+        p
+        for p in Path(folder).iterdir()
+        if p.suffix in (".json", ".safetensors", ".model", ".txt") and p.name != CALIBRATION_FILE
+    )
     return fingerprint([(p.name, file_fingerprint(p)) for p in files])
 
 

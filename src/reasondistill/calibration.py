@@ -1,0 +1,161 @@
+"""``calibration.json`` beside a student's weights: the temperature of its probabilities, and when it should abstain.
+
+Both are chosen on validation rows, which a student neither learns from nor is scored on (`engines.calibrating`). The
+label that a student decides on never changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reasondistill.errors import CheckpointError, ConfigError, UserError
+from reasondistill.files import fingerprint, read_json, write_json
+
+CALIBRATION_FILE = "calibration.json"
+SCHEMA_VERSION = 1
+
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CalibrationData(_Part):
+    """What was fitted on; ``fingerprint`` is the part's, as in ``run.json``."""
+
+    name: str
+    split: str | None
+    fingerprint: str
+
+
+class BeforeAfter(_Part):
+    """A figure on the fitted rows, of the raw and of the calibrated probabilities."""
+
+    before: Annotated[float, Field(ge=0.0)]
+    after: Annotated[float, Field(ge=0.0)]
+
+
+class Threshold(_Part):
+    """When to answer for a wanted ``precision``: where the confidence is at least ``threshold``.
+
+    ``threshold`` is None where no confidence was enough. ``n``, ``coverage`` and ``observed`` are how many of the
+    fitted rows are answered with it, which share that is, and which share of their labels is right; ``lower_bound``
+    is the least precision that they leave open (see `metrics.selective.abstain_threshold`).
+    """
+
+    precision: Annotated[float, Field(gt=0.0, lt=1.0)]
+    threshold: _Share | None
+    n: Annotated[int, Field(ge=0)]
+    coverage: _Share
+    observed: _Share | None
+    lower_bound: _Share | None
+
+
+class Calibration(_Part):
+    """The content of ``calibration.json``.
+
+    ``student`` is the fingerprint of the student that it belongs to, ``n`` the number of rows that were fitted on of
+    the ``labelled`` ones that there were, ``accuracy`` the share of them that were answered rightly. NLL is the mean
+    negative log likelihood in nats a row, ECE the expected calibration error.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    student: str
+    temperature: Annotated[float, Field(gt=0.0)]
+    at_bound: Literal["lower", "upper"] | None
+    data: CalibrationData
+    n: Annotated[int, Field(ge=1)]
+    labelled: Annotated[int, Field(ge=1)]
+    accuracy: _Share
+    nll: BeforeAfter
+    ece: BeforeAfter
+    certainty: _Share
+    thresholds: list[Threshold]
+
+    @property
+    def fingerprint(self) -> str:
+        """A content hash: what calibrated predictions depend on."""
+        return fingerprint(self.model_dump(mode="json"))
+
+    @property
+    def remark(self) -> str | None:
+        """What is to be known where the fit ended at a bound, in words."""
+        if self.at_bound == "lower":
+            return (
+                f"The likelihood has no maximum within reach: {self.accuracy:.1%} of the rows are answered rightly. "
+                "The temperature is left at 1; rows that the student gets wrong are needed to measure its confidence."
+            )
+        if self.at_bound == "upper":
+            return (
+                "The label scores tell next to nothing of these rows' labels "
+                f"({self.accuracy:.1%} are answered rightly): probabilities become nearly equal."
+            )
+        return None
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``calibration.json`` into a student's folder, whole or not at all."""
+        write_json(Path(folder) / CALIBRATION_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: str | Path, *, student: str | None = None) -> Self | None:
+        """The calibration in a student's folder; None where there is none.
+
+        Args:
+            folder: the student's.
+            student: its fingerprint, to be compared.
+
+        Raises:
+            CheckpointError: the file is torn, of another schema version, or belongs to another student.
+        """
+        path = Path(folder) / CALIBRATION_FILE
+        if not path.exists():
+            return None
+        mend = "Fit it anew (reasondistill calibrate … --force), or do without: --no-calibration."
+        try:
+            value = read_json(path)
+            if value.get("schema_version") != SCHEMA_VERSION:
+                found = f"version {value.get('schema_version')!r}"
+                raise CheckpointError(path, expected=f"schema version {SCHEMA_VERSION}", found=found)
+            calibration = cls.model_validate(value)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+            raise CheckpointError(path, expected="a student's calibration", found=problems, fix=mend) from error
+        except UserError as error:
+            raise CheckpointError(error.where, expected=error.expected, found=error.found, fix=mend) from error
+        if student is not None and calibration.student != student:
+            raise CheckpointError(
+                path,
+                expected=f"the calibration of the student beside it ({student})",
+                found=f"one that was fitted for another ({calibration.student})",
+                fix=mend,
+            )
+        return calibration
+
+    def threshold_for(self, precision: float) -> float:
+        """Below which confidence to abstain, for a wanted precision.
+
+        Raises:
+            ConfigError: it is none of those that were looked for, or no confidence is enough for it.
+        """
+        for row in self.thresholds:
+            if row.precision == precision:
+                if row.threshold is None:
+                    within = [f"{r.precision:g}" for r in self.thresholds if r.threshold is not None]
+                    raise ConfigError(
+                        "precision",
+                        expected="one that the validation rows showed to be within reach"
+                        + (f" ({', '.join(within)})" if within else ", of which there is none"),
+                        found=f"{precision:g}",
+                        fix="Ask for less, or calibrate on more rows.",
+                    )
+                return row.threshold
+        raise ConfigError(
+            "precision",
+            expected=f"one of {', '.join(f'{row.precision:g}' for row in self.thresholds) or 'none'}",
+            found=f"{precision:g}",
+            fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}.",
+        )
