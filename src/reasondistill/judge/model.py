@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 
 from reasondistill.errors import CheckpointError, DataError
 from reasondistill.files import atomic_folder, read_json, write_json
@@ -201,7 +202,7 @@ class Judge:
             tensors = {f"network.{name}": tensor.contiguous() for name, tensor in self.network.state_dict().items()}
             tensors |= {name: torch.from_numpy(array.astype(np.int32)) for name, array in arrays.items()}
             tensors[_SEEN] = torch.from_numpy(self.seen.view(np.int64))
-            save_file(tensors, folder / WEIGHTS_FILE)
+            (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @classmethod
