@@ -19,7 +19,7 @@ from reasondistill.datasets import assign_splits, describe, load, sources, split
 from reasondistill.datasets.esnli import highlighted_words, is_esnli, read_esnli
 from reasondistill.datasets.tables import read_table
 from reasondistill.errors import DataError
-from reasondistill.records import Example, Explanation, Prediction, as_row, write_records
+from reasondistill.records import Example, Explanation, Prediction, Votes, as_row, write_records
 from reasondistill.tasks import NLI, Task
 
 PLAIN = (
@@ -664,3 +664,45 @@ def test_a_file_with_a_mistake_is_not_cached(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(DataError, match=r"the id '7.jpg#0', which .*esnli_dev.csv:9 has too"):
         load(path)
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
+# --- votes ---
+
+
+def test_votes_are_read_in_either_form(tmp_path: Path) -> None:
+    path = tmp_path / "voted.jsonl"
+    rows = [
+        {
+            "premise": "A girl waters the tulips.",
+            "hypothesis": "A girl is near flowers.",
+            "label": "entailment",
+            "annotators": 3,
+            "explanations": [
+                {"text": "Tulips are flowers.", "sample": "greedy", "acceptable_votes": 3},
+                {"text": "Girls like water.", "source": "gpt", "votes": {"acceptable": 1, "of": 2}},
+                {"text": "  ", "acceptable_votes": 0},
+            ],
+        }
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    loaded = load(path)
+    assert loaded.set_aside == {"empty explanation": 1}
+    first, second = loaded.examples[0].explanations
+    assert (first.votes, second.votes) == (Votes(acceptable=3, of=3), Votes(acceptable=1, of=2))
+    assert (first.source, second.source) == ("explanations", "gpt")
+
+
+@pytest.mark.parametrize(
+    ("explanation", "annotators"),
+    [
+        ({"text": "x", "acceptable_votes": 4}, 3),
+        ({"text": "x", "acceptable_votes": 1}, None),
+        ({"acceptable_votes": 1}, 3),
+    ],
+)
+def test_votes_that_cannot_be_are_refused(tmp_path: Path, explanation: dict[str, Any], annotators: int | None) -> None:
+    path = tmp_path / "voted.jsonl"
+    row = {"premise": "p", "hypothesis": "h", "label": "neutral", "explanations": [explanation]}
+    path.write_text(json.dumps(row | ({"annotators": annotators} if annotators else {})), encoding="utf-8")
+    with pytest.raises(DataError, match=r"voted\.jsonl:1"):
+        load(path)
