@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     asked = parser.parse_args()
 
-    everything = [e for e in load(asked.data, split=asked.split).examples]
+    everything = list(load(asked.data, split=asked.split).examples)
     full = [e for e in everything if len(e.references) == 3]
     print(f"{len(full)} rows; {len(everything) - len(full)} with fewer than three explanations left out")
     rows = [e.model_copy(update={"explanations": e.explanations[1:]}) for e in full]

@@ -22,7 +22,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.config import TrainConfig, load_config
+from reasondistill.config import JudgeConfig, TrainConfig, load_config
 from reasondistill.datasets import describe, load
 from reasondistill.errors import UserError
 from reasondistill.tasks import Task, get_task
@@ -194,6 +194,19 @@ def test_configurations(tmp_path: Path, value: dict[str, Any], overrides: list[s
     path.write_text(yaml.safe_dump(value), encoding="utf-8")
     assert (
         sentence(lambda: load_config(TrainConfig, path, [f"{text}=1" for text in overrides])) != "(an empty sentence)"
+    )
+
+
+@settings(fuzz, max_examples=20 * TIMES)
+@given(
+    st.dictionaries(st.sampled_from([*JudgeConfig.model_fields, "x"]), JSON, max_size=6), st.lists(TEXTS, max_size=2)
+)
+def test_judges(tmp_path: Path, value: dict[str, Any], overrides: list[str]) -> None:
+    path = tmp_path / "fuzzed.yaml"
+    whole = {"name": "x", "data": {"explained": {"source": "scenes"}, "votes": [{"source": "y"}]}}
+    path.write_text(yaml.safe_dump(whole | value), encoding="utf-8")
+    assert (
+        sentence(lambda: load_config(JudgeConfig, path, [f"{text}=1" for text in overrides])) != "(an empty sentence)"
     )
 
 

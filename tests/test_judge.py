@@ -75,6 +75,29 @@ def test_explanations_are_supported_and_controls_are_not(judge: Judge, others: L
     assert judge.support([argued(examples[0], text=" \n")]) == [0.0]
 
 
+def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> None:
+    from reasondistill.evaluation import EvaluationSettings, evaluate
+    from reasondistill.records import Prediction
+
+    said = [Prediction(id=e.id, label=e.label, explanation=e.references[0].text) for e in others.examples]
+    results = evaluate(
+        said,
+        others.examples,
+        name="scenes",
+        judge=Judge.load("builtin:scenes"),
+        settings=EvaluationSettings(bertscore=False, resamples=50),
+    ).results
+    own = results.metrics["support"].value
+    assert own > 0.9
+    assert results.floors["references"]["support"] > 0.85
+    for control in ("shuffled_within_label", "other_label", "empty"):
+        assert results.controls[control]["support"] < own - 0.3, control
+    for copied in ("copied_premise", "copied_hypothesis"):
+        assert results.floors[copied]["support"] < 0.2
+    assert "support" not in results.settings["fooled"]
+    assert results.errors["metric"] == "support"
+
+
 def test_support_does_not_depend_on_company_or_order(judge: Judge, others: Loaded) -> None:
     rows = [argued(e) for e in others.examples[:20]]
     together = judge.support(rows)
