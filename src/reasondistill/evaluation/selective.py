@@ -32,7 +32,9 @@ def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstr
         places, confidence, correct = zip(*ranked, strict=True)
         points, area, interval = coverage_curve(Ranked(confidence, correct), bootstrap, places)
         scored.metrics["aurc"] = Metric(value=area, ci95=interval, n=len(ranked))
-        scored.calibration["coverage"] = [point._asdict() for point in points]
+        scored.calibration["coverage"] = [
+            point._asdict() | {"ci95": None if point.ci95 is None else list(point.ci95)} for point in points
+        ]
     _score_abstained(scored, rows, bootstrap)
 
 
