@@ -33,7 +33,7 @@ def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstr
         points, area, interval = coverage_curve(Ranked(confidence, correct), bootstrap, places)
         scored.metrics["aurc"] = Metric(value=area, ci95=interval, n=len(ranked))
         scored.calibration["coverage"] = [
-            {**point._asdict(), "ci95": None if point.ci95 is None else list(point.ci95)} for point in points
+            point._asdict() | {"ci95": None if point.ci95 is None else list(point.ci95)} for point in points
         ]
     _score_abstained(scored, rows, bootstrap)
 
