@@ -36,6 +36,13 @@ PLAIN_ROUGE = {stemmer: RougeScorer(list(text.ROUGE_NAMES), use_stemmer=stemmer)
 OUR_ROUGE = {stemmer: text.Rouge(stemmer=stemmer) for stemmer in (False, True)}
 
 
+@pytest.fixture(scope="module")
+def minilm() -> BertScore:
+    if reason := why_left_out(None):
+        pytest.skip(reason)
+    return BertScore(cache=False)
+
+
 # Labels
 
 
@@ -178,6 +185,34 @@ def test_several_references_maximum_or_mean() -> None:
     assert (best["rouge1"], mean["rouge1"]) == (1.0, 0.5)
 
 
+def test_what_was_kept_is_what_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    rows = [Compared(a, [b, c], {}) for a in SENTENCES for b in SENTENCES[:3] for c in SENTENCES[3:5]]
+
+    def score(rows: list[Compared], *, cache: bool = True, how: text.Aggregate = "max", stemmer: bool = True) -> Any:
+        scorer = ExplanationScorer(rows, how=how, stemmer=stemmer, bertscore=None, cache=cache)
+        return scorer.figures(rows), [scorer.overlap(row) for row in rows]
+
+    fresh = score(rows, cache=False)
+    assert not list(tmp_path.iterdir())
+    assert score(rows[:5], cache=False)[1] == score(rows[:5])[1]
+    assert score(rows) == fresh  # some of it from disk
+    monkeypatch.setattr(ExplanationScorer, "_count", None)  # nothing is left to count
+    assert score(rows) == fresh
+    monkeypatch.undo()
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    assert score(rows, how="mean") == score(rows, how="mean", cache=False) != fresh
+    assert score(rows, stemmer=False) == score(rows, stemmer=False, cache=False) != fresh
+
+
+def test_explanations_that_were_not_announced_are_scored_too(minilm: BertScore) -> None:
+    one, other = Compared("a dog runs", ["a dog"], {}), Compared("cats sleep", ["a dog", "a cat"], {})
+    late = ExplanationScorer([one], how="max", stemmer=True, bertscore=minilm, cache=False)
+    early = ExplanationScorer([one, other], how="max", stemmer=True, bertscore=minilm, cache=False)
+    assert late.overlap(other) == pytest.approx(early.overlap(other), abs=1e-6)
+    assert late.figures([other, one]) == pytest.approx(early.figures([other, one]), abs=1e-6)
+
+
 def test_leave_one_out_takes_each_reference_in_turn() -> None:
     rows = [Compared("s1", ["a", "b", "c"], {}), Compared("s2", ["d"], {}), Compared("s3", ["e", "f"], {})]
     humans, systems = leave_one_out(rows)
@@ -191,13 +226,6 @@ def test_leave_one_out_takes_each_reference_in_turn() -> None:
 
 
 # BERTScore
-
-
-@pytest.fixture(scope="module")
-def minilm() -> BertScore:
-    if reason := why_left_out(None):
-        pytest.skip(reason)
-    return BertScore(cache=False)
 
 
 def test_bertscore_equals_the_plain_library_row_by_row(minilm: BertScore) -> None:

@@ -34,7 +34,7 @@ VECTORS_LIMIT = 2**31
 
 _CACHE_VERSION = 1  # of how scores are computed and laid out: what others have kept is not found any more
 _CHARACTERS_AT_ONCE = 2**18  # of the texts whose vectors are in memory: some 60,000 tokens, 100 MB with MiniLM
-_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 32768}
+_TOKENS_PER_BATCH = {"cpu": 1024, "cuda": 32768}
 _MODULES = ("torch", "transformers", "bert_score")
 
 
@@ -177,7 +177,7 @@ class BertScore:
         from bert_score.utils import sent_encode
 
         device = self._model.device
-        at_once = _TOKENS_PER_BATCH.get(device.type, 2048)
+        at_once = _TOKENS_PER_BATCH.get(device.type, 1024)
         # Every token weighs the same, but the special ones around a sentence nothing; as bert_score.score does it.
         special = {self._tokenizer.sep_token_id, self._tokenizer.cls_token_id}
         tokens = sorted(((sent_encode(self._tokenizer, text), text) for text in texts), key=lambda item: len(item[0]))

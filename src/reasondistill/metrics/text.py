@@ -22,7 +22,7 @@ Aggregate = Literal["max", "mean"]
 ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
 COPY_THRESHOLD = 0.9
 
-_TEXTS_REMEMBERED = 2**13  # some 4 KB each
+_TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
 _T = TypeVar("_T")
 
 _WORD = re.compile(r"\w+")
@@ -109,18 +109,31 @@ class CorpusMetric:
 
         # force=True only silences a warning about text that ends in " .", as some tokenizers write.
         self._metric: Any = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
-        self._width = 2 + 2 * 4 if name == "bleu" else 3 * 6
+        self.width = 2 + 2 * 4 if name == "bleu" else 3 * 6
+        # Systems that explain the same row have its references in common, one after the other.
+        self._reference_info = functools.lru_cache(64)(self._count_references)
+
+    def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
+        """The counts of one row, `width` of them; it needs a reference."""
+        # Not public, but what sacrebleu's own significance tests rest on; a test holds the sum to corpus_score.
+        text = self._metric._preprocess_segment("" if is_empty(candidate) else candidate)
+        found: list[int] = self._metric._compute_segment_statistics(text, self._reference_info(tuple(references)))
+        return found
+
+    def _count_references(self, references: tuple[str, ...]) -> Any:
+        return self._metric._extract_reference_info([self._metric._preprocess_segment(text) for text in references])
 
     def statistics(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> FloatArray:
         """The counts of each row, (n, 10) for BLEU and (n, 18) for chrF; each row needs a reference."""
-        if not candidates:
-            return np.zeros((0, self._width))
-        most = max(len(texts) for texts in references)
-        # sacrebleu wants one stream per reference position and None where a row has no further one.
-        streams = [[texts[k] if k < len(texts) else None for texts in references] for k in range(most)]
-        # Not public, but what sacrebleu's own significance tests use; a test holds the sum to corpus_score.
-        counts = self._metric._extract_corpus_statistics(["" if is_empty(c) else c for c in candidates], streams)
-        return np.array(counts, dtype=np.float64)
+        self.note(references)
+        rows = [self.counts(text, texts) for text, texts in zip(candidates, references, strict=True)]
+        return np.array(rows, dtype=np.float64).reshape(-1, self.width)
+
+    def note(self, references: Sequence[Sequence[str]]) -> None:
+        """Remember for the signature how many references the rows have: sacrebleu writes -1 where that varies."""
+        numbers = {len(texts) for texts in references}
+        if numbers:
+            self._metric.num_refs = numbers.pop() if len(numbers) == 1 else -1
 
     def score(self, sums: FloatArray) -> float:
         """The figure, 0–100, of summed `statistics`, (S,)."""
@@ -132,7 +145,7 @@ class CorpusMetric:
 
     @property
     def signature(self) -> str:
-        """sacrebleu's signature of the settings, known once `statistics` has run."""
+        """sacrebleu's signature of the settings, known once `statistics` or `note` has run."""
         return str(self._metric.get_signature())
 
 
