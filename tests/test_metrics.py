@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.metrics import bertscore, calibration, floors, label, text
-from reasondistill.metrics.bertscore import BertScore, default_encoder, why_left_out
+from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
 from reasondistill.metrics.statistics import GroupBootstrap
 
@@ -28,6 +31,16 @@ SENTENCES = [
 ]
 nasty = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 words = st.lists(st.sampled_from(["dog", "dogs", "running", "a", "is", "the", "."]), max_size=8).map(" ".join)
+
+PLAIN_ROUGE = {stemmer: RougeScorer(list(text.ROUGE_NAMES), use_stemmer=stemmer) for stemmer in (False, True)}
+OUR_ROUGE = {stemmer: text.Rouge(stemmer=stemmer) for stemmer in (False, True)}
+
+
+@pytest.fixture(scope="module")
+def minilm() -> BertScore:
+    if reason := why_left_out(None):
+        pytest.skip(reason)
+    return BertScore(cache=False)
 
 
 # Labels
@@ -67,14 +80,26 @@ def test_label_figures_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize("stemmer", [True, False])
 def test_rouge_equals_the_plain_library(stemmer: bool) -> None:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    plain, ours = RougeScorer(list(text.ROUGE_NAMES), use_stemmer=stemmer), text.Rouge(stemmer=stemmer)
+    plain, ours = PLAIN_ROUGE[stemmer], text.Rouge(stemmer=stemmer)
     for candidate in SENTENCES:
         for reference in SENTENCES:
             expected = {name: score.fmeasure for name, score in plain.score(reference, candidate).items()}
             assert ours.score(candidate, reference) == expected
             assert ours.score(candidate, reference) == expected  # from memory
+
+
+@given(words | nasty, words | nasty, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_rouge_equals_the_plain_library_on_any_text(candidate: str, reference: str, stemmer: bool) -> None:
+    expected = PLAIN_ROUGE[stemmer].score(reference, candidate)
+    assert OUR_ROUGE[stemmer].score(candidate, reference) == {n: score.fmeasure for n, score in expected.items()}
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=150), st.lists(st.sampled_from("abcd"), max_size=150))
+@settings(max_examples=50, deadline=None)
+def test_long_common_subsequences_equal_the_plain_library(a: list[str], b: list[str]) -> None:
+    expected = PLAIN_ROUGE[False].score(" ".join(b), " ".join(a))["rougeL"].fmeasure
+    assert OUR_ROUGE[False].score(" ".join(a), " ".join(b))["rougeL"] == expected
 
 
 def test_rouge_l_by_hand() -> None:
@@ -160,6 +185,34 @@ def test_several_references_maximum_or_mean() -> None:
     assert (best["rouge1"], mean["rouge1"]) == (1.0, 0.5)
 
 
+def test_what_was_kept_is_what_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    rows = [Compared(a, [b, c], {}) for a in SENTENCES for b in SENTENCES[:3] for c in SENTENCES[3:5]]
+
+    def score(rows: list[Compared], *, cache: bool = True, how: text.Aggregate = "max", stemmer: bool = True) -> Any:
+        scorer = ExplanationScorer(rows, how=how, stemmer=stemmer, bertscore=None, cache=cache)
+        return scorer.figures(rows), [scorer.overlap(row) for row in rows]
+
+    fresh = score(rows, cache=False)
+    assert not list(tmp_path.iterdir())
+    assert score(rows[:5], cache=False)[1] == score(rows[:5])[1]
+    assert score(rows) == fresh  # some of it from disk
+    monkeypatch.setattr(ExplanationScorer, "_count", None)  # nothing is left to count
+    assert score(rows) == fresh
+    monkeypatch.undo()
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    assert score(rows, how="mean") == score(rows, how="mean", cache=False) != fresh
+    assert score(rows, stemmer=False) == score(rows, stemmer=False, cache=False) != fresh
+
+
+def test_explanations_that_were_not_announced_are_scored_too(minilm: BertScore) -> None:
+    one, other = Compared("a dog runs", ["a dog"], {}), Compared("cats sleep", ["a dog", "a cat"], {})
+    late = ExplanationScorer([one], how="max", stemmer=True, bertscore=minilm, cache=False)
+    early = ExplanationScorer([one, other], how="max", stemmer=True, bertscore=minilm, cache=False)
+    assert late.overlap(other) == pytest.approx(early.overlap(other), abs=1e-6)
+    assert late.figures([other, one]) == pytest.approx(early.figures([other, one]), abs=1e-6)
+
+
 def test_leave_one_out_takes_each_reference_in_turn() -> None:
     rows = [Compared("s1", ["a", "b", "c"], {}), Compared("s2", ["d"], {}), Compared("s3", ["e", "f"], {})]
     humans, systems = leave_one_out(rows)
@@ -175,22 +228,29 @@ def test_leave_one_out_takes_each_reference_in_turn() -> None:
 # BERTScore
 
 
-@pytest.fixture(scope="module")
-def minilm() -> BertScore:
-    if reason := why_left_out(None):
-        pytest.skip(reason)
-    return BertScore()
+def test_bertscore_equals_the_plain_library_row_by_row(minilm: BertScore) -> None:
+    from bert_score import BERTScorer
+
+    plain = BERTScorer(model_type=str(default_encoder()), num_layers=5)
+    texts = [*(s for s in SENTENCES if s), " A  dog\tis an animal. ", "\u200b"]
+    pairs = [(a, b) for a in texts[::2] for b in texts] + [("dog " * 600, texts[0])]
+    scores = minilm.score(pairs)
+    for candidate, reference in pairs:
+        expected = plain.score([candidate], [reference])[2].item()
+        assert scores[candidate, reference] == pytest.approx(expected, abs=1e-6)
 
 
-def test_bertscore_equals_the_plain_library(minilm: BertScore) -> None:
-    from bert_score import score
+def test_f1_by_hand() -> None:
+    def encoded(vectors: list[list[float]], weights: list[float]) -> Encoded:
+        return Encoded(np.array(vectors, dtype=np.float32), np.array(weights, dtype=np.float32))
 
-    texts = [s for s in SENTENCES if s]
-    pairs = [(a, b) for a in texts for b in texts]
-    expected = score(
-        [a for a, _ in pairs], [b for _, b in pairs], model_type=str(default_encoder()), num_layers=5, batch_size=7
-    )[2].tolist()
-    assert [minilm.score(pairs)[pair] for pair in pairs] == pytest.approx(expected, abs=1e-5)
+    candidate = encoded([[1, 0], [0, 1]], [1, 1])
+    # The second word of the reference weighs nothing, and yet the candidate's second may be matched with it.
+    reference = encoded([[0.6, 0.8], [0, 1], [-1, 0]], [1, 0, 1])
+    # Precision: (0.6 + 1) / 2. Recall: (0.8 + 0) / 2.
+    assert f1(candidate, reference) == pytest.approx(2 * 0.8 * 0.4 / 1.2)
+    assert f1(candidate, encoded([[-1, 0], [0, -1]], [1, 1])) == 0
+    assert f1(encoded([[1, 0]], [0]), candidate) == 0
 
 
 def test_bertscore_of_empty_and_odd_strings(minilm: BertScore) -> None:
@@ -206,8 +266,35 @@ def test_bertscore_of_empty_and_odd_strings(minilm: BertScore) -> None:
 def test_bertscore_does_not_depend_on_chunks(minilm: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [(a, b) for a in SENTENCES for b in SENTENCES]
     whole = minilm.score(pairs)
-    monkeypatch.setattr(bertscore, "_PAIRS_PER_CALL", 5)
-    assert minilm.score(pairs) == pytest.approx(whole, abs=1e-5)
+    monkeypatch.setattr(bertscore, "_CHARACTERS_AT_ONCE", 90)
+    monkeypatch.setattr(bertscore, "_TOKENS_PER_BATCH", {})
+    assert minilm.score(pairs) == pytest.approx(whole, abs=1e-6)
+
+
+def test_each_text_is_encoded_once_and_kept(minilm: BertScore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    cached = BertScore()
+    seen: list[str] = []
+
+    def encode(texts: Sequence[str], encode: Any = cached._encode) -> Any:
+        seen.extend(texts)
+        return encode(texts)
+
+    monkeypatch.setattr(cached, "_encode", encode)
+    pairs = [(candidate, reference) for candidate in SENTENCES[:3] for reference in SENTENCES[2:4]]
+    first = cached.score(pairs)
+    assert sorted(seen) == sorted({*SENTENCES[:4]})
+    assert first == pytest.approx(minilm.score(pairs), abs=1e-6)
+    seen.clear()
+    assert cached.score(pairs) == first
+    assert seen == []  # finished scores
+    assert cached.score([("dogs", SENTENCES[3])])["dogs", SENTENCES[3]] > 0
+    assert seen == ["dogs"]  # the reference's vectors were there
+    seen.clear()
+    assert BertScore().score(pairs) == first
+    other = BertScore(str(default_encoder()), layer=4)
+    assert other.score(pairs) == pytest.approx(BertScore(str(default_encoder()), layer=4, cache=False).score(pairs))
+    assert other.score(pairs) != first
 
 
 def test_bertscore_records_content_and_no_path(minilm: BertScore, tmp_path: Any) -> None:

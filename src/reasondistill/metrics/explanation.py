@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -29,18 +31,34 @@ class Compared(NamedTuple):
     fields: Mapping[str, str]
 
 
+_Key = tuple[str, tuple[str, ...]]
+
+
+def _key(compared: Compared) -> _Key:
+    return compared.explanation, tuple(compared.references)
+
+
+OVERLAP_LIMIT = 2**28
+"""Bytes of ROUGE scores, BLEU and chrF counts kept on disk: about a million explanations, 280 bytes each."""
+
+_CACHE_VERSION = 1  # of how they are computed and laid out: what others have kept is not found any more
+_ROWS_AT_ONCE = 4096
+
+
 class ExplanationScorer:
     """ROUGE, BLEU, chrF, BERTScore, distinct-2, copy rate and length with one set of settings.
 
-    BERTScore is by far the slowest, so it is had for all the pairs of all systems beforehand: references that
-    systems share are encoded once.
+    What is slow is had for all systems beforehand, each explanation beside the same references once: what systems
+    share is neither tokenised, nor counted, nor encoded again. It is kept in the cache folder (`content_cache`).
 
     Args:
-        everything: all explanations that will be scored; those of one example near each other.
+        everything: all explanations that will be scored; those of one example near each other. Others can be scored
+            too, only later, and more slowly.
         how: the maximum or the mean over references, for ROUGE and BERTScore.
         stemmer: whether ROUGE stems.
         bertscore: None to leave BERTScore out.
-        progress: called with a sentence as BERTScore goes on.
+        progress: called with a sentence as the work goes on.
+        cache: whether ROUGE, BLEU and chrF are looked up and kept on disk; for BERTScore its own argument says so.
     """
 
     def __init__(
@@ -51,30 +69,82 @@ class ExplanationScorer:
         stemmer: bool,
         bertscore: BertScore | None,
         progress: Callable[[str], None] = lambda stage: None,
+        cache: bool = True,
     ) -> None:
+        from reasondistill.metrics.content_cache import ContentCache
+
         self._how: Aggregate = how
         self._rouge = Rouge(stemmer=stemmer)
         self.corpus = {"bleu": CorpusMetric("bleu"), "chrf": CorpusMetric("chrf")}
-        self._bertscore: dict[tuple[str, str], float] | None = None
-        if bertscore is not None:
-            self._bertscore = bertscore.score(((c.explanation, r) for c in everything for r in c.references), progress)
+        self._bertscore = bertscore
+        self._cache = ContentCache("overlap", OVERLAP_LIMIT) if cache else None
+        # Everything that these numbers depend on but the texts.
+        self._identity = "\n".join(
+            [
+                f"{_CACHE_VERSION} {how} {stemmer} unicode {unicodedata.unidata_version}",
+                *(f"{library} {version(library)}" for library in ("rouge-score", "nltk", "sacrebleu")),
+            ]
+        )
+        places = {"bleu": self.corpus["bleu"].width, "chrf": self.corpus["chrf"].width}
+        borders = np.cumsum([len(ROUGE_NAMES), *places.values()]).tolist()
+        self._columns = {name: slice(low, high) for name, low, high in zip(places, borders, borders[1:], strict=False)}
+        self._known: dict[_Key, FloatArray] = {}
+        self._known_bertscore: dict[_Key, float] = {}
+        self._learn(everything, progress)
+
+    def _learn(self, compared: Iterable[Compared], progress: Callable[[str], None] = lambda stage: None) -> None:
+        """Score what has not been scored yet."""
+        fresh = [key for key in dict.fromkeys(map(_key, compared)) if key not in self._known]
+        if self._bertscore is not None and fresh:
+            pairs = self._bertscore.score(((text, r) for text, references in fresh for r in references), progress)
+            for text, references in fresh:
+                scores = [pairs[text, reference] for reference in references]
+                self._known_bertscore[text, references] = aggregate(scores, self._how)
+        for start in range(0, len(fresh), _ROWS_AT_ONCE):
+            progress(f"ROUGE, BLEU and chrF: {start:,} of {len(fresh):,} explanations")
+            self._learn_overlap(fresh[start : start + _ROWS_AT_ONCE])
+
+    def _learn_overlap(self, fresh: Sequence[_Key]) -> None:
+        from reasondistill.metrics.content_cache import content_key
+
+        keys = {} if self._cache is None else {one: content_key(self._identity, one[0], *one[1]) for one in fresh}
+        kept = {} if self._cache is None else self._cache.find(keys.values())
+        counted = {}
+        for one in fresh:
+            if keys and (value := kept.get(keys[one])) is not None:
+                self._known[one] = np.frombuffer(value, dtype=np.float64).copy()  # not a view: files may go
+            else:
+                self._known[one] = counted[one] = self._count(*one)
+        if self._cache is not None:
+            self._cache.add({keys[one]: numbers.tobytes() for one, numbers in counted.items()})
+
+    def _count(self, text: str, references: Sequence[str]) -> FloatArray:
+        """ROUGE scores, BLEU counts and chrF counts of one row, (3 + 10 + 18,)."""
+        pairs = [self._rouge.score(text, reference) for reference in references]
+        rouge = [aggregate([pair[name] for pair in pairs], self._how) for name in ROUGE_NAMES]
+        counts = [count for metric in self.corpus.values() for count in metric.counts(text, references)]
+        return np.array([*rouge, *counts], dtype=np.float64)
 
     def overlap(self, compared: Compared) -> dict[str, float]:
         """ROUGE and BERTScore by name, in [0, 1]; at least one reference is needed."""
-        text, references, _ = compared
-        pairs = [self._rouge.score(text, reference) for reference in references]
-        scores = {name: aggregate([pair[name] for pair in pairs], self._how) for name in ROUGE_NAMES}
+        self._learn([compared])
+        key = _key(compared)
+        scores = dict(zip(ROUGE_NAMES, self._known[key].tolist(), strict=False))
         if self._bertscore is not None:
-            scores["bertscore_f1"] = aggregate([self._bertscore[text, r] for r in references], self._how)
+            scores["bertscore_f1"] = self._known_bertscore[key]
         return scores
 
     def corpus_statistics(self, compared: Sequence[Compared]) -> dict[str, FloatArray]:
         """The counts that BLEU and chrF are made of, by name, (n, S); each row needs a reference."""
-        texts, references = [c.explanation for c in compared], [c.references for c in compared]
-        return {name: metric.statistics(texts, references) for name, metric in self.corpus.items()}
+        self._learn(compared)
+        rows = np.array([self._known[_key(one)] for one in compared]).reshape(len(compared), -1)
+        for metric in self.corpus.values():
+            metric.note([one.references for one in compared])
+        return {name: rows[:, columns] for name, columns in self._columns.items()}
 
     def figures(self, compared: Sequence[Compared]) -> dict[str, float]:
         """Every metric by name; there must be rows, each with a reference."""
+        self._learn(compared)
         rows = [self.overlap(one) for one in compared]
         counts = self.corpus_statistics(compared)
         return {

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ Aggregate = Literal["max", "mean"]
 
 ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
 COPY_THRESHOLD = 0.9
+
+_TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
+_T = TypeVar("_T")
 
 _WORD = re.compile(r"\w+")
 
@@ -37,39 +41,51 @@ def aggregate(scores: Sequence[float], how: Aggregate) -> float:
 class Rouge:
     """ROUGE-1, ROUGE-2 and ROUGE-L F-scores of the rouge_score library, sentence level, in [0, 1].
 
-    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries. Numbers are the library's own; only
-    its Porter stemmer, which is slow, remembers words, and pairs that come back (floors share them) are not scored
-    twice. The library keeps a-z and 0-9 only: a text in another script scores 0.
+    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries. The library's tokenizer and stemmer, and
+    its numbers to the last bit; n-grams of a text are counted once for all it is compared with, and the longest common
+    subsequence is found bit by bit. The library keeps a-z and 0-9 only: a text in another script scores 0.
     """
 
     def __init__(self, *, stemmer: bool = True) -> None:
-        from rouge_score.rouge_scorer import RougeScorer
-
-        self._scorer = RougeScorer(list(ROUGE_NAMES), tokenizer=_CachingTokenizer(stemmer=stemmer))
-        self._known: dict[tuple[str, str], dict[str, float]] = {}
+        self._stemmer = _CachingStemmer() if stemmer else None
+        self._tokens = functools.lru_cache(_TEXTS_REMEMBERED)(self._count_tokens)
 
     def score(self, candidate: str, reference: str) -> dict[str, float]:
         """F-score by name of `ROUGE_NAMES`."""
-        if (known := self._known.get((candidate, reference))) is None:
-            scores = self._scorer.score(reference, candidate)
-            known = {name: float(scores[name].fmeasure) for name in ROUGE_NAMES}
-            self._known[candidate, reference] = known
-        return known
+        a, b = self._tokens(candidate), self._tokens(reference)
+        n, m = len(a.words), len(b.words)
+        return {
+            "rouge1": _f_score(_overlap(a.unigrams, b.unigrams), n, m),
+            "rouge2": _f_score(_overlap(a.bigrams, b.bigrams), n - 1, m - 1),
+            "rougeL": _f_score(_common_subsequence(a.words, b.places, m), n, m),
+        }
 
-
-class _CachingTokenizer:
-    """rouge_score's default tokenizer with a memory."""
-
-    def __init__(self, *, stemmer: bool) -> None:
-        self._stemmer = _CachingStemmer() if stemmer else None
-        self._known: dict[str, list[str]] = {}
-
-    def tokenize(self, text: str) -> list[str]:
+    def _count_tokens(self, text: str) -> _Tokens:
         from rouge_score.tokenize import tokenize
 
-        if text not in self._known:
-            self._known[text] = tokenize(text, self._stemmer)
-        return self._known[text]
+        found = tokenize(text, self._stemmer)
+        return _Tokens(found, Counter(found), Counter(pairwise(found)), _places(found))
+
+
+class _Tokens(NamedTuple):
+    """What ROUGE asks of a text: its words, how often each and each pair comes, and where each stands (`_places`)."""
+
+    words: list[str]
+    unigrams: Counter[str]
+    bigrams: Counter[tuple[str, str]]
+    places: dict[str, int]
+
+
+def _overlap(a: Counter[_T], b: Counter[_T]) -> int:
+    if len(a) > len(b):
+        a, b = b, a
+    return sum(min(times, b[gram]) for gram, times in a.items() if gram in b)
+
+
+def _f_score(shared: int, of_candidate: int, of_reference: int) -> float:
+    """Step by step as rouge_score has it, for the same rounding."""
+    precision, recall = shared / max(of_candidate, 1), shared / max(of_reference, 1)
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
 class _CachingStemmer:
@@ -93,18 +109,31 @@ class CorpusMetric:
 
         # force=True only silences a warning about text that ends in " .", as some tokenizers write.
         self._metric: Any = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
-        self._width = 2 + 2 * 4 if name == "bleu" else 3 * 6
+        self.width = 2 + 2 * 4 if name == "bleu" else 3 * 6
+        # Systems that explain the same row have its references in common, one after the other.
+        self._reference_info = functools.lru_cache(64)(self._count_references)
+
+    def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
+        """The counts of one row, `width` of them; it needs a reference."""
+        # Not public, but what sacrebleu's own significance tests rest on; a test holds the sum to corpus_score.
+        text = self._metric._preprocess_segment("" if is_empty(candidate) else candidate)
+        found: list[int] = self._metric._compute_segment_statistics(text, self._reference_info(tuple(references)))
+        return found
+
+    def _count_references(self, references: tuple[str, ...]) -> Any:
+        return self._metric._extract_reference_info([self._metric._preprocess_segment(text) for text in references])
 
     def statistics(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> FloatArray:
         """The counts of each row, (n, 10) for BLEU and (n, 18) for chrF; each row needs a reference."""
-        if not candidates:
-            return np.zeros((0, self._width))
-        most = max(len(texts) for texts in references)
-        # sacrebleu wants one stream per reference position and None where a row has no further one.
-        streams = [[texts[k] if k < len(texts) else None for texts in references] for k in range(most)]
-        # Not public, but what sacrebleu's own significance tests use; a test holds the sum to corpus_score.
-        counts = self._metric._extract_corpus_statistics(["" if is_empty(c) else c for c in candidates], streams)
-        return np.array(counts, dtype=np.float64)
+        self.note(references)
+        rows = [self.counts(text, texts) for text, texts in zip(candidates, references, strict=True)]
+        return np.array(rows, dtype=np.float64).reshape(-1, self.width)
+
+    def note(self, references: Sequence[Sequence[str]]) -> None:
+        """Remember for the signature how many references the rows have: sacrebleu writes -1 where that varies."""
+        numbers = {len(texts) for texts in references}
+        if numbers:
+            self._metric.num_refs = numbers.pop() if len(numbers) == 1 else -1
 
     def score(self, sums: FloatArray) -> float:
         """The figure, 0–100, of summed `statistics`, (S,)."""
@@ -116,7 +145,7 @@ class CorpusMetric:
 
     @property
     def signature(self) -> str:
-        """sacrebleu's signature of the settings, known once `statistics` has run."""
+        """sacrebleu's signature of the settings, known once `statistics` or `note` has run."""
         return str(self._metric.get_signature())
 
 
@@ -156,14 +185,30 @@ def _restates(said: Sequence[str], field: Sequence[str]) -> bool:
     if said == field:
         return True
     vocabulary = set(field)  # most explanations have too many words of their own: no need to align those
-    return sum(word in vocabulary for word in said) >= enough and _common_subsequence(said, field) >= enough
+    return (
+        sum(word in vocabulary for word in said) >= enough
+        and _common_subsequence(said, _places(field), len(field)) >= enough
+    )
 
 
-def _common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the longest common subsequence."""
-    lengths = [0] * (len(b) + 1)
-    for x in a:
-        diagonal = 0
-        for j, y in enumerate(b, start=1):
-            diagonal, lengths[j] = lengths[j], diagonal + 1 if x == y else max(lengths[j], lengths[j - 1])
-    return lengths[-1]
+def _places(words: Sequence[str]) -> dict[str, int]:
+    """Where each word stands: bit k of its number is set where it is the k-th word, from 0."""
+    places: dict[str, int] = {}
+    for k, word in enumerate(words):
+        places[word] = places.get(word, 0) | 1 << k
+    return places
+
+
+def _common_subsequence(a: Sequence[str], places: Mapping[str, int], length: int) -> int:
+    """The length of the longest common subsequence of ``a`` and the ``length`` words that stand at ``places``.
+
+    A row of the usual table rises by 0 or 1 from cell to cell; kept as bits (0 where it rises), a row follows from the
+    one above with one addition. Source: Hyyrö 2004, Bit-parallel LCS-length computation revisited.
+    """
+    everything = (1 << length) - 1
+    row = everything
+    for word in a:
+        if place := places.get(word):
+            matches = row & place
+            row = (row + matches) | (row - matches)
+    return length - (row & everything).bit_count()
