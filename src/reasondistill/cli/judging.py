@@ -53,7 +53,9 @@ def _print_summary(folder: Path) -> None:
     told = judge.info.held_out["good_against_spoiled"]
     say(f"[bold]judge[/]  {plain(str(folder))} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
     say(f"good against spoiled explanations, held out: ROC-AUC {told['roc_auc']:.3f} of {told['n']:,}")
-    for name, figures in judge.info.held_out.get("votes", {}).items():
+    votes = judge.info.held_out.get("votes", {})
+    for name in ("without_votes", "with_votes") if votes else ():
+        figures = votes[name]
         say(
             f"people's votes, {name.replace('_', ' ')}: ROC-AUC {figures['roc_auc']:.3f}, average precision "
             f"{figures['average_precision']:.3f}, best of an example's acceptable {figures['best_of']:.3f}"

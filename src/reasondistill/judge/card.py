@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reasondistill.judge.model import Judge
+
+
+def _of_component(held_out: dict[str, Any], name: str) -> float:
+    told = held_out["good_against_spoiled"]["components"]
+    return float(told[name] if name in told else held_out["votes"]["components"][name])
 
 
 def judge_card(judge: Judge, *, good: int, votes: int) -> str:
@@ -46,10 +51,10 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
         "|---|---|",
         *(f"| {kind} | {value:.3f} |" for kind, value in told["ways_of_spoiling"].items()),
         "",
-        "| component alone | ROC-AUC | weight |",
+        "| component alone | ROC-AUC (verdict: of votes) | weight |",
         "|---|---|---|",
         *(
-            f"| {name} | {told['components'][name]:.3f} | {weight:.2f} |"
+            f"| {name} | {_of_component(info.held_out, name):.3f} | {weight:.2f} |"
             for name, weight in zip(info.combination.components, info.combination.weight, strict=True)
         ),
     ]
@@ -64,7 +69,8 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
                 f"| {name.replace('_', ' ')} | {v['roc_auc']:.3f} | {v['average_precision']:.3f} | "
                 + ("" if v["best_of"] is None else f"{v['best_of']:.3f} (at most {v['best_possible']:.3f})")
                 + " |"
-                for name, v in info.held_out["votes"].items()
+                for name in ("without_votes", "with_votes")
+                for v in [info.held_out["votes"][name]]
             ),
         ]
     lines += [

@@ -21,15 +21,17 @@ from reasondistill.files import atomic_folder, read_json, write_json
 from reasondistill.judge.argued import Argued, fields_of, texts_of
 from reasondistill.judge.encoders import Encoded, Encoder, load_encoder
 from reasondistill.judge.network import MAX_FIELDS, Network, collate
-from reasondistill.judge.typicality import Typicality
+from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
 from reasondistill.metrics.text import is_empty
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 
 SCHEMA_VERSION = 1
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
-COMPONENTS = ("coherence", "evidence", "typicality", "relevance")
-_TYPICALITY, _SEEN = "typicality.", "seen"
+COMPONENTS = ("coherence", "evidence", "wording", "contrast", "relevance")
+VERDICT = "verdict"
+"""The component that only a judge with votes has."""
+_GRAMS, _SEEN = "patterns.grams", "seen"
 _SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 _ROWS_PER_BATCH = 128
@@ -66,8 +68,11 @@ class JudgeInfo(BaseModel):
     encoder: dict[str, Any]
     network: dict[str, Any]
     combination: Combination
-    vocabulary: list[str]
-    """The words of `Typicality`."""
+    words: list[str]
+    """The words that patterns keep."""
+    pattern_labels: list[str]
+    pattern_tokens: list[str]
+    verdict: dict[str, Any] | None = None
     trained_on: list[dict[str, Any]]
     """Name, fingerprint and rows of each data set."""
     held_out: dict[str, Any]
@@ -82,20 +87,30 @@ class Support(NamedTuple):
     components: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Models:
+    """What components are had from."""
+
+    network: Network
+    delexicalizer: Delexicalizer
+    patterns: PatternModel
+    verdict: Verdict | None = None
+
+
 @dataclass
 class Judge:
-    """How well explanations argue for their labels, by a small network that learned it from explained data.
+    """How well explanations argue for their labels, by small models that learned it from explained data.
 
-    Four things count: does the explanation fit this label and these fields (*coherence*); does it argue for this
-    label to one who has not seen the fields (*evidence*); is it worded as explanations are (*typicality*); is it about
-    what the fields are about (*relevance*, only with a frozen encoder). A judge *without votes* weighs them alike; one
-    *with votes* has learned from people's verdicts how to weigh them, and its network was fitted to those too.
+    Five things count. *Coherence*: does the explanation belong to this label and these fields? *Evidence*: does it
+    argue for this label to one who has not seen the fields? *Wording*: is its pattern one of good explanations of this
+    label? *Contrast*: more so than of the other labels'? *Relevance*: is it about what the fields are about (only with
+    a frozen encoder)? A judge *without votes* weighs them alike. One *with votes* has learned from people's verdicts
+    how to weigh them, its network was fitted to those too, and it has a sixth, *verdict*: which patterns people accept.
     """
 
     info: JudgeInfo
     encoder: Encoder
-    network: Network
-    typicality: Typicality
+    models: Models
     seen: NDArray[np.uint64]
     """Hashes of the groups and fields it was trained on."""
     _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
@@ -104,13 +119,14 @@ class Judge:
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
         digest = hashlib.sha256(self.info.model_dump_json().encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
+        for name, tensor in sorted(self.models.network.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.contiguous().numpy().tobytes())
-        for name, array in sorted(self.typicality.to_arrays()[1].items()):
-            digest.update(name.encode())
-            digest.update(array.tobytes())
+        digest.update(self._grams().tobytes())
         return digest.hexdigest()[:16]
+
+    def _grams(self) -> NDArray[np.int32]:
+        return self.models.patterns.to_array({token: k for k, token in enumerate(self.info.pattern_tokens)})
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -150,8 +166,7 @@ class Judge:
             encoded: every text of the rows, where they have been encoded already.
         """
         return component_values(
-            self.network,
-            self.typicality,
+            self.models,
             rows,
             self.encoder.encode(texts_of(rows)) if encoded is None else encoded,
             self.info.combination.components,
@@ -196,11 +211,11 @@ class Judge:
         Raises:
             OutputError: ``out`` is there already and holds something.
         """
-        arrays = self.typicality.to_arrays()[1]
         with atomic_folder(out) as folder:
             write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
-            tensors = {f"network.{name}": tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-            tensors |= {name: torch.from_numpy(array.astype(np.int32)) for name, array in arrays.items()}
+            network = self.models.network.state_dict()
+            tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.items()}
+            tensors[_GRAMS] = torch.from_numpy(self._grams())
             tensors[_SEEN] = torch.from_numpy(self.seen.view(np.int64))
             (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -229,16 +244,27 @@ class Judge:
             network.load_state_dict(
                 {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
             )
-            typicality = Typicality.from_arrays(
-                info.vocabulary,
-                {n: t.numpy().astype(np.int64) for n, t in tensors.items() if n.startswith(_TYPICALITY)},
+            models = Models(
+                network.eval(),
+                Delexicalizer(info.words),
+                PatternModel.from_array(info.pattern_labels, info.pattern_tokens, tensors[_GRAMS].numpy()),
+                None if info.verdict is None else Verdict.from_json(info.verdict),
             )
             seen = tensors[_SEEN].numpy().view(np.uint64)
-        except (ValidationError, SafetensorError, OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        except (
+            ValidationError,
+            SafetensorError,
+            OSError,
+            KeyError,
+            ValueError,
+            RuntimeError,
+            TypeError,
+            IndexError,
+        ) as error:
             raise CheckpointError(
                 folder, expected="a judge as `judge train` writes it", found=str(error).strip().split("\n")[0]
             ) from error
-        return cls(info, encoder, network.eval(), typicality, seen)
+        return cls(info, encoder, models, seen)
 
 
 def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
@@ -250,27 +276,25 @@ def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
 
 
 def component_values(
-    network: Network,
-    typicality: Typicality,
-    rows: Sequence[Argued],
-    encoded: dict[str, Encoded],
-    components: Sequence[str],
+    models: Models, rows: Sequence[Argued], encoded: dict[str, Encoded], components: Sequence[str]
 ) -> FloatArray:
-    """The values of ``components`` for each row, (n, C): two logits of the network, nats, a mean cosine."""
-    logits = {
-        name: network_logits(network, rows, encoded, with_fields=name == "coherence")
-        for name in components
-        if name in ("coherence", "evidence")
-    }
-    columns = []
-    for name in components:
-        if name in logits:
-            columns.append(logits[name])
-        elif name == "typicality":
-            columns.append(np.array([typicality.score(row) for row in rows]))
+    """The values of ``components`` for each row, (n, C): logits, nats, or a mean cosine."""
+    patterns = [models.delexicalizer.pattern(row) for row in rows]
+
+    def values(name: str) -> FloatArray:
+        if name in ("coherence", "evidence"):
+            return network_logits(models.network, rows, encoded, with_fields=name == "coherence")
+        if name == "relevance":
+            return _relevance(rows, encoded)
+        if name == VERDICT:
+            if models.verdict is None:
+                raise ValueError("a judge without votes has no verdict")
+            score = models.verdict.logit
         else:
-            columns.append(_relevance(rows, encoded))
-    return np.stack(columns, axis=1) if rows else np.zeros((0, len(components)))
+            score = models.patterns.score if name == "wording" else models.patterns.contrast
+        return np.array([score(pattern, row.label) for pattern, row in zip(patterns, rows, strict=True)])
+
+    return np.stack([values(name) for name in components], axis=1) if rows else np.zeros((0, len(components)))
 
 
 def network_logits(

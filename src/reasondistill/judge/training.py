@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,14 +25,16 @@ from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEn
 from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judge.model import (
     COMPONENTS,
+    VERDICT,
     FloatArray,
     Judge,
     JudgeInfo,
+    Models,
     component_values,
     hashes_of,
 )
 from reasondistill.judge.network import MAX_FIELDS, Network
-from reasondistill.judge.typicality import Typicality
+from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
 from reasondistill.tasks import Task
 
 Progress = Callable[[str], None]
@@ -73,7 +76,7 @@ def train_judge(
     votes = _votes(voted, task)
     trained, held_out = _held_out(good)
     encoder = _encoder(config, trained)
-    names = [name for name in COMPONENTS if _possible(name, encoder, trained)]
+    names = [name for name in COMPONENTS if _possible(name, encoder, trained, task)]
 
     progress(f"spoiling {len(trained):,} explanations")
     corruptor = Corruptor(trained, config.seed)
@@ -101,10 +104,15 @@ def train_judge(
         progress=progress,
         what="without votes",
     )
-    typicality = Typicality.of(one.argued.explanation for one in trained)
+    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in trained))
+    # Where each example has choices of its own, labels are as many as examples: one model for all of them.
+    patterns = PatternModel.of(
+        (one.argued.label if task.labels else "", delexicalizer.pattern(one.argued)) for one in trained
+    )
+    models = Models(network, delexicalizer, patterns)
 
     def values_of(some: Sequence[Argued]) -> FloatArray:
-        return component_values(network, typicality, some, encoded, names)
+        return component_values(models, some, encoded, names)
 
     values = values_of([*(one.argued for one in held_out), *(bad for _, bad in spoiled)])
     is_good = np.arange(len(values)) < len(held_out)
@@ -116,11 +124,16 @@ def train_judge(
     if votes:
         keep = [*_thinned(rows, len(votes)), *_thinned(evidence, len(votes) // 2)]
         before = _agreement(combination.logit(values_of([v.argued for v in votes])), votes)
-        values = _cross_fitted(network, typicality, votes, keep, encoded, names, config, progress)
+        names.append(VERDICT)
+        values = _cross_fitted(models, votes, keep, encoded, names, config, progress)
         after = _agreement(_cross_weighed(names, values, votes, config), votes)
-        report["votes"] = {"without_votes": before, "with_votes": after}
+        report["votes"] = {
+            "without_votes": before,
+            "with_votes": after,
+            "components": {n: _agreement(values[:, k], votes)["roc_auc"] for k, n in enumerate(names)},
+        }
         combination = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
-        _fit_votes(network, votes, keep, encoded, config, progress, "with votes")
+        models = _with_votes(models, votes, keep, encoded, config, progress, "with votes")
     info = JudgeInfo(
         name=config.name,
         kind="with_votes" if votes else "without_votes",
@@ -128,7 +141,10 @@ def train_judge(
         encoder=encoder.settings,
         network=config.network.model_dump(),
         combination=combination,
-        vocabulary=typicality.to_arrays()[0],
+        words=delexicalizer.words,
+        pattern_labels=patterns.labels,
+        pattern_tokens=patterns.vocabulary(),
+        verdict=None if models.verdict is None else models.verdict.to_json(),
         trained_on=[
             {
                 "name": data.name,
@@ -142,7 +158,7 @@ def train_judge(
         versions=_versions(),
     )
     seen = sorted({h for data in [*explained, *voted] for e in data.examples for h in hashes_of(e, task).tolist()})
-    judge = Judge(info, encoder, network, typicality, np.array(seen, dtype=np.uint64))
+    judge = Judge(info, encoder, models, np.array(seen, dtype=np.uint64))
     judge.save(folder, judge_card(judge, good=len(trained), votes=len(votes)))
     return folder
 
@@ -210,9 +226,11 @@ def _encoder(config: JudgeConfig, good: Sequence[Good]) -> Encoder:
     return FrozenEncoder(config.encoder.name)
 
 
-def _possible(component: str, encoder: Encoder, good: Sequence[Good]) -> bool:
+def _possible(component: str, encoder: Encoder, good: Sequence[Good], task: Task) -> bool:
     if component == "relevance":
         return encoder.width > 0
+    if component == "contrast":
+        return len({one.argued.label for one in good}) > 1 and bool(task.labels)
     return component != "evidence" or any(len(one.choices) > 1 for one in good)
 
 
@@ -228,16 +246,17 @@ def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
     return rows
 
 
-def _fit_votes(
-    network: Network,
+def _with_votes(
+    models: Models,
     votes: Sequence[Voted],
     keep: Sequence[Row],
     encoded: dict[str, Encoded],
     config: JudgeConfig,
     progress: Progress,
     what: str,
-) -> None:
-    """Fit to votes; ``keep`` holds rows of the first training, so that what it taught is not forgotten."""
+) -> Models:
+    """The models after people's verdicts; ``keep`` holds rows of the first training, so that nothing is forgotten."""
+    network = copy.deepcopy(models.network)
     fit(
         network,
         [*(Row(v.argued, v.acceptable) for v in votes), *keep],
@@ -249,6 +268,11 @@ def _fit_votes(
         progress=progress,
         what=what,
     )
+    verdict = Verdict.fit(
+        [(v.argued.label, models.delexicalizer.pattern(v.argued)) for v in votes],
+        np.array([v.acceptable for v in votes]),
+    )
+    return replace(models, network=network, verdict=verdict)
 
 
 def _thinned(rows: Sequence[Row], n: int) -> Sequence[Row]:
@@ -262,8 +286,7 @@ def _folds(votes: Sequence[Voted], folds: int) -> NDArray[np.intp]:
 
 
 def _cross_fitted(
-    network: Network,
-    typicality: Typicality,
+    models: Models,
     votes: Sequence[Voted],
     keep: Sequence[Row],
     encoded: dict[str, Encoded],
@@ -271,15 +294,14 @@ def _cross_fitted(
     config: JudgeConfig,
     progress: Progress,
 ) -> FloatArray:
-    """Components of each voted explanation from a network that was fitted to the other folds, (n, C)."""
+    """Components of each voted explanation from models that were fitted to the other folds, (n, C)."""
     folds = _folds(votes, config.votes_training.folds)
     values = np.zeros((len(votes), len(names)))
     for fold in sorted(set(folds.tolist())):
-        fitted = copy.deepcopy(network)
         others = [v for v, f in zip(votes, folds, strict=True) if f != fold]
-        _fit_votes(fitted, others, keep, encoded, config, progress, f"votes, fold {fold + 1}")
+        fitted = _with_votes(models, others, keep, encoded, config, progress, f"votes, fold {fold + 1}")
         inside = [v.argued for v, f in zip(votes, folds, strict=True) if f == fold]
-        values[folds == fold] = component_values(fitted, typicality, inside, encoded, names)
+        values[folds == fold] = component_values(fitted, inside, encoded, names)
     return values
 
 
