@@ -21,7 +21,7 @@ from reasondistill.judge.corruptions import Corruptor, Good
 from reasondistill.judge.encoders import WordEncoder
 from reasondistill.judge.fitting import weigh_alike, weigh_by_votes
 from reasondistill.judge.network import Network, collate
-from reasondistill.judge.typicality import Typicality
+from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
 from reasondistill.records import Example, Explanation, Votes
 from reasondistill.tasks import NLI, get_task
 
@@ -101,16 +101,16 @@ def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> 
 def test_support_does_not_depend_on_company_or_order(judge: Judge, others: Loaded) -> None:
     rows = [argued(e) for e in others.examples[:20]]
     together = judge.support(rows)
-    fresh = Judge(judge.info, judge.encoder, judge.network, judge.typicality, judge.seen)
+    fresh = Judge(judge.info, judge.encoder, judge.models, judge.seen)
     assert fresh.support(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
-    alone = Judge(judge.info, judge.encoder, judge.network, judge.typicality, judge.seen)
+    alone = Judge(judge.info, judge.encoder, judge.models, judge.seen)
     assert alone.support(rows[:1]) == pytest.approx(together[:1], abs=1e-5)
 
 
 def test_support_is_the_sigmoid_of_the_weighed_components(judge: Judge, others: Loaded) -> None:
     [one] = judge.explained([argued(others.examples[0])])
     combination = judge.info.combination
-    assert tuple(one.components) == combination.components == ("coherence", "evidence", "typicality")
+    assert tuple(one.components) == combination.components == ("coherence", "evidence", "wording", "contrast")
     logit = combination.bias + sum(
         w * (one.components[name] - m) / d
         for name, w, m, d in zip(
@@ -126,8 +126,8 @@ def test_the_same_seed_gives_the_same_judge(tmp_path: Path, scenes: Loaded) -> N
         Judge.load(train_judge(config_of(tmp_path, name=name, seed=seed, **short), [scenes]))
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
-    same = dict(again.network.state_dict().items())
-    assert all(torch.equal(t, same[n]) for n, t in first.network.state_dict().items())
+    same = dict(again.models.network.state_dict().items())
+    assert all(torch.equal(t, same[n]) for n, t in first.models.network.state_dict().items())
     assert first.info.combination == again.info.combination
     assert other.info.combination != first.info.combination
 
@@ -224,6 +224,7 @@ def test_a_judge_with_votes_learns_them_and_forgets_nothing(tmp_path: Path, scen
     assert votes["with_votes"]["best_possible"] == 1.0
     assert votes["with_votes"]["roc_auc"] > 0.8
     assert any("fold 2" in stage for stage in stages)
+    assert judge.info.combination.components[-1] == "verdict"
     assert [entry["votes"] for entry in judge.info.trained_on] == [False, True]
     examples = list(others.examples)[:60]
     own = judge.support([argued(e) for e in examples])
@@ -267,7 +268,7 @@ def test_a_task_with_choices_of_its_own_and_one_without_labels(tmp_path: Path) -
         for k in range(160)
     ]
     judge = Judge.load(train_judge(config_of(tmp_path, task="cose", name="quiz"), [Loaded("quiz", rows)]))
-    assert "evidence" in judge.info.combination.components
+    assert judge.info.combination.components == ("coherence", "evidence", "wording")
     new = Argued((rows[3].fields["question"],), "pond", "Thing 9 is found at the pond.")
     assert judge.support([new]) > judge.support([new._replace(label="tree")])
     judge.refuse_task(quiz)
@@ -348,19 +349,68 @@ def test_any_text_can_be_spoiled(texts: list[str], label: str) -> None:
             assert spoiled.fields == one.argued.fields
 
 
-def test_typicality_by_hand() -> None:
-    model = Typicality.of(["a b", "a c"])
-    # <s> a b </s>, <s> a c </s>: 8 tokens of 5 words; 0.1 more for each of those and for what was never seen.
-    total = 8 + 0.1 * 6
-    row = Argued(("z",), "", "a")
-    share = 2 / 7
-    p_a = share * 1.0 + (1 - share) * (0.5 * 2.1 / total)
-    p_end = share * 0.0 + (1 - share) * (0.5 * 2.1 / total)
-    assert model.score(row) == pytest.approx((np.log(p_a) + np.log(p_end)) / 2)
-    # A word of the input is less surprising than one that is nowhere.
-    assert model.score(Argued(("z",), "", "z")) > model.score(Argued(("z",), "", "y"))
-    vocabulary, arrays = model.to_arrays()
-    assert Typicality.from_arrays(vocabulary, arrays).score(row) == model.score(row)
+def test_patterns_keep_how_an_explanation_argues() -> None:
+    row = Argued(("Two dogs run", "Dogs play, not cats"), "neutral", "Not all dogs that run play fetch.")
+    assert Delexicalizer(["not", "all", "that"]).pattern(row) == ["not", "all", "F12", "that", "F1", "F2", "N", "."]
+    other = Argued(("A girl sings", "A girl dances"), "neutral", "Not all girls that sing dance well.")
+    assert Delexicalizer(["not", "all", "that"]).pattern(other)[:4] == ["not", "all", "N", "that"]
+    assert kept_words(["a b a", "b c"])[:2] == ["a", "b"]
+
+
+def test_pattern_models_by_hand() -> None:
+    model = PatternModel.of([("yes", ["F1", "is", "F2"]), ("no", ["F1", "is", "not", "F2"])])
+    # Types: F1, is, F2, not, </s>, and one for what was never seen. Of "yes": F1, is, F2 and the end, once each.
+    unseen = 0.1 * 6
+
+    def below(p: float, grams: float, before: float) -> float:
+        return grams / (before + 5) + 5 / (before + 5) * p
+
+    start = below(below((1 + 0.1) / (4 + unseen), 1, 1), 1, 1)
+    assert model.score([], "yes") == pytest.approx(np.log(below(below((1 + 0.1) / (4 + unseen), 0, 1), 0, 1)))
+    middle = [below(below((1 + 0.1) / (4 + unseen), 1, 1), 1, 1)] * 3
+    assert model.score(["F1", "is", "F2"], "yes") == pytest.approx(np.mean(np.log([start, *middle])))
+    assert model.contrast(["F1", "is", "F2"], "yes") > 0 > model.contrast(["F1", "is", "F2"], "no")
+    assert model.score(["F1"], "unheard of") == max(model.score(["F1"], label) for label in ("yes", "no"))
+    words = model.vocabulary()
+    array = model.to_array({word: k for k, word in enumerate(words)})
+    again = PatternModel.from_array(model.labels, words, array)
+    for label in ("yes", "no"):
+        assert again.score(["F1", "is", "not"], label) == model.score(["F1", "is", "not"], label)
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=3), st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_any_text_has_a_pattern_and_a_score(fields: list[str], said: str) -> None:
+    maker = Delexicalizer(["the", "is"])
+    pattern = maker.pattern(Argued(tuple(fields), "yes", said))
+    model = PatternModel.of([("yes", ["the", "F1"]), ("no", pattern)])
+    for label in ("yes", "no", "other"):
+        assert np.isfinite(model.score(pattern, label))
+        assert np.isfinite(model.contrast(pattern, label))
+
+
+def test_verdicts_equal_scikit_learns_pipeline() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    generator = np.random.default_rng(0)
+    tokens = ["F1", "is", "not", "F2", "N", "."]
+    rows = [(str(generator.choice(["a", "b"])), list(generator.choice(tokens, size=6))) for _ in range(80)]
+    acceptable = np.array([float("not" in pattern) for _, pattern in rows])
+    verdict = Verdict.fit(rows, acceptable)
+
+    def grams(row: tuple[str, list[str]]) -> list[str]:
+        label, pattern = row
+        plain = [" ".join(pattern[k : k + n]) for n in (1, 2, 3) for k in range(len(pattern) - n + 1)]
+        return plain + [f"{label}: {gram}" for gram in plain]
+
+    x = TfidfVectorizer(analyzer=grams, min_df=3, sublinear_tf=True).fit_transform(rows)
+    model = LogisticRegression(C=1.0, max_iter=500).fit(x, acceptable)
+    said = [verdict.logit(pattern, label) for label, pattern in rows]
+    assert said == pytest.approx(model.decision_function(x).tolist(), abs=1e-2)
+    again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
+    assert [again.logit(pattern, label) for label, pattern in rows] == pytest.approx(said, abs=1e-3)
+    assert verdict.logit([], "a") == verdict.bias
 
 
 def test_the_batch_by_hand() -> None:
@@ -393,11 +443,11 @@ def test_weights_of_components() -> None:
     generator = np.random.default_rng(0)
     good = np.arange(400) < 200
     values = np.stack([good + generator.normal(size=400), generator.normal(size=400)], axis=1)
-    alike = weigh_alike(["coherence", "typicality"], values, good)
+    alike = weigh_alike(["coherence", "wording"], values, good)
     assert alike.weight[0] == alike.weight[1] > 0
-    told = weigh_by_votes(["coherence", "typicality"], values, good.astype(float))
+    told = weigh_by_votes(["coherence", "wording"], values, good.astype(float))
     assert told.weight[0] > 5 * abs(told.weight[1])
     # Calibrated on what it was fitted to: the mean support is the share that is acceptable.
     assert (1 / (1 + np.exp(-told.logit(values)))).mean() == pytest.approx(0.5, abs=0.01)
-    constant = weigh_alike(["typicality"], np.zeros((10, 1)), np.arange(10) < 5)
+    constant = weigh_alike(["wording"], np.zeros((10, 1)), np.arange(10) < 5)
     assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()
