@@ -42,3 +42,11 @@ builtin-student: setup
 	$(BIN)/reasondistill quickstart --out build/quickstart
 	rm -rf src/reasondistill/builtin/scenes
 	cp -r build/quickstart/scenes/student src/reasondistill/builtin/scenes
+
+.PHONY: builtin-judge
+# Rebuilds the judge of scenes that the package ships.
+builtin-judge: setup
+	rm -rf build/judges
+	$(BIN)/reasondistill judge train configs/scenes_judge.yaml --set judges_dir=build/judges
+	rm -rf src/reasondistill/builtin/scenes_judge
+	cp -r build/judges/scenes_judge src/reasondistill/builtin/scenes_judge

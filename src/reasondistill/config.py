@@ -67,14 +67,21 @@ def _one_or_several(value: object) -> str:
     return "several" if isinstance(value, list | tuple) else "one"
 
 
+Sources = Annotated[
+    Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
+    Discriminator(_one_or_several),
+]
+"""One source, or a list of them that are joined."""
+
+
+def _sources(value: Source | list[Source] | None) -> list[Source]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
 class Data(Config):
     """What to learn from, and what to select on. The test part is no key here: it is for ``predict``."""
 
-    train: Annotated[
-        Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
-        Discriminator(_one_or_several),
-    ]
-    """One source, or a list of them that are joined."""
+    train: Sources
     mixing: Mixing = Mixing()
     validation: Source | None = None
     explanations_per_example: Positive | None = None
@@ -84,7 +91,7 @@ class Data(Config):
 
     @property
     def train_sources(self) -> list[Source]:
-        return self.train if isinstance(self.train, list) else [self.train]
+        return _sources(self.train)
 
 
 class HubStudent(Config):
@@ -311,25 +318,12 @@ class VotesTraining(Config):
     """So many times the network is fitted to the other folds, to weigh its verdicts by what it has not seen."""
 
 
-def _sources(value: Source | list[Source] | None) -> list[Source]:
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
 class JudgeData(Config):
     """What a judge learns from: never what it is to judge."""
 
-    explained: Annotated[
-        Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
-        Discriminator(_one_or_several),
-    ]
-    """Labels and explanations, one source or several."""
-    votes: (
-        Annotated[
-            Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
-            Discriminator(_one_or_several),
-        ]
-        | None
-    ) = None
+    explained: Sources
+    """Labels and explanations."""
+    votes: Sources | None = None
     """Explanations with votes, where there are some: the judge then learns what people accept."""
 
     @property
