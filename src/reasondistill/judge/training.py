@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from reasondistill.config import JudgeConfig
 from reasondistill.datasets import Loaded
@@ -20,8 +17,9 @@ from reasondistill.errors import DataError
 from reasondistill.files import require_new_folder
 from reasondistill.judge.argued import Argued, argued_of, texts_of
 from reasondistill.judge.card import judge_card
+from reasondistill.judge.checking import agreement, told_apart
 from reasondistill.judge.corruptions import Corruptor, Good
-from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
+from reasondistill.judge.encoders import Encoder, FrozenEncoder, WordEncoder
 from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judge.model import (
     COMPONENTS,
@@ -34,20 +32,12 @@ from reasondistill.judge.model import (
     hashes_of,
 )
 from reasondistill.judge.network import MAX_FIELDS, Network
-from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
+from reasondistill.judge.patterns import Delexicalizer, PatternModel, kept_words
+from reasondistill.judge.voting import cross_fitted, cross_weighed, votes_of, with_votes
 from reasondistill.tasks import Task
 
 Progress = Callable[[str], None]
 _LEAST_GOOD = 50
-_LEAST_VOTED = 100
-
-
-class Voted(NamedTuple):
-    """An explanation that people judged: the share of them who found it acceptable, and the example it belongs to."""
-
-    argued: Argued
-    acceptable: float
-    example: str
 
 
 def train_judge(
@@ -73,7 +63,7 @@ def train_judge(
     folder = require_new_folder(Path(config.judges_dir) / config.name)
     task = config.task
     good = _good(explained, task, config)
-    votes = _votes(voted, task)
+    votes = votes_of(voted, task)
     trained, held_out = _held_out(good)
     encoder = _encoder(config, trained)
     names = [name for name in COMPONENTS if _possible(name, encoder, trained, task)]
@@ -119,21 +109,21 @@ def train_judge(
     combination = weigh_alike(names, values, is_good)
     kinds = [kind for kind, _ in spoiled]
     report: dict[str, Any] = {
-        "good_against_spoiled": _told_apart(combination.logit(values), is_good, kinds, names, values)
+        "good_against_spoiled": told_apart(combination.logit(values), is_good, kinds, names, values)
     }
     if votes:
         keep = [*_thinned(rows, len(votes)), *_thinned(evidence, len(votes) // 2)]
-        before = _agreement(combination.logit(values_of([v.argued for v in votes])), votes)
+        before = agreement(combination.logit(values_of([v.argued for v in votes])), votes)
         names.append(VERDICT)
-        values = _cross_fitted(models, votes, keep, encoded, names, config, progress)
-        after = _agreement(_cross_weighed(names, values, votes, config), votes)
+        values = cross_fitted(models, votes, keep, encoded, names, config, progress)
+        after = agreement(cross_weighed(names, values, votes, config), votes)
         report["votes"] = {
             "without_votes": before,
             "with_votes": after,
-            "components": {n: _agreement(values[:, k], votes)["roc_auc"] for k, n in enumerate(names)},
+            "components": {n: agreement(values[:, k], votes)["roc_auc"] for k, n in enumerate(names)},
         }
         combination = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
-        models = _with_votes(models, votes, keep, encoded, config, progress, "with votes")
+        models = with_votes(models, votes, keep, encoded, config, progress, "with votes")
     info = JudgeInfo(
         name=config.name,
         kind="with_votes" if votes else "without_votes",
@@ -186,26 +176,6 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
     return chosen
 
 
-def _votes(voted: Iterable[Loaded], task: Task) -> list[Voted]:
-    votes = [
-        Voted(argued, explanation.votes.acceptable / explanation.votes.of, example.id)
-        for data in voted
-        for example in data.examples
-        for argued, explanation in argued_of(example, task)
-        if explanation.votes is not None
-    ]
-    if voted:
-        for kind, n in (("", len(votes)), ("acceptable ", sum(v.acceptable > 0.5 for v in votes))):
-            if n < (_LEAST_VOTED if not kind else 10) or n == (0 if not kind else len(votes)):
-                raise DataError(
-                    "data.votes",
-                    expected=f"at least {_LEAST_VOTED} explanations with votes, acceptable ones and others",
-                    found=f"{n} {kind}ones",
-                    fix="docs/data_formats.md says how votes are written.",
-                )
-    return votes
-
-
 def _held_out(good: Sequence[Good]) -> tuple[list[Good], list[Good]]:
     """Nine tenths of the groups to train on and one to check with, by the hash of the group."""
     parts: tuple[list[Good], list[Good]] = ([], [])
@@ -246,124 +216,9 @@ def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
     return rows
 
 
-def _with_votes(
-    models: Models,
-    votes: Sequence[Voted],
-    keep: Sequence[Row],
-    encoded: dict[str, Encoded],
-    config: JudgeConfig,
-    progress: Progress,
-    what: str,
-) -> Models:
-    """The models after people's verdicts; ``keep`` holds rows of the first training, so that nothing is forgotten."""
-    network = copy.deepcopy(models.network)
-    fit(
-        network,
-        [*(Row(v.argued, v.acceptable) for v in votes), *keep],
-        encoded,
-        epochs=config.votes_training.epochs,
-        learning_rate=config.votes_training.learning_rate,
-        batch_size=config.votes_training.batch_size,
-        seed=config.seed,
-        progress=progress,
-        what=what,
-    )
-    verdict = Verdict.fit(
-        [(v.argued.label, models.delexicalizer.pattern(v.argued)) for v in votes],
-        np.array([v.acceptable for v in votes]),
-    )
-    return replace(models, network=network, verdict=verdict)
-
-
 def _thinned(rows: Sequence[Row], n: int) -> Sequence[Row]:
     """About ``n`` of the rows, evenly spaced."""
     return rows[:: max(1, len(rows) // max(1, n))]
-
-
-def _folds(votes: Sequence[Voted], folds: int) -> NDArray[np.intp]:
-    """The fold of each explanation (n,): all of one example in the same."""
-    return np.array([int(hashlib.sha256(f"fold {v.example}".encode()).hexdigest(), 16) % folds for v in votes])
-
-
-def _cross_fitted(
-    models: Models,
-    votes: Sequence[Voted],
-    keep: Sequence[Row],
-    encoded: dict[str, Encoded],
-    names: Sequence[str],
-    config: JudgeConfig,
-    progress: Progress,
-) -> FloatArray:
-    """Components of each voted explanation from models that were fitted to the other folds, (n, C)."""
-    folds = _folds(votes, config.votes_training.folds)
-    values = np.zeros((len(votes), len(names)))
-    for fold in sorted(set(folds.tolist())):
-        others = [v for v, f in zip(votes, folds, strict=True) if f != fold]
-        fitted = _with_votes(models, others, keep, encoded, config, progress, f"votes, fold {fold + 1}")
-        inside = [v.argued for v, f in zip(votes, folds, strict=True) if f == fold]
-        values[folds == fold] = component_values(fitted, inside, encoded, names)
-    return values
-
-
-def _cross_weighed(names: Sequence[str], values: FloatArray, votes: Sequence[Voted], config: JudgeConfig) -> FloatArray:
-    """The logit of each voted explanation from weights of the other folds, (n,)."""
-    folds = _folds(votes, config.votes_training.folds)
-    acceptable = np.array([v.acceptable for v in votes])
-    logits = np.zeros(len(votes))
-    for fold in sorted(set(folds.tolist())):
-        inside = folds == fold
-        logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside]).logit(values[inside])
-    return logits
-
-
-def _told_apart(
-    logits: FloatArray, good: NDArray[np.bool_], kinds: Sequence[str], names: Sequence[str], values: FloatArray
-) -> dict[str, Any]:
-    """ROC-AUC of good against spoiled explanations: all, each component's, and each way of spoiling."""
-    from sklearn.metrics import roc_auc_score
-
-    spoiled = logits[~good]
-    of_kind = {
-        kind: round(
-            float(
-                roc_auc_score(
-                    np.repeat([True, False], [int(good.sum()), kinds.count(kind)]),
-                    np.concatenate([logits[good], spoiled[[k for k, one in enumerate(kinds) if one == kind]]]),
-                )
-            ),
-            4,
-        )
-        for kind in sorted(set(kinds))
-    }
-    return {
-        "n": len(logits),
-        "roc_auc": round(float(roc_auc_score(good, logits)), 4),
-        "components": {name: round(float(roc_auc_score(good, values[:, k])), 4) for k, name in enumerate(names)},
-        "ways_of_spoiling": of_kind,
-    }
-
-
-def _agreement(logits: FloatArray, votes: Sequence[Voted]) -> dict[str, Any]:
-    """How well scores agree with the majority of people; acceptable is more than half of them.
-
-    ``best_of``: how often the explanation with the highest score is acceptable, over examples with several.
-    """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    acceptable = np.array([v.acceptable > 0.5 for v in votes])
-    of_example: dict[str, list[int]] = {}
-    for k, vote in enumerate(votes):
-        of_example.setdefault(vote.example, []).append(k)
-    several = [places for places in of_example.values() if len(places) > 1]
-    best = [acceptable[max(places, key=lambda k: logits[k])] for places in several]
-    possible = [acceptable[places].any() for places in several]
-    return {
-        "n": len(votes),
-        "roc_auc": round(float(roc_auc_score(acceptable, logits)), 4),
-        "average_precision": round(float(average_precision_score(acceptable, logits)), 4),
-        "best_of": round(float(np.mean(best)), 4) if best else None,
-        "best_possible": round(float(np.mean(possible)), 4) if possible else None,
-    }
 
 
 def _hash(argued: Argued) -> str:
