@@ -103,7 +103,7 @@ class OneWordJudge:
     def refuse_seen(self, examples: Any, task: Any) -> None:
         self.checked = [e.id for e in examples]
 
-    def support(self, rows: Any, progress: Any) -> list[float]:
+    def support(self, rows: Any, progress: Any = None) -> list[float]:
         def one(argued: Argued) -> float:
             number = argued.fields[0].split()[1]
             return 1.0 if number in argued.explanation and argued.label == "neutral" else 0.0

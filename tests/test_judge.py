@@ -88,8 +88,8 @@ def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> 
         settings=EvaluationSettings(bertscore=False, resamples=50),
     ).results
     own = results.metrics["support"].value
-    assert own > 0.9
-    assert results.floors["references"]["support"] > 0.85
+    assert own > 0.8
+    assert results.floors["references"]["support"] > 0.8
     for control in ("shuffled_within_label", "other_label", "empty"):
         assert results.controls[control]["support"] < own - 0.3, control
     for copied in ("copied_premise", "copied_hypothesis"):

@@ -35,24 +35,36 @@ def add_support(
     Raises:
         DataError: the judge is of another task, or was trained on some of the rows.
     """
+    from reasondistill.judge import Argued, fields_of
+
     judge.refuse_task(task)
     judge.refuse_seen((row.example for row in rows), task)
     predicted = [_predicted(row, task) for row in rows]
     gold = [row.example.label if task.labels != () else "" for row in rows]
-    fields = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
-    beside: dict[str, Sequence[str | None]] = {**fields, "template": scored.templates}
+    beside: dict[str, Sequence[str | None]] = {
+        **{f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields},
+        "template": scored.templates,
+    }
+    most = max(len(row.references) for row in rows)
+    people = [[row.references[k] if k < len(row.references) else None for row in rows] for k in range(most)]
 
-    def judged(texts: Sequence[str | None], labels: Sequence[str | None]) -> list[float | None]:
-        from reasondistill.judge import Argued, fields_of
-
-        asked = {
+    def argued(texts: Sequence[str | None], labels: Sequence[str | None]) -> dict[int, Argued]:
+        return {
             k: Argued(fields_of(row.example, task), label, said)
             for k, (row, said, label) in enumerate(zip(rows, texts, labels, strict=True))
             if said is not None and label is not None
         }
-        found = dict(zip(asked, judge.support(asked.values(), progress), strict=True))
+
+    def judged(texts: Sequence[str | None], labels: Sequence[str | None]) -> list[float | None]:
+        asked = argued(texts, labels)
+        found = dict(zip(asked, judge.support(asked.values()), strict=True))
         return [found.get(k) for k in range(len(rows))]
 
+    # All at once, so that each text is encoded once; a judge remembers what it has judged.
+    turns = [[r.prediction.explanation for r in rows], *beside.values(), *scored.controlled.values()]
+    everything = [one for texts in turns for one in argued(texts, predicted).values()]
+    everything += [one for texts in people for one in argued(texts, gold).values()]
+    judge.support(everything, progress)
     own = judged([row.prediction.explanation for row in rows], predicted)
     for row, value in zip(scored.rows, own, strict=True):
         row[SUPPORT] = value
@@ -66,13 +78,9 @@ def add_support(
         if (value := _mean(judged(texts, predicted))) is not None and name in scored.floors:
             scored.floors[name][SUPPORT] = value
     if "references" in scored.floors:
-        most = max(len(row.references) for row in rows)
-        turns = [
-            judged([row.references[k] if k < len(row.references) else None for row in rows], gold) for k in range(most)
-        ]
-        people = _mean(value for turn in turns for value in turn)
-        if people is not None:
-            scored.floors["references"][SUPPORT] = people
+        value = _mean(v for texts in people for v in judged(texts, gold))
+        if value is not None:
+            scored.floors["references"][SUPPORT] = value
     for name, texts in scored.controlled.items():
         of_control = judged(texts, predicted)
         value = _mean(of_control)

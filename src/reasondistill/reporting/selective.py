@@ -45,7 +45,7 @@ def coverage_figure(figure: Figure, points: Sequence[CoveragePoint]) -> None:
         at, low, high = zip(*banded, strict=True)
         axes.fill_between(at, low, high, color=SERIES[0], alpha=0.18, linewidth=0)
     axes.plot(coverage, [point.accuracy for point in points], color=SERIES[0], marker="o", markersize=3.6)
-    axes.set(xlim=(0, 1.02), ylim=(None, 1.01), xlabel="share answered, the surest first", ylabel="accuracy")
+    axes.set(xlim=(0, 1.02), ylim=(None, 1.0), xlabel="share answered, the surest first", ylabel="accuracy")
 
 
 def _calibration_blocks(calibration: Calibration) -> list[Block]:

@@ -23,6 +23,9 @@ from reasondistill.results import Metric, Results
 
 FLAG: Final = "▲"
 """Stands after a floor's figure that reaches the student's."""
+_TO_BE_WON: Final = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
+"""The metrics on which a control has to lose."""
+
 LABEL_METRICS: Final = ("precision", "recall", "f1", "rougeL", "bertscore_f1", "support")
 
 
@@ -101,7 +104,7 @@ def label_metrics(results: Results) -> list[str]:
 
 def controls(results: Results) -> Table | None:
     """Negative controls, which a sound metric scores below the student."""
-    names = [n for n in results.metrics if any(n in values for values in results.controls.values())]
+    names = [n for n in _TO_BE_WON if n in results.metrics and any(n in v for v in results.controls.values())]
     if not names:
         return None
     rows = [(Cell("Student"), *(Cell(metric_value(n, results.metrics[n].value)) for n in names))]
@@ -109,7 +112,8 @@ def controls(results: Results) -> Table | None:
         rows.append((Cell(floor_title(control)), *_rival_cells(values, results, names, flag=True)))
     return Table(
         "Negative controls", ("", *(metric_title(n) for n in names)), tuple(rows),
-        note=f"{FLAG} marks a control that reaches the student: the metric is fooled by it.", groups=frozenset({1}),
+        note=f"{FLAG} marks a control that reaches the student: the metric is fooled by it. Shuffled: its explanation of "
+        "another example with the same label; other label: one for another label about the same thing.", groups=frozenset({1}),
     )  # fmt: skip
 
 
