@@ -126,11 +126,19 @@ def test_both_files_show_both_sections(tmp_path: Path) -> None:
     assert (files.figures / "slices-label-accuracy.png").stat().st_size > 5000
 
 
+def build_page(folder: Path) -> str:
+    """The page of the same rows without any markup in them."""
+    evaluated().save(folder / "plain")
+    return build_report([folder / "plain"], folder / "plain_out").html.read_text(encoding="utf-8")
+
+
 def test_markup_in_slices_and_examples_is_shown_and_never_obeyed(tmp_path: Path) -> None:
     evaluated(genre=MARKUP).save(tmp_path / "results")
     files = build_report([tmp_path / "results"], tmp_path / "out")
     page, text = files.html.read_text(encoding="utf-8"), files.markdown.read_text(encoding="utf-8")
-    assert "<script" not in page
+    # The page's own script and data blocks are the only ones: none comes from a text.
+    assert "<script>alert" not in page
+    assert page.count("<script") == page.count("</script>") == build_page(tmp_path).count("<script")
     assert "field genre: &lt;script&gt;" in page
     assert "<script" not in text
     assert "\\*\\*bold\\*\\*" in text

@@ -110,11 +110,12 @@ def controls(results: Results) -> Table | None:
     rows = [(Cell("Student"), *(Cell(metric_value(n, results.metrics[n].value)) for n in names))]
     for control, values in results.controls.items():
         rows.append((Cell(floor_title(control)), *_rival_cells(values, results, names, flag=True)))
-    return Table(
-        "Negative controls", ("", *(metric_title(n) for n in names)), tuple(rows),
-        note=f"{FLAG} marks a control that reaches the student: the metric is fooled by it. Shuffled: its explanation of "
-        "another example with the same label; other label: one for another label about the same thing.", groups=frozenset({1}),
-    )  # fmt: skip
+    note = (
+        f"{FLAG} marks a control that reaches the student: the metric is fooled by it. Shuffled: its explanation of "
+        "another example with the same label; other label: one for another label about the same thing."
+    )
+    head = ("", *(metric_title(n) for n in names))
+    return Table("Negative controls", head, tuple(rows), note=note, groups=frozenset({1}))
 
 
 def other_parts(source: Source) -> Table | None:
