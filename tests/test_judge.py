@@ -451,3 +451,76 @@ def test_weights_of_components() -> None:
     assert (1 / (1 + np.exp(-told.logit(values)))).mean() == pytest.approx(0.5, abs=0.01)
     constant = weigh_alike(["wording"], np.zeros((10, 1)), np.arange(10) < 5)
     assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()
+
+
+# --- the command line ---
+
+
+def command(*words: object) -> tuple[int, str]:
+    """Exit status and everything said, as the installed command would."""
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "reasondistill.cli", *map(str, words)], capture_output=True, text=True, timeout=240
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+CONFIG = """
+name: tiny
+data: {{explained: {{source: scenes, size: 400, split: train}}}}
+judges_dir: {folder}
+encoder: {{kind: words, size: 300}}
+network: {{hidden: 16, layers: 1}}
+training: {{epochs: 1, max_explanations: 200}}
+"""
+
+
+def test_the_commands_of_a_judge(tmp_path: Path) -> None:
+    path = tmp_path / "judge.yaml"
+    path.write_text(CONFIG.format(folder=tmp_path / "judges"), encoding="utf-8")
+    status, said = command("judge", "train", path, "--set", "seed=3")
+    assert status == 0, said
+    assert "ROC-AUC" in said
+    status, said = command("judge", "show", tmp_path / "judges" / "tiny")
+    assert status == 0, said
+    assert "without votes" in said
+    status, said = command("judge", "train", path)
+    assert status == 2, said
+    assert "tiny" in said
+    examples = load("scenes:200", split="test").examples
+    predictions = tmp_path / "p.jsonl"
+    predictions.write_text(
+        "".join(
+            json.dumps({"id": e.id, "label": e.label, "explanation": e.references[0].text}) + "\n" for e in examples
+        ),
+        encoding="utf-8",
+    )
+    given = ("evaluate", predictions, "scenes:200", "--split", "test", "--no-bertscore", "--out", tmp_path / "out")
+    status, said = command(*given, "--judge", "builtin:scenes")
+    assert status == 0, said
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert results["settings"]["support"]["fingerprint"] == Judge.load("builtin:scenes").fingerprint
+    rows = [
+        json.loads(line) for line in (tmp_path / "out" / "per_example.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert all(0 <= row["support"] <= 1 for row in rows)
+    assert results["metrics"]["support"]["value"] == pytest.approx(np.mean([row["support"] for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("evaluate", "{}/none.jsonl", "scenes", "--out", "{}/o", "--judge", "{}/nowhere"), "judge train"),
+        (("judge", "show", "{}"), "judge.json"),
+        (("judge", "train", "{}/none.yaml"), "none.yaml"),
+        (("judge", "train", "{}/bad.yaml"), "data.explained"),
+    ],
+)
+def test_mistakes_end_with_two_and_a_sentence(tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
+    (tmp_path / "bad.yaml").write_text("name: x\ndata: {votes: {source: y}}\n", encoding="utf-8")
+    status, said = command(*(word.format(tmp_path) for word in words))
+    assert status == 2, said
+    assert expected in said
+    assert "Traceback" not in said
