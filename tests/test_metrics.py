@@ -240,6 +240,29 @@ def test_bertscore_equals_the_plain_library_row_by_row(minilm: BertScore) -> Non
         assert scores[candidate, reference] == pytest.approx(expected, abs=1e-6)
 
 
+def test_bertscore_equals_the_plain_library_with_a_t5s_encoder(tmp_path: Path) -> None:
+    """Its tokenizer has neither of the special tokens that weigh nothing, and its end of text weighs like a word."""
+    if reason := why_left_out(None):
+        pytest.skip(reason)
+    from collections import defaultdict
+
+    from bert_score.utils import bert_cos_score_idf
+
+    import tiny
+
+    tiny.flan_t5().save_pretrained(tmp_path)
+    tiny.sentencepiece_like().save_pretrained(tmp_path)
+    mine = BertScore(str(tmp_path), layer=1, cache=False)
+    weights: defaultdict[int | None, float] = defaultdict(lambda: 1.0, {None: 0.0})
+    pairs = [(a, b) for a in SENTENCES for b in SENTENCES if a and b]
+    scores = mine.score(pairs)
+    for candidate, reference in pairs:
+        expected = bert_cos_score_idf(
+            mine._model, [reference], [candidate], mine._tokenizer, weights, device=mine._model.device
+        )[0, 2].item()
+        assert scores[candidate, reference] == pytest.approx(max(0, expected), abs=1e-6)
+
+
 def test_f1_by_hand() -> None:
     def encoded(vectors: list[list[float]], weights: list[float]) -> Encoded:
         return Encoded(np.array(vectors, dtype=np.float32), np.array(weights, dtype=np.float32))

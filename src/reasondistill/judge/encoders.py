@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from reasondistill.errors import CheckpointError
+from reasondistill.metrics.bertscore import weights_hash
 from reasondistill.students.warm_start import encoder_path
 
 MAX_TOKENS = 64
@@ -67,7 +67,7 @@ class FrozenEncoder:
         if getattr(self._model, "pooler", None) is not None:
             self._model.pooler = None
         self._name = name
-        self._hash = _weights_hash(self._model)
+        self._hash = weights_hash(self._model)
         if weights_sha256 not in (None, self._hash):
             raise CheckpointError(
                 name,
@@ -134,11 +134,3 @@ def load_encoder(settings: dict[str, Any]) -> Encoder:
     if settings["kind"] == "words":
         return WordEncoder(settings["words"])
     return FrozenEncoder(settings["name"], settings["weights_sha256"])
-
-
-def _weights_hash(model: Any) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.float().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

