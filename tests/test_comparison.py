@@ -112,7 +112,7 @@ def test_values_are_those_of_the_results(compared: Comparison, made: Path) -> No
     assert (pair.system, pair.baseline) == ("copies", "explains")
     one, other = (system.results.metrics for system in both(made))
     assert set(pair.metrics) | set(pair.left_out) == set(one)
-    assert set(pair.left_out) == {"distinct_2"}
+    assert set(pair.left_out) == {"distinct_2", "aurc"}
     for name, test in pair.metrics.items():
         assert test.baseline == pytest.approx(one[name].value)
         assert test.system == pytest.approx(other[name].value)
@@ -256,7 +256,7 @@ def test_rows_may_stand_in_another_order(results: Path, compared: Comparison) ->
 def test_other_settings_take_their_metrics_out(results: Path) -> None:
     change_results(results / "copies", lambda value: value["settings"].update(aggregate="mean"))
     (pair,) = compare(both(results), settings=QUICK).pairs
-    assert set(pair.left_out) == {"rouge1", "rouge2", "rougeL", "distinct_2"}
+    assert set(pair.left_out) == {"rouge1", "rouge2", "rougeL", "distinct_2", "aurc"}
     assert "aggregate is mean for copies, max for explains" in pair.left_out["rougeL"]
     assert {"label_accuracy", "bleu", "copy_rate"} <= set(pair.metrics)
 

@@ -314,7 +314,7 @@ class VotesTraining(Config):
     epochs: Annotated[float, Field(gt=0)] = 2.0
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     batch_size: Positive = 64
-    folds: Annotated[int, Field(ge=2)] = 5
+    folds: Annotated[int, Field(ge=2)] = 10
     """So many times the network is fitted to the other folds, to weigh its verdicts by what it has not seen."""
 
 

@@ -24,6 +24,7 @@ SCORE_OF = {"label_accuracy": "correct", "copy_rate": "copy", "explanation_lengt
 
 _UNSOUND = {
     "distinct_2": "it falls as a corpus grows and as rows repeat: neither a resample nor another part is comparable",
+    "aurc": "it ranks all rows, and is no function of sums over them: compare its intervals, or brier",
 }
 _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
 _MOST = 3  # differing settings to name

@@ -51,7 +51,7 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
         "|---|---|",
         *(f"| {kind} | {value:.3f} |" for kind, value in told["ways_of_spoiling"].items()),
         "",
-        "| component alone | ROC-AUC (verdict: of votes) | weight |",
+        "| component alone | ROC-AUC (of votes where the other is not to be had) | weight |",
         "|---|---|---|",
         *(
             f"| {name} | {_of_component(info.held_out, name):.3f} | {weight:.2f} |"

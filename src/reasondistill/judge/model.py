@@ -28,7 +28,9 @@ from reasondistill.tasks import Task
 
 SCHEMA_VERSION = 1
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
-COMPONENTS = ("coherence", "evidence", "wording", "contrast", "relevance")
+RELEVANCE = "relevance"
+"""To all fields; ``relevance_2`` is to the second, as a judge with votes has it."""
+COMPONENTS = ("coherence", "evidence", "wording", "contrast", RELEVANCE)
 VERDICT = "verdict"
 """The component that only a judge with votes has."""
 _GRAMS, _SEEN = "patterns.grams", "seen"
@@ -284,8 +286,8 @@ def component_values(
     def values(name: str) -> FloatArray:
         if name in ("coherence", "evidence"):
             return network_logits(models.network, rows, encoded, with_fields=name == "coherence")
-        if name == "relevance":
-            return _relevance(rows, encoded)
+        if name.startswith(RELEVANCE):
+            return _relevance(rows, encoded, name.removeprefix(f"{RELEVANCE}_"))
         if name == VERDICT:
             if models.verdict is None:
                 raise ValueError("a judge without votes has no verdict")
@@ -315,8 +317,14 @@ def network_logits(
     return values
 
 
-def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded]) -> FloatArray:
-    """The mean cosine between the explanation's and each field's mean state; 0 where a text has no token."""
+def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded], which: str) -> FloatArray:
+    """The mean cosine between the explanation's and the fields' mean states; 0 where a text has no token.
+
+    Args:
+        rows: (n).
+        encoded: every text of the rows.
+        which: the number of one field, from 1; anything else means all fields.
+    """
     vectors: dict[str, FloatArray] = {}
 
     def vector(text: str) -> FloatArray:
@@ -332,9 +340,12 @@ def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded]) -> FloatArra
     def cosine(a: FloatArray, b: FloatArray) -> float:
         return float(a @ b) if len(a) == len(b) else 0.0
 
+    def chosen(row: Argued) -> Sequence[str]:
+        return row.fields[int(which) - 1 : int(which)] if which.isdecimal() else row.fields
+
     return np.array(
         [
-            float(np.mean([cosine(vector(text), vector(row.explanation)) for text in row.fields] or [0.0]))
+            float(np.mean([cosine(vector(text), vector(row.explanation)) for text in chosen(row)] or [0.0]))
             for row in rows
         ]
     )

@@ -23,6 +23,7 @@ from reasondistill.judge.encoders import Encoder, FrozenEncoder, WordEncoder
 from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judge.model import (
     COMPONENTS,
+    RELEVANCE,
     VERDICT,
     FloatArray,
     Judge,
@@ -114,6 +115,9 @@ def train_judge(
     if votes:
         keep = [*_thinned(rows, len(votes)), *_thinned(evidence, len(votes) // 2)]
         before = agreement(combination.logit(values_of([v.argued for v in votes])), votes)
+        if RELEVANCE in names:  # votes can tell what each field is worth
+            names.remove(RELEVANCE)
+            names += [f"{RELEVANCE}_{k}" for k in range(1, len(task.fields) + 1)]
         names.append(VERDICT)
         values = cross_fitted(models, votes, keep, encoded, names, config, progress)
         after = agreement(cross_weighed(names, values, votes, config), votes)
