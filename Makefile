@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 QUICKSTART_OUT ?= quickstart
+# Tests of one file run in one process; 0 runs them all in this one.
+TEST_PROCESSES ?= 2
 
 .PHONY: help setup quickstart test test-real lint clean-venv
 
@@ -26,10 +28,10 @@ quickstart: setup
 	$(BIN)/reasondistill quickstart --out $(QUICKSTART_OUT)
 
 test: setup
-	$(BIN)/python -m pytest -m "not real and not slow"
+	$(BIN)/python -m pytest -m "not real and not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-real: setup
-	$(BIN)/python -m pytest -m "real or slow"
+	$(BIN)/python -m pytest -m "real or slow" -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff format --check src tests

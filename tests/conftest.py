@@ -14,7 +14,8 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["REASONDISTILL_CACHE"] = tempfile.mkdtemp(prefix="reasondistill-tests-")
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # torch's threads too, without importing it here
+# torch's threads too, without importing it here; side by side, threads of several processes wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 atexit.register(shutil.rmtree, os.environ["REASONDISTILL_CACHE"], ignore_errors=True)
 
