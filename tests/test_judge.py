@@ -120,6 +120,15 @@ def test_support_is_the_sigmoid_of_the_weighed_components(judge: Judge, others: 
     assert one.support == pytest.approx(1 / (1 + np.exp(-logit)))
 
 
+def test_a_copy_counts_a_quarter(judge: Judge, others: Loaded) -> None:
+    row = argued(others.examples[0])
+    copied = row._replace(explanation=row.fields[1])
+    [one] = judge.explained([copied])
+    logit = judge.info.combination.logit(np.array([list(one.components.values())]))[0]
+    assert one.support == pytest.approx(0.25 / (1 + np.exp(-logit)))
+    assert judge.settings["copies_count"] == 0.25
+
+
 def test_the_same_seed_gives_the_same_judge(tmp_path: Path, scenes: Loaded) -> None:
     short = {"training": {"epochs": 0.5, "max_explanations": 300}}
     first, again, other = (

@@ -22,7 +22,7 @@ from reasondistill.judge.argued import Argued, fields_of, texts_of
 from reasondistill.judge.encoders import Encoded, Encoder, load_encoder
 from reasondistill.judge.network import MAX_FIELDS, Network, collate
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
-from reasondistill.metrics.text import is_empty
+from reasondistill.metrics.text import is_copy, is_empty
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 
@@ -35,6 +35,9 @@ VERDICT = "verdict"
 """The component that only a judge with votes has."""
 _GRAMS, _SEEN = "patterns.grams", "seen"
 _SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
+COPIED = 0.25
+"""What is left of the support of an explanation that restates a field: it says nothing that was not given, but a judge
+takes its words for fitting ones."""
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 _ROWS_PER_BATCH = 128
 
@@ -133,10 +136,17 @@ class Judge:
     @property
     def settings(self) -> dict[str, Any]:
         """What to record beside figures that this judge gave."""
-        return {"judge": self.info.name, "kind": self.info.kind, "fingerprint": self.fingerprint}
+        return {
+            "judge": self.info.name,
+            "kind": self.info.kind,
+            "fingerprint": self.fingerprint,
+            "copies_count": COPIED,
+        }
 
     def support(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[float]:
         """The support of each row, in [0, 1]; 0 by rule for an explanation of nothing but white space.
+
+        An explanation that restates a field (`metrics.text.is_copy`) has a quarter of the support that it would have.
 
         ``progress`` is called with a sentence now and then.
         """
@@ -157,7 +167,8 @@ class Judge:
             support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             names = self.info.combination.components
             for row, s, v in zip(chunk, support.tolist(), values.tolist(), strict=True):
-                self._memory[row] = Support(s, dict(zip(names, v, strict=True)))
+                copied = is_copy(row.explanation, {str(k): text for k, text in enumerate(row.fields)})
+                self._memory[row] = Support(s * COPIED if copied else s, dict(zip(names, v, strict=True)))
         return [self._memory[row] for row in rows]
 
     def components(self, rows: Sequence[Argued], encoded: dict[str, Encoded] | None = None) -> FloatArray:
