@@ -193,7 +193,8 @@ def test_a_merged_student_is_a_plain_one_that_answers_alike(family: str, tmp_pat
     loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "student").eval()
     with torch.no_grad():
         together = loaded(**asked).logits
-    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    # W + BA is added up in another order than Wx + BAx: up to 1.2e-5 was seen, as threads vary; adapters do over 1e-3.
+    torch.testing.assert_close(together, apart, atol=5e-5, rtol=1e-5)
     start = tiny.student(family).model.eval()
     with torch.no_grad():
         assert (start(**asked).logits - apart).abs().max() > 1e-3  # the adapters did something
