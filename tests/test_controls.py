@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.evaluation.controls import control_explanations, shuffled_within_label
+from reasondistill.evaluation.controls import control_explanations, fooled, shuffled_within_label
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.support import fooled
 from reasondistill.judge import Argued
 from reasondistill.records import Example, Explanation, Prediction
 from reasondistill.tasks import NLI
@@ -88,9 +87,14 @@ def test_controls_by_hand() -> None:
 def test_a_metric_that_a_control_fools_is_named() -> None:
     assert fooled(
         {"rougeL": 0.5, "bleu": 20.0, "support": 0.9},
-        {"copied_hypothesis": {"rougeL": 0.6, "bleu": 10.0}, "other_label": {"rougeL": 0.3, "support": 0.8}},
-        {"other_label": {"rougeL": 0.2, "support": 0.85}},
-    ) == {"rougeL": ["copied_hypothesis", "other_label"]}
+        {
+            "copied_hypothesis": {"rougeL": 0.6, "bleu": 10.0},
+            "template": {"rougeL": 0.4, "support": 0.95},
+            "references": {"rougeL": 0.9, "bleu": 90.0},
+        },
+        {"other_label": {"rougeL": 0.3, "support": 0.8, "explanation_length": 90.0}},
+        {"other_label": {"rougeL": 0.2, "support": 0.85, "explanation_length": 3.0}},
+    ) == {"rougeL": ["other_label", "copied_hypothesis"], "support": ["template"]}
 
 
 class OneWordJudge:
@@ -132,7 +136,7 @@ def test_support_of_the_system_people_floors_and_controls() -> None:
     assert results.controls["empty"]["support"] == 0.0
     assert results.controls["shuffled_within_label"]["support"] == 0.0
     assert results.settings["support"] == judge.settings
-    assert results.settings["fooled"]["support"] == ["copied_premise", "copied_hypothesis"]
+    assert results.settings["fooled"]["support"] == ["copied_premise", "copied_hypothesis", "template"]
     assert results.errors["metric"] == "support"
 
 

@@ -12,6 +12,9 @@ from reasondistill.files import read_json, read_jsonl, write_json
 
 SCHEMA_VERSION = 1
 
+CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
+"""The metrics on which explanations that explain nothing have to lose."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.pairing import Row, join
 from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
-from reasondistill.evaluation.support import add_support, fooled
+from reasondistill.evaluation.support import add_support
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES
@@ -76,8 +77,6 @@ def evaluate(
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
     if judge is not None:
         add_support(texts, rows, task, judge, bootstrap, progress)
-    copied = {name: figures for name, figures in texts.floors.items() if name.startswith("copied_")}
-    overall = {name: metric.value for name, metric in texts.metrics.items()}
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap)
@@ -104,7 +103,12 @@ def evaluate(
             **texts.settings,
             **scored.settings,
             "slices": slices.settings,
-            "fooled": fooled(overall, {**texts.controls, **copied}, texts.beside),
+            "fooled": fooled(
+                {name: metric.value for name, metric in texts.metrics.items()},
+                texts.floors,
+                texts.controls,
+                texts.beside,
+            ),
             "bootstrap": {
                 "interval": "95% percentile",
                 "resampled": "groups",

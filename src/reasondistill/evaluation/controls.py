@@ -1,16 +1,17 @@
 """Negative controls: explanations that explain nothing, which every metric has to score below the system's own.
 
-Copied fields are controls too; they stand among the floors, which has the same form.
+Copied fields and the commonest template are controls too; they stand among the floors, which has the same form.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.text import is_empty
+from reasondistill.results import CONTROLLED_METRICS
 from reasondistill.tasks import Task
 
 SHUFFLED = "shuffled_within_label"
@@ -90,6 +91,30 @@ def _for_another_label(rows: Sequence[Row]) -> list[str | None]:
         ]
         chosen.append(own[0].text if own else siblings[0] if siblings else None)
     return chosen
+
+
+def fooled(
+    metrics: Mapping[str, float],
+    floors: Mapping[str, Mapping[str, float]],
+    controls: Mapping[str, Mapping[str, float]],
+    beside: Mapping[str, Mapping[str, float]],
+) -> dict[str, list[str]]:
+    """The controls, and floors that explain nothing, that each metric gives at least as much as the system.
+
+    Args:
+        metrics: the system's figures over all rows, to hold floors against.
+        floors: name -> metric -> figure; those of people's references are passed over.
+        controls: the same of each control.
+        beside: the system's figures on the rows that each control is scored on.
+    """
+    found: dict[str, list[str]] = {}
+    nothing = {name: f for name, f in floors.items() if name.startswith("copied_") or name == "template"}
+    for name, figures in {**controls, **nothing}.items():
+        own = beside[name] if name in controls else metrics
+        for metric in CONTROLLED_METRICS:
+            if metric in figures and metric in own and figures[metric] >= own[metric]:
+                found.setdefault(metric, []).append(name)
+    return found
 
 
 def _label(row: Row) -> str | None:

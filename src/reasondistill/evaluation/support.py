@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reasondistill.evaluation.pairing import Row
@@ -101,26 +101,3 @@ def _predicted(row: Row, task: Task) -> str | None:
 def _mean(values: Iterable[float | None]) -> float | None:
     present = [value for value in values if value is not None]
     return sum(present) / len(present) if present else None
-
-
-def fooled(
-    metrics: Mapping[str, float], controls: Mapping[str, Mapping[str, float]], beside: Mapping[str, Mapping[str, float]]
-) -> dict[str, list[str]]:
-    """Which controls each metric gives at least as much as the system, on the same rows.
-
-    Args:
-        metrics: the system's figures over all rows, for controls that ``beside`` does not name.
-        controls: name -> metric -> figure.
-        beside: the system's figures on the rows of each control.
-    """
-    found: dict[str, list[str]] = {}
-    for name, figures in controls.items():
-        own = beside.get(name, metrics)
-        for metric in HIGHER_IS_BETTER:
-            if metric in figures and metric in own and figures[metric] >= own[metric]:
-                found.setdefault(metric, []).append(name)
-    return found
-
-
-HIGHER_IS_BETTER = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", SUPPORT)
-"""Metrics that a control has to lose."""

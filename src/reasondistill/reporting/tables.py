@@ -19,13 +19,10 @@ from reasondistill.reporting.formatting import (
 )
 from reasondistill.reporting.headline import HEADLINE_METRICS, NOT_FLOORS
 from reasondistill.reporting.loading import RunInfo, Source
-from reasondistill.results import Metric, Results
+from reasondistill.results import CONTROLLED_METRICS, Metric, Results
 
 FLAG: Final = "▲"
 """Stands after a floor's figure that reaches the student's."""
-_TO_BE_WON: Final = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
-"""The metrics on which a control has to lose."""
-
 LABEL_METRICS: Final = ("precision", "recall", "f1", "rougeL", "bertscore_f1", "support")
 
 
@@ -104,15 +101,20 @@ def label_metrics(results: Results) -> list[str]:
 
 def controls(results: Results) -> Table | None:
     """Negative controls, which a sound metric scores below the student."""
-    names = [n for n in _TO_BE_WON if n in results.metrics and any(n in v for v in results.controls.values())]
+    names = [n for n in CONTROLLED_METRICS if n in results.metrics and any(n in v for v in results.controls.values())]
     if not names:
         return None
+    fooled = results.settings.get("fooled", {})
     rows = [(Cell("Student"), *(Cell(metric_value(n, results.metrics[n].value)) for n in names))]
     for control, values in results.controls.items():
-        rows.append((Cell(floor_title(control)), *_rival_cells(values, results, names, flag=True)))
+        cells = (
+            Cell(metric_value(n, values[n]), flagged=control in fooled.get(n, ())) if n in values else Cell("")
+            for n in names
+        )
+        rows.append((Cell(floor_title(control)), *cells))
     note = (
-        f"{FLAG} marks a control that reaches the student: the metric is fooled by it. Shuffled: its explanation of "
-        "another example with the same label; other label: one for another label about the same thing."
+        f"{FLAG} marks a control that reaches the student on the same rows: the metric is fooled by it. Shuffled: its "
+        "explanation of another example with the same label; other label: one for another label about the same thing."
     )
     head = ("", *(metric_title(n) for n in names))
     return Table("Negative controls", head, tuple(rows), note=note, groups=frozenset({1}))
