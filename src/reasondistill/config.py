@@ -297,7 +297,15 @@ class JudgeNetwork(Config):
     dropout: Rate = 0.1
 
 
-class JudgeTraining(Config):
+class JudgeFitting(Config):
+    """How long, and how, a judge's network is fitted."""
+
+    epochs: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Positive
+
+
+class JudgeTraining(JudgeFitting):
     """Learning to tell explanations that people wrote from spoiled ones."""
 
     epochs: Annotated[float, Field(gt=0)] = 1.0
@@ -308,7 +316,7 @@ class JudgeTraining(Config):
     """Learn from at most so many, chosen by a hash; each takes some 12 kB of memory with a frozen encoder."""
 
 
-class VotesTraining(Config):
+class VotesTraining(JudgeFitting):
     """Learning from people's verdicts, after `JudgeTraining`."""
 
     epochs: Annotated[float, Field(gt=0)] = 2.0

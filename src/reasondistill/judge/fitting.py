@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reasondistill.config import JudgeFitting
 from reasondistill.judge.argued import Argued
 from reasondistill.judge.encoders import Encoded
 from reasondistill.judge.model import Combination, FloatArray
@@ -33,23 +34,21 @@ def fit(
     rows: Sequence[Row],
     encoded: Mapping[str, Encoded],
     *,
-    epochs: float,
-    learning_rate: float,
-    batch_size: int,
+    how: JudgeFitting,
     seed: int,
     progress: Callable[[str], None],
     what: str,
 ) -> None:
     """Fit ``network`` to ``rows`` by binary cross-entropy: AdamW, 50 steps of warm-up, then linearly down to 0."""
     torch.manual_seed(seed)
-    steps = max(1, round(epochs * len(rows) / batch_size))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+    steps = max(1, round(how.epochs * len(rows) / how.batch_size))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=how.learning_rate, weight_decay=0.01)
     warmup = min(_WARMUP_STEPS, max(1, steps // 5))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / warmup) * max(0.0, 1 - step / steps)
     )
     network.train()
-    batches = _batches(rows, batch_size, random.Random(seed))
+    batches = _batches(rows, how.batch_size, random.Random(seed))
     losses: list[float] = []
     for step in range(steps):
         batch = next(batches)

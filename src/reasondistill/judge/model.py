@@ -20,13 +20,12 @@ from reasondistill.errors import CheckpointError, DataError
 from reasondistill.files import atomic_folder, read_json, write_json
 from reasondistill.judge.argued import Argued, fields_of, texts_of
 from reasondistill.judge.encoders import Encoded, Encoder, load_encoder
-from reasondistill.judge.network import MAX_FIELDS, Network, collate
+from reasondistill.judge.network import Network, collate
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
 from reasondistill.metrics.text import is_copy, is_empty
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 
-SCHEMA_VERSION = 1
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
 RELEVANCE = "relevance"
 """To all fields; ``relevance_2`` is to the second, as a judge with votes has it."""
@@ -163,27 +162,13 @@ class Judge:
         for start in range(0, len(new), _ROWS_PER_CHUNK):
             progress(f"support: {start:,} of {len(new):,} explanations judged")
             chunk = new[start : start + _ROWS_PER_CHUNK]
-            values = self.components(chunk)
-            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             names = self.info.combination.components
+            values = component_values(self.models, chunk, self.encoder.encode(texts_of(chunk)), names)
+            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             for row, s, v in zip(chunk, support.tolist(), values.tolist(), strict=True):
                 copied = is_copy(row.explanation, {str(k): text for k, text in enumerate(row.fields)})
                 self._memory[row] = Support(s * COPIED if copied else s, dict(zip(names, v, strict=True)))
         return [self._memory[row] for row in rows]
-
-    def components(self, rows: Sequence[Argued], encoded: dict[str, Encoded] | None = None) -> FloatArray:
-        """The values of the combination's components, (n, C).
-
-        Args:
-            rows: none of them with an empty explanation.
-            encoded: every text of the rows, where they have been encoded already.
-        """
-        return component_values(
-            self.models,
-            rows,
-            self.encoder.encode(texts_of(rows)) if encoded is None else encoded,
-            self.info.combination.components,
-        )
 
     def refuse_seen(self, examples: Iterable[Example], task: Task) -> None:
         """Refuse examples that this judge was trained on.
@@ -360,6 +345,3 @@ def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded], which: str) 
             for row in rows
         ]
     )
-
-
-__all__ = ["MAX_FIELDS", "Judge", "Support"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from reasondistill.judge.argued import Argued, argued_of, texts_of
 from reasondistill.judge.card import judge_card
 from reasondistill.judge.checking import agreement, told_apart
 from reasondistill.judge.corruptions import Corruptor, Good
-from reasondistill.judge.encoders import Encoder, FrozenEncoder, WordEncoder
+from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
 from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judge.model import (
     COMPONENTS,
     RELEVANCE,
     VERDICT,
-    FloatArray,
+    Combination,
     Judge,
     JudgeInfo,
     Models,
@@ -34,7 +35,7 @@ from reasondistill.judge.model import (
 )
 from reasondistill.judge.network import MAX_FIELDS, Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, kept_words
-from reasondistill.judge.voting import cross_fitted, cross_weighed, votes_of, with_votes
+from reasondistill.judge.voting import Voted, cross_fitted, cross_weighed, votes_of, with_votes
 from reasondistill.tasks import Task
 
 Progress = Callable[[str], None]
@@ -65,79 +66,30 @@ def train_judge(
     task = config.task
     good = _good(explained, task, config)
     votes = votes_of(voted, task)
-    trained, held_out = _held_out(good)
-    encoder = _encoder(config, trained)
-    names = [name for name in COMPONENTS if _possible(name, encoder, trained, task)]
+    material = _material(good, votes, config, progress)
+    models = _fitted(material, config, progress)
+    names = material.components
 
-    progress(f"spoiling {len(trained):,} explanations")
-    corruptor = Corruptor(trained, config.seed)
-    rows = [Row(one.argued, 1.0) for one in trained]
-    evidence = _evidence_rows(trained, config.seed) if "evidence" in names else []
-    each = config.training.spoiled_per_good
-    rows += [Row(corruptor.spoil(one)[1], 0.0, 1 / each) for one in trained for _ in range(each)]
-    checks = Corruptor(held_out, config.seed + 1)
-    spoiled = [checks.spoil(one) for one in held_out]
-
-    progress("encoding")
-    everything = [row.argued for row in rows] + [one.argued for one in held_out] + [bad for _, bad in spoiled]
-    encoded = encoder.encode(texts_of([*everything, *(row.argued for row in evidence), *(v.argued for v in votes)]))
-
-    torch.manual_seed(config.seed)
-    network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **config.network.model_dump())
-    fit(
-        network,
-        [*rows, *evidence],
-        encoded,
-        epochs=config.training.epochs,
-        learning_rate=config.training.learning_rate,
-        batch_size=config.training.batch_size,
-        seed=config.seed,
-        progress=progress,
-        what="without votes",
+    values = component_values(
+        models, [*(one.argued for one in material.held_out), *material.spoiled], material.encoded, names
     )
-    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in trained))
-    # Where each example has choices of its own, labels are as many as examples: one model for all of them.
-    patterns = PatternModel.of(
-        (one.argued.label if task.labels else "", delexicalizer.pattern(one.argued)) for one in trained
-    )
-    models = Models(network, delexicalizer, patterns)
-
-    def values_of(some: Sequence[Argued]) -> FloatArray:
-        return component_values(models, some, encoded, names)
-
-    values = values_of([*(one.argued for one in held_out), *(bad for _, bad in spoiled)])
-    is_good = np.arange(len(values)) < len(held_out)
+    is_good = np.arange(len(values)) < len(material.held_out)
     combination = weigh_alike(names, values, is_good)
-    kinds = [kind for kind, _ in spoiled]
     report: dict[str, Any] = {
-        "good_against_spoiled": told_apart(combination.logit(values), is_good, kinds, names, values)
+        "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
     }
     if votes:
-        keep = [*_thinned(rows, len(votes)), *_thinned(evidence, len(votes) // 2)]
-        before = agreement(combination.logit(values_of([v.argued for v in votes])), votes)
-        if RELEVANCE in names:  # votes can tell what each field is worth
-            names.remove(RELEVANCE)
-            names += [f"{RELEVANCE}_{k}" for k in range(1, len(task.fields) + 1)]
-        names.append(VERDICT)
-        values = cross_fitted(models, votes, keep, encoded, names, config, progress)
-        after = agreement(cross_weighed(names, values, votes, config), votes)
-        report["votes"] = {
-            "without_votes": before,
-            "with_votes": after,
-            "components": {n: agreement(values[:, k], votes)["roc_auc"] for k, n in enumerate(names)},
-        }
-        combination = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
-        models = with_votes(models, votes, keep, encoded, config, progress, "with votes")
+        models, combination, report["votes"] = _with_votes(models, combination, votes, material, config, progress)
     info = JudgeInfo(
         name=config.name,
         kind="with_votes" if votes else "without_votes",
         task=task.model_dump(mode="json"),
-        encoder=encoder.settings,
+        encoder=material.encoder.settings,
         network=config.network.model_dump(),
         combination=combination,
-        words=delexicalizer.words,
-        pattern_labels=patterns.labels,
-        pattern_tokens=patterns.vocabulary(),
+        words=models.delexicalizer.words,
+        pattern_labels=models.patterns.labels,
+        pattern_tokens=models.patterns.vocabulary(),
         verdict=None if models.verdict is None else models.verdict.to_json(),
         trained_on=[
             {
@@ -152,9 +104,95 @@ def train_judge(
         versions=_versions(),
     )
     seen = sorted({h for data in [*explained, *voted] for e in data.examples for h in hashes_of(e, task).tolist()})
-    judge = Judge(info, encoder, models, np.array(seen, dtype=np.uint64))
-    judge.save(folder, judge_card(judge, good=len(trained), votes=len(votes)))
+    judge = Judge(info, material.encoder, models, np.array(seen, dtype=np.uint64))
+    judge.save(folder, judge_card(judge, good=len(material.good), votes=len(votes)))
     return folder
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a judge is trained and checked on."""
+
+    good: Sequence[Good]
+    held_out: Sequence[Good]
+    """Of other groups than ``good``."""
+    spoiled: Sequence[Argued]
+    """One made of each that is held out."""
+    spoiled_how: Sequence[str]
+    rows: Sequence[Row]
+    """Good explanations and spoiled ones."""
+    evidence: Sequence[Row]
+    """Good explanations without their fields, for their own label and for another."""
+    encoder: Encoder
+    encoded: dict[str, Encoded]
+    """Every text of all of these, and of the votes."""
+    components: list[str]
+
+
+def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig, progress: Progress) -> _Material:
+    trained, held_out = _held_out(good)
+    encoder = _encoder(config, trained)
+    components = [name for name in COMPONENTS if _possible(name, encoder, trained, config.task)]
+    progress(f"spoiling {len(trained):,} explanations")
+    corruptor = Corruptor(trained, config.seed)
+    each = config.training.spoiled_per_good
+    rows = [Row(one.argued, 1.0) for one in trained]
+    rows += [Row(corruptor.spoil(one)[1], 0.0, 1 / each) for one in trained for _ in range(each)]
+    evidence = _evidence_rows(trained, config.seed) if "evidence" in components else []
+    checks = Corruptor(held_out, config.seed + 1)
+    spoiled_how, spoiled = zip(*(checks.spoil(one) for one in held_out), strict=True)
+    progress("encoding")
+    argued = [*(row.argued for row in (*rows, *evidence)), *(one.argued for one in held_out), *spoiled]
+    encoded = encoder.encode(texts_of([*argued, *(vote.argued for vote in votes)]))
+    return _Material(trained, held_out, spoiled, spoiled_how, rows, evidence, encoder, encoded, components)
+
+
+def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Models:
+    """The models that need no votes."""
+    torch.manual_seed(config.seed)
+    encoder = material.encoder
+    network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **config.network.model_dump())
+    rows = [*material.rows, *material.evidence]
+    fit(
+        network,
+        rows,
+        material.encoded,
+        how=config.training,
+        seed=config.seed,
+        progress=progress,
+        what="without votes",
+    )
+    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in material.good))
+    # Where each example has choices of its own, labels are as many as examples: one model for all of them.
+    patterns = PatternModel.of(
+        (one.argued.label if config.task.labels else "", delexicalizer.pattern(one.argued)) for one in material.good
+    )
+    return Models(network, delexicalizer, patterns)
+
+
+def _with_votes(
+    models: Models,
+    combination: Combination,
+    votes: Sequence[Voted],
+    material: _Material,
+    config: JudgeConfig,
+    progress: Progress,
+) -> tuple[Models, Combination, dict[str, Any]]:
+    """Models, weights and what they reach, after votes; ``combination`` is the one without."""
+    keep = [*_thinned(material.rows, len(votes)), *_thinned(material.evidence, len(votes) // 2)]
+    encoded, names = material.encoded, material.components
+    before = combination.logit(component_values(models, [v.argued for v in votes], encoded, names))
+    # Votes can tell what each field is worth.
+    fields = [f"{RELEVANCE}_{k}" for k in range(1, len(config.task.fields) + 1)] if RELEVANCE in names else []
+    names = [*(name for name in names if name != RELEVANCE), *fields, VERDICT]
+    values = cross_fitted(models, votes, keep, encoded, names, config, progress)
+    reached = {
+        "without_votes": agreement(before, votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, config), votes),
+        "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
+    }
+    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
+    return with_votes(models, votes, keep, encoded, config, progress, "with votes"), weighed, reached
 
 
 def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[Good]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from reasondistill.judge.patterns import Verdict
 from reasondistill.tasks import Task
 
 Progress = Callable[[str], None]
-_LEAST_VOTED = 100
+_LEAST_VOTED, _LEAST_ACCEPTABLE = 100, 10
 
 
 class Voted(NamedTuple):
@@ -33,7 +33,12 @@ class Voted(NamedTuple):
     example: str
 
 
-def votes_of(voted: Iterable[Loaded], task: Task) -> list[Voted]:
+def votes_of(voted: Sequence[Loaded], task: Task) -> list[Voted]:
+    """Every explanation with votes.
+
+    Raises:
+        DataError: there is data, and too few in it have votes, or nearly all were judged alike.
+    """
     votes = [
         Voted(argued, explanation.votes.acceptable / explanation.votes.of, example.id)
         for data in voted
@@ -41,15 +46,14 @@ def votes_of(voted: Iterable[Loaded], task: Task) -> list[Voted]:
         for argued, explanation in argued_of(example, task)
         if explanation.votes is not None
     ]
-    if voted:
-        for kind, n in (("", len(votes)), ("acceptable ", sum(v.acceptable > 0.5 for v in votes))):
-            if n < (_LEAST_VOTED if not kind else 10) or n == (0 if not kind else len(votes)):
-                raise DataError(
-                    "data.votes",
-                    expected=f"at least {_LEAST_VOTED} explanations with votes, acceptable ones and others",
-                    found=f"{n} {kind}ones",
-                    fix="docs/data_formats.md says how votes are written.",
-                )
+    acceptable = sum(v.acceptable > 0.5 for v in votes)
+    if voted and (len(votes) < _LEAST_VOTED or acceptable < _LEAST_ACCEPTABLE or acceptable == len(votes)):
+        raise DataError(
+            "data.votes",
+            expected=f"at least {_LEAST_VOTED} explanations with votes, {_LEAST_ACCEPTABLE} acceptable ones and others",
+            found=f"{len(votes)}, {acceptable} of them acceptable to more than half of the people asked",
+            fix="docs/data_formats.md says how votes are written.",
+        )
     return votes
 
 
@@ -68,9 +72,7 @@ def with_votes(
         network,
         [*(Row(v.argued, v.acceptable) for v in votes), *keep],
         encoded,
-        epochs=config.votes_training.epochs,
-        learning_rate=config.votes_training.learning_rate,
-        batch_size=config.votes_training.batch_size,
+        how=config.votes_training,
         seed=config.seed,
         progress=progress,
         what=what,
