@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reasondistill.errors import CheckpointError, ConfigError, UserError
-from reasondistill.files import fingerprint, read_json, write_json
+from reasondistill.files import fingerprint, read_versioned_json, write_json
 
 CALIBRATION_FILE = "calibration.json"
 SCHEMA_VERSION = 1
@@ -116,11 +116,7 @@ class Calibration(_Part):
             return None
         mend = "Fit it anew (reasondistill calibrate … --force), or do without: --no-calibration."
         try:
-            value = read_json(path)
-            if value.get("schema_version") != SCHEMA_VERSION:
-                found = f"version {value.get('schema_version')!r}"
-                raise CheckpointError(path, expected=f"schema version {SCHEMA_VERSION}", found=found)
-            calibration = cls.model_validate(value)
+            calibration = cls.model_validate(read_versioned_json(path, SCHEMA_VERSION, what=""))
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
             raise CheckpointError(path, expected="a student's calibration", found=problems, fix=mend) from error

@@ -104,6 +104,19 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
 
 
+def read_versioned_json(path: str | Path, version: int, *, what: str, fix: str | None = None) -> dict[str, Any]:
+    """Read one JSON object that says under ``schema_version`` which form it has.
+
+    Raises:
+        DataError: as `read_json`, or it has another version.
+    """
+    value = read_json(path)
+    if value.get("schema_version") != version:
+        found = f"version {value.get('schema_version')!r}"
+        raise DataError(path, expected=f"{what}schema version {version}", found=found, fix=fix)
+    return value
+
+
 def read_json_list(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(number from 1, object)`` of a JSON file that holds a list of objects. The whole file is read at once.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reasondistill.errors import DataError
-from reasondistill.files import read_json, read_jsonl, write_json
+from reasondistill.files import read_jsonl, read_versioned_json, write_json
 
 SCHEMA_VERSION = 1
 
@@ -70,14 +70,8 @@ class Results(_Part):
         Raises:
             DataError: it is of another schema version, or not a results file.
         """
-        value = read_json(path)
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
-                path,
-                expected=f"results of schema version {SCHEMA_VERSION}",
-                found=f"version {value.get('schema_version')!r}",
-                fix="Run `reasondistill evaluate` again to write it anew.",
-            )
+        mend = "Run `reasondistill evaluate` again to write it anew."
+        value = read_versioned_json(path, SCHEMA_VERSION, what="results of ", fix=mend)
         try:
             return cls.model_validate(value)
         except ValidationError as error:

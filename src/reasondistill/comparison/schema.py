@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.errors import DataError
-from reasondistill.files import read_json, write_json
+from reasondistill.files import read_versioned_json, write_json
 from reasondistill.records import parse_record
 from reasondistill.results import DatasetInfo
 
@@ -126,14 +125,8 @@ class _Saved(_Part):
         Raises:
             DataError: it is of another schema version, or of another kind.
         """
-        value: dict[str, Any] = read_json(path)
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
-                path,
-                expected=f"a file of schema version {SCHEMA_VERSION}",
-                found=f"version {value.get('schema_version')!r}",
-                fix="Run `reasondistill compare` again to write it anew.",
-            )
+        mend = "Run `reasondistill compare` again to write it anew."
+        value = read_versioned_json(path, SCHEMA_VERSION, what="a file of ", fix=mend)
         return parse_record(cls, value, str(path))
 
 

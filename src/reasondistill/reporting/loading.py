@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reasondistill.calibration import Calibration
 from reasondistill.errors import DataError
-from reasondistill.files import read_json, read_jsonl
+from reasondistill.files import read_jsonl, read_versioned_json
 from reasondistill.records import parse_record
 from reasondistill.results import Results
 
@@ -201,14 +201,8 @@ def load_source(path: Path) -> Source:
 
 
 def _read_run(path: Path) -> RunInfo:
-    value = read_json(path)
-    if value.get("schema_version") != RUN_SCHEMA_VERSION:
-        raise DataError(
-            path,
-            expected=f"a run of schema version {RUN_SCHEMA_VERSION}",
-            found=f"version {value.get('schema_version')!r}",
-            fix="Report on it with the version of reasondistill that made it.",
-        )
+    mend = "Report on it with the version of reasondistill that made it."
+    value = read_versioned_json(path, RUN_SCHEMA_VERSION, what="a run of ", fix=mend)
     return parse_record(RunInfo, value, str(path))
 
 
