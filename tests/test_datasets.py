@@ -681,13 +681,16 @@ def test_votes_are_read_in_either_form(tmp_path: Path) -> None:
                 {"text": "Tulips are flowers.", "sample": "greedy", "acceptable_votes": 3},
                 {"text": "Girls like water.", "source": "gpt", "votes": {"acceptable": 1, "of": 2}},
                 {"text": "  ", "acceptable_votes": 0},
+                {"text": "Tulips are no girls.", "acceptable_votes": 0, "label": "contradiction"},
             ],
         }
     ]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     loaded = load(path)
     assert loaded.set_aside == {"empty explanation": 1}
-    first, second = loaded.examples[0].explanations
+    assert loaded.ignored_columns == ()
+    first, second, third = loaded.examples[0].explanations
+    assert (third.label, third.votes) == ("contradiction", Votes(acceptable=0, of=3))
     assert (first.votes, second.votes) == (Votes(acceptable=3, of=3), Votes(acceptable=1, of=2))
     assert (first.source, second.source) == ("explanations", "gpt")
 

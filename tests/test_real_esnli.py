@@ -74,6 +74,6 @@ def test_a_judge_of_few_explanations_agrees_with_people(tmp_path: Path, data_fol
     # A sixth of the data that docs/results.md has figures for, and less training: chance is 0.5, BLEU-like scores are
     # near it here.
     assert told["votes"]["without_votes"]["n"] == 5000
-    assert told["votes"]["without_votes"]["roc_auc"] > 0.62
-    assert told["votes"]["with_votes"]["roc_auc"] > 0.68
-    assert told["good_against_spoiled"]["roc_auc"] > 0.65
+    assert told["votes"]["without_votes"]["roc_auc"] > 0.65
+    assert told["votes"]["with_votes"]["roc_auc"] > 0.72
+    assert told["good_against_spoiled"]["roc_auc"] > 0.7

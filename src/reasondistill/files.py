@@ -104,7 +104,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
 
 
-def read_versioned_json(path: str | Path, version: int, *, what: str, fix: str | None = None) -> dict[str, Any]:
+def read_versioned_json(path: str | Path, version: int, *, what: str, fix: str = "") -> dict[str, Any]:
     """Read one JSON object that says under ``schema_version`` which form it has.
 
     Raises:

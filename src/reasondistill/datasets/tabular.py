@@ -24,6 +24,8 @@ ColumnMapping: TypeAlias = Mapping[str, str | Sequence[str]]
 Row: TypeAlias = tuple[int, Mapping[str, Any]]
 """Line number (in Parquet, row number) from 1, and the row."""
 
+_ANNOTATORS = "annotators"
+"""How many people judged each of a row's explanations; beside ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
 _EXPLANATION = re.compile(r"explanation(?:_([0-9]{1,4}))?")
 
@@ -141,7 +143,7 @@ def read_rows(
             else:
                 yield where, _flat_example(row, columns, where, fallback_id, set_aside)
 
-    ignored = tuple(n for n in header if columns and n not in {*columns.names(), "explanations"})
+    ignored = tuple(n for n in header if columns and n not in {*columns.names(), "explanations", _ANNOTATORS})
     return gather(path.stem, path, examples, task, ignored_columns=ignored, need_label=need_label, key=key)
 
 
@@ -199,8 +201,9 @@ def _with_votes(item: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     """An explanation as it is, or in the form of Wiegreffe et al. 2022: how many of a row's annotators accept it."""
     if "acceptable_votes" not in item:
         return dict(item)
-    votes = {"acceptable": item["acceptable_votes"], "of": row.get("annotators")}
-    return {"text": item.get("text"), "source": str(item.get("source", "explanations")), "votes": votes}
+    votes = {"acceptable": item["acceptable_votes"], "of": row.get(_ANNOTATORS)}
+    kept = {key: item[key] for key in ("text", "source", "label") if key in item}
+    return {"source": "explanations", **kept, "votes": votes}
 
 
 def _is_blank(value: object) -> bool:
