@@ -25,6 +25,7 @@ from reasondistill.datasets.scenes import generate
 from reasondistill.distilling import train
 from reasondistill.engines import Generated, answer
 from reasondistill.engines.answering import label_scores, softmax
+from reasondistill.engines.base import Scored
 from reasondistill.engines.calibrating import calibrate, choose_rows, require_validation
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate
@@ -61,7 +62,9 @@ class Sure:
     scored: list[str] = field(default_factory=list)
     wrote: int = 0
 
-    def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+    def score(
+        self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+    ) -> list[list[float]]:
         self.scored += prompts
         numbers = [int(re.findall(r"\d+", prompt)[0]) for prompt in prompts]
         return [
@@ -170,7 +173,9 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
         fitted([], task=Task(name="instructions", fields=("instruction",), labels=()))
 
     class Broken(Sure):
-        def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+        def score(
+            self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+        ) -> list[list[float]]:
             return [[math.nan] * len(row) for row in targets]
 
     with pytest.raises(CheckpointError, match="scores that are numbers"):
@@ -267,7 +272,9 @@ def test_probabilities_are_those_of_the_divided_scores_and_labels_stay() -> None
 @pytest.mark.parametrize("temperature", [1.0, 3.0, 20.0])
 def test_the_label_is_that_of_the_scores_also_where_probabilities_are_equal(temperature: float) -> None:
     class Close(Sure):
-        def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+        def score(
+            self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+        ) -> list[list[float]]:
             return [[-1e-17, 0.0, -1e-17] for _ in prompts]
 
     (found,) = answer(Close(), NLI, "label_only", pairs(1), GREEDY, temperature=temperature)

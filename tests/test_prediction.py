@@ -15,6 +15,7 @@ import pytest
 from reasondistill import prediction as prediction_module
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Generated, answer
+from reasondistill.engines.base import Scored
 from reasondistill.errors import CheckpointError, DataError, OutputError
 from reasondistill.prediction import Student, dump, predict_file
 from reasondistill.records import Example, Prediction, read_predictions
@@ -50,7 +51,9 @@ class Scripted:
     calls: list[tuple[str, list[str], Any]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
 
-    def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+    def score(
+        self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+    ) -> list[list[float]]:
         if self.stop_after is not None and sum(name == "score" for name, *_ in self.calls) >= self.stop_after:
             raise KeyboardInterrupt
         self.calls.append(("score", list(prompts), [list(t) for t in targets]))
@@ -164,7 +167,9 @@ def test_probabilities_are_a_softmax_over_the_labels() -> None:
 )
 def test_scores_of_any_size_give_probabilities(scores: list[float], label: str, probabilities: list[float]) -> None:
     class Fixed(Scripted):
-        def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+        def score(
+            self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+        ) -> list[list[float]]:
             return [scores]
 
     (found,) = answer(Fixed(), NLI, "label_only", pairs(1), GREEDY)

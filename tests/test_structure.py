@@ -40,6 +40,7 @@ ORDER = (
     "prediction",
     "distilling",
     "judge",
+    "faithfulness",
     "evaluation",
     "comparison",
     "reporting",

@@ -94,12 +94,26 @@ class Data(Config):
         return _sources(self.train)
 
 
+class Shrink(Config):
+    """How much of a student's layers and feed-forward units to keep before it learns; None keeps all.
+
+    Names as in `transformers.T5Config`, whatever the student's family calls them.
+    """
+
+    num_layers: Positive | None = None
+    """Encoder layers, evenly spaced, the last one among them."""
+    num_decoder_layers: Positive | None = None
+    d_ff: Positive | None = None
+    """Units of each feed-forward part, those with the largest weights."""
+
+
 class HubStudent(Config):
     """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
     checkpoint: str = "google/flan-t5-small"
     revision: str = "main"
+    shrink: Shrink = Shrink()
 
 
 class ScratchStudent(Config):
@@ -138,6 +152,9 @@ class WarmStartStudent(Config):
     cross_attention: Literal["self_attention", "new"] = "self_attention"
     vocabulary: Literal["task", "full"] = "task"
     """``task`` keeps the word pieces that the training split uses."""
+    vocabulary_min_count: Positive = 1
+    """With ``vocabulary: task``, only those that it uses so often; rarer words are spelled with what is left."""
+    shrink: Shrink = Shrink()
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.1
     denoising: Denoising | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
-from reasondistill.engines import Answer, Engine, answer
+from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
 from reasondistill.records import Example, Prediction, as_row, parse_record, write_records
@@ -110,6 +110,38 @@ class Student:
             temperature=1.0 if self.calibration is None else self.calibration.temperature,
         )
         return [_prediction(example, a, threshold) for example, a in zip(examples, answers, strict=True)]
+
+    def probabilities(self, examples: Sequence[Example]) -> list[dict[str, float]]:
+        """The probability of each label, example by example; explanations are not written where it needs none."""
+        answers = answer(
+            self.engine,
+            self.task,
+            self.order,
+            examples,
+            self.generation,
+            explain=False,
+            temperature=1.0 if self.calibration is None else self.calibration.temperature,
+        )
+        return [a.probabilities for a in answers]
+
+    def explain_for(self, examples: Sequence[Example], labels: Sequence[str]) -> list[str]:
+        """What it writes when it is made to argue for ``labels``, one for each example.
+
+        Raises:
+            TaskError: its order is not ``label_first``.
+        """
+        written = explain_for(self.engine, self.task, self.order, examples, labels, self.generation)
+        return [w.text for w in written]
+
+    def explanation_scores(
+        self, examples: Sequence[Example], labels: Sequence[str | None], explanations: Sequence[str]
+    ) -> list[float]:
+        """How likely it is to write ``explanations``: log-probabilities in nats, with ``label_first`` after ``labels``.
+
+        Raises:
+            TaskError: its order is ``label_only``.
+        """
+        return explanation_scores(self.engine, self.task, self.order, examples, labels, explanations)
 
     def threshold_for(self, precision: float) -> float:
         """Below which confidence to abstain, for a wanted share of right labels among the answers.

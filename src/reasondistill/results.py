@@ -58,6 +58,10 @@ class Results(_Part):
     calibration: dict[str, Any] = {}
     slices: list[dict[str, Any]] = []
     errors: dict[str, Any] = {}
+    faithfulness: dict[str, Any] = {}
+    """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
+    agreement: dict[str, Any] = {}
+    """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
     efficiency: dict[str, Any] = {}
 
     def save(self, path: str | Path) -> None:

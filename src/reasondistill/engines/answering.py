@@ -8,8 +8,18 @@ from typing import NamedTuple
 
 from reasondistill.config import Generation
 from reasondistill.engines.base import Engine, Generated
+from reasondistill.errors import TaskError
 from reasondistill.records import Example
-from reasondistill.tasks import OutputOrder, Task, choice_targets, explanation_prefix, explanation_stop, parse
+from reasondistill.tasks import (
+    OutputOrder,
+    Target,
+    Task,
+    choice_targets,
+    explanation_prefix,
+    explanation_stop,
+    parse,
+    render_target,
+)
 
 
 class Answer(NamedTuple):
@@ -99,6 +109,60 @@ def label_scores(
         written = [text._replace(text=explanation_stop(order, text.text)) for text in texts]
     choices = [task.choices_for(example) for example in examples]
     return _scores(engine, order, [p["label"] for p in prompts], choices, written)
+
+
+def explain_for(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    generation: Generation,
+) -> list[Generated]:
+    """What the student writes when it is made to argue for given labels, one for each example.
+
+    Raises:
+        TaskError: it has no label before its explanation that could be forced on it.
+    """
+    if order != "label_first":
+        raise TaskError(
+            "label-conditioned explanations",
+            expected="a student of the order label_first, which explains after a label",
+            found=f"one of the order {order}",
+        )
+    prompts = [task.render_prompts(order, example)["explanation"] for example in examples]
+    return engine.generate(prompts, [explanation_prefix(order, label) for label in labels], generation)
+
+
+def explanation_scores(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    examples: Sequence[Example],
+    labels: Sequence[str | None],
+    explanations: Sequence[str],
+) -> list[float]:
+    """Log-probabilities (nats, a sum over tokens) of given explanations, with ``label_first`` after given labels.
+
+    Raises:
+        TaskError: the student writes no explanations.
+    """
+    if order == "label_only":
+        raise TaskError(
+            "scores of explanations", expected="a student that explains", found="one of the order label_only"
+        )
+    prompts = [task.render_prompts(order, example)["explanation"] for example in examples]
+    own: OutputOrder = "explanation_only" if order == "separate" else order
+    # `explanation_first` writes its label after the explanation: it is left out, as nothing before it depends on it.
+    given = labels if own == "label_first" else [None] * len(examples)
+    targets = [[_target(own, label, text)] for label, text in zip(given, explanations, strict=True)]
+    return [scores[0] for scores in engine.score(prompts, targets, "explanation")]
+
+
+def _target(order: OutputOrder, label: str | None, explanation: str) -> Target:
+    target = render_target(order, label, explanation)
+    assert target is not None  # an explanation always supervises something
+    return target
 
 
 def _scores(

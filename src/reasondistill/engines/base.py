@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from reasondistill.config import Generation
 from reasondistill.tasks import Target
+
+Scored = Literal["label", "explanation"]
+"""Which tokens of a target a score is of."""
 
 
 class Generated(NamedTuple):
@@ -19,8 +22,14 @@ class Generated(NamedTuple):
 class Engine(Protocol):
     """Runs a student on texts. Inputs of any number and length; outputs in the order of the inputs."""
 
-    def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
-        """For each prompt, the log-probability (nats, a sum over tokens) of the label's tokens in each target."""
+    def score(
+        self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+    ) -> list[list[float]]:
+        """For each prompt, the log-probability (nats, a sum over tokens) of the label's tokens in each target.
+
+        With ``of="explanation"`` it is that of the explanation's tokens, separator and end among them, given what
+        stands before them.
+        """
         ...
 
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:

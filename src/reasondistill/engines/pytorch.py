@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from reasondistill.config import Generation
-from reasondistill.engines.base import Generated
-from reasondistill.features import LABEL, Codec, batches_by_length, pad_to_tensor
+from reasondistill.engines.base import Generated, Scored
+from reasondistill.features import EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
 from reasondistill.students.forward import encode, logits_at
 from reasondistill.tasks import Target
 
@@ -42,14 +42,17 @@ class TorchEngine:
         self.max_rows = max_rows
 
     @torch.inference_mode()
-    def score(self, prompts: Sequence[str], targets: Sequence[Sequence[Target]]) -> list[list[float]]:
+    def score(
+        self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+    ) -> list[list[float]]:
+        role = LABEL if of == "label" else EXPLANATION
         scores: list[list[float]] = [[] for _ in prompts]
         for batch in self._encode(prompts):
             encoded = [self.codec.encode_targets(targets[i]) for i in batch.rows]
             owners = torch.tensor([b for b, rows in enumerate(encoded) for _ in rows], device=batch.states.device)
             flat = [row for rows in encoded for row in rows]
             ids = pad_to_tensor([row.ids for row in flat], self.codec.pad_token_id).to(batch.states.device)
-            wanted = pad_to_tensor([row.roles for row in flat], 0).to(batch.states.device) == LABEL
+            wanted = pad_to_tensor([row.roles for row in flat], 0).to(batch.states.device) == role
             start = ids.new_full((len(flat), 1), self.codec.decoder_start_token_id)
             logits = logits_at(
                 self.model,

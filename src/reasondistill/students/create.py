@@ -10,6 +10,7 @@ from reasondistill.features import Codec
 from reasondistill.records import Example
 from reasondistill.students.checkpoint import Checkpoint, StudentTask, load_seq2seq
 from reasondistill.students.scratch import make_scratch
+from reasondistill.students.shrinking import shrink
 from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks import OutputOrder, Task
 
@@ -27,6 +28,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
     model: Any
     if isinstance(config.student, HubStudent):
         model, tokenizer = load_seq2seq(config.student.checkpoint, revision=config.student.revision)
+        model = shrink(model, config.student.shrink)
     elif isinstance(config.student, ScratchStudent):
         model, tokenizer = make_scratch(config.student, texts_of(examples, task, config.order))
     else:

@@ -26,6 +26,7 @@ import torch
 from reasondistill.config import WarmStartStudent
 from reasondistill.errors import CheckpointError, MissingExtraError
 from reasondistill.students.checkpoint import keep_epsilon
+from reasondistill.students.shrinking import evenly, shrink
 from reasondistill.students.vocabulary import trim_wordpiece
 
 _OFFSET = 2
@@ -83,8 +84,8 @@ def make_warm_start(config: WarmStartStudent, texts: Iterable[str]) -> tuple[Any
         )
     kept = None
     if config.vocabulary == "task":
-        tokenizer, kept = trim_wordpiece(tokenizer, texts)
-    return _carry_over(bert, tokenizer, kept, config), tokenizer
+        tokenizer, kept = trim_wordpiece(tokenizer, texts, min_count=config.vocabulary_min_count)
+    return shrink(_carry_over(bert, tokenizer, kept, config), config.shrink), tokenizer
 
 
 def _carry_over(bert: Any, tokenizer: Any, kept: list[int] | None, config: WarmStartStudent) -> Any:
@@ -127,7 +128,8 @@ def _carry_over(bert: Any, tokenizer: Any, kept: list[int] | None, config: WarmS
         blocks = list(bert.encoder.layer)
         for target, source in zip(model.model.encoder.layers, blocks, strict=True):
             _copy_block(target, source)
-        for target, source in zip(model.model.decoder.layers, _evenly(blocks, config.num_decoder_layers), strict=True):
+        chosen = evenly(config.num_decoder_layers, len(blocks))
+        for target, source in zip(model.model.decoder.layers, (blocks[i] for i in chosen), strict=True):
             _copy_block(target, source)
             if config.cross_attention == "self_attention":
                 target.encoder_attn.load_state_dict(copy.deepcopy(target.self_attn.state_dict()))
@@ -149,8 +151,3 @@ def _copy_block(target: Any, source: Any) -> None:
     )
     for to, of in pairs:
         to.load_state_dict(of.state_dict())
-
-
-def _evenly(blocks: list[Any], count: int) -> list[Any]:
-    """``count`` of the blocks, evenly spaced, the last one among them."""
-    return [blocks[(i + 1) * len(blocks) // count - 1] for i in range(count)]
