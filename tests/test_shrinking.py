@@ -1,0 +1,176 @@
+"""Smaller students: what is kept computes what it did; what cannot be kept is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers import AutoTokenizer, BertModel
+
+import tiny
+from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent, validate_config
+from reasondistill.datasets.scenes import generate
+from reasondistill.errors import ConfigError
+from reasondistill.students import create_student, load_checkpoint
+from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.shrinking import evenly, shrink
+from reasondistill.students.vocabulary import trim_wordpiece
+from reasondistill.students.warm_start import make_warm_start
+
+T5_FAMILY = ("flan-t5", "t5", "mt5")
+SHRINKABLE = (*T5_FAMILY, "bart")
+
+
+def made(family: str) -> Any:
+    return tiny.FAMILIES[family][0]().eval()
+
+
+def logits(model: Any) -> Tensor:
+    ids = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
+    with torch.no_grad():
+        result: Tensor = model(input_ids=ids, decoder_input_ids=torch.tensor([[0, 9, 4], [0, 7, 5]])).logits
+    return result
+
+
+@given(of=st.integers(1, 40), data=st.data())
+def test_layers_are_kept_evenly_and_the_last_one_always(of: int, data: Any) -> None:
+    count = data.draw(st.integers(1, of))
+    kept = evenly(count, of)
+    assert kept[-1] == of - 1
+    assert len(set(kept)) == count
+    assert kept == sorted(kept)
+    assert kept[0] >= 0
+    gaps = {b - a for a, b in zip([-1, *kept], kept, strict=False)}
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_evenly_by_hand() -> None:
+    assert evenly(3, 6) == [1, 3, 5]
+    assert evenly(1, 6) == [5]
+    assert evenly(4, 6) == [0, 2, 3, 5]
+
+
+@pytest.mark.parametrize("family", SHRINKABLE)
+def test_a_student_that_keeps_all_computes_what_it_did(family: str) -> None:
+    model = made(family)
+    same = shrink(model, Shrink(num_layers=2, num_decoder_layers=2, d_ff=64))
+    assert torch.equal(logits(same), logits(model))
+    assert parameter_count(same) == parameter_count(model)
+
+
+@pytest.mark.parametrize("family", T5_FAMILY)
+def test_a_layer_that_adds_nothing_can_go(family: str) -> None:
+    # T5 adds what a layer computes to what came in: with zero output weights a layer passes it on.
+    model = made(family)
+    with torch.no_grad():
+        for side in (model.encoder, model.decoder):
+            for layer in side.block[0].layer:
+                part = layer.DenseReluDense.wo if hasattr(layer, "DenseReluDense") else None
+                attention = getattr(layer, "SelfAttention", None) or getattr(layer, "EncDecAttention", None)
+                (part or attention.o).weight.zero_()
+    smaller = shrink(model, Shrink(num_layers=1, num_decoder_layers=1))
+    assert (len(smaller.encoder.block), len(smaller.decoder.block)) == (1, 1)
+    # Only with the positions of the block that went away, which T5 keeps for a whole side, is this equal.
+    torch.testing.assert_close(logits(smaller), logits(model))
+
+
+@pytest.mark.parametrize("family", SHRINKABLE)
+def test_units_that_weigh_nothing_go_first(family: str) -> None:
+    model = made(family)
+    silent = torch.arange(0, 64, 2)
+    with torch.no_grad():
+        for module in model.modules():
+            for name in ("wo", "fc2"):
+                if (part := getattr(module, name, None)) is not None:
+                    part.weight[:, silent] = 0
+    smaller = shrink(model, Shrink(d_ff=32))
+    torch.testing.assert_close(logits(smaller), logits(model), atol=1e-6, rtol=1e-5)
+    assert parameter_count(smaller) < parameter_count(model)
+
+
+def test_bart_s_layers_keep_their_weights_and_the_config_says_how_many() -> None:
+    model = made("bart")
+    smaller = shrink(model, Shrink(num_layers=1, num_decoder_layers=1))
+    assert (smaller.config.encoder_layers, smaller.config.decoder_layers) == (1, 1)
+    for ours, theirs in (
+        (smaller.model.encoder.layers[0], model.model.encoder.layers[1]),
+        (smaller.model.decoder.layers[0], model.model.decoder.layers[1]),
+    ):
+        for name, weight in ours.state_dict().items():
+            assert torch.equal(weight, theirs.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("family", SHRINKABLE)
+def test_a_smaller_student_is_saved_loaded_and_writes(family: str, tmp_path: Path) -> None:
+    student = tiny.student(family)
+    tied = student.model.get_output_embeddings().weight is student.model.get_input_embeddings().weight
+    student.save(tmp_path / "whole")
+    hub = HubStudent(checkpoint=str(tmp_path / "whole"), shrink=Shrink(num_layers=1, num_decoder_layers=1, d_ff=16))
+    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": hub.model_dump()}
+    smaller = create_student(validate_config(TrainConfig, document, where="test"), generate(9))
+    smaller.save(tmp_path / "small")
+    again = load_checkpoint(tmp_path / "small")
+    assert torch.equal(logits(again.model.eval()), logits(smaller.model.eval()))
+    assert (again.model.get_output_embeddings().weight is again.model.get_input_embeddings().weight) is tied
+    written = again.model.generate(input_ids=torch.tensor([[5, 6, 7]]), max_new_tokens=5, num_beams=2)
+    assert written.shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "key"),
+    [
+        (Shrink(num_layers=3), "num_layers"),
+        (Shrink(num_decoder_layers=9), "num_decoder_layers"),
+        (Shrink(d_ff=65), "ff"),
+    ],
+)
+@pytest.mark.parametrize("family", ["flan-t5", "bart"])
+def test_more_than_there_is_cannot_be_kept(family: str, wanted: Shrink, key: str) -> None:
+    found = {"num_layers": "encoder_layers", "num_decoder_layers": "decoder_layers", "ff": "ffn_dim"}
+    with pytest.raises(ConfigError, match=f"at most the .*({key}|{found[key]})"):
+        shrink(made(family), wanted)
+
+
+def test_a_family_whose_layout_is_unknown_is_refused_unless_nothing_is_asked_for() -> None:
+    with pytest.raises(ConfigError, match="pegasus"):
+        shrink(made("pegasus"), Shrink(num_layers=1))
+    model = made("pegasus")
+    assert shrink(model, Shrink()) is model
+
+
+def test_a_warm_start_is_made_smaller_too(tmp_path: Path) -> None:
+    folder = tiny.tiny_bert(tmp_path / "bert", layers=4)
+    asked = WarmStartStudent(
+        kind="warm_start", encoder=str(folder), num_decoder_layers=2, shrink=Shrink(num_layers=2, num_decoder_layers=1)
+    )
+    model, _ = make_warm_start(asked, ["A man is playing."])
+    bert = BertModel.from_pretrained(folder)
+    assert (len(model.model.encoder.layers), len(model.model.decoder.layers)) == (2, 1)
+    for ours, place in zip(model.model.encoder.layers, (1, 3), strict=True):
+        assert torch.equal(ours.fc1.weight, bert.encoder.layer[place].intermediate.dense.weight)
+    assert model.model.encoder.layernorm_embedding.eps == model.config.layer_norm_eps == 1e-12
+
+
+def test_rare_word_pieces_can_go_and_their_words_are_spelled(tmp_path: Path) -> None:
+    whole = AutoTokenizer.from_pretrained(tiny.tiny_bert(tmp_path / "bert"))
+    texts = ["a man a man", "a woman", "a man"]
+    once, _ = trim_wordpiece(whole, texts)
+    twice, kept = trim_wordpiece(whole, texts, min_count=3)
+    assert len(twice) <= len(once)
+    vocabulary = twice.get_vocab()
+    counts: dict[str, int] = {}
+    for text in texts:
+        for piece in whole.tokenize(text):
+            counts[piece] = counts.get(piece, 0) + 1
+    for piece, count in counts.items():
+        if len(piece.removeprefix("##")) > 1:
+            assert (piece in vocabulary) is (count >= 3), (piece, count)
+    ids = twice("a woman", add_special_tokens=False)["input_ids"]
+    assert twice.unk_token_id not in ids
+    assert twice.decode(ids) == "a woman"
+    assert len(kept) == len(twice)
