@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,11 @@ from transformers import AutoTokenizer, BertModel
 import tiny
 from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent, validate_config
 from reasondistill.datasets.scenes import generate
-from reasondistill.errors import ConfigError
-from reasondistill.students import create_student, load_checkpoint
+from reasondistill.errors import CheckpointError, ConfigError
+from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import parameter_count
 from reasondistill.students.shrinking import evenly, shrink
-from reasondistill.students.vocabulary import trim_wordpiece
-from reasondistill.students.warm_start import make_warm_start
+from reasondistill.students.vocabulary import trim, trim_tokenizer
 
 T5_FAMILY = ("flan-t5", "t5", "mt5")
 SHRINKABLE = (*T5_FAMILY, "bart")
@@ -148,7 +148,8 @@ def test_a_warm_start_is_made_smaller_too(tmp_path: Path) -> None:
     asked = WarmStartStudent(
         kind="warm_start", encoder=str(folder), num_decoder_layers=2, shrink=Shrink(num_layers=2, num_decoder_layers=1)
     )
-    model, _ = make_warm_start(asked, ["A man is playing."])
+    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": asked.model_dump()}
+    model = create_student(validate_config(TrainConfig, document, where="test"), generate(9)).model
     bert = BertModel.from_pretrained(folder)
     assert (len(model.model.encoder.layers), len(model.model.decoder.layers)) == (2, 1)
     for ours, place in zip(model.model.encoder.layers, (1, 3), strict=True):
@@ -159,8 +160,8 @@ def test_a_warm_start_is_made_smaller_too(tmp_path: Path) -> None:
 def test_rare_word_pieces_can_go_and_their_words_are_spelled(tmp_path: Path) -> None:
     whole = AutoTokenizer.from_pretrained(tiny.tiny_bert(tmp_path / "bert"))
     texts = ["a man a man", "a woman", "a man"]
-    once, _ = trim_wordpiece(whole, texts)
-    twice, kept = trim_wordpiece(whole, texts, min_count=3)
+    once, _ = trim_tokenizer(whole, texts)
+    twice, kept = trim_tokenizer(whole, texts, min_count=3)
     assert len(twice) <= len(once)
     vocabulary = twice.get_vocab()
     counts: dict[str, int] = {}
@@ -174,3 +175,78 @@ def test_rare_word_pieces_can_go_and_their_words_are_spelled(tmp_path: Path) -> 
     assert twice.unk_token_id not in ids
     assert twice.decode(ids) == "a woman"
     assert len(kept) == len(twice)
+
+
+TEXTS = ["A man is playing a guitar.", "Two women are talking outside, and a dog is running.", "neutral"]
+WORDS = " ".join(TEXTS).replace(".", "").replace(",", "").split()
+TRIMMED = (*SHRINKABLE, "pegasus")
+
+
+@pytest.mark.parametrize("family", TRIMMED)
+def test_a_student_with_its_texts_tokens_alone_computes_and_writes_what_it_did(family: str, tmp_path: Path) -> None:
+    student = tiny.student(family)
+    student.model.eval()
+    model, tokenizer = trim(student.model, student.tokenizer, TEXTS)
+    assert len(tokenizer) == model.config.vocab_size < student.model.config.vocab_size
+    pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    back = [student.tokenizer.convert_tokens_to_ids(piece) for piece in pieces]
+    tied = student.model.get_output_embeddings().weight is student.model.get_input_embeddings().weight
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
+    for text in TEXTS:
+        ids, before = (t(text, return_tensors="pt")["input_ids"] for t in (tokenizer, student.tokenizer))
+        assert [back[i] for i in ids[0].tolist()] == before[0].tolist()
+        assert tokenizer.decode(ids[0], skip_special_tokens=True) == student.tokenizer.decode(
+            before[0], skip_special_tokens=True
+        )
+        start = [model.config.decoder_start_token_id, ids[0, 0].item()]
+        with torch.no_grad():
+            ours = model(input_ids=ids, decoder_input_ids=torch.tensor([start])).logits
+            theirs = student.model(input_ids=before, decoder_input_ids=torch.tensor([[back[i] for i in start]])).logits
+        torch.testing.assert_close(ours, theirs[..., back])
+    for key in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
+        assert back[getattr(model.config, key)] == getattr(student.model.config, key)
+    Checkpoint(model, tokenizer, student.asked).save(tmp_path / "s")
+    again = load_checkpoint(tmp_path / "s")
+    assert again.tokenizer(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
+
+
+@cache
+def trimmed(family: str) -> Any:
+    return trim_tokenizer(tiny.FAMILIES[family][1](), [*TEXTS, *WORDS])[0]
+
+
+@pytest.mark.parametrize("family", TRIMMED)
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=12))
+def test_what_is_made_of_the_kept_words_is_cut_as_before(family: str, words: list[str]) -> None:
+    text = " ".join(words)
+    pieces = trimmed(family).tokenize(text)
+    assert pieces == tiny.FAMILIES[family][1]().tokenize(text)
+
+
+@pytest.mark.parametrize("family", TRIMMED)
+@given(data=st.data())
+def test_other_words_are_spelled(family: str, data: Any) -> None:
+    # A tokenizer can spell with the letters that it knew before: those of Unigram come from its training texts.
+    letters = [c for c in "abcdefghijklmnopqrstuvwxyz" if c in tiny.FAMILIES[family][1]().get_vocab()]
+    assert len(letters) > 20
+    word = data.draw(st.text(letters, min_size=1, max_size=10))
+    ids = trimmed(family)(word, add_special_tokens=False)["input_ids"]
+    assert trimmed(family).decode(ids).strip() == word
+
+
+def test_a_tokenizer_of_whole_words_is_refused() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, "[UNK]")))
+    with pytest.raises(CheckpointError, match="WordLevel"):
+        trim_tokenizer(words, TEXTS)
+
+
+def test_a_hub_student_keeps_the_task_s_tokens_where_it_is_asked_to(tmp_path: Path) -> None:
+    student = tiny.student("flan-t5")
+    student.save(tmp_path / "whole")
+    hub = HubStudent(checkpoint=str(tmp_path / "whole"), vocabulary="task", vocabulary_min_count=3)
+    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": hub.model_dump()}
+    made_smaller = create_student(validate_config(TrainConfig, document, where="test"), generate(9))
+    assert made_smaller.model.config.vocab_size == len(made_smaller.tokenizer) < len(student.tokenizer)

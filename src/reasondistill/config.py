@@ -107,13 +107,22 @@ class Shrink(Config):
     """Units of each feed-forward part, those with the largest weights."""
 
 
-class HubStudent(Config):
+class _LargerStudent(Config):
+    """A student that something larger is made into."""
+
+    vocabulary: Literal["task", "full"] = "full"
+    """``task`` keeps the tokens that the training split uses."""
+    vocabulary_min_count: Positive = 1
+    """With ``vocabulary: task``, only those that it uses so often; rarer words are spelled with what is left."""
+    shrink: Shrink = Shrink()
+
+
+class HubStudent(_LargerStudent):
     """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
     checkpoint: str = "google/flan-t5-small"
     revision: str = "main"
-    shrink: Shrink = Shrink()
 
 
 class ScratchStudent(Config):
@@ -142,7 +151,7 @@ class Denoising(Config):
     freeze_encoder: bool = True
 
 
-class WarmStartStudent(Config):
+class WarmStartStudent(_LargerStudent):
     """A BART-shaped encoder-decoder out of a BERT-like encoder: its layers are carried over to both sides."""
 
     kind: Literal["warm_start"]
@@ -151,10 +160,6 @@ class WarmStartStudent(Config):
     num_decoder_layers: Positive = 3
     cross_attention: Literal["self_attention", "new"] = "self_attention"
     vocabulary: Literal["task", "full"] = "task"
-    """``task`` keeps the word pieces that the training split uses."""
-    vocabulary_min_count: Positive = 1
-    """With ``vocabulary: task``, only those that it uses so often; rarer words are spelled with what is left."""
-    shrink: Shrink = Shrink()
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.1
     denoising: Denoising | None = None

@@ -160,6 +160,23 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
     return keep_epsilon(keep_untied(model)), tokenizer
 
 
+def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:
+    """A model of the same class and mode with another configuration and other weights.
+
+    Args:
+        state: all parameters of the new model, by name.
+        generation: its generation settings.
+    """
+    import torch
+
+    # Its random weights are overwritten at once: they must not change what is drawn afterwards.
+    with torch.random.fork_rng(devices=[]):
+        other = keep_epsilon(type(model)(config))
+    other.load_state_dict(state)
+    other.generation_config = generation
+    return keep_untied(other.train(model.training))
+
+
 def keep_untied(model: Any) -> Any:
     """Say in a model's config that its head is its own, where it is.
 

