@@ -13,9 +13,10 @@ Rows whose pair has fewer than three explanations are left out, and counted.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
+
+from nile_as_predictions import gold_explanations
 
 from reasondistill.comparison import compare, load_systems
 from reasondistill.datasets import load
@@ -41,14 +42,13 @@ def main() -> None:
     full = [e for e in everything if len(e.references) == 3]
     print(f"{len(full)} rows; {len(everything) - len(full)} with fewer than three explanations left out")
     rows = [e.model_copy(update={"explanations": e.explanations[1:]}) for e in full]
-    with asked.nile.open(encoding="utf-8") as stream:
-        nile = {row["pairID"]: row["explanations"] for row in map(json.loads, stream)}
+    nile = {p.id: p for p in gold_explanations(asked.nile, rows)}
     student = {p.id: p for p in read_predictions(asked.student)}
     first = {e.id: e.references[0].text for e in full}
     systems: dict[str, Callable[[Example], Prediction]] = {
         "student": lambda e: student[e.id],
         "human": lambda e: Prediction(id=e.id, label=e.label, explanation=first[e.id]),
-        "nile": lambda e: Prediction(id=e.id, label=e.label, explanation=nile[e.id][e.label]),
+        "nile": lambda e: nile[e.id],
         "copied": lambda e: Prediction(id=e.id, label=e.label, explanation=e.fields["hypothesis"]),
     }
     judge = Judge.load(asked.judge)

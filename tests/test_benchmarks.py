@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reasondistill.metrics.bertscore import why_left_out
+from reasondistill.records import Example
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "text_metrics.py"
 
@@ -54,3 +55,17 @@ def test_predictions_and_data_of_ones_own(benchmark: Any, tmp_path: Path) -> Non
         ("So 1.", ["Why 1?", "Because 1."]),
     ]
     assert benchmark["from_files"](data, generated, 9, 3) == [("Maybe.", ["Why 1?", "Because 1.", "It is 1."])]
+
+
+def test_nile_becomes_predictions_of_the_gold_label(tmp_path: Path) -> None:
+    convert = runpy.run_path(str(SCRIPT.parent / "nile_as_predictions.py"))["gold_explanations"]
+    said = [
+        {"pairID": "1", "explanations": {"neutral": "Maybe.", "entailment": "So."}},
+        {"pairID": "2", "explanations": {"neutral": "Perhaps."}},
+    ]
+    nile = tmp_path / "nile.jsonl"
+    nile.write_text("".join(json.dumps(row) + "\n" for row in said), encoding="utf-8")
+    fields = {"premise": "A dog runs.", "hypothesis": "It sleeps."}
+    asked = [("1", "entailment"), ("2", "contradiction"), ("3", "neutral")]
+    examples = [Example(id=i, fields=fields, label=label) for i, label in asked]
+    assert [(p.id, p.label, p.explanation) for p in convert(nile, examples)] == [("1", "entailment", "So.")]

@@ -1,0 +1,41 @@
+"""NILE's explanations of e-SNLI pairs as a predictions file, to stand beside students or be their teacher.
+
+    python benchmarks/nile_as_predictions.py DATA NILE --out FILE [--split test]
+
+NILE (Kumar and Talukdar 2020) has a generator for each label, and explains all three. Taken here is the explanation of
+the gold label, so NILE is right by construction. NILE's file has rows ``{"pairID", "explanations": {label: text}}``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from reasondistill.datasets import load
+from reasondistill.files import read_jsonl
+from reasondistill.records import Example, Prediction, write_records
+
+
+def gold_explanations(nile: Path, examples: Sequence[Example]) -> list[Prediction]:
+    """What NILE says for the gold label of each example that it has explained."""
+    said = {row["pairID"]: row["explanations"] for _, row in read_jsonl(nile)}
+    known = [e for e in examples if e.id in said and e.label in said[e.id]]
+    return [Prediction(id=e.id, label=e.label, explanation=said[e.id][e.label]) for e in known]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("nile", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split", default="test")
+    asked = parser.parse_args()
+    examples = load(asked.data, split=asked.split).examples
+    predictions = gold_explanations(asked.nile, list(examples))
+    write_records(asked.out, predictions)
+    print(f"{len(predictions)} of {len(examples)} rows explained: {asked.out}")
+
+
+if __name__ == "__main__":
+    main()
