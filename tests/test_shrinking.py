@@ -93,6 +93,19 @@ def test_units_that_weigh_nothing_go_first(family: str) -> None:
     assert parameter_count(smaller) < parameter_count(model)
 
 
+def test_a_flan_t5_s_table_stays_one() -> None:
+    model = made("flan-t5")
+    model.encoder.embed_tokens = model.decoder.embed_tokens = model.shared  # as a loaded one has it
+    tables = 2 * model.config.vocab_size * model.config.d_model
+    layers = parameter_count(model) - tables
+    smaller, _ = trim(shrink(model, Shrink(d_ff=32)), tiny.sentencepiece_like(), TEXTS)
+    for side in (smaller.encoder, smaller.decoder):
+        assert side.embed_tokens.weight is smaller.shared.weight
+    assert smaller.lm_head.weight is not smaller.shared.weight
+    # 4 feed-forward parts with 3 matrices each lose half of their 64 units.
+    assert parameter_count(smaller) == layers - 4 * 3 * 32 * 32 + 2 * smaller.config.vocab_size * 32
+
+
 def test_bart_s_layers_keep_their_weights_and_the_config_says_how_many() -> None:
     model = made("bart")
     smaller = shrink(model, Shrink(num_layers=1, num_decoder_layers=1))

@@ -161,7 +161,10 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
 
 
 def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:
-    """A model of the same class and mode with another configuration and other weights.
+    """A model of the same class and mode with another configuration and other weights; what is shared stays shared.
+
+    transformers 5 makes a T5 with a head of its own with separate tables for encoder and decoder, where a loaded FLAN-T5
+    has one.
 
     Args:
         state: all parameters of the new model, by name.
@@ -173,6 +176,13 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
     with torch.random.fork_rng(devices=[]):
         other = keep_epsilon(type(model)(config))
     other.load_state_dict(state)
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    for first, *rest in names.values():
+        for name in rest:
+            module, _, leaf = name.rpartition(".")
+            setattr(other.get_submodule(module), leaf, other.get_parameter(first))
     other.generation_config = generation
     return keep_untied(other.train(model.training))
 
