@@ -41,6 +41,7 @@ ORDER = (
     "distilling",
     "judge",
     "faithfulness",
+    "efficiency",
     "evaluation",
     "comparison",
     "reporting",
