@@ -20,19 +20,11 @@ class Counter:
     name: str
     read: Callable[[], int]
     joules_per_unit: float
-    wraps_at: int | None = None
+    wraps_at: int
 
     def joules(self, before: int, after: int) -> float:
-        """The energy between two readings, with at most one wrap between them.
-
-        Raises:
-            Unreadable: the counter went back, though it never begins anew.
-        """
-        used = after - before
-        if used < 0:
-            if self.wraps_at is None:
-                raise Unreadable(f"the counter {self.name} went back")
-            used += self.wraps_at
+        """The energy between two readings, with at most one wrap between them."""
+        used = after - before if after >= before else after - before + self.wraps_at
         return used * self.joules_per_unit
 
 
@@ -125,7 +117,8 @@ def nvml_counter(device: str) -> Counter:
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:
         raise Unreadable(f"NVML does not tell the accelerator's energy ({error})") from error
-    return Counter(f"NVML {device}", lambda: int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)), 1e-3)
+    name = f"NVML's of {device}"
+    return Counter(name, lambda: int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)), 1e-3, wraps_at=2**64)
 
 
 def _read_number(file: Path) -> int:

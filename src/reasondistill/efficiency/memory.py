@@ -87,12 +87,12 @@ def ask(request: dict[str, Any], command: Sequence[str] = CHILD) -> dict[str, An
         )
         if done.returncode == 0 and answer_file.is_file():
             return read_json(answer_file)
+    killed = "What the system kills has mostly run out of memory: measure fewer examples, or smaller batches."
     raise CheckpointError(
         request["student"],
         expected="a process that loads it, answers and tells how much memory that took",
         found=_ending(done.returncode, done.stderr),
-        fix="A process that the system kills has mostly run out of memory: measure on fewer examples."
-        * (done.returncode < 0),
+        fix=killed if done.returncode < 0 else "",
     )
 
 

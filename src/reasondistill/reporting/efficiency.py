@@ -53,9 +53,8 @@ def compared(sources: Sequence[Source]) -> Table | None:
             )
         )
     machines = {e.hardware.model_dump_json() for _, e in having}
-    note = "Measured on one kind of machine." if len(machines) == 1 else "Measured on different machines, or threads: "
-    if len(machines) > 1:
-        note += "memory, latency and throughput cannot be compared."
+    unlike = "Measured on different machines or numbers of threads: memory, latency and throughput cannot be compared."
+    note = unlike if len(machines) > 1 else ""
     head = ("System", "Parameters", "On disk", "Peak memory", "Latency, ms", "Examples/s", "GFLOPs/example")
     return Table("What they cost", head, tuple(rows), note=note)
 
