@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_flops_of_a_label_are_those_worked_out_by_hand(family: str) -> None:
     [example] = EXAMPLES[:1]
     prompt = NLI.render_prompts("label_first", example)["label"]
     s = len(engine.codec.encode_prompts([prompt])[0])
-    targets = engine.codec.encode_targets(choice_targets("label_first", LABELS))
+    targets = engine.codec.encode_targets(choice_targets("label_first", LABELS, ""))
     wanted = sum(sum(role == 1 for role in row.roles) for row in targets)
     expected = scoring_by_hand(
         s, max(len(row.ids) for row in targets), wanted, engine.model.config.vocab_size, gated=family == "flan-t5"
@@ -241,6 +242,34 @@ def test_a_machine_without_counters_says_why(tmp_path: Path) -> None:
         find_meter("cpu", tmp_path)
 
 
+def test_an_accelerator_is_found_by_its_uuid_and_counts_in_millijoules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a stand-in for NVML: whether a real one does as its documentation says is not tested here."""
+    readings = iter([0, 1000, 3500])
+    nvml = SimpleNamespace(
+        NVMLError=type("NVMLError", (Exception,), {}),
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(readings) if handle == "GPU-12ab" else None,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="12ab"))
+    meter = find_meter("cuda:0", tmp_path)
+    assert meter.names == ["NVML's of cuda:0"]
+    assert meter.joules_since(meter.readings()) == pytest.approx(2.5)
+
+    def absent() -> None:
+        raise nvml.NVMLError("no driver")
+
+    nvml.nvmlInit = absent
+    with pytest.raises(Unreadable, match=r"no RAPL counters in .*; NVML does not tell .*no driver"):
+        find_meter("cuda:0", tmp_path)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(Unreadable, match="nvidia-ml-py"):
+        find_meter("cuda:0", tmp_path)
+
+
 def test_energy_is_read_around_every_pass() -> None:
     readings = iter([0, 30, 30, 90, 100, 110])
     meter = EnergyMeter([Counter("a counter", readings.__next__, 0.1, wraps_at=1000)])
@@ -350,6 +379,12 @@ class Scripted:
         return [Generated("so", False) for _ in prompts]
 
 
+@pytest.fixture
+def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts no processes: `measured` has done that once for all tests."""
+    monkeypatch.setattr("reasondistill.efficiency.measuring.measure_memory", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Efficiency]:
     folder = tmp_path_factory.mktemp("student")
@@ -395,7 +430,7 @@ def test_sizes_hold_files_in_folders_too(tmp_path: Path) -> None:
     assert folder_bytes(tmp_path) == (7, 5)
 
 
-def test_an_engine_that_is_not_known_is_timed_all_the_same() -> None:
+def test_an_engine_that_is_not_known_is_timed_all_the_same(without_memory: None) -> None:
     one = Student(Scripted(), NLI, "label_first", Generation(num_beams=1), fingerprint="s1")
     assert isinstance(costs_of(one.engine), UnknownCosts)
     found = measure("builtin:scenes", EXAMPLES, EfficiencySettings(examples=2, warm_up=1, batch_sizes=(2,)), loaded=one)
@@ -495,6 +530,7 @@ def test_systems_are_compared_and_unlike_machines_are_named(measured: tuple[Path
 
 
 def test_the_command_measures_prints_and_writes(
+    without_memory: None,
     measured: tuple[Path, Efficiency],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -504,8 +540,6 @@ def test_the_command_measures_prints_and_writes(
 
     out = tmp_path / "e.json"
     arguments = ["efficiency", str(measured[0]), "scenes:60", "--out", str(out), "--limit", "3"]
-    # Its memory is measured by the fixture above; here that would be the same again.
-    monkeypatch.setattr("reasondistill.efficiency.measuring.measure_memory", lambda *_, **__: None)
     monkeypatch.setattr(sys, "argv", ["reasondistill", *arguments, "--num-beams", "2", "--batch-size", "2"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -515,7 +549,7 @@ def test_the_command_measures_prints_and_writes(
     assert "not measured  memory" in printed
     found = Efficiency.load(out)
     assert found.dataset is not None
-    assert (found.dataset.name, found.dataset.n, found.settings.examples) == ("scenes:60", 3, 3)
+    assert (found.dataset.name, found.dataset.n, found.settings.examples) == ("scenes:60@0", 3, 3)
     assert found.measured.num_beams == 2
     assert [one.max_rows for one in found.throughput.tried] == [1, 2]
 
