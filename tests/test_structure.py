@@ -165,6 +165,7 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
         "config",
         "datasets",
         "metrics",
+        "efficiency",
         "evaluation",
         "comparison",
         "reporting",
