@@ -546,7 +546,8 @@ def test_the_command_measures_prints_and_writes(
     assert not ended.value.code
     printed = capsys.readouterr().out
     assert "Throughput by batch size" in printed
-    assert "not measured  memory" in printed
+    assert "memory  the system does not tell" in printed
+    assert "Processor  " in printed
     found = Efficiency.load(out)
     assert found.dataset is not None
     assert (found.dataset.name, found.dataset.n, found.settings.examples) == ("scenes:60@0", 3, 3)

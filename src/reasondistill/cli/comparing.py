@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import plain, print_tables, say, wide_say
+from reasondistill.cli.shared import plain, print_blocks, say, wide_say
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _print_pairs(found: Comparison) -> None:
 def _print_gaps(found: Generalisation) -> None:
     from reasondistill.reporting.generalisation import blocks
 
-    print_tables(blocks(found))
+    print_blocks(blocks(found))
     for name, reason in found.left_out.items():
         say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
     for note in found.notes:

@@ -13,7 +13,7 @@ from reasondistill.cli.shared import (
     SplitOption,
     mapping,
     plain,
-    print_tables,
+    print_blocks,
     quiet_libraries,
     say,
 )
@@ -63,8 +63,6 @@ def efficiency(
         dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
         progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
     )
-    print_tables(blocks(found))
-    for name, reason in found.not_measured.items():
-        say(f"[yellow]not measured[/]  {plain(name)}: {plain(reason)}")
+    print_blocks(blocks(found))
     found.save(out)
     say(f"[bold]efficiency[/]  {plain(str(out))}")

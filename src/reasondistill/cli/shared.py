@@ -143,10 +143,11 @@ def quiet_libraries() -> None:
     datasets.disable_progress_bars()
 
 
-def print_tables(blocks: Iterable[Block]) -> None:
-    """The tables among a report's blocks; a cell's detail stands behind it, in brackets."""
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """The tables and facts among a report's blocks; a cell's detail stands behind it, in brackets."""
     from rich.table import Table
 
+    from reasondistill.reporting.document import Facts
     from reasondistill.reporting.document import Table as Figures
 
     for block in blocks:
@@ -157,6 +158,9 @@ def print_tables(blocks: Iterable[Block]) -> None:
             wide_say(table)
             if block.note:
                 say(plain(block.note))
+        elif isinstance(block, Facts):
+            for name, value in ((block.title, ""), *block.items):
+                say(f"[bold]{plain(name)}[/]  {plain(value)}")
 
 
 def print_headline(results: Results, title: str) -> None:

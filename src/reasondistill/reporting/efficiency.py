@@ -113,7 +113,7 @@ def _batches(e: Efficiency) -> Table:
             cells.append(Cell(NONE if one.joules_per_example is None else _number(one.joules_per_example)))
         rows.append(tuple(cells))
     head = ("At most at once", "Examples/s", *(("J/example",) if with_energy else ()))
-    note = f"Median of {e.settings.repeats} repeats; beneath, the slowest and the fastest."
+    note = f"Median of {e.settings.repeats} repeats, with the slowest and the fastest."
     return Table("Throughput by batch size", head, tuple(rows), note=note)
 
 
