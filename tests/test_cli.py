@@ -32,6 +32,7 @@ COMMANDS = (
     "predict",
     "calibrate",
     "evaluate",
+    "efficiency",
     "compare",
     "report",
     "explain",

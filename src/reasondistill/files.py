@@ -181,6 +181,19 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def require_new_file(path: str | Path) -> Path:
+    """Return ``path`` if nothing is there.
+
+    Raises:
+        OutputError: something is there.
+    """
+    path = Path(path)
+    if path.exists():
+        found = "a folder" if path.is_dir() else "a file"
+        raise OutputError(path, expected="a new file", found=found, fix="Name another one: nothing is overwritten.")
+    return path
+
+
 def require_new_folder(path: str | Path) -> Path:
     """Return ``path`` if nothing, or only an empty folder, is there.
 

@@ -11,6 +11,7 @@ import typer
 from reasondistill.cli.calibrate import calibrate, confidence_lines
 from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
+from reasondistill.cli.efficiency import efficiency
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
@@ -245,6 +246,7 @@ def evaluate(
     say(f"[bold]results[/]  {out / 'results.json'}")
 
 
+app.command()(efficiency)
 app.command()(compare)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import plain, say, wide_say
+from reasondistill.cli.shared import plain, print_blocks, say, wide_say
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
@@ -99,17 +99,9 @@ def _print_pairs(found: Comparison) -> None:
 
 
 def _print_gaps(found: Generalisation) -> None:
-    from rich.table import Table
-
-    from reasondistill.reporting.document import Table as Figures
     from reasondistill.reporting.generalisation import blocks
 
-    for block in blocks(found):
-        if isinstance(block, Figures):
-            table = Table(*map(plain, block.head), title=plain(block.title), title_justify="left")
-            for row in block.rows:
-                table.add_row(*(plain(f"{cell.text} ({cell.detail})" if cell.detail else cell.text) for cell in row))
-            wide_say(table)
+    print_blocks(blocks(found))
     for name, reason in found.left_out.items():
         say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
     for note in found.notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
+    from reasondistill.reporting.document import Block
     from reasondistill.results import Results
     from reasondistill.tasks import Task
 
@@ -140,6 +141,26 @@ def quiet_libraries() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
+
+
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """The tables and facts among a report's blocks; a cell's detail stands behind it, in brackets."""
+    from rich.table import Table
+
+    from reasondistill.reporting.document import Facts
+    from reasondistill.reporting.document import Table as Figures
+
+    for block in blocks:
+        if isinstance(block, Figures):
+            table = Table(*map(plain, block.head), title=plain(block.title), title_justify="left")
+            for row in block.rows:
+                table.add_row(*(plain(f"{cell.text} ({cell.detail})" if cell.detail else cell.text) for cell in row))
+            wide_say(table)
+            if block.note:
+                say(plain(block.note))
+        elif isinstance(block, Facts):
+            for name, value in ((block.title, ""), *block.items):
+                say(f"[bold]{plain(name)}[/]  {plain(value)}")
 
 
 def print_headline(results: Results, title: str) -> None:

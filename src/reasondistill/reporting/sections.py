@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reasondistill.reporting import efficiency as costs
 from reasondistill.reporting import figures, tables
 from reasondistill.reporting.curves import POINTS, compared_curves, learning_curves
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
@@ -91,7 +92,7 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     labels: list[Block | None] = [tables.per_label(results), _label_figures(scored, prefix)]
     calibration = [*_calibration(scored, prefix), *selective_blocks(source, scored, prefix)]
     lengths = _lengths(scored, prefix)
-    efficiency: list[Block] = [Facts("", tuple(flatten(results.efficiency)))] if results.efficiency else []
+    efficiency = costs.efficiency_blocks(results)
     # Not named as left out where they are absent: results of earlier versions have none.
     analysis = [("Errors", errors_section(results)), ("Slices", slices_section(results, prefix))]
     sections: list[tuple[str, list[Block], str]] = [
@@ -174,6 +175,8 @@ def _compared(sources: Sequence[Source]) -> list[Section]:
             warning = "These systems were scored on different rows: their figures cannot be compared with each other."
             blocks.insert(0, Paragraph(warning))
         sections.append(Section("Results", "compared-results", tuple(blocks)))
+    if table := costs.compared(sources):
+        sections.append(Section("Efficiency", "compared-efficiency", (table,)))
     if drawings := compared_curves(sources, "compared-"):
         sections.append(Section("Learning curves", "compared-curves", (Gallery(tuple(drawings)),)))
     return sections

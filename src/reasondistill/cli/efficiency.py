@@ -1,0 +1,68 @@
+"""`reasondistill efficiency`: what a student costs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reasondistill.cli.shared import (
+    Columns,
+    DataArgument,
+    SplitOption,
+    mapping,
+    plain,
+    print_blocks,
+    quiet_libraries,
+    say,
+)
+
+
+def efficiency(
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="A new .json file.")],
+    split: SplitOption = None,
+    columns: Columns = None,
+    limit: Annotated[int, typer.Option(min=1, help="Only the first so many examples of that part.")] = 100,
+    num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
+    repeats: Annotated[int, typer.Option(min=3, help="How often all examples are answered at each batch size.")] = 3,
+    batch_sizes: Annotated[
+        list[int] | None,
+        typer.Option("--batch-size", min=1, help="Try so many examples at once; repeatable. By default 4, 16 and 64."),
+    ] = None,
+) -> None:
+    """What a student costs here: memory, latency, throughput, FLOPs, sizes, and energy where the machine tells it.
+
+    Stop what else runs on the machine first. Threads are those of the environment: OMP_NUM_THREADS=1 for one.
+    """
+    from dataclasses import replace
+
+    from reasondistill.datasets import load
+    from reasondistill.efficiency import EfficiencySettings, measure
+    from reasondistill.files import require_new_file
+    from reasondistill.prediction import Student
+    from reasondistill.reporting.efficiency import blocks
+    from reasondistill.results import DatasetInfo
+
+    require_new_file(out)
+    quiet_libraries()
+    loaded_student = Student.load(student)
+    if num_beams is not None:
+        generation = loaded_student.generation.model_copy(update={"num_beams": num_beams})
+        loaded_student = replace(loaded_student, generation=generation)
+    part = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
+    rows = part.first(limit)
+    sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}
+    found = measure(
+        student,
+        rows.examples,
+        EfficiencySettings(examples=limit, repeats=repeats, **sizes),
+        loaded=loaded_student,
+        dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
+        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+    )
+    print_blocks(blocks(found))
+    found.save(out)
+    say(f"[bold]efficiency[/]  {plain(str(out))}")
