@@ -17,6 +17,7 @@ from reasondistill.cli.shared import (
     DataArgument,
     SplitOption,
     TaskOption,
+    TeacherOption,
     mapping,
     needs_extra,
     pairs,
@@ -26,6 +27,7 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
     task_for,
+    teachers_for,
     wide_say,
 )
 from reasondistill.errors import DataError, StoppedError, UserError
@@ -206,6 +208,7 @@ def evaluate(
     judge: Annotated[
         Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
     ] = None,
+    teacher: TeacherOption = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -238,6 +241,7 @@ def evaluate(
         ),
         train_examples=others or None,
         judge=loaded_judge,
+        teachers=teachers_for(teacher, loaded.examples),
         progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
     )
     save(evaluation, out)
