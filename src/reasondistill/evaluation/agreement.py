@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from reasondistill.errors import DataError
 from reasondistill.evaluation.controls import SHUFFLED, group_of, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
 from reasondistill.evaluation.teacher_style import compare_style
-from reasondistill.evaluation.teachers import Taught, Teacher
+from reasondistill.evaluation.teachers import Beside, Taught, Teacher
 from reasondistill.metrics.explanation import Compared, ExplanationScorer
 from reasondistill.metrics.label import NO_LABEL, cohen_kappa
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
@@ -43,7 +42,7 @@ class Agreed:
 def score_agreement(
     rows: Sequence[Row],
     task: Task,
-    teachers: Sequence[Teacher],
+    teachers: Sequence[Beside],
     settings: EvaluationSettings,
     bootstrap: GroupBootstrap,
     texts: Scored,
@@ -52,50 +51,50 @@ def score_agreement(
     """Label, explanation and style agreement with each teacher; the first is the headline's.
 
     Args:
-        teachers: none, or some with names of their own.
+        teachers: as `teachers.match_teachers` gives them; there may be none.
         texts: how explanations were scored: with the same encoder they are compared with teachers.
 
     Raises:
-        DataError: two teachers have one name; one has no answer to any row, or a label that the task has not.
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
     """
     agreed = Agreed(rows=[{} for _ in rows])
     if not teachers:
         return agreed
-    names = [teacher.name for teacher in teachers]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError("teachers", expected="a name of its own for each", found=f"{twice[0]!r} twice")
-    taught = [teacher.beside(rows, task) for teacher in teachers]  # all of them, before any of them takes time
     if "bertscore" not in texts.settings:
         texts.bertscore, agreed.settings["bertscore"] = load_bertscore(settings, progress)
-    for teacher, answers in zip(teachers, taught, strict=True):
+    for teacher, answers in teachers:
         progress(f"comparing with the teacher {teacher.name}")
-        scored = _Beside(rows, answers, task, bootstrap)
+        scored = _Compared(rows, answers, task, bootstrap)
         label = scored.label_agreement()
         explanation = scored.explanation_agreement(settings, texts, progress)
         agreed.details[teacher.name] = {
-            "headline": teacher is teachers[0],
+            "headline": not agreed.details,
             "gold_labels": teacher.gold_labels,
             **({"note": _ALWAYS_RIGHT} if teacher.gold_labels else {}),
-            "rows": {
-                "answered": sum(one is not None for one in answers),
-                "lacking": sum(one is None for one in answers),
-                "without_label": sum(one is not None and one.label is None for one in answers),
-                "without_explanation": sum(one is not None and not one.explanations for one in answers),
-                "not_scored": len(teacher.taught.keys() - {row.example.id for row in rows}),
-            },
+            "rows": _counts(rows, teacher, answers, task),
             "teacher_accuracy": scored.accuracy(),
             "label": label,
             **explanation,
             "style": compare_style(rows, answers, task, bootstrap, settings, progress),
         }
-        if teacher is teachers[0]:
+        if len(agreed.details) == 1:
             agreed.metrics, agreed.rows = scored.headline()
             agreed.settings["teacher"] = {"name": teacher.name, "fingerprint": teacher.fingerprint}
     return agreed
 
 
-class _Beside:
+def _counts(rows: Sequence[Row], teacher: Teacher, answers: Sequence[Taught | None], task: Task) -> dict[str, int]:
+    answered = [one for one in answers if one is not None]
+    return {
+        "answered": len(answered),
+        "lacking": len(answers) - len(answered),
+        "without_label": sum(one.label is None for one in answered) if task.labels != () else 0,
+        "without_explanation": sum(not one.explanations for one in answered),
+        "not_scored": len(teacher.taught.keys() - {row.example.id for row in rows}),
+    }
+
+
+class _Compared:
     """A system's rows beside one teacher's answers."""
 
     def __init__(

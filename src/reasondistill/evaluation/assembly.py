@@ -16,7 +16,7 @@ from reasondistill.evaluation.pairing import Row, join
 from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.support import add_support
-from reasondistill.evaluation.teachers import Teacher
+from reasondistill.evaluation.teachers import Teacher, match_teachers
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES
@@ -72,6 +72,7 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     rows = join(predictions, examples, task)
+    matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
         [(row.example.group,) if row.example.group is not None else row.example.id for row in rows],
         resamples=settings.resamples,
@@ -81,7 +82,7 @@ def evaluate(
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
     if judge is not None:
         add_support(texts, rows, task, judge, bootstrap, progress)
-    agreed = score_agreement(rows, task, teachers, settings, bootstrap, texts, progress)
+    agreed = score_agreement(rows, task, matched, settings, bootstrap, texts, progress)
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap)

@@ -83,11 +83,11 @@ class Teacher:
         found = [self.taught.get(row.example.id) for row in rows]
         answered = [one if one is not None and (one.label is not None or one.explanations) else None for one in found]
         if not any(answered):
-            theirs = [f"for others: {few([*self.taught])}"] if self.taught else []
             raise DataError(
                 _where(self.name),
                 expected=f"a label or an explanation for at least one of the {len(rows)} scored rows",
-                found=f"{len(self.taught)} answers, none of them for a scored row" + "".join(f" ({t})" for t in theirs),
+                found=f"{len(self.taught)} answers, none of use here"
+                + (f": {few([*self.taught])}" if self.taught else ""),
                 fix="Name the answers to the same data, and to the same part of it.",
             )
         if task.labels != ():
@@ -96,6 +96,25 @@ class Teacher:
             ]
             check_labels(_where(self.name), given, task)
         return answered
+
+
+class Beside(NamedTuple):
+    """A teacher and its answer to each scored row, None where it has none."""
+
+    teacher: Teacher
+    answers: list[Taught | None]
+
+
+def match_teachers(teachers: Sequence[Teacher], rows: Sequence[Row], task: Task) -> list[Beside]:
+    """Teachers beside the scored rows, in their order.
+
+    Raises:
+        DataError: two have one name; one has no answer to any row, or a label that is not one of the task's.
+    """
+    names = [teacher.name for teacher in teachers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError("teachers", expected="a name of its own for each", found=f"{twice[0]!r} more than once")
+    return [Beside(teacher, teacher.beside(rows, task)) for teacher in teachers]
 
 
 def _where(name: str) -> str:

@@ -102,8 +102,8 @@ def _controls(name: str, found: Mapping[str, Any]) -> Table | None:
         )
         rows.append((Cell(floor_title(control)), *cells))
     note = (
-        "Shuffled: the student's explanation against the teacher's of another row of the same label; copied: a field of "
-        f"the input against the teacher's. {FLAG} marks what reaches the student on the same rows."
+        "Shuffled: the student's explanation against the teacher's of another row of the same label; copied: a field "
+        f"of the input against the teacher's. {FLAG} marks what reaches the student on the same rows."
     )
     head = ("", *map(metric_title, metrics))
     title = f"What explains nothing, beside {name}"
