@@ -24,6 +24,7 @@ from reasondistill.metrics.style import (
     style_features,
     tell_apart,
     telling_phrases,
+    weighted_auc,
 )
 from reasondistill.metrics.text import copied_share, tokens
 
@@ -204,6 +205,18 @@ def test_equal_corpora_cannot_be_told_apart_and_different_ones_can() -> None:
     ours, theirs = telling_phrases(*corpora(60, 1.0)[:2])
     assert theirs[0] in ("therefore", "therefore the")
     assert "therefore" not in ours
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=1, max_size=20))
+def test_the_weighted_auc_is_that_of_scikit_learn(drawn: list[tuple[int, bool, int]]) -> None:
+    scores, first, weights = (np.array(column) for column in zip(*drawn, strict=True))
+    ours = weighted_auc(scores.astype(float), first, weights[None].astype(float))
+    assert ours.shape == (1,)
+    if weights[first].sum() and weights[~first].sum():
+        assert ours[0] == pytest.approx(roc_auc_score(first, scores, sample_weight=weights))
+    else:
+        assert np.isnan(ours[0])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,22 +147,7 @@ class _Compared:
         if not places:
             return {"explanation": {}, "controls": {}, "fooled": {}}
         student = {k: Compared(said[k], self._texts[k], fields[k]) for k in places}
-        others = shuffled_within_label(
-            [self._labels[k] if self._task.labels is not None else None for k in places],
-            [self._rows[k].example.id for k in places],
-            [group_of(self._rows[k]) for k in places],
-        )
-        controls = {
-            SHUFFLED: {
-                k: student[k]._replace(references=self._texts[places[other]])
-                for k, other in zip(places, others, strict=True)
-                if other is not None
-            },
-            **{
-                f"copied_{name}": {k: one._replace(explanation=one.fields[name]) for k, one in student.items()}
-                for name in self._task.fields
-            },
-        }
+        controls = self._controls(student)
         scorer = ExplanationScorer(
             [turn[k] for k in places for turn in (student, *controls.values()) if k in turn],
             how=settings.aggregate,
@@ -184,6 +169,25 @@ class _Compared:
                 if value >= own:
                     found["fooled"].setdefault(name, []).append(control)
         return found
+
+    def _controls(self, student: Mapping[int, Compared]) -> dict[str, dict[int, Compared]]:
+        """What explains nothing, by the places of the rows that have it."""
+        places = list(student)
+        others = shuffled_within_label(
+            [self._labels[k] if self._task.labels is not None else None for k in places],
+            [self._rows[k].example.id for k in places],
+            [group_of(self._rows[k]) for k in places],
+        )
+        shuffled = {
+            k: student[k]._replace(references=self._texts[places[other]])
+            for k, other in zip(places, others, strict=True)
+            if other is not None
+        }
+        copies = {
+            f"copied_{name}": {k: one._replace(explanation=one.fields[name]) for k, one in student.items()}
+            for name in self._task.fields
+        }
+        return {SHUFFLED: shuffled, **copies}
 
     def headline(self) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
         """The metrics, once both agreements have been asked for, and each row's label and scores."""

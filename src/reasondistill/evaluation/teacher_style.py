@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -177,26 +177,18 @@ def _classified(
     bootstrap: GroupBootstrap,
 ) -> dict[str, Any]:
     """The AUC of a classifier that tells the two apart, on groups it has not seen, and what it goes by."""
-    from sklearn.metrics import roc_auc_score
-
     texts = [[text for _, text in corpus] for corpus in (student, teacher)]
     owners = [k for k, _ in (*student, *teacher)]
     scores = style.tell_apart(texts[0], texts[1], [group_of(rows[k]) for k in owners])
     if scores is None:
         return {"style_auc": None, "telling": {"student": [], "teacher": []}}
-    is_student = np.repeat([1, 0], [len(student), len(teacher)])
-
-    def resampled() -> Iterator[float]:
-        for weights in bootstrap.row_weights(owners):
-            for row in weights:
-                drawn = [row[is_student == side].sum() > 0 for side in (0, 1)]
-                yield float(roc_auc_score(is_student, scores, sample_weight=row)) if all(drawn) else float("nan")
-
+    is_student = np.repeat([True, False], [len(student), len(teacher)])
+    resampled = [style.weighted_auc(scores, is_student, weights) for weights in bootstrap.row_weights(owners)]
     ours, their = style.telling_phrases(texts[0], texts[1])
     return {
         "style_auc": {
-            "value": float(roc_auc_score(is_student, scores)),
-            "ci95": percentile_interval(np.fromiter(resampled(), dtype=np.float64)),
+            "value": float(style.weighted_auc(scores, is_student, np.ones((1, len(owners))))[0]),
+            "ci95": percentile_interval(np.concatenate(resampled)) if resampled else None,
             "n": len({k for k, _ in student}),
             "folds": style.FOLDS,
         },

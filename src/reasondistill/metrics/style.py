@@ -155,6 +155,26 @@ def tell_apart(first: Sequence[str], second: Sequence[str], groups: Sequence[Has
     return found
 
 
+def weighted_auc(scores: FloatArray, is_first: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """The area under the ROC curve, for many weightings of the same scores at once; equal scores count half.
+
+    Args:
+        scores: (n,), higher for ``is_first`` (n,).
+        weights: how often each text is there, (resamples, n).
+
+    Returns:
+        (resamples,); NaN where one side has no weight.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.unique(scores[order], return_index=True)[1]
+    first = np.add.reduceat(np.where(is_first[order], weights[:, order], 0.0), starts, axis=1)
+    second = np.add.reduceat(np.where(is_first[order], 0.0, weights[:, order]), starts, axis=1)
+    below = np.cumsum(second, axis=1) - second / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area: FloatArray = (first * below).sum(axis=1) / (first.sum(axis=1) * second.sum(axis=1))
+    return area
+
+
 def telling_phrases(first: Sequence[str], second: Sequence[str], most: int = 8) -> tuple[list[str], list[str]]:
     """The words and word pairs by which that classifier, fitted on all texts, knows ``first``, and ``second``."""
     texts = [*first, *second]
