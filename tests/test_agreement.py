@@ -23,6 +23,8 @@ from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.label import cohen_kappa
 from reasondistill.records import Example, Explanation, Prediction, write_records
 from reasondistill.reporting import build_report
+from reasondistill.reporting.document import Gallery, Paragraph, Table
+from reasondistill.reporting.teachers import agreement_section
 from reasondistill.tasks import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=50)
@@ -242,10 +244,34 @@ def test_style_is_left_out_where_its_lists_do_not_apply(examples: list[Example])
     german = "Der Hund ist nicht bei der Katze, weil er auf der Wiese und im Garten mit dem Ball ist."
     said = [answer(k, N, german) for k in range(1, 7)]
     style = agreement(said, examples, Teacher.of_predictions("same", said)).results.agreement["same"]["style"]
-    assert style["language"] == "German"
+    assert style["languages"] == {"student": "German", "teacher": "German"}
     assert style["left_out"] == ["connectives", "depth", "negations"]
     assert set(style["features"]) == {"words", "new_words", "rarity", "variety", "copying"}
     assert style["connectives"] == {}
+
+
+def test_a_section_is_written_of_whatever_there_is(examples: list[Example], student: list[Prediction]) -> None:
+    german = [answer(k, None, "Der Hund ist nicht bei der Katze, weil er auf der Wiese ist.") for k in (1, 2)]
+    teachers = (
+        Teacher.of_predictions("silent", [answer(1, N)]),
+        Teacher.of_predictions("one row", [answer(1, None, "Running past is not chasing.")]),
+        Teacher.of_predictions("<b>Deutsch</b> $x_1$", german),
+    )
+    blocks = agreement_section(agreement(student, examples, *teachers).results, "1-")
+    texts = [block.text for block in blocks if isinstance(block, Paragraph)]
+    assert texts[0] == (
+        "The teacher silent has answers to 1 of 6 rows; the other 5 are left out; without explanation: 1. "
+        "Its label is the gold one for 100.0% of 1 rows."
+    )
+    assert sum("too little text" in text for text in texts) == 1
+    tables = {block.title: block for block in blocks if isinstance(block, Table)}
+    assert [row[0].text for row in tables["Agreement with silent"].rows] == ["Label agreement", "Student's accuracy"]
+    assert [row[0].text for row in tables["Agreement with one row"].rows] == ["ROUGE-L"]
+    assert "What explains nothing, beside silent" not in tables
+    drawn = [drawing.name for block in blocks if isinstance(block, Gallery) for drawing in block.drawings]
+    assert drawn == ["1-teacher-2-style", "1-teacher-3-style"]  # neither has a connective
+    german_note = tables["Style beside <b>Deutsch</b> $x_1$"].note
+    assert "English for the student and German for the teacher: connectives, depth and negations" in german_note
 
 
 # --- what is refused ---
@@ -355,7 +381,7 @@ def test_systems_are_compared_on_their_agreement_with_one_teacher_only(
         return compare(load_systems([f"{n}={tmp_path / n}" for n in names]), metrics=[metric], settings=few)
 
     assert compared("a", "b").pairs[0].metrics[metric].difference == 0
-    assert "teacher.fingerprint" in compared("a", "c").left_out[metric]
+    assert "teacher.fingerprint" in compared("a", "c").pairs[0].left_out[metric]
 
 
 @pytest.mark.parametrize(

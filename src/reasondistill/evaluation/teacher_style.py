@@ -38,7 +38,7 @@ def compare_style(
     Compared are the rows that both explain. A teacher with several explanations of a row has all of them counted.
 
     Returns:
-        ``rows``, ``texts``, ``language``, ``features``, ``style_distance``, ``beside``, ``style_auc``, ``telling`` and
+        ``rows``, ``texts``, ``languages``, ``features``, ``style_distance``, ``beside``, ``style_auc``, ``telling`` and
         ``connectives``; empty where no row has an explanation of both.
     """
     places = [k for k, one in enumerate(answers) if one and one.explanations and not is_empty(_said(rows[k]))]
@@ -49,8 +49,10 @@ def compare_style(
     student = [Styled(_said(rows[k]), fields[k]) for k in places]
     owners = [k for k in places for _ in _texts(answers[k])]
     teacher = [Styled(text, fields[k]) for k in places for text in _texts(answers[k])]
-    language = language_of([one.text for one in teacher])
-    english = language == language_of([one.text for one in student]) == "English"
+    languages = {
+        who: language_of([one.text for one in corpus]) for who, corpus in (("student", student), ("teacher", teacher))
+    }
+    english = set(languages.values()) == {"English"}
     rarity = style.inverse_document_frequency([one.text for one in (*student, *teacher)])
     own = style.style_features(student, rarity, english=english)
     theirs = style.style_features(teacher, rarity, english=english)
@@ -65,7 +67,7 @@ def compare_style(
     found: dict[str, Any] = {
         "rows": len(places),
         "texts": {"student": len(student), "teacher": len(teacher)},
-        "language": language,
+        "languages": languages,
         "left_out": [] if english else sorted(style.ENGLISH_FEATURES),
         "features": {
             name: {

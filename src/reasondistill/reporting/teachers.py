@@ -49,7 +49,7 @@ def _whose(name: str, found: Mapping[str, Any]) -> str:
         text += f"; the other {rows['lacking']:,} are left out"
     for part in ("label", "explanation"):
         if rows[f"without_{part}"]:
-            text += f"; {rows[f'without_{part}']:,} answers have no {part}"
+            text += f"; without {part}: {rows[f'without_{part}']:,}"
     text += "."
     if note := found.get("note"):
         return f"{text} {note}"
@@ -147,10 +147,13 @@ def _style(name: str, style: Mapping[str, Any]) -> Table:
     note = (
         f"Means over {texts['student']:,} explanations of the student's and {texts['teacher']:,} of the teacher's, on "
         f"{style['rows']:,} rows; the difference with its 95% interval. Distance: 0 for the same distribution, 1 for "
-        "two different constants; below the line, what to read it by. English lists tell words apart, no parser does."
+        "two different constants; below the line, what to read it by."
     )
     if style["left_out"]:
-        note += f" Left out, as the language is {style['language']}: {listing(list(style['left_out']))}."
+        told = listing([f"{language} for the {who}" for who, language in style["languages"].items()])
+        note += f" Left out, as their lists are English and the language is {told}: {listing(list(style['left_out']))}."
+    else:
+        note += " Lists of English words tell clauses, connectives, negations and content; no parser does."
     head = ("Style", "Student", "Teacher", "Difference", "Distance")
     return Table(f"Style beside {name}", head, tuple(rows), note=note, groups=frozenset({len(style["features"])}))
 
