@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from reasondistill.cli import main
-from reasondistill.comparison import ComparisonSettings, compare, load_systems
+from reasondistill.comparison import ComparisonSettings, compare, generalisation, load_systems
 from reasondistill.datasets import load
 from reasondistill.errors import DataError
-from reasondistill.evaluation import EvaluationSettings, Teacher, evaluate, save
+from reasondistill.evaluation import Evaluation, EvaluationSettings, Teacher, evaluate, save
 from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.label import cohen_kappa
 from reasondistill.records import Example, Explanation, Prediction, write_records
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Gallery, Paragraph, Table
 from reasondistill.reporting.teachers import agreement_section
+from reasondistill.results import Metric
 from reasondistill.tasks import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=50)
@@ -382,6 +383,28 @@ def test_systems_are_compared_on_their_agreement_with_one_teacher_only(
 
     assert compared("a", "b").pairs[0].metrics[metric].difference == 0
     assert "teacher.fingerprint" in compared("a", "c").pairs[0].left_out[metric]
+
+
+@pytest.mark.parametrize("from_data", [True, False])
+def test_parts_with_other_numbers_of_references_are_not_compared_on_a_teacher_that_wrote_them(
+    tmp_path: Path, from_data: bool
+) -> None:
+    for part, first in (("train", 10), ("test", 20)):
+        said = [Explanation(text=f"Reason {k}.", source="human") for k in range(1 if part == "train" else 3)]
+        examples = [example(k, N, tuple(said)) for k in range(first, first + 3)]
+        predictions = [answer(k, N, "Reason 2.") for k in range(first, first + 3)]
+        file = Teacher.of_predictions("human", [answer(k, N, "Reason 2.") for k in range(10, 23)])
+        found = agreement(predictions, examples, Teacher.of_source("human", examples) if from_data else file)
+        rows = [{**row, "teacher_agreement": row["teacher_rougeL"]} for row in found.rows]  # no encoder is loaded here
+        scores = [row["teacher_agreement"] for row in rows]
+        metric = Metric(value=sum(scores) / 3, n=3)
+        metrics = {**found.results.metrics, "student_teacher_agreement": metric}
+        save(Evaluation(found.results.model_copy(update={"metrics": metrics}), rows), tmp_path / part)
+    parts = load_systems([str(tmp_path / part) for part in ("train", "test")])
+    gaps = generalisation(*parts, settings=ComparisonSettings(resamples=20))
+    assert ("student_teacher_agreement" in gaps.metrics) is not from_data
+    assert ("student_teacher_agreement" in gaps.left_out) is from_data
+    assert "student_teacher_label_agreement" in gaps.metrics
 
 
 @pytest.mark.parametrize(
