@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from reasondistill.auditing.columns import IDS, NO_LABEL
-from reasondistill.auditing.texts import tokens
 from reasondistill.metrics.floors import to_template
+from reasondistill.metrics.text import tokens
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 

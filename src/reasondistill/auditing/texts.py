@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from reasondistill.metrics.text import tokens
+
 FLAWS: Final = {
     "edge_space": "white space at the start or end",
     "unprintable": "control or invisible characters",
@@ -19,7 +21,6 @@ FLAWS: Final = {
 
 ARTICLES: Final = frozenset({"a", "an", "the"})
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\ufeff\ufffe\uffff]")
 # UTF-8 read as Windows-1252 or Latin-1, and the replacement character of a decoder that gave up.
 _MOJIBAKE = re.compile("Ã[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|â\x80|Â[\xa0-\xbf]|ï»¿|ï¿½|\ufffd")
@@ -50,14 +51,6 @@ _SCRIPTS: Final = {
     "DEVANAGARI": "Devanagari script", "THAI": "Thai",
 }  # fmt: skip
 UNKNOWN: Final = "unknown"
-
-
-def tokens(text: str) -> list[str]:
-    """Lower-cased words; an apostrophe inside one belongs to it (``doesn't``)."""
-    lowered = text.lower()
-    if not lowered.isascii():
-        lowered = unicodedata.normalize("NFKC", lowered).replace("’", "'")
-    return _WORD.findall(lowered)
 
 
 def plain(text: str) -> str:

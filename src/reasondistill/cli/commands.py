@@ -18,6 +18,7 @@ from reasondistill.cli.shared import (
     DataArgument,
     SplitOption,
     TaskOption,
+    TeacherOption,
     mapping,
     needs_extra,
     pairs,
@@ -27,6 +28,7 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
     task_for,
+    teachers_for,
     wide_say,
 )
 from reasondistill.errors import DataError, StoppedError, UserError
@@ -207,6 +209,7 @@ def evaluate(
     judge: Annotated[
         Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
     ] = None,
+    teacher: TeacherOption = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -239,6 +242,7 @@ def evaluate(
         ),
         train_examples=others or None,
         judge=loaded_judge,
+        teachers=teachers_for(teacher, loaded.examples),
         progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
     )
     save(evaluation, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,8 @@ import typer
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
+    from reasondistill.evaluation import Teacher
+    from reasondistill.records import Example
     from reasondistill.reporting.document import Block
     from reasondistill.results import Results
     from reasondistill.tasks import Task
@@ -42,6 +44,31 @@ TaskOption = Annotated[
         "By default the data's own.",
     ),
 ]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        metavar="NAME[=FILE]",
+        help="Agreement with a teacher: a file of its predictions, or, by the name of their source, the data's own "
+        "explanations (human, …). Repeatable; the first one is the headline's.",
+    ),
+]
+
+
+def teachers_for(asked: list[str] | None, examples: Sequence[Example]) -> list[Teacher]:
+    """The teachers that were asked for: NAME=FILE, or NAME alone, a source of the examples' explanations."""
+    from reasondistill.evaluation import Teacher
+    from reasondistill.records import read_predictions
+
+    found = []
+    for text in asked or ():
+        name, equals, file = text.partition("=")
+        if not name or (equals and not file):
+            raise DataError("--teacher", expected="NAME=FILE, or NAME", found=repr(text))
+        found.append(
+            Teacher.of_predictions(name, read_predictions(file)) if equals else Teacher.of_source(name, examples)
+        )
+    return found
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:

@@ -44,8 +44,9 @@ def generalisation(
     # `shared` takes its order from the second.
     names, left_out = shared(parts[1], parts[0])
     if reason := _unlike_references(first, second):
-        left_out |= {name: reason for name in names if name in _FROM_REFERENCES}
-        names = [name for name in names if name not in _FROM_REFERENCES]
+        from_references = _from_references(first)
+        left_out |= {name: reason for name in names if name in from_references}
+        names = [name for name in names if name not in from_references]
     # Two seeds: the same draws of two unrelated parts would tie them together.
     bootstraps = [
         GroupBootstrap([row.group_key for row in part.rows], resamples=settings.resamples, seed=settings.seed + k)
@@ -127,6 +128,12 @@ def _require_apart(first: System, second: System) -> None:
                 found=f"{len(both)} in both: {few}{', …' if len(both) > 3 else ''}",
                 fix="Parts that overlap measure no generalisation: split by group (`reasondistill data split`).",
             )
+
+
+def _from_references(system: System) -> tuple[str, ...]:
+    teacher = system.results.settings.get("teacher")
+    of_the_data = teacher is not None and teacher.get("fingerprint") is None  # its explanations are references
+    return (*_FROM_REFERENCES, "student_teacher_agreement") if of_the_data else _FROM_REFERENCES
 
 
 def _unlike_references(first: System, second: System) -> str | None:

@@ -19,7 +19,14 @@ from reasondistill.metrics import calibration, label
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric
 
-SCORE_OF = {"label_accuracy": "correct", "copy_rate": "copy", "explanation_length": "length", "empty_rate": "empty"}
+SCORE_OF = {
+    "label_accuracy": "correct",
+    "copy_rate": "copy",
+    "explanation_length": "length",
+    "empty_rate": "empty",
+    "student_teacher_label_agreement": "teacher_label_agreement",
+    "student_teacher_agreement": "teacher_agreement",
+}
 """Metrics whose score in per_example.jsonl has another name."""
 
 _UNSOUND = {
@@ -200,6 +207,8 @@ def settings_of(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         "copy_rate": ("copy_threshold",),
         "ece": ("ece_bins",),
         "support": ("support", "judge"),
+        "student_teacher_label_agreement": ("teacher",),
+        "student_teacher_agreement": ("teacher", "aggregate", "bertscore"),
     }.get(name, (name,))
     return {key: settings[key] for key in keys if key in settings}
 

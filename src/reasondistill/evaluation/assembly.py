@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
@@ -15,6 +16,7 @@ from reasondistill.evaluation.pairing import Row, join
 from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.support import add_support
+from reasondistill.evaluation.teachers import Teacher, match_teachers
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES
@@ -48,6 +50,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     train_examples: Iterable[Example] | None = None,
     judge: Judge | None = None,
+    teachers: Sequence[Teacher] = (),
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Evaluation:
     """Score predictions of examples, one each.
@@ -59,15 +62,17 @@ def evaluate(
         split: which part of it ``examples`` are, to be recorded.
         train_examples: where the template floor's templates are found; without them, in the scored references.
         judge: gives each explanation's support; it must not have been trained on any of the examples.
+        teachers: to compare with; the first one's agreement is among the metrics, that of all in ``agreement``.
         progress: called with a sentence as each stage begins.
 
     Raises:
         DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's; the
-            judge is of another task, or was trained on some of the examples.
+            judge is of another task, or was trained on some of the examples; a teacher has no answer to any example.
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
     """
     settings = settings or EvaluationSettings()
     rows = join(predictions, examples, task)
+    matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
         [(row.example.group,) if row.example.group is not None else row.example.id for row in rows],
         resamples=settings.resamples,
@@ -77,11 +82,12 @@ def evaluate(
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
     if judge is not None:
         add_support(texts, rows, task, judge, bootstrap, progress)
+    agreed = score_agreement(rows, task, matched, settings, bootstrap, texts, progress)
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap)
-    for scores, kind, names in zip(texts.rows, errors.kinds, slices.names, strict=True):
-        scores.update(error=kind, slices=names)
+    for scores, kind, names, taught in zip(texts.rows, errors.kinds, slices.names, agreed.rows, strict=True):
+        scores.update(error=kind, slices=names, **taught)
     used = [len(row.references) for row in rows if row.references]
     results = Results(
         dataset=DatasetInfo(
@@ -102,6 +108,7 @@ def evaluate(
             },
             **texts.settings,
             **scored.settings,
+            **agreed.settings,
             "slices": slices.settings,
             "fooled": fooled(
                 {name: metric.value for name, metric in texts.metrics.items()},
@@ -117,7 +124,7 @@ def evaluate(
                 "seed": settings.seed,
             },
         },
-        metrics={**scored.metrics, **texts.metrics},
+        metrics={**scored.metrics, **texts.metrics, **agreed.metrics},
         per_label={
             name: {**scored.per_label.get(name, {}), **texts.per_label.get(name, {})}
             for name in task.labels or ()
@@ -129,6 +136,7 @@ def evaluate(
         calibration=scored.calibration,
         slices=slices.measured,
         errors=errors.summary,
+        agreement=agreed.details,
     )
     return Evaluation(results, [_as_row(row, scores) for row, scores in zip(rows, texts.rows, strict=True)])
 

@@ -34,7 +34,7 @@ def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str 
     places = shuffled_within_label(
         [_label(row) if task.labels is not None else None for row in rows],
         [row.example.id for row in rows],
-        [_group(row) for row in rows],
+        [group_of(row) for row in rows],
     )
     return {
         SHUFFLED: [None if place is None else said[place] for place in places],
@@ -79,14 +79,14 @@ def _best_step(places: Sequence[int], groups: Sequence[str] | None) -> int:
 def _for_another_label(rows: Sequence[Row]) -> list[str | None]:
     of_group: dict[str, list[int]] = defaultdict(list)
     for k, row in enumerate(rows):
-        of_group[_group(row)].append(k)
+        of_group[group_of(row)].append(k)
     chosen: list[str | None] = []
     for row in rows:
         label = _label(row)
         own = [e for e in row.example.explanations if e.label and e.label != label and not is_empty(e.text)]
         siblings = [
             rows[k].prediction.explanation
-            for k in sorted(of_group[_group(row)], key=lambda k: _hash(rows[k].example.id))
+            for k in sorted(of_group[group_of(row)], key=lambda k: _hash(rows[k].example.id))
             if _label(rows[k]) not in (None, label) and not is_empty(rows[k].prediction.explanation)
         ]
         chosen.append(own[0].text if own else siblings[0] if siblings else None)
@@ -121,7 +121,8 @@ def _label(row: Row) -> str | None:
     return row.prediction.label if row.prediction.label is not None else row.example.label
 
 
-def _group(row: Row) -> str:
+def group_of(row: Row) -> str:
+    """A row's group; one that has none is its own."""
     return row.example.group if row.example.group is not None else row.example.id
 
 

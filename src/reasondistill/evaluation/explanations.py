@@ -58,7 +58,7 @@ def score_explanations(
         systems, floor_settings = _floor_systems([rows[k] for k in referenced], student, task, train_examples)
         for k, one in zip(referenced, systems.get("template", [[]])[0], strict=False):
             scored.templates[k] = one.explanation
-        bertscore, bertscore_settings = _load_bertscore(settings, progress)
+        scored.bertscore, bertscore_settings = load_bertscore(settings, progress)
         controls = {
             name: [
                 (k, student[k]._replace(explanation=explanation))
@@ -72,7 +72,7 @@ def score_explanations(
         # Systems explain the same examples: sorting by the fields puts what shares references side by side.
         everything.sort(key=lambda one: tuple(one.fields.values()))
         scorer = ExplanationScorer(
-            everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore, progress=progress
+            everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=scored.bertscore, progress=progress
         )
         progress("comparing explanations with references")
         overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
@@ -99,9 +99,10 @@ def score_explanations(
     return scored
 
 
-def _load_bertscore(
+def load_bertscore(
     settings: EvaluationSettings, progress: Callable[[str], None]
 ) -> tuple[BertScore | None, dict[str, Any]]:
+    """BERTScore and its settings, or None and why it is left out."""
     if not settings.bertscore:
         return None, {"left_out": "turned off"}
     if reason := why_left_out(settings.bertscore_encoder):

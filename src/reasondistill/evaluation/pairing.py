@@ -24,22 +24,22 @@ class Row(NamedTuple):
 
 def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> list[Row]:
     """Examples in their order, each with its prediction, all of them checked."""
-    data = _by_id("data", [task.check(example) for example in examples])
-    answers = _by_id("predictions", list(predictions))
+    data = by_id("data", [task.check(example) for example in examples])
+    answers = by_id("predictions", list(predictions))
     if not data:
         raise DataError("data", expected="examples to score", found="none", fix="Check the file and the split.")
     if missing := [i for i in data if i not in answers]:
         raise DataError(
             "predictions",
             expected=f"one for each of the {len(data)} examples",
-            found=f"none for {_few(missing)}",
+            found=f"none for {few(missing)}",
             fix="Predict the same split of the same data again, or name the split that was predicted.",
         )
     if unknown := [i for i in answers if i not in data]:
         raise DataError(
             "predictions",
             expected="ids of the scored examples",
-            found=f"others: {_few(unknown)}",
+            found=f"others: {few(unknown)}",
             fix="Name the data, and the split of it, that were predicted.",
         )
     pairs = [(example, answers[example.id]) for example in data.values()]
@@ -51,10 +51,11 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
     ]
 
 
-def _by_id(where: str, records: Sequence[R]) -> dict[str, R]:
+def by_id(where: str, records: Sequence[R]) -> dict[str, R]:
+    """Records by their ids; a `DataError` that begins with ``where`` if an id comes twice."""
     times = Counter(record.id for record in records)
     if twice := [i for i, n in times.items() if n > 1]:
-        raise DataError(where, expected="each id once", found=f"more often: {_few(twice)}", fix="Keep one of each.")
+        raise DataError(where, expected="each id once", found=f"more often: {few(twice)}", fix="Keep one of each.")
     return {record.id: record for record in records}
 
 
@@ -62,31 +63,37 @@ def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> N
     """Refuse labels that are not among the task's, and probabilities that are no distribution over them."""
     if task.labels == ():
         return
-    labels, distributions = [], []
+    labels: list[tuple[Example, str]] = []
+    distributions = []
     for example, prediction in pairs:
         choices = task.choices_for(example)
         said = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
-        labels += [f"{example.id} ({value!r})" for value in said if value not in choices]
+        labels += [(example, value) for value in said]
         p = prediction.probabilities
         if p and (set(p) != set(choices) or abs(sum(p.values()) - 1) > _ROUNDED):
             distributions.append(f"{example.id} ({p})")
-    if labels:
-        raise DataError(
-            "predictions",
-            expected=f"labels of the task {task.name!r}{f' {list(task.labels)}' if task.labels else ''}, or none",
-            found=f"others: {_few(labels)}",
-            fix="Spell them as the data does, or name another task.",
-        )
+    check_labels("predictions", labels, task)
     if distributions:
         raise DataError(
             "predictions",
             expected="a probability for each of the labels, 1 in sum, or no probabilities",
-            found=f"other ones: {_few(distributions)}",
+            found=f"other ones: {few(distributions)}",
             fix="Correct the probabilities, or leave them out.",
         )
 
 
-def _few(items: Sequence[str], most: int = 3) -> str:
+def check_labels(where: str, labels: Iterable[tuple[Example, str]], task: Task) -> None:
+    """Refuse labels that are not among those of their examples, with a `DataError` that begins with ``where``."""
+    if others := [f"{example.id} ({label!r})" for example, label in labels if label not in task.choices_for(example)]:
+        raise DataError(
+            where,
+            expected=f"labels of the task {task.name!r}{f' {list(task.labels)}' if task.labels else ''}, or none",
+            found=f"others: {few(others)}",
+            fix="Spell them as the data does, or name another task.",
+        )
+
+
+def few(items: Sequence[str], most: int = 3) -> str:
     """The first few of ``items``, and how many there are in all."""
     named = ", ".join(items[:most])
     return f"{named} ({len(items)} in all)" if len(items) > most else named

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import Aggregate
 from reasondistill.results import Confusion, Metric
@@ -50,6 +51,8 @@ class Scored:
     """What the system itself scores on the rows that a control has an explanation for."""
     shuffled: list[dict[str, float]] = field(default_factory=list)
     """Scores of the control "shuffled within label", a row each."""
+    bertscore: BertScore | None = None
+    """What explanations were scored with, for whoever scores more of them."""
     confusion: Confusion | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
 

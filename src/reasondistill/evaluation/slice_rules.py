@@ -9,28 +9,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from reasondistill.auditing.texts import language, tokens
+from reasondistill.auditing.texts import language
 from reasondistill.evaluation.pairing import Row
-from reasondistill.metrics.text import is_empty, length, words
+from reasondistill.metrics.english import NEGATIONS, NUMBER_WORDS, is_negation
+from reasondistill.metrics.text import is_empty, length, tokens, words
 from reasondistill.tasks import Task
 
 Members = npt.NDArray[np.bool_]
-
-_NEGATIONS = "no not never none nobody nothing nowhere neither nor without cannot"
-_NUMBER_WORDS = (
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million "
-    "millions billion billions dozen dozens"
-)
-NEGATIONS: Final = frozenset(_NEGATIONS.split())
-"""English; words that end in ``n't`` are negations too."""
-NUMBER_WORDS: Final = frozenset(_NUMBER_WORDS.split())
-"""English; "one" is left out, as it is a pronoun more often."""
 
 _LANGUAGE_SAMPLE = 200  # rows that a set's language is told from
 _MOST_VALUES = 12  # a column with more values is no category
@@ -70,7 +60,7 @@ def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, A
     """
     inputs = [" ".join(row.example.fields[name] for name in task.fields) for row in rows]
     said = [row.prediction.explanation for row in rows]
-    languages = {"input": _language_of(inputs), "explanation": _language_of([s for s in said if not is_empty(s)])}
+    languages = {"input": language_of(inputs), "explanation": language_of([s for s in said if not is_empty(s)])}
     left_out = {
         f"negation in the {where}": f"a list of English words finds it, and the {where}s' language is {told}"
         for where, told in languages.items()
@@ -114,7 +104,7 @@ def _members(belong: Iterable[bool]) -> Members:
     return np.fromiter(belong, dtype=np.bool_)
 
 
-def _language_of(texts: Sequence[str]) -> str:
+def language_of(texts: Sequence[str]) -> str:
     """The language of evenly spaced texts, read as one: a guess that a single short text would not bear."""
     step = max(1, len(texts) // _LANGUAGE_SAMPLE)
     return language("\n".join(texts[::step][:_LANGUAGE_SAMPLE]))
@@ -189,7 +179,7 @@ def _having(column: Iterable[str], test: Callable[[str], bool]) -> Members:
 
 
 def _negates(text: str) -> bool:
-    return any(word in NEGATIONS or word.endswith("n't") for word in tokens(text))
+    return any(map(is_negation, tokens(text)))
 
 
 def _has_digit(text: str) -> bool:

@@ -87,5 +87,24 @@ def confusion(
     return names, counts.tolist()
 
 
+def cohen_kappa(counts: FloatArray) -> FloatArray:
+    """Agreement of two labellings beyond what their label frequencies give by chance (Cohen 1960).
+
+    (observed − expected) / (1 − expected), where *expected* is how often two labellers with these frequencies agree if
+    they know nothing of each other.
+
+    Args:
+        counts: rows that the first gave label i and the second label j, (…, K, K).
+
+    Returns:
+        (…,), at most 1; NaN without rows, and where both only ever give one and the same label.
+    """
+    total = counts.sum(axis=(-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        observed = np.trace(counts, axis1=-2, axis2=-1) / total
+        expected = (counts.sum(axis=-1) * counts.sum(axis=-2)).sum(axis=-1) / total**2
+        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+
+
 def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -26,6 +27,7 @@ _TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one afte
 _T = TypeVar("_T")
 
 _WORD = re.compile(r"\w+")
+_TOKEN = re.compile(r"\w+(?:['’]\w+)*")
 
 
 def is_empty(text: str) -> bool:
@@ -154,6 +156,14 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def tokens(text: str) -> list[str]:
+    """Lower-cased words; an apostrophe inside one belongs to it (``doesn't``)."""
+    lowered = text.lower()
+    if not lowered.isascii():
+        lowered = unicodedata.normalize("NFKC", lowered).replace("’", "'")
+    return _TOKEN.findall(lowered)
+
+
 def length(text: str) -> int:
     """The number of words, separated by white space."""
     return len(text.split())
@@ -178,6 +188,20 @@ def is_copy(explanation: str, fields: Mapping[str, str]) -> bool:
     """
     said = words(explanation)
     return bool(said) and any(_restates(said, words(field)) for field in fields.values())
+
+
+def copied_share(explanation: str, fields: Mapping[str, str]) -> float:
+    """The largest share of an explanation's words that stand in one input field in the same order, in [0, 1].
+
+    `is_copy` asks whether it is `COPY_THRESHOLD` or more. An empty explanation copies nothing: 0.
+    """
+    said = words(explanation)
+    found = [
+        _common_subsequence(said, _places(field), len(field)) / len(said)
+        for field in map(words, fields.values())
+        if said
+    ]
+    return max(found, default=0.0)
 
 
 def _restates(said: Sequence[str], field: Sequence[str]) -> bool:

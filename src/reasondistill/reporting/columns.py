@@ -25,7 +25,15 @@ reader sees it before choosing columns), ``values`` (one per row, None where a r
 
 _DECIMALS: Final = 5
 _SHOWN_SCORES: Final = ("rougeL", "bertscore_f1", "support", "length")
-_TITLES: Final = {**METRIC_TITLES, "length": "Words", "copy": "Copy", "empty": "Empty"}
+_TITLES: Final = {
+    **METRIC_TITLES,
+    "length": "Words",
+    "copy": "Copy",
+    "empty": "Empty",
+    "teacher_label_agreement": "Same label as the teacher",
+    "teacher_agreement": "Teacher, BERTScore F1",
+    "teacher_rougeL": "Teacher, ROUGE-L",
+}
 _ORDER: Final = {name: place for place, name in enumerate((*METRIC_TITLES, "length", "copy", "empty"))}
 # What ends a script element, what HTML or UTF-8 cannot hold, and what ends a line in old JavaScript.
 _UNSAFE: Final = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")

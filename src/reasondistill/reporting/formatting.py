@@ -18,6 +18,8 @@ METRIC_TITLES: Final = {
     "chrf": "chrF",
     "bertscore_f1": "BERTScore F1",
     "support": "Support",
+    "student_teacher_label_agreement": "Label agreement with the teacher",
+    "student_teacher_agreement": "Agreement with the teacher (BERTScore F1)",
     "distinct_2": "Distinct-2",
     "copy_rate": "Copy rate",
     "ece": "ECE",

@@ -23,6 +23,8 @@ HEADLINE_METRICS: Final = (
     "chrf",
     "bertscore_f1",
     "support",
+    "student_teacher_label_agreement",
+    "student_teacher_agreement",
     "ece",
 )
 NOT_FLOORS: Final = ("references", "student_fewer_references")

@@ -16,6 +16,7 @@ from reasondistill.reporting.generalisation import generalisation_blocks
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 from reasondistill.reporting.selective import selective_blocks
+from reasondistill.reporting.teachers import agreement_section
 
 
 def compose(sources: Sequence[Source]) -> Document:
@@ -93,8 +94,12 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     calibration = [*_calibration(scored, prefix), *selective_blocks(source, scored, prefix)]
     lengths = _lengths(scored, prefix)
     efficiency = costs.efficiency_blocks(results)
-    # Not named as left out where they are absent: results of earlier versions have none.
-    analysis = [("Errors", errors_section(results)), ("Slices", slices_section(results, prefix))]
+    # Not named as left out where they are absent: results of earlier versions, or without teachers, have none.
+    analysis = [
+        ("Agreement with teachers", agreement_section(results, prefix)),
+        ("Errors", errors_section(results)),
+        ("Slices", slices_section(results, prefix)),
+    ]
     sections: list[tuple[str, list[Block], str]] = [
         ("Results", [b for b in headline if b is not None], ""),
         ("Labels", [b for b in labels if b is not None], "the results hold no figures per label and no confusion."),

@@ -1,0 +1,247 @@
+"""How far a system agrees with named teachers, where they are right and where they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reasondistill.evaluation.controls import SHUFFLED, group_of, shuffled_within_label
+from reasondistill.evaluation.explanations import load_bertscore
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
+from reasondistill.evaluation.teacher_style import compare_style
+from reasondistill.evaluation.teachers import Beside, Taught, Teacher
+from reasondistill.metrics.explanation import Compared, ExplanationScorer
+from reasondistill.metrics.label import NO_LABEL, cohen_kappa
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.results import Metric
+from reasondistill.tasks import Task
+
+LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"
+ALL, RIGHT, WRONG = "all", "teacher_right", "teacher_wrong"
+"""All rows that the teacher answered, and of those with a gold label the ones where its label is that, and is not."""
+
+_ALWAYS_RIGHT = "Its labels are the data's own: it is always right here, and label agreement is label accuracy."
+_PER_EXAMPLE = {"bertscore_f1": "teacher_agreement", "rougeL": "teacher_rougeL"}
+"""The scores against a teacher, and their names in per_example.jsonl."""
+
+
+@dataclass
+class Agreed:
+    """What agreement adds to the results: metrics and per-example scores of the first teacher, details of all."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def score_agreement(
+    rows: Sequence[Row],
+    task: Task,
+    teachers: Sequence[Beside],
+    settings: EvaluationSettings,
+    bootstrap: GroupBootstrap,
+    texts: Scored,
+    progress: Callable[[str], None],
+) -> Agreed:
+    """Label, explanation and style agreement with each teacher; the first is the headline's.
+
+    Args:
+        teachers: as `teachers.match_teachers` gives them; there may be none.
+        texts: how explanations were scored: with the same encoder they are compared with teachers.
+
+    Raises:
+        CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
+    """
+    agreed = Agreed(rows=[{} for _ in rows])
+    if not teachers:
+        return agreed
+    if "bertscore" not in texts.settings:
+        texts.bertscore, agreed.settings["bertscore"] = load_bertscore(settings, progress)
+    for teacher, answers in teachers:
+        progress(f"comparing with the teacher {teacher.name}")
+        scored = _Compared(rows, answers, task, bootstrap)
+        label = scored.label_agreement()
+        explanation = scored.explanation_agreement(settings, texts, progress)
+        agreed.details[teacher.name] = {
+            "headline": not agreed.details,
+            "gold_labels": teacher.gold_labels,
+            **({"note": _ALWAYS_RIGHT} if teacher.gold_labels else {}),
+            "rows": _counts(rows, teacher, answers, task),
+            "teacher_accuracy": scored.accuracy(),
+            "label": label,
+            **explanation,
+            "style": compare_style(rows, answers, task, bootstrap, settings, progress),
+        }
+        if len(agreed.details) == 1:
+            agreed.metrics, agreed.rows = scored.headline()
+            agreed.settings["teacher"] = {"name": teacher.name, "fingerprint": teacher.fingerprint}
+    return agreed
+
+
+def _counts(rows: Sequence[Row], teacher: Teacher, answers: Sequence[Taught | None], task: Task) -> dict[str, int]:
+    answered = [one for one in answers if one is not None]
+    return {
+        "answered": len(answered),
+        "lacking": len(answers) - len(answered),
+        "without_label": sum(one.label is None for one in answered) if task.labels != () else 0,
+        "without_explanation": sum(not one.explanations for one in answered),
+        "not_scored": len(teacher.taught.keys() - {row.example.id for row in rows}),
+    }
+
+
+class _Compared:
+    """A system's rows beside one teacher's answers."""
+
+    def __init__(
+        self, rows: Sequence[Row], answers: Sequence[Taught | None], task: Task, bootstrap: GroupBootstrap
+    ) -> None:
+        self._rows, self._task, self._bootstrap = rows, task, bootstrap
+        labelled = task.labels != ()
+        self._labels = [one.label if one is not None and labelled else None for one in answers]
+        self._texts = [one.explanations if one is not None else () for one in answers]
+        self._right = [
+            None if label is None or row.example.label is None else label == row.example.label
+            for label, row in zip(self._labels, rows, strict=True)
+        ]
+        self._same_label: list[bool | None] = [None] * len(rows)
+        if any(row.prediction.label is not None for row in rows):
+            self._same_label = [
+                None if label is None else row.prediction.label == label
+                for label, row in zip(self._labels, rows, strict=True)
+            ]
+        self._scores: dict[str, list[float | None]] = {}
+
+    def accuracy(self) -> dict[str, Any]:
+        """The share of its labels that are the gold ones."""
+        return self._figure(self._right)
+
+    def label_agreement(self) -> dict[str, Any]:
+        """Share of equal labels and the system's accuracy, in each bin; Cohen's kappa; empty without labels."""
+        if all(value is None for value in self._same_label):
+            return {}
+        student_right = [
+            None if right is None else row.prediction.label == row.example.label
+            for right, row in zip(self._right, self._rows, strict=True)
+        ]
+        return {
+            "agreement": self._bins(self._same_label),
+            "kappa": self._kappa(),
+            "student_accuracy": self._bins(student_right),
+        }
+
+    def explanation_agreement(
+        self, settings: EvaluationSettings, texts: Scored, progress: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """BERTScore and ROUGE-L against the teacher's explanations in each bin, and of what explains nothing.
+
+        A control or floor fools a score if it gets at least as much as the system does on the same rows.
+        """
+        said = [row.prediction.explanation for row in self._rows]
+        fields = [{name: row.example.fields[name] for name in self._task.fields} for row in self._rows]
+        places = [k for k, explanations in enumerate(self._texts) if explanations]
+        if not places:
+            return {"explanation": {}, "controls": {}, "fooled": {}}
+        student = {k: Compared(said[k], self._texts[k], fields[k]) for k in places}
+        controls = self._controls(student)
+        scorer = ExplanationScorer(
+            [turn[k] for k in places for turn in (student, *controls.values()) if k in turn],
+            how=settings.aggregate,
+            stemmer=settings.stemmer,
+            bertscore=texts.bertscore,
+            progress=progress,
+        )
+        overlaps = {k: scorer.overlap(one) for k, one in student.items()}
+        names = [name for name in _PER_EXAMPLE if name in overlaps[places[0]]]
+        for name in names:
+            self._scores[name] = [overlaps[k][name] if k in overlaps else None for k in range(len(self._rows))]
+        found: dict[str, Any] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
+        found |= {"controls": {}, "fooled": {}}
+        for control, turn in controls.items():
+            for name in names if turn else ():
+                value = float(np.mean([scorer.overlap(one)[name] for one in turn.values()]))
+                own = float(np.mean([overlaps[k][name] for k in turn]))
+                found["controls"].setdefault(control, {})[name] = {"value": value, "student": own, "n": len(turn)}
+                if value >= own:
+                    found["fooled"].setdefault(name, []).append(control)
+        return found
+
+    def _controls(self, student: Mapping[int, Compared]) -> dict[str, dict[int, Compared]]:
+        """What explains nothing, by the places of the rows that have it."""
+        places = list(student)
+        others = shuffled_within_label(
+            [self._labels[k] if self._task.labels is not None else None for k in places],
+            [self._rows[k].example.id for k in places],
+            [group_of(self._rows[k]) for k in places],
+        )
+        shuffled = {
+            k: student[k]._replace(references=self._texts[places[other]])
+            for k, other in zip(places, others, strict=True)
+            if other is not None
+        }
+        copies = {
+            f"copied_{name}": {k: one._replace(explanation=one.fields[name]) for k, one in student.items()}
+            for name in self._task.fields
+        }
+        return {SHUFFLED: shuffled, **copies}
+
+    def headline(self) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
+        """The metrics, once both agreements have been asked for, and each row's label and scores."""
+        scores: dict[str, Sequence[Any]] = {
+            "teacher_label": self._labels,
+            "teacher_label_agreement": self._same_label,
+            **{_PER_EXAMPLE[name]: values for name, values in self._scores.items()},
+        }
+        of: dict[str, Sequence[float | bool | None]] = {
+            LABEL_AGREEMENT: self._same_label,
+            AGREEMENT: self._scores.get("bertscore_f1", []),
+        }
+        metrics = {
+            name: mean(_numbers(values), self._bootstrap)
+            for name, values in of.items()
+            if any(value is not None for value in values)
+        }
+        return metrics, [{name: values[k] for name, values in scores.items()} for k in range(len(self._rows))]
+
+    def _bins(self, values: Sequence[float | bool | None]) -> dict[str, Any]:
+        """The mean over all rows, and over those where the teacher was right, and was wrong."""
+        inside = {ALL: [True] * len(values), RIGHT: [r is True for r in self._right]}
+        inside[WRONG] = [r is False for r in self._right]
+        return {
+            name: self._figure([v if of else None for v, of in zip(values, member, strict=True)])
+            for name, member in inside.items()
+        }
+
+    def _figure(self, values: Sequence[float | bool | None]) -> dict[str, Any]:
+        if all(value is None for value in values):
+            return {"value": None, "ci95": None, "n": 0}
+        return mean(_numbers(values), self._bootstrap).model_dump()
+
+    def _kappa(self) -> dict[str, Any] | None:
+        """None in a task whose choices differ from row to row: there is no frequency of a label there."""
+        if not self._task.labels:
+            return None
+        names = [*self._task.labels, NO_LABEL]
+        counts = np.zeros((len(self._rows), len(names), len(names)))
+        for k, (row, label) in enumerate(zip(self._rows, self._labels, strict=True)):
+            if label is not None:
+                counts[k, names.index(row.prediction.label or NO_LABEL), names.index(label)] = 1
+        flat = counts.reshape(len(counts), -1)
+
+        def of_flat(sums: FloatArray) -> FloatArray:
+            return cohen_kappa(sums.reshape(*sums.shape[:-1], len(names), len(names)))
+
+        value = float(of_flat(flat.sum(axis=0)))
+        return {
+            "value": None if np.isnan(value) else value,
+            "ci95": self._bootstrap.interval(flat, of_flat),
+            "n": int(flat.sum()),
+        }
+
+
+def _numbers(values: Sequence[float | bool | None]) -> list[float | None]:
+    return [None if value is None else float(value) for value in values]
