@@ -11,6 +11,7 @@ FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
 
 _DRAWS_PER_CHUNK = 2_000_000  # bounds memory to some tens of megabytes
+_ROUNDING = 1e-12
 
 
 class GroupBootstrap:
@@ -103,3 +104,21 @@ def ratio(sums: FloatArray) -> FloatArray:
     """First column over the second, (…, 2) -> (…,); NaN where the second is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
+
+
+def correlation_statistics(x: FloatArray, y: FloatArray) -> FloatArray:
+    """What `correlation` needs of pairs: n, x, y, x², y², xy of each, (n, 6), of arrays of one shape with n values.
+
+    Values are taken from their means first: sums of squares of large numbers would lose digits.
+    """
+    x, y = x.ravel() - x.mean(), y.ravel() - y.mean()
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+
+
+def correlation(sums: FloatArray) -> FloatArray:
+    """Pearson's r of sums of `correlation_statistics`, (…, 6) -> (…,); of ranks, Spearman's. NaN without variance."""
+    n, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    of_x, of_y = n * xx - x * x, n * yy - y * y
+    varies = (of_x > _ROUNDING * n * xx) & (of_y > _ROUNDING * n * yy)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(varies, np.clip((n * xy - x * y) / np.sqrt(of_x * of_y), -1, 1), np.nan)

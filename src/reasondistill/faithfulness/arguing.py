@@ -1,0 +1,140 @@
+"""Faithfulness in the plain sense: does the explanation argue for the label that was given? A judge reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reasondistill.faithfulness.common import average, partners
+from reasondistill.faithfulness.outcome import Outcome, left_out
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import is_empty
+from reasondistill.records import Example, Prediction
+from reasondistill.results import mean
+from reasondistill.tasks import Task
+
+if TYPE_CHECKING:
+    from reasondistill.judge import Judge
+
+READ = ("evidence", "contrast")
+"""The judge's components that tell labels apart without asking whether the label is right for these fields."""
+
+
+def preferences(
+    judge: Judge,
+    task: Task,
+    examples: Sequence[Example],
+    explanations: Sequence[str],
+    progress: Callable[[str], None] = lambda stage: None,
+) -> list[dict[str, float]]:
+    """How much each explanation argues for each of the task's labels: label -> sum of `READ`, in standard deviations.
+
+    Support would be the wrong thing: it also asks whether explanation and label fit the fields, so that every
+    explanation of a wrong label has little. An explanation of nothing but white space has no preferences.
+    """
+    from reasondistill.judge import Argued, fields_of
+
+    labels = task.labels or ()
+    combination = judge.info.combination
+    scale = {name: combination.deviation[combination.components.index(name)] for name in READ}
+    rows = [
+        Argued(fields_of(example, task), label, text)
+        for example, text in zip(examples, explanations, strict=True)
+        for label in labels
+    ]
+    found = iter(judge.explained(rows, progress))
+    read = [{label: next(found).components for label in labels} for _ in explanations]
+    return [
+        {}
+        if is_empty(text)
+        else {label: sum(parts[name] / scale[name] for name in READ) for label, parts in of_label.items()}
+        for text, of_label in zip(explanations, read, strict=True)
+    ]
+
+
+def preferred(preferences: Mapping[str, float]) -> str | None:
+    """The label that is argued for more than every other; None where there is none."""
+    if not preferences:
+        return None
+    best = max(preferences, key=preferences.__getitem__)
+    return best if sum(value == preferences[best] for value in preferences.values()) == 1 else None
+
+
+def why_unreadable(judge: Judge | None, task: Task) -> str | None:
+    """Why no judge can tell which label an explanation argues for."""
+    if judge is None:
+        return "there is no judge (--judge) to tell which label an explanation argues for"
+    if not task.labels or len(task.labels) < 2:
+        return "the task has no labels of its own to argue for"
+    if lacking := [name for name in READ if name not in judge.info.combination.components]:
+        return f"the judge has no component {' or '.join(lacking)}"
+    return None
+
+
+def label_consistency(
+    task: Task,
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+    judge: Judge | None,
+    *,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Outcome:
+    """The metric ``faithfulness``: the share of explanations that the judge reads as arguing for the predicted label.
+
+    Args:
+        task: with labels of its own.
+        examples: those to test.
+        predictions: of ``examples``; one without a label has no value, an empty explanation argues for nothing.
+        bootstrap: over ``examples``.
+        judge: of this task.
+        progress: called with a sentence.
+    """
+    if judge is None or (reason := why_unreadable(judge, task)):
+        return left_out(why_unreadable(judge, task) or "")
+    labels = [p.label for p in predictions]
+    if not any(labels):
+        return left_out("the student gives no label")
+    said = [p.explanation for p in predictions]
+    progress(f"faithfulness: reading {len(said):,} explanations")
+    read = [preferred(p) for p in preferences(judge, task, examples, said, progress)]
+    values = [None if label is None else found == label for label, found in zip(labels, read, strict=True)]
+    others = partners(examples, lambda place, other: labels[other] is not None and labels[place] != labels[other])
+    shuffled = [
+        None if other is None or label is None else read[other] == label
+        for other, label in zip(others, labels, strict=True)
+    ]
+
+    def of_texts(texts: Sequence[str], wanted: Sequence[str | None], whose: Sequence[Example]) -> float | None:
+        found = preferences(judge, task, whose, texts)
+        return average(None if w is None else float(preferred(p) == w) for p, w in zip(found, wanted, strict=True))
+
+    people = [(e, e.references[0].text) for e in examples if e.references and e.label is not None]
+    by_label: dict[str, Any] = {}
+    for name in task.labels or ():
+        of_label = [value if label == name else None for value, label in zip(values, labels, strict=True)]
+        if any(value is not None for value in of_label):
+            argued = [found for found, label in zip(read, labels, strict=True) if label == name]
+            by_label[name] = {
+                **mean(of_label, bootstrap).model_dump(),
+                "argued_for": {other: argued.count(other) for other in (*(task.labels or ()), None) if other in argued},
+            }
+    return Outcome(
+        metrics={"faithfulness": mean(values, bootstrap)},
+        details={
+            "reads": list(READ),
+            "per_predicted_label": {
+                label: {**row, "argued_for": {k or "none": n for k, n in row["argued_for"].items()}}
+                for label, row in by_label.items()
+            },
+            "controls": {
+                "explanations of other examples with another label": average(shuffled),
+                **{f"copied {name}": of_texts([e.fields[name] for e in examples], labels, examples) for name in task.fields},
+            },
+            "people": {
+                "value": of_texts([text for _, text in people], [e.label for e, _ in people], [e for e, _ in people]),
+                "n": len(people),
+            },
+        },
+        per_example={"faithfulness": values},
+    )

@@ -1,0 +1,96 @@
+"""Label-conditioned explanations: what a student writes when it is made to argue for each label in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from reasondistill.faithfulness.arguing import preferences, preferred, why_unreadable
+from reasondistill.faithfulness.common import average, similarity
+from reasondistill.faithfulness.outcome import Outcome, left_out
+from reasondistill.faithfulness.subject import Subject
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import Rouge
+from reasondistill.records import Example, Prediction
+from reasondistill.results import mean
+
+if TYPE_CHECKING:
+    from reasondistill.judge import Judge
+
+_QUOTED = 5
+
+
+def label_conditioned(
+    subject: Subject,
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+    judge: Judge | None = None,
+    *,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Outcome:
+    """Force each label on the student: do its explanations follow?
+
+    Args:
+        subject: explains each example for each label that it did not give.
+        examples: those to test.
+        predictions: of ``examples``.
+        bootstrap: over ``examples``.
+        judge: tells which label an explanation argues for; without one ``conditioned_faithfulness`` is left out.
+        progress: called with a sentence.
+    """
+    if subject.order != "label_first":
+        return left_out(f"a student of the order {subject.order} has no label before its explanation to be forced")
+    choices = [subject.task.choices_for(example) for example in examples]
+    if all(len(labels) < 2 for labels in choices):
+        return left_out("there are no two labels to argue for")
+    asked = [
+        (place, label)
+        for place, labels in enumerate(choices)
+        for label in labels
+        if label != predictions[place].label
+    ]
+    progress(f"label-conditioned explanations: writing {len(asked):,}")
+    written = subject.explain_for([examples[k] for k, _ in asked], [label for _, label in asked])
+    said: list[dict[str, str]] = [{} for _ in examples]
+    for (place, label), text in zip(asked, written, strict=True):
+        said[place][label] = text
+    for texts, p in zip(said, predictions, strict=True):
+        if p.label is not None:
+            texts[p.label] = p.explanation
+    rouge = Rouge()
+    pairs = [list(combinations(texts.values(), 2)) for texts in said]
+    sensitivity = [average(1 - similarity(rouge, one, other) for one, other in between) for between in pairs]
+    differing = [average(float(one != other) for one, other in between) for between in pairs]
+    metrics = {"label_sensitivity": mean(sensitivity, bootstrap)}
+    per_example: dict[str, list[float | bool | None]] = {"label_sensitivity": [*sensitivity]}
+    details: dict[str, Any] = {"pairs_that_differ": mean(differing, bootstrap).model_dump()}
+    read: list[dict[str, str | None]] | None = None
+    if judge is None or (reason := why_unreadable(judge, subject.task)):
+        details["conditioned_faithfulness"] = {"left_out": why_unreadable(judge, subject.task) or reason}
+    else:
+        rows = [(k, label, text) for k, texts in enumerate(said) for label, text in texts.items()]
+        found = preferences(judge, subject.task, [examples[k] for k, _, _ in rows], [t for _, _, t in rows], progress)
+        read = [{} for _ in examples]
+        for (k, label, _), one in zip(rows, found, strict=True):
+            read[k][label] = preferred(one)
+        conditioned = [average(float(r == label) for label, r in of_example.items()) for of_example in read]
+        metrics["conditioned_faithfulness"] = mean(conditioned, bootstrap)
+        per_example["conditioned_faithfulness"] = [*conditioned]
+        details["by_forced_label"] = {
+            label: average(float(r[label] == label) for r in read if label in r) for label in subject.task.labels or ()
+        }
+        forced = [[r == label for label, r in one.items() if label != p.label] for one, p in zip(read, predictions, strict=True)]
+        details["labels_that_it_did_not_give"] = average(float(ok) for one in forced for ok in one)
+    details["examples"] = [
+        {
+            "id": examples[k].id,
+            "fields": {name: examples[k].fields[name] for name in subject.task.fields},
+            "label": predictions[k].label,
+            "explanations": {label: said[k][label] for label in choices[k] if label in said[k]},
+            **({"argues_for": read[k]} if read is not None else {}),
+        }
+        for k in range(min(_QUOTED, len(examples)))
+    ]
+    return Outcome(metrics=metrics, details=details, per_example=per_example)
