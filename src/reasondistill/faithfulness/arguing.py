@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from reasondistill.tasks import Task
 if TYPE_CHECKING:
     from reasondistill.judge import Judge
 
+NO_JUDGE = "there is no judge (--judge) to tell which label an explanation argues for"
 READ = ("evidence", "contrast")
 """The judge's components that tell labels apart without asking whether the label is right for these fields."""
 
@@ -63,7 +65,7 @@ def preferred(preferences: Mapping[str, float]) -> str | None:
 def why_unreadable(judge: Judge | None, task: Task) -> str | None:
     """Why no judge can tell which label an explanation argues for."""
     if judge is None:
-        return "there is no judge (--judge) to tell which label an explanation argues for"
+        return NO_JUDGE
     if not task.labels or len(task.labels) < 2:
         return "the task has no labels of its own to argue for"
     if lacking := [name for name in READ if name not in judge.info.combination.components]:
@@ -90,15 +92,17 @@ def label_consistency(
         judge: of this task.
         progress: called with a sentence.
     """
-    if judge is None or (reason := why_unreadable(judge, task)):
-        return left_out(why_unreadable(judge, task) or "")
+    if judge is None or why_unreadable(judge, task):
+        return left_out(why_unreadable(judge, task) or NO_JUDGE)
     labels = [p.label for p in predictions]
     if not any(labels):
         return left_out("the student gives no label")
     said = [p.explanation for p in predictions]
     progress(f"faithfulness: reading {len(said):,} explanations")
     read = [preferred(p) for p in preferences(judge, task, examples, said, progress)]
-    values = [None if label is None else found == label for label, found in zip(labels, read, strict=True)]
+    values: list[float | bool | None] = [
+        None if label is None else found == label for label, found in zip(labels, read, strict=True)
+    ]
     others = partners(examples, lambda place, other: labels[other] is not None and labels[place] != labels[other])
     shuffled = [
         None if other is None or label is None else read[other] == label
@@ -106,35 +110,36 @@ def label_consistency(
     ]
 
     def of_texts(texts: Sequence[str], wanted: Sequence[str | None], whose: Sequence[Example]) -> float | None:
-        found = preferences(judge, task, whose, texts)
+        found = preferences(judge, task, whose, texts, progress)
         return average(None if w is None else float(preferred(p) == w) for p, w in zip(found, wanted, strict=True))
 
-    people = [(e, e.references[0].text) for e in examples if e.references and e.label is not None]
-    by_label: dict[str, Any] = {}
-    for name in task.labels or ():
-        of_label = [value if label == name else None for value, label in zip(values, labels, strict=True)]
-        if any(value is not None for value in of_label):
-            argued = [found for found, label in zip(read, labels, strict=True) if label == name]
-            by_label[name] = {
-                **mean(of_label, bootstrap).model_dump(),
-                "argued_for": {other: argued.count(other) for other in (*(task.labels or ()), None) if other in argued},
-            }
+    people = [(e.references[0].text, e.label, e) for e in examples if e.references and e.label is not None]
     return Outcome(
         metrics={"faithfulness": mean(values, bootstrap)},
         details={
             "reads": list(READ),
-            "per_predicted_label": {
-                label: {**row, "argued_for": {k or "none": n for k, n in row["argued_for"].items()}}
-                for label, row in by_label.items()
-            },
+            "per_predicted_label": _per_label(task.labels or (), labels, read, bootstrap),
             "controls": {
                 "explanations of other examples with another label": average(shuffled),
-                **{f"copied {name}": of_texts([e.fields[name] for e in examples], labels, examples) for name in task.fields},
+                **{f"copied {n}": of_texts([e.fields[n] for e in examples], labels, examples) for n in task.fields},
             },
             "people": {
-                "value": of_texts([text for _, text in people], [e.label for e, _ in people], [e for e, _ in people]),
+                "value": of_texts([t for t, _, _ in people], [x for _, x, _ in people], [e for _, _, e in people]),
                 "n": len(people),
             },
         },
         per_example={"faithfulness": values},
     )
+
+
+def _per_label(
+    names: Sequence[str], labels: Sequence[str | None], read: Sequence[str | None], bootstrap: GroupBootstrap
+) -> dict[str, Any]:
+    """Of each label that was given: the share that argues for it, and how many argue for which label."""
+    figures = {}
+    for name in names:
+        values = [float(found == name) if label == name else None for found, label in zip(read, labels, strict=True)]
+        if any(value is not None for value in values):
+            argued = Counter(found or "none" for found, label in zip(read, labels, strict=True) if label == name)
+            figures[name] = {**mean(values, bootstrap).model_dump(), "argued_for": dict(argued.most_common())}
+    return figures

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from reasondistill.faithfulness.arguing import preferences, preferred, why_unreadable
+from reasondistill.faithfulness.arguing import NO_JUDGE, preferences, preferred, why_unreadable
 from reasondistill.faithfulness.common import average, similarity
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.subject import Subject
@@ -46,10 +46,7 @@ def label_conditioned(
     if all(len(labels) < 2 for labels in choices):
         return left_out("there are no two labels to argue for")
     asked = [
-        (place, label)
-        for place, labels in enumerate(choices)
-        for label in labels
-        if label != predictions[place].label
+        (place, label) for place, labels in enumerate(choices) for label in labels if label != predictions[place].label
     ]
     progress(f"label-conditioned explanations: writing {len(asked):,}")
     written = subject.explain_for([examples[k] for k, _ in asked], [label for _, label in asked])
@@ -66,30 +63,34 @@ def label_conditioned(
     metrics = {"label_sensitivity": mean(sensitivity, bootstrap)}
     per_example: dict[str, list[float | bool | None]] = {"label_sensitivity": [*sensitivity]}
     details: dict[str, Any] = {"pairs_that_differ": mean(differing, bootstrap).model_dump()}
-    read: list[dict[str, str | None]] | None = None
-    if judge is None or (reason := why_unreadable(judge, subject.task)):
-        details["conditioned_faithfulness"] = {"left_out": why_unreadable(judge, subject.task) or reason}
+    argues: list[dict[str, str | None]] = [{} for _ in examples]
+    if judge is None or why_unreadable(judge, subject.task):
+        details["conditioned_faithfulness"] = {"left_out": why_unreadable(judge, subject.task) or NO_JUDGE}
     else:
         rows = [(k, label, text) for k, texts in enumerate(said) for label, text in texts.items()]
         found = preferences(judge, subject.task, [examples[k] for k, _, _ in rows], [t for _, _, t in rows], progress)
-        read = [{} for _ in examples]
         for (k, label, _), one in zip(rows, found, strict=True):
-            read[k][label] = preferred(one)
-        conditioned = [average(float(r == label) for label, r in of_example.items()) for of_example in read]
+            argues[k][label] = preferred(one)
+        conditioned = [average(float(found == label) for label, found in one.items()) for one in argues]
         metrics["conditioned_faithfulness"] = mean(conditioned, bootstrap)
         per_example["conditioned_faithfulness"] = [*conditioned]
-        details["by_forced_label"] = {
-            label: average(float(r[label] == label) for r in read if label in r) for label in subject.task.labels or ()
+        forced = [
+            (label, float(found == label))
+            for one, p in zip(argues, predictions, strict=True)
+            for label, found in one.items()
+            if label != p.label
+        ]
+        details["labels_that_it_did_not_give"] = {
+            "all": average(value for _, value in forced),
+            **{name: average(value for label, value in forced if label == name) for name in subject.task.labels or ()},
         }
-        forced = [[r == label for label, r in one.items() if label != p.label] for one, p in zip(read, predictions, strict=True)]
-        details["labels_that_it_did_not_give"] = average(float(ok) for one in forced for ok in one)
     details["examples"] = [
         {
             "id": examples[k].id,
             "fields": {name: examples[k].fields[name] for name in subject.task.fields},
             "label": predictions[k].label,
             "explanations": {label: said[k][label] for label in choices[k] if label in said[k]},
-            **({"argues_for": read[k]} if read is not None else {}),
+            "argues_for": argues[k],
         }
         for k in range(min(_QUOTED, len(examples)))
     ]

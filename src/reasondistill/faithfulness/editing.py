@@ -17,10 +17,10 @@ _PIECE = re.compile(r"\s*\S+")
 
 
 class Place(NamedTuple):
-    """Where a word stands: the ``index``-th of a field, from 0. Punctuation belongs to the word it touches."""
+    """Where a word stands: the ``number``-th of a field, from 0. Punctuation belongs to the word it touches."""
 
     field: str
-    index: int
+    number: int
 
 
 def places(example: Example, task: Task) -> list[Place]:
@@ -29,13 +29,13 @@ def places(example: Example, task: Task) -> list[Place]:
 
 
 def word_at(example: Example, place: Place) -> str:
-    return _PIECE.findall(example.fields[place.field])[place.index].lstrip()
+    return str(_PIECE.findall(example.fields[place.field])[place.number]).lstrip()
 
 
 def without(example: Example, place: Place) -> Example:
     """``example`` with one word left out."""
     pieces = _PIECE.findall(example.fields[place.field])
-    del pieces[place.index]
+    del pieces[place.number]
     return _with_fields(example, {place.field: "".join(pieces).lstrip()})
 
 

@@ -92,7 +92,7 @@ def importance_agreement(
                     "explanation": predictions[k].explanation,
                     "agreement": agreement[k],
                     "words": [
-                        {"field": p.field, "index": p.index, "label": round(a, 4), "explanation": round(b, 4)}
+                        {"field": p.field, "number": p.number, "label": round(a, 4), "explanation": round(b, 4)}
                         for p, a, b in zip(where[k], of_labels[k], own[k], strict=True)
                     ],
                 }

@@ -99,7 +99,8 @@ def robustness(
 def _agreement(label_drop: FloatArray, explanation_drop: FloatArray) -> FloatArray:
     """Statistics of each example, (n, 6), for Spearman's correlation of drops (n, levels) ranked within each level."""
     x, y = rankdata(label_drop, axis=0), rankdata(explanation_drop, axis=0)
-    return correlation_statistics(x, y).reshape(*label_drop.shape, 6).sum(axis=1)
+    statistics = correlation_statistics(x, y).reshape(*label_drop.shape, 6)
+    return np.asarray(statistics.sum(axis=1))
 
 
 def _control(examples: Sequence[Example], label_drop: FloatArray, explanation_drop: FloatArray) -> float | None:
