@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-from reasondistill.faithfulness.common import average, partners
+from pydantic import BaseModel, ConfigDict, Field
+
+from reasondistill.faithfulness.common import average, over_sample, partners
 from reasondistill.faithfulness.outcome import Outcome, left_out
+from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import is_empty
 from reasondistill.records import Example, Prediction
@@ -27,7 +31,7 @@ def preferences(
     task: Task,
     examples: Sequence[Example],
     explanations: Sequence[str],
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Progress = lambda stage: None,
 ) -> list[dict[str, float]]:
     """How much each explanation argues for each of the task's labels: label -> sum of `READ`, in standard deviations.
 
@@ -73,32 +77,54 @@ def why_unreadable(judge: Judge | None, task: Task) -> str | None:
     return None
 
 
+class ArguingSettings(BaseModel):
+    """At most ``examples`` are read; see `outcome.sample`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    examples: Annotated[int, Field(ge=1)] = 500
+
+
 def label_consistency(
-    task: Task,
+    subject: Subject,
     examples: Sequence[Example],
-    predictions: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    settings: ArguingSettings,
     bootstrap: GroupBootstrap,
-    judge: Judge | None,
+    progress: Progress = lambda stage: None,
     *,
-    progress: Callable[[str], None] = lambda stage: None,
+    judge: Judge | None = None,
 ) -> Outcome:
     """The metric ``faithfulness``: the share of explanations that the judge reads as arguing for the predicted label.
 
     Args:
-        task: with labels of its own.
-        examples: those to test.
-        predictions: of ``examples``; one without a label has no value, an empty explanation argues for nothing.
-        bootstrap: over ``examples``.
+        subject: the student, whose task has labels of its own; it is asked nothing.
+        examples: what it is tested on (n,).
+        answers: what it answers them (n,); an empty explanation argues for nothing.
+        settings: how many are tested.
+        bootstrap: of the examples' groups (n,).
+        progress: see `Progress`.
         judge: of this task.
-        progress: called with a sentence.
     """
+    test = partial(_label_consistency, subject.task, settings, judge, progress)
+    return over_sample(test, examples, answers, settings.examples, bootstrap)
+
+
+def _label_consistency(
+    task: Task,
+    settings: ArguingSettings,
+    judge: Judge | None,
+    progress: Progress,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+) -> Outcome:
     if judge is None or why_unreadable(judge, task):
         return left_out(why_unreadable(judge, task) or NO_JUDGE)
-    labels = [p.label for p in predictions]
+    labels = [p.label for p in answers]
     if not any(labels):
         return left_out("the student gives no label")
-    said = [p.explanation for p in predictions]
-    progress(f"faithfulness: reading {len(said):,} explanations")
+    said = [p.explanation for p in answers]
     read = [preferred(p) for p in preferences(judge, task, examples, said, progress)]
     values: list[float | bool | None] = [
         None if label is None else found == label for label, found in zip(labels, read, strict=True)
@@ -117,6 +143,7 @@ def label_consistency(
     return Outcome(
         metrics={"faithfulness": mean(values, bootstrap)},
         details={
+            "settings": settings.model_dump(mode="json"),
             "reads": list(READ),
             "per_predicted_label": _per_label(task.labels or (), labels, read, bootstrap),
             "controls": {

@@ -1,4 +1,4 @@
-"""What several tests need: partners for controls, likelihoods, how alike two explanations are."""
+"""What several tests need: samples, partners for controls, likelihoods, how alike two explanations are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,48 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from reasondistill.metrics.text import Rouge
+from reasondistill.faithfulness.outcome import Outcome, left_out, sample
+from reasondistill.faithfulness.subject import Progress, Subject
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import Rouge, is_empty
 from reasondistill.records import Example, Prediction
 
+Test = Callable[[Sequence[Example], Sequence[Prediction], GroupBootstrap], Outcome]
+"""A test of all the examples that it is given, with the answers to them and a bootstrap over them."""
+
+_CHUNK = 512
 _SMALLEST = 1e-12  # a probability that was rounded to 0 has a logarithm all the same
+
+
+def over_sample(
+    test: Test,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    most: int,
+    bootstrap: GroupBootstrap,
+    *,
+    explained: bool = False,
+) -> Outcome:
+    """What ``test`` finds on at most ``most`` of the examples (see `outcome.sample`), told of all of them.
+
+    Args:
+        test: gets the sample only.
+        examples: all of them (n,).
+        answers: to ``examples`` (n,).
+        most: examples in the sample.
+        bootstrap: of the examples' groups (n,).
+        explained: leave examples out whose explanation is empty.
+    """
+    places = [k for k in sample(examples, most) if not (explained and is_empty(answers[k].explanation))]
+    if not places:
+        return left_out("the student explains no example")
+    found = test([examples[k] for k in places], [answers[k] for k in places], bootstrap.of(places))
+    scores: dict[str, list[float | bool | None]] = {name: [None] * len(examples) for name in found.per_example}
+    for name, values in found.per_example.items():
+        for place, value in zip(places, values, strict=True):
+            scores[name][place] = value
+    sizes = {"examples": len(places)}
+    return Outcome(found.metrics, found.details if "left_out" in found.details else sizes | found.details, scores)
 
 
 def log_probability(probabilities: Mapping[str, float], label: str | None) -> float:
@@ -20,6 +58,23 @@ def log_probability(probabilities: Mapping[str, float], label: str | None) -> fl
 def similarity(rouge: Rouge, one: str, other: str) -> float:
     """ROUGE-L, but 1 for equal texts whatever their script."""
     return 1.0 if one == other else rouge.score(one, other)["rougeL"]
+
+
+def explanation_scores(
+    subject: Subject,
+    examples: Sequence[Example],
+    labels: Sequence[str | None],
+    explanations: Sequence[str],
+    what: str,
+    progress: Progress,
+) -> list[float]:
+    """`Subject.explanation_scores` of many examples, in chunks, so that one sees it go on; ``what`` names the work."""
+    scores: list[float] = []
+    for begin in range(0, len(examples), _CHUNK):
+        progress(f"{what}: {begin:,} of {len(examples):,}")
+        part = slice(begin, begin + _CHUNK)
+        scores += subject.explanation_scores(examples[part], labels[part], explanations[part])
+    return scores
 
 
 def finite(value: float) -> float | None:
@@ -35,8 +90,6 @@ def average(values: Iterable[float | None]) -> float | None:
 
 def without_both(predictions: Sequence[Prediction]) -> str | None:
     """Why there is nothing to hold side by side: no labels with probabilities, or no explanations."""
-    if not predictions:
-        return "no example has both a label and an explanation"
     if any(p.label is None or not p.probabilities for p in predictions):
         return "the student gives no label that its explanations could be held beside"
     return None

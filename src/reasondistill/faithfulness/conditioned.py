@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.faithfulness.arguing import NO_JUDGE, preferences, preferred, why_unreadable
-from reasondistill.faithfulness.common import average, similarity
+from reasondistill.faithfulness.common import average, over_sample, similarity
 from reasondistill.faithfulness.outcome import Outcome, left_out
-from reasondistill.faithfulness.subject import Subject
+from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import Rouge
 from reasondistill.records import Example, Prediction
@@ -21,39 +24,62 @@ if TYPE_CHECKING:
 _QUOTED = 5
 
 
+class ConditionedSettings(BaseModel):
+    """At most ``examples`` are tested; see `outcome.sample`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    examples: Annotated[int, Field(ge=1)] = 200
+
+
 def label_conditioned(
     subject: Subject,
     examples: Sequence[Example],
-    predictions: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    settings: ConditionedSettings,
     bootstrap: GroupBootstrap,
-    judge: Judge | None = None,
+    progress: Progress = lambda stage: None,
     *,
-    progress: Callable[[str], None] = lambda stage: None,
+    judge: Judge | None = None,
 ) -> Outcome:
     """Force each label on the student: do its explanations follow?
 
     Args:
-        subject: explains each example for each label that it did not give.
-        examples: those to test.
-        predictions: of ``examples``.
-        bootstrap: over ``examples``.
+        subject: the student; it explains each example for each label that it did not give.
+        examples: what it is tested on (n,).
+        answers: what it answers them (n,).
+        settings: how many are tested.
+        bootstrap: of the examples' groups (n,).
+        progress: see `Progress`.
         judge: tells which label an explanation argues for; without one ``conditioned_faithfulness`` is left out.
-        progress: called with a sentence.
     """
     if subject.order != "label_first":
         return left_out(f"a student of the order {subject.order} has no label before its explanation to be forced")
+    test = partial(_label_conditioned, subject, settings, judge, progress)
+    return over_sample(test, examples, answers, settings.examples, bootstrap)
+
+
+def _label_conditioned(
+    subject: Subject,
+    settings: ConditionedSettings,
+    judge: Judge | None,
+    progress: Progress,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+) -> Outcome:
     choices = [subject.task.choices_for(example) for example in examples]
     if all(len(labels) < 2 for labels in choices):
         return left_out("there are no two labels to argue for")
     asked = [
-        (place, label) for place, labels in enumerate(choices) for label in labels if label != predictions[place].label
+        (place, label) for place, labels in enumerate(choices) for label in labels if label != answers[place].label
     ]
     progress(f"label-conditioned explanations: writing {len(asked):,}")
     written = subject.explain_for([examples[k] for k, _ in asked], [label for _, label in asked])
     said: list[dict[str, str]] = [{} for _ in examples]
     for (place, label), text in zip(asked, written, strict=True):
         said[place][label] = text
-    for texts, p in zip(said, predictions, strict=True):
+    for texts, p in zip(said, answers, strict=True):
         if p.label is not None:
             texts[p.label] = p.explanation
     rouge = Rouge()
@@ -62,7 +88,10 @@ def label_conditioned(
     differing = [average(float(one != other) for one, other in between) for between in pairs]
     metrics = {"label_sensitivity": mean(sensitivity, bootstrap)}
     per_example: dict[str, list[float | bool | None]] = {"label_sensitivity": [*sensitivity]}
-    details: dict[str, Any] = {"pairs_that_differ": mean(differing, bootstrap).model_dump()}
+    details: dict[str, Any] = {
+        "settings": settings.model_dump(mode="json"),
+        "pairs_that_differ": mean(differing, bootstrap).model_dump(),
+    }
     argues: list[dict[str, str | None]] = [{} for _ in examples]
     if judge is None or why_unreadable(judge, subject.task):
         details["conditioned_faithfulness"] = {"left_out": why_unreadable(judge, subject.task) or NO_JUDGE}
@@ -76,7 +105,7 @@ def label_conditioned(
         per_example["conditioned_faithfulness"] = [*conditioned]
         forced = [
             (label, float(found == label))
-            for one, p in zip(argues, predictions, strict=True)
+            for one, p in zip(argues, answers, strict=True)
             for label, found in one.items()
             if label != p.label
         ]
@@ -88,7 +117,7 @@ def label_conditioned(
         {
             "id": examples[k].id,
             "fields": {name: examples[k].fields[name] for name in subject.task.fields},
-            "label": predictions[k].label,
+            "label": answers[k].label,
             "explanations": {label: said[k][label] for label in choices[k] if label in said[k]},
             "argues_for": argues[k],
         }

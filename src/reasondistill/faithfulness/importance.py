@@ -3,70 +3,104 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, pairwise
+from typing import Annotated, Literal, TypeVar
 
-from reasondistill.faithfulness.common import average, finite, log_probability, partners, without_both
+from pydantic import BaseModel, ConfigDict, Field
+
+from reasondistill.faithfulness.common import (
+    average,
+    explanation_scores,
+    finite,
+    log_probability,
+    over_sample,
+    partners,
+    without_both,
+)
 from reasondistill.faithfulness.editing import places, without
 from reasondistill.faithfulness.outcome import Outcome, left_out
-from reasondistill.faithfulness.subject import Subject
+from reasondistill.faithfulness.subject import Progress, Subject, ask
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.records import Example, Prediction
 from reasondistill.results import mean
+
+T = TypeVar("T")
 
 _FEWEST_WORDS = 4
 """Fewer have hardly an order."""
 _QUOTED = 3
 
 
+class ImportanceSettings(BaseModel):
+    """At most ``examples`` are tested; see `outcome.sample`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    examples: Annotated[int, Field(ge=1)] = 200
+
+
 def importance_agreement(
     subject: Subject,
     examples: Sequence[Example],
-    predictions: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    settings: ImportanceSettings,
     bootstrap: GroupBootstrap,
-    *,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Progress = lambda stage: None,
 ) -> Outcome:
     """Leave out each word of the input in turn: what does the decided label lose, what its explanation?
 
     A word's importance is the log-probability (nats) that is lost without it. After the feature importance agreement of
-    Wiegreffe, Marasović & Smith 2021, section 5, who attribute by gradients; leaving words out (occlusion: Zeiler &
-    Fergus 2014; for words, Li, Monroe & Jurafsky 2016) needs nothing but scores.
+    Wiegreffe, Marasović & Smith 2021, who attribute by gradients; leaving words out (Li, Monroe & Jurafsky 2016,
+    Understanding Neural Networks through Representation Erasure) needs nothing but scores.
 
     Args:
-        subject: scores each example without each of its words, twice, and once more for the control.
-        examples: that it has labelled and explained.
-        predictions: of ``examples``.
-        bootstrap: over ``examples``.
-        progress: called with a sentence.
+        subject: the student; it scores each example without each of its words: labels, its explanation, and for the
+            control another example's.
+        examples: what it is tested on (n,); where it explains nothing, nothing can be tested.
+        answers: what it answers them (n,).
+        settings: how many are tested.
+        bootstrap: of the examples' groups (n,).
+        progress: see `Progress`.
     """
-    if reason := without_both(predictions):
+    test = partial(_importance_agreement, subject, settings, progress)
+    return over_sample(test, examples, answers, settings.examples, bootstrap, explained=True)
+
+
+def _importance_agreement(
+    subject: Subject,
+    settings: ImportanceSettings,
+    progress: Progress,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+) -> Outcome:
+    if reason := without_both(answers):
         return left_out(reason)
     where = [places(e, subject.task) for e in examples]
     edited = [without(e, place) for e, found in zip(examples, where, strict=True) for place in found]
     bounds = list(pairwise(accumulate((len(found) for found in where), initial=0)))
-    labels = [p.label for p in predictions]
+    labels = [p.label for p in answers]
 
-    def repeated(values: Sequence[str | None]) -> list[str | None]:
+    def repeated(values: Sequence[T]) -> list[T]:
         return [value for value, found in zip(values, where, strict=True) for _ in found]
 
-    def of_explanations(texts: Sequence[str]) -> list[list[float]]:
-        whole = subject.explanation_scores(examples, labels, texts)
-        parts = subject.explanation_scores(edited, repeated(labels), [t or "" for t in repeated(texts)])
-        return [[own - part for part in parts[i:j]] for own, (i, j) in zip(whole, bounds, strict=True)]
+    def lost(texts: Sequence[str], whose: str) -> list[list[float]]:
+        """What each of ``texts`` loses without each word of its example."""
+        what = f"likelihood of {whose} without each word"
+        whole = explanation_scores(subject, examples, labels, texts, what, progress)
+        parts = explanation_scores(subject, edited, repeated(labels), repeated(texts), what, progress)
+        return [[score - part for part in parts[i:j]] for score, (i, j) in zip(whole, bounds, strict=True)]
 
-    progress(f"importance: leaving out each of {len(edited):,} words, for labels")
-    left = subject.probabilities(edited)
+    left = ask(subject.probabilities, edited, "labels without each word", progress)
     of_labels = [
         [log_probability(p.probabilities, p.label) - log_probability(one, p.label) for one in left[i:j]]
-        for p, (i, j) in zip(predictions, bounds, strict=True)
+        for p, (i, j) in zip(answers, bounds, strict=True)
     ]
-    progress(f"importance: leaving out each of {len(edited):,} words, for explanations")
-    own = of_explanations([p.explanation for p in predictions])
+    own = lost([p.explanation for p in answers], "explanations")
     others = partners(examples, lambda place, other: labels[place] == labels[other])
-    progress(f"importance: leaving out each of {len(edited):,} words, for other examples' explanations")
-    foreign = of_explanations([predictions[k if k is not None else 0].explanation for k in others])
-
+    foreign = lost([answers[0 if k is None else k].explanation for k in others], "others' explanations")
     agreement = [rank_correlation(a, b) for a, b in zip(of_labels, own, strict=True)]
     kendall = [rank_correlation(a, b, kind="kendall") for a, b in zip(of_labels, own, strict=True)]
     control = [
@@ -78,6 +112,7 @@ def importance_agreement(
     return Outcome(
         metrics={"importance_agreement": mean(agreement, bootstrap)},
         details={
+            "settings": settings.model_dump(mode="json"),
             "words": len(edited),
             "kendall": mean(kendall, bootstrap).model_dump(),
             "without_an_order": sum(value is None for value in agreement),
@@ -89,7 +124,7 @@ def importance_agreement(
                 {
                     "id": examples[k].id,
                     "label": labels[k],
-                    "explanation": predictions[k].explanation,
+                    "explanation": answers[k].explanation,
                     "agreement": agreement[k],
                     "words": [
                         {"field": p.field, "number": p.number, "label": round(a, 4), "explanation": round(b, 4)}
@@ -103,7 +138,9 @@ def importance_agreement(
     )
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float], *, kind: str = "spearman") -> float | None:
+def rank_correlation(
+    x: Sequence[float], y: Sequence[float], *, kind: Literal["spearman", "kendall"] = "spearman"
+) -> float | None:
     """Spearman's rho or Kendall's tau-b; None for fewer than 4 values, or where one side does not vary."""
     from scipy.stats import kendalltau, spearmanr
 

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.faithfulness.common import finite, group_of, partners
+from reasondistill.faithfulness.common import finite, group_of, over_sample, partners
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.simulator import STRENGTH, View, encoded, simulate
+from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.records import Example, Prediction
 from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
 
-FOLDS = 5
 _FEWEST = 20
 """Groups of examples; fewer teach a simulator nothing."""
 
 
+class SimulatabilitySettings(BaseModel):
+    """At most ``examples`` are tested (see `outcome.sample`), in ``folds`` that a hash with ``seed`` deals groups to.
+
+    With ``encoder`` the simulator has a frozen MiniLM too, where it is installed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    examples: Annotated[int, Field(ge=1)] = 500
+    folds: Annotated[int, Field(ge=2)] = 5
+    seed: Annotated[int, Field(ge=0)] = 0
+    encoder: bool = True
+
+
 def simulatability(
-    task: Task,
+    subject: Subject,
     examples: Sequence[Example],
-    predictions: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    settings: SimulatabilitySettings,
     bootstrap: GroupBootstrap,
-    *,
-    seed: int = 0,
-    encoder: bool = True,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Progress = lambda stage: None,
 ) -> Outcome:
     """How much better a simulator foretells the student's label when it reads the explanation too.
 
@@ -39,15 +53,26 @@ def simulatability(
     regression for each of three views (input, explanation, both), fitted by cross-validation over groups.
 
     Args:
-        task: whose fields are the input.
-        examples: those to test.
-        predictions: of ``examples``.
-        bootstrap: over ``examples``.
-        seed: of the folds.
-        encoder: whether the simulator has a frozen MiniLM too, where it is installed.
-        progress: called with a sentence.
+        subject: the student; it is asked nothing.
+        examples: what it is tested on (n,).
+        answers: what it answers them (n,).
+        settings: how many are tested, and the simulator.
+        bootstrap: of the examples' groups (n,).
+        progress: see `Progress`.
     """
-    labels = [p.label or "" for p in predictions]
+    test = partial(_simulatability, subject.task, settings, progress)
+    return over_sample(test, examples, answers, settings.examples, bootstrap)
+
+
+def _simulatability(
+    task: Task,
+    settings: SimulatabilitySettings,
+    progress: Progress,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    bootstrap: GroupBootstrap,
+) -> Outcome:
+    labels = [p.label or "" for p in answers]
     groups = [group_of(e) for e in examples]
     if "" in labels:
         return left_out("the student gives no label that could be foretold")
@@ -56,16 +81,16 @@ def simulatability(
     if len(set(groups)) < _FEWEST:
         return left_out(f"a simulator needs {_FEWEST} groups of examples or more; there are {len(set(groups))}")
     fields = [[e.fields[name] for name in task.fields] for e in examples]
-    said = [p.explanation for p in predictions]
+    said = [p.explanation for p in answers]
     shuffled = ["" if other is None else said[other] for other in partners(examples)]
     progress(f"simulatability: encoding the texts of {len(examples):,} examples")
-    vectors = encoded([*{text for row in fields for text in row}, *said, *shuffled], encoder=encoder)
+    vectors = encoded([*{text for row in fields for text in row}, *said, *shuffled], encoder=settings.encoder)
 
     def right(explanations: Sequence[str]) -> dict[View, NDArray[np.bool_]]:
-        guesses = simulate(fields, explanations, labels, groups, vectors, folds=FOLDS, seed=seed)
+        guesses = simulate(fields, explanations, labels, groups, vectors, folds=settings.folds, seed=settings.seed)
         return {view: np.array([a == b for a, b in zip(guess, labels, strict=True)]) for view, guess in guesses.items()}
 
-    progress(f"simulatability: fitting simulators to {len(examples):,} labels, in {FOLDS} folds")
+    progress(f"simulatability: fitting simulators to {len(examples):,} labels, in {settings.folds} folds")
     own, foreign = right(said), right(shuffled)
     gain = own["both"].astype(np.float64) - own["input"]
     statistics = las_statistics(gain, own["explanation"])
@@ -77,13 +102,8 @@ def simulatability(
     return Outcome(
         metrics=metrics,
         details={
-            "simulator": {
-                "model": "logistic regression",
-                "C": STRENGTH,
-                "folds": FOLDS,
-                "seed": seed,
-                "encoder": vectors.settings,
-            },
+            "settings": settings.model_dump(mode="json"),
+            "simulator": {"model": "logistic regression", "C": STRENGTH, "encoder": vectors.settings},
             "accuracy": _accuracies(own, np.ones(len(labels), dtype=bool), bootstrap),
             "majority_label": max(Counter(labels).values()) / len(labels),
             "bins": {

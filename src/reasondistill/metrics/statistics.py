@@ -11,7 +11,6 @@ FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
 
 _DRAWS_PER_CHUNK = 2_000_000  # bounds memory to some tens of megabytes
-_ROUNDING = 1e-12
 
 
 class GroupBootstrap:
@@ -37,6 +36,11 @@ class GroupBootstrap:
         self.n_groups = len(numbers)
         self._resamples = resamples
         self._seed = seed
+
+    def of(self, rows: Sequence[int]) -> GroupBootstrap:
+        """The same for some of the rows, in the order of ``rows``."""
+        groups = self._group[np.asarray(rows, dtype=np.intp)].tolist()
+        return GroupBootstrap(groups, resamples=self._resamples, seed=self._seed)
 
     def sums(self, statistics: FloatArray) -> FloatArray:
         """Column sums of ``statistics`` (n, S) in each resample, (resamples, S)."""
@@ -106,19 +110,19 @@ def ratio(sums: FloatArray) -> FloatArray:
         return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
 
 
-def correlation_statistics(x: FloatArray, y: FloatArray) -> FloatArray:
-    """What `correlation` needs of pairs: n, x, y, x², y², xy of each, (n, 6), of arrays of one shape with n values.
-
-    Values are taken from their means first: sums of squares of large numbers would lose digits.
-    """
-    x, y = x.ravel() - x.mean(), y.ravel() - y.mean()
+def pair_sums(x: FloatArray, y: FloatArray) -> FloatArray:
+    """What `correlation` needs of each pair of values, (n,) and (n,) -> (n, 6)."""
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
 
 def correlation(sums: FloatArray) -> FloatArray:
-    """Pearson's r of sums of `correlation_statistics`, (…, 6) -> (…,); of ranks, Spearman's. NaN without variance."""
-    n, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
-    of_x, of_y = n * xx - x * x, n * yy - y * y
-    varies = (of_x > _ROUNDING * n * xx) & (of_y > _ROUNDING * n * yy)
+    """Pearson's correlation out of summed `pair_sums`, (…, 6) -> (…,); 0 where one side does not vary.
+
+    With one side of 0 and 1 it is the point-biserial correlation, with both the phi coefficient.
+    """
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
+    # Rounding leaves a constant side a spread of about 1e-16 of its squares.
+    constant = spread <= 1e-12 * (n * xx) * (n * yy)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(varies, np.clip((n * xy - x * y) / np.sqrt(of_x * of_y), -1, 1), np.nan)
+        return np.where(constant, 0.0, (n * xy - x * y) / np.sqrt(spread))
