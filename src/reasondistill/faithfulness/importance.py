@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _FEWEST_WORDS = 4
 """Fewer have hardly an order."""
+_DECIMALS = 4
+"""Of nats. Words without an effect are alike: how a batch was rounded must not put them into an order."""
 _QUOTED = 3
 
 
@@ -91,11 +93,11 @@ def _importance_agreement(
         what = f"likelihood of {whose} without each word"
         whole = explanation_scores(subject, examples, labels, texts, what, progress)
         parts = explanation_scores(subject, edited, repeated(labels), repeated(texts), what, progress)
-        return [[score - part for part in parts[i:j]] for score, (i, j) in zip(whole, bounds, strict=True)]
+        return [[round(score - p, _DECIMALS) for p in parts[i:j]] for score, (i, j) in zip(whole, bounds, strict=True)]
 
     left = ask(subject.probabilities, edited, "labels without each word", progress)
     of_labels = [
-        [log_probability(p.probabilities, p.label) - log_probability(one, p.label) for one in left[i:j]]
+        [round(log_probability(p.probabilities, p.label) - log_probability(q, p.label), _DECIMALS) for q in left[i:j]]
         for p, (i, j) in zip(answers, bounds, strict=True)
     ]
     own = lost([p.explanation for p in answers], "explanations")
@@ -127,7 +129,7 @@ def _importance_agreement(
                     "explanation": answers[k].explanation,
                     "agreement": agreement[k],
                     "words": [
-                        {"field": p.field, "number": p.number, "label": round(a, 4), "explanation": round(b, 4)}
+                        {"field": p.field, "number": p.number, "label": a, "explanation": b}
                         for p, a, b in zip(where[k], of_labels[k], own[k], strict=True)
                     ],
                 }
