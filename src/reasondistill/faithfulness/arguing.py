@@ -143,8 +143,7 @@ def _label_consistency(
     return Outcome(
         metrics={"faithfulness": mean(values, bootstrap)},
         details={
-            "settings": settings.model_dump(mode="json"),
-            "reads": list(READ),
+            "settings": settings.model_dump(mode="json") | {"judge": judge.settings, "reads": list(READ)},
             "per_predicted_label": _per_label(task.labels or (), labels, read, bootstrap),
             "controls": {
                 "explanations of other examples with another label": average(shuffled),

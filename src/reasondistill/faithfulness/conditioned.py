@@ -89,7 +89,7 @@ def _label_conditioned(
     metrics = {"label_sensitivity": mean(sensitivity, bootstrap)}
     per_example: dict[str, list[float | bool | None]] = {"label_sensitivity": [*sensitivity]}
     details: dict[str, Any] = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json") | ({} if judge is None else {"judge": judge.settings}),
         "pairs_that_differ": mean(differing, bootstrap).model_dump(),
     }
     argues: list[dict[str, str | None]] = [{} for _ in examples]

@@ -67,7 +67,8 @@ def measure_faithfulness(
         progress: see `Progress`.
 
     Returns:
-        All metrics and scores, and as details those of each test under its name: ``left_out`` where it does not apply.
+        All metrics and scores, and as details those of each test under its name: ``metrics``, the names of those that
+        it gave, its ``settings``, and ``left_out`` instead where it does not apply.
 
     Raises:
         DataError: the judge is of another task, or was trained on some of the examples.
@@ -94,7 +95,7 @@ def measure_faithfulness(
             found[name] = left_out(str(error))
     return Outcome(
         metrics={name: metric for one in found.values() for name, metric in one.metrics.items()},
-        details={name: one.details for name, one in found.items()},
+        details={name: one.details | {"metrics": list(one.metrics)} for name, one in found.items()},
         per_example={name: scores for one in found.values() for name, scores in one.per_example.items()},
     )
 

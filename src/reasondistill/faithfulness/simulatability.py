@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.faithfulness.common import finite, group_of, over_sample, partners
 from reasondistill.faithfulness.outcome import Outcome, left_out
-from reasondistill.faithfulness.simulator import STRENGTH, View, encoded, simulate
+from reasondistill.faithfulness.simulator import SIMULATOR, View, encoded, simulate
 from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -102,8 +102,7 @@ def _simulatability(
     return Outcome(
         metrics=metrics,
         details={
-            "settings": settings.model_dump(mode="json"),
-            "simulator": {"model": "logistic regression", "C": STRENGTH, "encoder": vectors.settings},
+            "settings": settings.model_dump(mode="json") | {"simulator": SIMULATOR, "encoder": vectors.settings},
             "accuracy": _accuracies(own, np.ones(len(labels), dtype=bool), bootstrap),
             "majority_label": max(Counter(labels).values()) / len(labels),
             "bins": {

@@ -17,8 +17,8 @@ from reasondistill.metrics.statistics import FloatArray
 
 View = Literal["input", "explanation", "both"]
 VIEWS: tuple[View, ...] = ("input", "explanation", "both")
-STRENGTH = 1.0
-"""Inverse of the L2 penalty (scikit-learn's C)."""
+SIMULATOR = "logistic regression, C 1"
+"""C is the inverse of the L2 penalty, as scikit-learn has it."""
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _USUAL = 0.1
@@ -116,7 +116,7 @@ def _fit_and_guess(
     known = [labels[k] for k in train]
     if len(set(known)) < 2:
         return [known[0] if known else ""] * len(test)
-    model = LogisticRegression(C=STRENGTH, max_iter=500).fit(x[train], known)
+    model = LogisticRegression(C=1.0, max_iter=500).fit(x[train], known)
     return [str(guess) for guess in model.predict(x[test])]
 
 
