@@ -151,7 +151,8 @@ def _las(rows: Sequence[ScoredRow], system: System) -> Measure | None:
     if not present.any():
         return None
     statistics = las_statistics(np.array([float(g or 0) for g in gain]), np.array([bool(x) for x in leaks]))
-    return Measure("corpus", statistics * present[:, None], present, las)
+    # A resample may leave a bin empty, and has no LAS then: it counts as 0, so that tests and intervals stay defined.
+    return Measure("corpus", statistics * present[:, None], present, lambda sums: np.nan_to_num(las(sums)))
 
 
 def _brier(row: ScoredRow) -> float | None:

@@ -19,7 +19,7 @@ from reasondistill.faithfulness.common import (
     partners,
     without_both,
 )
-from reasondistill.faithfulness.editing import places, without
+from reasondistill.faithfulness.editing import places, without, word_at
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.subject import Progress, Subject, ask
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -129,7 +129,7 @@ def _importance_agreement(
                     "explanation": answers[k].explanation,
                     "agreement": agreement[k],
                     "words": [
-                        {"field": p.field, "number": p.number, "label": a, "explanation": b}
+                        {"word": word_at(examples[k], p), "field": p.field, "label": a, "explanation": b}
                         for p, a, b in zip(where[k], of_labels[k], own[k], strict=True)
                     ],
                 }

@@ -15,6 +15,7 @@ from reasondistill.reporting.generalisation import generalisation_blocks
 from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 from reasondistill.reporting.selective import selective_blocks
+from reasondistill.reporting.trust import trust_section
 
 
 def compose(sources: Sequence[Source]) -> Document:
@@ -93,7 +94,11 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     lengths = _lengths(scored, prefix)
     efficiency: list[Block] = [Facts("", tuple(flatten(results.efficiency)))] if results.efficiency else []
     # Not named as left out where they are absent: results of earlier versions have none.
-    analysis = [("Errors", errors_section(results)), ("Slices", slices_section(results, prefix))]
+    analysis = [
+        ("Faithfulness", trust_section(results, prefix)),
+        ("Errors", errors_section(results)),
+        ("Slices", slices_section(results, prefix)),
+    ]
     sections: list[tuple[str, list[Block], str]] = [
         ("Results", [b for b in headline if b is not None], ""),
         ("Labels", [b for b in labels if b is not None], "the results hold no figures per label and no confusion."),
