@@ -114,8 +114,8 @@ def _fit_and_guess(
     from sklearn.linear_model import LogisticRegression
 
     known = [labels[k] for k in train]
-    if len(set(known)) < 2:
-        return [known[0] if known else ""] * len(test)
+    if len(set(known)) < 2 or not x.shape[1]:
+        return [max(sorted(set(known)), key=known.count) if known else ""] * len(test)
     model = LogisticRegression(C=1.0, max_iter=500).fit(x[train], known)
     return [str(guess) for guess in model.predict(x[test])]
 

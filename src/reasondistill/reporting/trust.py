@@ -24,9 +24,9 @@ class Told(NamedTuple):
 TESTS: Final = {
     "label_consistency": Told(
         "Does the explanation argue for the label?",
-        "Proves: a judge that is not asked whether the label is right takes this share of the explanations for arguments "
-        "for it. Does not prove: that an explanation is true, or is why the label was given: a student that decides by "
-        "something else and then argues for its label scores as high.",
+        "Proves: a judge that is not asked whether the label is right takes this share of the explanations for "
+        "arguments for it. Does not prove: that an explanation is true, or is why the label was given: a student that "
+        "decides by something else and then argues for its label scores as high.",
     ),
     "simulatability": Told(
         "Does the explanation help to foretell the label?",
@@ -54,8 +54,8 @@ TESTS: Final = {
     "insertion": Told(
         "Does it mention a word that moved the label?",
         "Proves: an inserted word is mentioned the likelier, the more it moved the label (CCT; 0: mentioned "
-        "regardless). Does not prove: anything of causes other than inserted words; a student that repeats the whole input mentions "
-        "all of them, and has no correlation.",
+        "regardless). Does not prove: anything of causes other than inserted words; a student that repeats the "
+        "whole input mentions all of them, and has no correlation.",
     ),
     "reconstruction": Told(
         "Does the explanation by itself lead to the label?",
