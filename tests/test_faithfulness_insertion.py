@@ -75,7 +75,10 @@ def without(word: str, text: str) -> list[str]:
     return [w for w in re.sub(r"\bAn?\b", "a", text, flags=re.IGNORECASE).split() if w != word]
 
 
-@given(st.lists(st.sampled_from("a an the two is are man dogs odd red Running. lot not".split()), max_size=12))
+WORDS = ["a", "an", "the", "two", "is", "are", "man", "dogs", "odd", "red", "Running.", "lot", "not"]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_one_new_word_is_put_into_one_field(text: list[str]) -> None:
     original = example(" ".join(text), "The man is here.")
     for one in draw(original, ("premise", "hypothesis"), 4):
@@ -269,7 +272,7 @@ def of(kind: Any, rows: Sequence[Example], **settings: Any) -> Outcome:
 
 
 def test_an_honest_student_scores_best() -> None:
-    rows = cued(180)
+    rows = cued(120)
     honest = of(Honest, rows).metrics
     assert honest["cct"].value > 0.6
     assert honest["phi_cct"].value > 0.4
@@ -285,7 +288,7 @@ def test_an_honest_student_scores_best() -> None:
 
 
 def test_ct_is_fooled_by_an_explanation_that_quotes_everything_and_cct_is_not() -> None:
-    rows = cued(90)
+    rows = cued(60)
     honest, verbose = of(Honest, rows).metrics, of(Verbose, rows).metrics
     assert verbose["ct_unfaithfulness"].value == 0.0 <= honest["ct_unfaithfulness"].value
     assert verbose["insertion_mention_rate_unmoved"].value == 1.0
@@ -298,7 +301,7 @@ def test_the_shortcut_that_it_relies_on_is_not_found() -> None:
     class TellsTheRest(Shortcut):
         explain = Honest.explain
 
-    rows = cued(180)
+    rows = cued(120)
     hidden = of(TellsTheRest, rows).metrics
     assert hidden["cct"].value > 0.6
     assert hidden["ct_unfaithfulness"].value < 0.15
@@ -315,3 +318,15 @@ def test_results_hang_on_no_order_and_on_fields_asked_for() -> None:
     assert premise.details["examples"] == 30
     assert {q["field"] for q in premise.details["mentioned"]} == {"premise"}
     assert sum(score is not None for score in premise.per_example["insertion_shift"]) == 30
+
+
+@pytest.mark.slow
+def test_a_trained_student() -> None:
+    """It was taught to explain scenes, not to tell of odd words: those that move it are hardly ever mentioned."""
+    from reasondistill.prediction import Student
+
+    rows = [row for row in generate(900, seed=3) if row.split == "test"][:12]
+    found = of(lambda: Student.load("builtin:scenes"), rows, insertions=6)
+    assert found.details["explained"] == 24
+    assert found.metrics["insertion_mention_rate"].value < 0.3
+    assert 0.0 < found.details["mean_shift"] < 0.3
