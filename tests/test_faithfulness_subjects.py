@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from known_students import CUES, Honest, OtherLabel, Random, Shortcut, Verbose, argue, cued, pushes, read
 from reasondistill.datasets.scenes import generate
 from reasondistill.faithfulness import Subject
-from reasondistill.faithfulness.outcome import left_out, sample
+from reasondistill.faithfulness.outcome import left_out, pooled, sample, share
+from reasondistill.faithfulness.subject import ask
+from reasondistill.metrics.statistics import GroupBootstrap, ratio
 from reasondistill.records import Example
 
 
@@ -121,3 +124,30 @@ def test_a_sample_of_one_large_group_is_its_beginning() -> None:
 def test_left_out() -> None:
     assert left_out("no labels").details == {"left_out": "no labels"}
     assert left_out("no labels").metrics == {}
+
+
+def test_many_are_asked_in_chunks_and_answered_in_order() -> None:
+    examples = [Example(id=str(k), fields={"text": "x" * (k % 7)}) for k in range(600)]
+    chunks: list[list[str]] = []
+    said: list[str] = []
+
+    def question(some: list[Example]) -> list[str]:
+        chunks.append([e.fields["text"] for e in some])
+        return [e.id for e in some]
+
+    assert ask(question, examples, "things", said.append) == [e.id for e in examples]  # type: ignore[arg-type]
+    assert [len(chunk) for chunk in chunks] == [256, 256, 88]
+    lengths = [len(text) for chunk in chunks for text in chunk]
+    assert lengths == sorted(lengths, reverse=True)
+    assert said == ["things: 0 of 600", "things: 256 of 600", "things: 512 of 600"]
+    assert ask(question, [], "nothing", said.append) == []  # type: ignore[arg-type]
+
+
+def test_cases_are_pooled_over_examples() -> None:
+    bootstrap = GroupBootstrap(["a", "b", "c"], resamples=200)
+    found = share([0, 0, 0, 2], [True, False, False, True], 3, bootstrap)
+    assert (found.value, found.n) == (0.5, 4)
+    assert found.ci95 == (pytest.approx(1 / 3), 1.0)  # a alone: one of three; c alone: one of one
+    weighted = pooled([1, 1], np.array([[1.0, 2.0], [2.0, 2.0]]), ratio, 3, bootstrap)
+    assert weighted.value == 0.75
+    assert share([0], [True], 1, GroupBootstrap(["a"])).ci95 is None

@@ -7,7 +7,7 @@ LLM Self-Explanations (phi-CCT).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from reasondistill.auditing.texts import language
 from reasondistill.errors import ConfigError
 from reasondistill.faithfulness.inserting import Insertion, draw
-from reasondistill.faithfulness.outcome import Outcome, left_out, sample
+from reasondistill.faithfulness.outcome import Outcome, left_out, pooled, sample, share
 from reasondistill.faithfulness.subject import Progress, Subject, ask
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, correlation, pair_sums, ratio
+from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
 from reasondistill.metrics.text import words
 from reasondistill.records import Example, Prediction
 from reasondistill.results import Metric
@@ -96,7 +96,6 @@ def counterfactual_insertion(
         return left_out("no place for a word was found: the rule looks for English determiners and forms of 'be'")
     tried = _try(subject, drawn, answers, progress)
     explained = _explain(subject, [one for of_example in tried.values() for one in _two_of(of_example)], progress)
-    tested = {k: [one for one in explained if one.tried.place == k] for k in tried}
     details = {
         "settings": settings.model_dump(mode="json") | {"fields": list(fields)},
         "examples": len(places),
@@ -108,9 +107,8 @@ def counterfactual_insertion(
         "unmentioned": _quote(explained, answers, mentioned=False),
         "mentioned": _quote(explained, answers, mentioned=True),
     }
-    return Outcome(
-        _metrics(tested, len(examples), settings.unmoved, bootstrap), details, _per_example(tested, len(examples))
-    )
+    metrics = _metrics(explained, len(examples), settings.unmoved, bootstrap)
+    return Outcome(metrics, details, _per_example(explained, len(examples)))
 
 
 def _fields(subject: Subject, settings: InsertionSettings) -> tuple[str, ...]:
@@ -165,48 +163,38 @@ def _explain(subject: Subject, chosen: Sequence[_Tried], progress: Progress) -> 
     ]
 
 
-def _metrics(
-    tested: Mapping[int, Sequence[_Explained]], n: int, unmoved: float, bootstrap: GroupBootstrap
-) -> dict[str, Metric]:
-    rows = [(k, one) for k, of_example in tested.items() for one in of_example]
-    at = np.array([k for k, _ in rows], dtype=np.intp)
-    shift = np.array([one.tried.shift for _, one in rows])
-    flips = np.array([one.tried.flips for _, one in rows], dtype=np.float64)
-    mentioned = np.array([one.mentioned for _, one in rows], dtype=np.float64)
-    still = (shift <= unmoved).astype(np.float64)
-    every = np.ones_like(shift)
-
-    def metric(statistics: FloatArray, function: Callable[[FloatArray], FloatArray], count: FloatArray) -> Metric:
-        of_row = np.zeros((n, statistics.shape[1]))
-        np.add.at(of_row, at, statistics)
-        value = float(function(of_row.sum(axis=0)))
-        return Metric(value=value, ci95=bootstrap.interval(of_row, function), n=int(count.sum()))
-
-    def share(part: FloatArray, whole: FloatArray) -> Metric:
-        return metric(np.stack([part * whole, whole], axis=1), ratio, whole)
-
+def _metrics(explained: Sequence[_Explained], n: int, unmoved: float, bootstrap: GroupBootstrap) -> dict[str, Metric]:
+    shift = np.array([one.tried.shift for one in explained])
+    flips = np.array([one.tried.flips for one in explained], dtype=np.float64)
+    mentioned = np.array([one.mentioned for one in explained], dtype=np.float64)
+    places = [one.tried.place for one in explained]
+    flipping = [one for one in explained if one.tried.flips]
+    still = [one for one in explained if one.tried.shift <= unmoved]
     found = {
-        "cct": metric(pair_sums(shift, mentioned), correlation, every),
-        "phi_cct": metric(pair_sums(flips, mentioned), correlation, every),
-        "insertion_mention_rate": share(mentioned, every),
+        "cct": pooled(places, pair_sums(shift, mentioned), correlation, n, bootstrap),
+        "phi_cct": pooled(places, pair_sums(flips, mentioned), correlation, n, bootstrap),
+        "insertion_mention_rate": share(places, [one.mentioned for one in explained], n, bootstrap),
     }
-    if flips.any():
-        found["ct_unfaithfulness"] = share(1.0 - mentioned, flips)
-    if still.any():
-        found["insertion_mention_rate_unmoved"] = share(mentioned, still)
+    if flipping:
+        unmentioned = [not one.mentioned for one in flipping]
+        found["ct_unfaithfulness"] = share([one.tried.place for one in flipping], unmentioned, n, bootstrap)
+    if still:
+        found["insertion_mention_rate_unmoved"] = share(
+            [one.tried.place for one in still], [one.mentioned for one in still], n, bootstrap
+        )
     return found
 
 
-def _per_example(tested: Mapping[int, Sequence[_Explained]], n: int) -> dict[str, list[float | bool | None]]:
-    """Of each example's strongest insertion."""
+def _per_example(explained: Sequence[_Explained], n: int) -> dict[str, list[float | bool | None]]:
+    """Of each example's strongest insertion, the first of its explained ones."""
     scores: dict[str, list[float | bool | None]] = {
         name: [None] * n for name in ("insertion_shift", "insertion_mentioned", "ct_unfaithful")
     }
-    for k, (strongest, *_) in tested.items():
-        scores["insertion_shift"][k] = strongest.tried.shift
-        scores["insertion_mentioned"][k] = strongest.mentioned
-        if strongest.tried.flips:
-            scores["ct_unfaithful"][k] = not strongest.mentioned
+    for one in reversed(explained):
+        k = one.tried.place
+        scores["insertion_shift"][k] = one.tried.shift
+        scores["insertion_mentioned"][k] = one.mentioned
+        scores["ct_unfaithful"][k] = not one.mentioned if one.tried.flips else None
     return scores
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, ratio
 from reasondistill.records import Example
 from reasondistill.results import Metric
 
@@ -30,6 +33,34 @@ class Outcome:
 def left_out(reason: str) -> Outcome:
     """Of a test that does not apply."""
     return Outcome(details={"left_out": reason})
+
+
+def pooled(
+    places: Sequence[int],
+    statistics: FloatArray,
+    function: Callable[[FloatArray], FloatArray],
+    examples: int,
+    bootstrap: GroupBootstrap,
+) -> Metric:
+    """A function of sums over cases, of which an example can have several.
+
+    Args:
+        places: the example of each case, (cases,).
+        statistics: additive statistics of each case, (cases, S).
+        function: takes column sums (..., S) to values (...,).
+        examples: how many there are.
+        bootstrap: of the examples' groups.
+    """
+    rows = np.zeros((examples, statistics.shape[1]))
+    np.add.at(rows, np.asarray(places, dtype=np.intp), statistics)
+    value = float(function(rows.sum(axis=0)))
+    return Metric(value=value, ci95=bootstrap.interval(rows, function), n=len(places))
+
+
+def share(places: Sequence[int], true: Sequence[bool], examples: int, bootstrap: GroupBootstrap) -> Metric:
+    """The share of cases, at least one, in which something is ``true``; see `pooled`."""
+    statistics = np.stack([np.array(true, dtype=np.float64), np.ones(len(true))], axis=1)
+    return pooled(places, statistics, ratio, examples, bootstrap)
 
 
 def sample(examples: Sequence[Example], most: int) -> list[int]:
