@@ -13,7 +13,10 @@ from reasondistill.faithfulness.arguing import ArguingSettings, label_consistenc
 from reasondistill.faithfulness.common import group_of
 from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
 from reasondistill.faithfulness.importance import ImportanceSettings, importance_agreement
+from reasondistill.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations
+from reasondistill.faithfulness.insertion import InsertionSettings, counterfactual_insertion
 from reasondistill.faithfulness.outcome import Outcome, left_out, sample
+from reasondistill.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction
 from reasondistill.faithfulness.robustness import RobustnessSettings, robustness
 from reasondistill.faithfulness.simulatability import SimulatabilitySettings, simulatability
 from reasondistill.faithfulness.subject import Progress, Subject, ask
@@ -34,6 +37,9 @@ class FaithfulnessSettings(BaseModel):
     label_conditioned: ConditionedSettings = ConditionedSettings()
     robustness: RobustnessSettings = RobustnessSettings()
     importance: ImportanceSettings = ImportanceSettings()
+    insertion: InsertionSettings = InsertionSettings()
+    reconstruction: ReconstructionSettings = ReconstructionSettings()
+    inconsistency: InconsistencySettings = InconsistencySettings()
 
     def limited(self, most: int) -> Self:
         """The same with at most ``most`` examples in each test."""
@@ -86,6 +92,9 @@ def measure_faithfulness(
         "label_conditioned": partial(label_conditioned, judge=judge),
         "robustness": robustness,
         "importance": importance_agreement,
+        "insertion": counterfactual_insertion,
+        "reconstruction": input_reconstruction,
+        "inconsistency": contradicting_explanations,
     }
     found: dict[str, Outcome] = {}
     for name, test in tests.items():
