@@ -20,7 +20,13 @@ from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric
 
-SCORE_OF = {"label_accuracy": "correct", "copy_rate": "copy", "explanation_length": "length", "empty_rate": "empty"}
+SCORE_OF = {
+    "label_accuracy": "correct",
+    "copy_rate": "copy",
+    "explanation_length": "length",
+    "empty_rate": "empty",
+    "reconstruction_consistency": "reconstruction_kept",
+}
 """Metrics whose score in per_example.jsonl has another name."""
 
 _UNSOUND = {
