@@ -24,7 +24,7 @@ from reasondistill.faithfulness.outcome import Outcome
 from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
 from reasondistill.metrics.text import words
 from reasondistill.records import Example, Prediction
-from reasondistill.tasks import NLI, OutputOrder
+from reasondistill.tasks import NLI, OutputOrder, get_task
 
 
 def example(premise: str, hypothesis: str = "It rains.", identity: str = "1") -> Example:
@@ -140,6 +140,8 @@ EFFECTS = {
     "big": {"entailment": 0.2, "neutral": 0.7, "contradiction": 0.1},  # a shift of 0.4, and another label
     "red": {"entailment": 0.5, "neutral": 0.4, "contradiction": 0.1},  # of 0.1
     "wet": BEFORE,
+    "shy": {"entailment": 0.9, "neutral": 0.05, "contradiction": 0.05},  # of 0.3
+    "fat": {"entailment": 0.4, "neutral": 0.5, "contradiction": 0.1},  # of 0.2, and another label
 }
 
 
@@ -168,8 +170,8 @@ class Scripted:
         ]
 
 
-INSERTED = {"1": ("wet", "big", "red"), "2": ("red", "wet"), "3": ()}
-ROWS = [example("The dog.", identity=name) for name in INSERTED]
+INSERTED = {"1": ("wet", "big", "red"), "2": ("red", "wet"), "3": (), "4": ("wet", "shy", "fat"), "5": ("red",)}
+ROWS = [example("The dog.", identity=name) for name in ("1", "2", "3")]
 
 
 def drawn(one: Example, fields: Sequence[str], n: int, avoid: str) -> list[Insertion]:
@@ -177,12 +179,14 @@ def drawn(one: Example, fields: Sequence[str], n: int, avoid: str) -> list[Inser
     return [Insertion(one.model_copy(update={"fields": f}), "premise", w) for w, f in edits][:n]
 
 
-def measure(subject: Any, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Outcome:
+def measure(
+    subject: Any, monkeypatch: pytest.MonkeyPatch, rows: Sequence[Example] = tuple(ROWS), **settings: Any
+) -> Outcome:
     monkeypatch.setattr(insertion, "draw", drawn)
-    answers = subject.predict(ROWS)
+    answers = subject.predict(rows)
     subject.explained = 0
-    bootstrap = GroupBootstrap(["a", "b", "c"], resamples=50)
-    return counterfactual_insertion(subject, ROWS, answers, InsertionSettings(**settings), bootstrap)
+    bootstrap = GroupBootstrap([row.id for row in rows], resamples=50)
+    return counterfactual_insertion(subject, rows, answers, InsertionSettings(**settings), bootstrap)
 
 
 def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +227,15 @@ def test_a_word_that_moves_the_label_and_is_not_mentioned(monkeypatch: pytest.Mo
     assert found.per_example["ct_unfaithful"] == [True, None, None]
 
 
+def test_a_flip_comes_before_a_larger_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [example("The dog.", identity=name) for name in ("4", "5")]
+    found = measure(Scripted(lambda said: ""), monkeypatch, rows)
+    assert found.per_example["insertion_shift"] == pytest.approx([0.2, 0.1])
+    assert found.per_example["ct_unfaithful"] == [True, None]
+    assert found.details["explained"] == 3  # the fifth has one insertion only
+    assert found.metrics["ct_unfaithfulness"].n == 1
+
+
 def test_nothing_flips_and_nothing_is_still(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measure(Scripted(lambda said: ""), monkeypatch, insertions=1, unmoved=0.0)
     assert "ct_unfaithfulness" not in found.metrics
@@ -238,12 +251,14 @@ def test_a_student_that_explains_first_is_asked_once(monkeypatch: pytest.MonkeyP
     assert found.metrics["phi_cct"].value == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("order", ["label_only", "explanation_only"])
-def test_students_that_lack_a_half(order: OutputOrder) -> None:
+@pytest.mark.parametrize(
+    "lacking", [{"order": "label_only"}, {"order": "explanation_only"}, {"task": get_task("instructions")}]
+)
+def test_students_that_lack_a_half(lacking: dict[str, Any]) -> None:
     found = counterfactual_insertion(
-        Scripted(lambda said: "", order=order), ROWS, [], InsertionSettings(), GroupBootstrap([1, 2, 3])
+        Scripted(lambda said: "", **lacking), ROWS, [], InsertionSettings(), GroupBootstrap([1, 2, 3])
     )
-    assert order in found.details["left_out"]
+    assert "both" in found.details["left_out"]
     assert found.metrics == {}
 
 

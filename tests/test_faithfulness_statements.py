@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
+from reasondistill.datasets import load
 from reasondistill.datasets.scenes import generate
 from reasondistill.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations, deny
 from reasondistill.faithfulness.outcome import Outcome
@@ -282,7 +284,7 @@ def test_denials(text: str, denied: str | None) -> None:
 )
 def test_tasks_and_orders_that_they_do_not_apply_to(test: Any, settings: Any) -> None:
     other = Task(name="t", fields=("text",), labels=("yes", "no"))  # type: ignore[call-arg]
-    for subject, reason in ((Table({}, task=other), "text"), (Table({}, order="label_only"), "label_only")):
+    for subject, reason in ((Table({}, task=other), "text"), (Table({}, order="label_only"), "both")):
         found = test(subject, rows((BEACH, "He sits.")), [], settings, GroupBootstrap([1]))
         assert reason in found.details["left_out"]
         assert found.metrics == {}
@@ -327,3 +329,19 @@ def test_contradictions_cannot_tell_what_is_off_the_matter(inconsistent: dict[An
     """What is said of another pair, and quotes, seldom contradict each other."""
     for kind in (Random, Verbose):
         assert inconsistent[kind]["inconsistency"].value < 0.02
+
+
+# --- people's explanations ---
+
+
+@pytest.mark.real
+def test_most_of_what_people_write_is_read(data_folder: Path) -> None:
+    """Figures of docs/metrics.md: 0.86 of 20,616 explanations state something, 0.78 can be rebuilt into a pair."""
+    examples = [*load(data_folder / "e-snli" / "esnli_dev.csv", split="train").examples]
+    fitting = {"entailment": ALL, "neutral": NOT_ALL, "contradiction": NONE}
+    people = [(example, one.text) for example in examples for one in example.references]
+    read = [(example, found) for example, text in people if (found := parse(text)) is not None]
+    assert 0.84 < len(read) / len(people) < 0.88
+    assert 0.76 < sum(rebuild(example, text) is not None for example, text in people) / len(people) < 0.80
+    right = [found.holds <= fitting[example.label or ""] for example, found in read]
+    assert sum(right) / len(right) > 0.85  # that it holds as the label has it; people put some things otherwise

@@ -28,7 +28,7 @@ _DENIED = re.compile(r"\b(is|are|was|were) not\b", re.IGNORECASE)
 
 
 class InconsistencySettings(BaseModel):
-    """At most ``examples`` are tested, see `outcome.sample`; with ``edits`` their hypotheses are edited and explained."""
+    """At most ``examples`` are tested (`outcome.sample`); with ``edits`` their hypotheses are edited and explained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

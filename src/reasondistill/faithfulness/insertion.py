@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.auditing.texts import language
+from reasondistill.auditing.texts import UNKNOWN, language
 from reasondistill.errors import ConfigError
 from reasondistill.faithfulness.inserting import Insertion, draw
 from reasondistill.faithfulness.outcome import Outcome, left_out, pooled, sample, share
@@ -84,12 +84,12 @@ def counterfactual_insertion(
         ConfigError: the settings name a field that the task does not have.
     """
     fields = _fields(subject, settings)
-    if subject.order in ("label_only", "explanation_only"):
-        return left_out(f"a student of the order {subject.order} does not give both label and explanation")
-    told = language("\n".join(text for e in examples[:_LANGUAGE_SAMPLE] for text in e.fields.values()))
-    if told not in ("English", "unknown"):
-        return left_out(f"the words to insert are English, and the inputs' language is {told}")
+    if subject.order in ("label_only", "explanation_only") or subject.task.labels == ():
+        return left_out("the student does not give both a label and an explanation")
     places = sample(examples, settings.examples)
+    told = language("\n".join(examples[k].fields[name] for k in places[:_LANGUAGE_SAMPLE] for name in fields))
+    if told not in ("English", UNKNOWN):
+        return left_out(f"the words to insert are English, and the inputs' language is {told}")
     most = min(settings.insertions, 2) if subject.order == "explanation_first" else settings.insertions
     drawn = {k: draw(examples[k], fields, most, answers[k].explanation) for k in places}
     if not any(drawn.values()):

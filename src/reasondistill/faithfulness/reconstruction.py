@@ -85,7 +85,7 @@ def why_no_statements(subject: Subject) -> str | None:
             f"the templates are of inference from a premise; the task has the fields {', '.join(subject.task.fields)}"
         )
     if subject.order in ("label_only", "explanation_only"):
-        return f"a student of the order {subject.order} does not give both label and explanation"
+        return "the student does not give both a label and an explanation"
     return None
 
 
