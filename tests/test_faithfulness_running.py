@@ -19,6 +19,7 @@ from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
 from reasondistill.faithfulness.outcome import Outcome
 from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
+from reasondistill.faithfulness.simulatability import SimulatabilitySettings
 from reasondistill.judge import Judge
 from reasondistill.records import Example, as_row
 from reasondistill.reporting import build_report
@@ -26,8 +27,12 @@ from reasondistill.reporting.document import Facts, Gallery, Table
 from reasondistill.reporting.trust import TESTS, trust_section
 from reasondistill.results import Results, read_per_example
 
-EXAMPLES = [e for e in generate(300) if split_of(e.group or "") == "test"][:40]
-SETTINGS = FaithfulnessSettings.model_validate({"simulatability": {"encoder": False}}).limited(24)
+EXAMPLES = [e for e in generate(450) if split_of(e.group or "") == "test"][:66]
+SETTINGS = (
+    FaithfulnessSettings()
+    .limited(24)
+    .model_copy(update={"simulatability": SimulatabilitySettings(examples=66, encoder=False)})
+)
 
 
 def measured(subject: Any, examples: list[Example] = EXAMPLES, **more: Any) -> Outcome:
@@ -54,7 +59,7 @@ def test_every_test_has_its_settings_details_and_words() -> None:
     assert set(FaithfulnessSettings.model_fields) == set(TESTS)
     assert all("Does not prove" in told.meaning or "ecessary" in told.meaning or "not causes" in told.meaning
                for told in TESTS.values())  # fmt: skip
-    assert {getattr(SETTINGS, name).examples for name in TESTS} == {24}
+    assert {getattr(FaithfulnessSettings().limited(24), name).examples for name in TESTS} == {24}
     assert FaithfulnessSettings().limited(10**6) == FaithfulnessSettings()
 
 
@@ -64,9 +69,10 @@ def test_all_of_it_is_in_the_results(honest: Path) -> None:
     applied = {name: t for name, t in results.faithfulness.items() if "left_out" not in t}
     assert {"label_consistency", "simulatability", "label_conditioned", "robustness", "importance"} <= set(applied)
     for name, test in applied.items():
+        most = 66 if name == "simulatability" else 24
         assert set(test["metrics"]) <= set(results.metrics), name
-        assert test["examples"] <= 24, name
-        assert results.settings["faithfulness"][name]["examples"] == 24
+        assert 0 < test["examples"] <= most, name
+        assert results.settings["faithfulness"][name]["examples"] == most
     assert results.metrics["faithfulness"].value > 0.95
     assert results.metrics["faithfulness"].n == sum(row["faithfulness"] is not None for row in rows) <= 24
     assert all(row.keys() == rows[0].keys() for row in rows)
@@ -214,7 +220,7 @@ def test_mistakes_of_evaluate_with_a_student(
 ) -> None:
     predictions = tmp_path / "p.jsonl"
     predictions.write_text("".join(json.dumps(as_row(p)) + "\n" for p in Honest().predict(EXAMPLES)), encoding="utf-8")
-    asked = ("evaluate", predictions, "scenes:300", "--split", "test", "--limit", 40, "--out", tmp_path / "out")
+    asked = ("evaluate", predictions, "scenes:450", "--split", "test", "--limit", 66, "--out", tmp_path / "out")
     code, said = command(monkeypatch, capsys, *asked, "--faithfulness-limit", 9)
     assert (code, "--student" in said) == (2, True), said
     code, said = command(monkeypatch, capsys, *asked, "--student", tmp_path)

@@ -259,7 +259,7 @@ def test_importance_by_hand() -> None:
     assert outcome.per_example["importance_agreement"] == [pytest.approx(1.0), None]
     assert outcome.details["without_an_order"] == 1
     assert outcome.details["words"] == 7
-    words = outcome.details["examples"][0]["words"]
+    words = outcome.details["quoted"][0]["words"]
     assert [w["word"] for w in words if w["label"] > 0] == ["good", "good"]
     lost = math.log(0.5 + 0.4 * 2 / 4) - math.log(0.5 + 0.4 / 4)
     assert words[1]["label"] == pytest.approx(lost, abs=1e-4)
@@ -289,7 +289,7 @@ def test_forced_labels_by_hand() -> None:
     # "entailment for one two" and "neutral for one two" share three words of four; "… for three" two of three.
     assert outcome.per_example["label_sensitivity"] == [pytest.approx(1 / 4), pytest.approx(1 / 3)]
     assert outcome.details["pairs_that_differ"]["value"] == 1
-    assert outcome.details["examples"][0]["explanations"] == {x: f"{x} for one two" for x in NLI.labels or ()}
+    assert outcome.details["quoted"][0]["explanations"] == {x: f"{x} for one two" for x in NLI.labels or ()}
     assert "--judge" in outcome.details["conditioned_faithfulness"]["left_out"]
 
 
@@ -302,7 +302,7 @@ def test_who_argues_for_what_it_is_told(judge: Judge) -> None:
     assert of[Random].metrics["label_sensitivity"].value == 0
     assert of[Honest].metrics["label_sensitivity"].value > 0.2
     assert of[Honest].details["labels_that_it_did_not_give"]["all"] > 0.95
-    first = of[Honest].details["examples"][0]
+    first = of[Honest].details["quoted"][0]
     assert first["argues_for"] == {label: label for label in NLI.labels or ()}
 
 

@@ -136,7 +136,7 @@ def _label_consistency(
     ]
 
     def of_texts(texts: Sequence[str], wanted: Sequence[str | None], whose: Sequence[Example]) -> float | None:
-        found = preferences(judge, task, whose, texts, progress)
+        found = preferences(judge, task, whose, texts)
         return average(None if w is None else float(preferred(p) == w) for p, w in zip(found, wanted, strict=True))
 
     people = [(e.references[0].text, e.label, e) for e in examples if e.references and e.label is not None]

@@ -113,7 +113,7 @@ def _label_conditioned(
             "all": average(value for _, value in forced),
             **{name: average(value for label, value in forced if label == name) for name in subject.task.labels or ()},
         }
-    details["examples"] = [
+    details["quoted"] = [
         {
             "id": examples[k].id,
             "fields": {name: examples[k].fields[name] for name in subject.task.fields},

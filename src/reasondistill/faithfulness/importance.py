@@ -122,7 +122,7 @@ def _importance_agreement(
                 "explanations of other examples with this label": average(control),
                 "own explanations on the same examples": average(beside),
             },
-            "examples": [
+            "quoted": [
                 {
                     "id": examples[k].id,
                     "label": labels[k],

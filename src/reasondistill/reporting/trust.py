@@ -71,12 +71,17 @@ TESTS: Final = {
 """Test -> its title and meaning; one that is unknown here is shown under its own name."""
 
 _QUOTES: Final = {
-    "unmentioned": "Words that moved the label and are not mentioned",
-    "mentioned": "Words that moved the label and are mentioned",
-    "lost": "Rebuilt inputs that got another label",
-    "kept": "Rebuilt inputs that kept their label",
-    "quoted": "Explanations that contradict each other",
+    "insertion": {
+        "unmentioned": "Inserted words that are not mentioned, the largest shifts first",
+        "mentioned": "Inserted words that are mentioned, the largest shifts first",
+    },
+    "reconstruction": {
+        "lost": "Rebuilt inputs that got another label",
+        "kept": "Rebuilt inputs that kept their label",
+    },
+    "inconsistency": {"quoted": "Explanations that contradict each other"},
 }
+"""Test -> what it quotes, and its heading."""
 _VIEWS: Final = {"input": "Input", "explanation": "Explanation", "both": "Both"}
 
 
@@ -138,7 +143,7 @@ def _test(name: str, found: Mapping[str, Any], metrics: Mapping[str, Metric], pr
         yield from _conditioned(found)
     elif name == "importance":
         yield from _words(found)
-    for key, quotes in _QUOTES.items():
+    for key, quotes in _QUOTES.get(name, {}).items():
         if found.get(key):
             yield Facts(quotes, tuple(_quote(one) for one in found[key]), folded=True)
 
@@ -180,7 +185,7 @@ def _figure(metric: Mapping[str, Any] | None) -> Cell:
 
 
 def _conditioned(found: Mapping[str, Any]) -> Iterator[Facts]:
-    for one in found.get("examples") or ():
+    for one in found.get("quoted") or ():
         texts = " / ".join(str(text) for text in one["fields"].values())
         items = []
         for label, text in one["explanations"].items():
@@ -193,7 +198,7 @@ def _conditioned(found: Mapping[str, Any]) -> Iterator[Facts]:
 
 def _words(found: Mapping[str, Any]) -> Iterator[Facts]:
     items = []
-    for one in found.get("examples") or ():
+    for one in found.get("quoted") or ():
         most = {
             side: [w["word"] for w in sorted(one["words"], key=lambda w, side=side: -w[side])[:4]]  # type: ignore[misc]
             for side in ("label", "explanation")
