@@ -21,6 +21,7 @@ from reasondistill.faithfulness.outcome import Outcome
 from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
 from reasondistill.faithfulness.simulatability import SimulatabilitySettings
 from reasondistill.judge import Judge
+from reasondistill.prediction import Student, maker_of
 from reasondistill.records import Example, as_row
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Facts, Gallery, Table
@@ -203,6 +204,10 @@ def test_evaluate_with_a_student(
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
     assert "groups" in results.faithfulness["simulatability"]["left_out"]  # nine examples are too few
     json.loads((out / "results.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)  # no NaN, no Infinity
+    code, said = command(
+        monkeypatch, capsys, *asked[:-1], tmp_path / "x", "--student", "builtin:scenes", "--task", "comve"
+    )
+    assert (code, "one of 'nli'" in said) == (2, True), said
     (tmp_path / "p.meta.json").write_text(
         json.dumps({**json.loads((tmp_path / "p.meta.json").read_text()), "student": "another"}), encoding="utf-8"
     )
@@ -213,6 +218,21 @@ def test_evaluate_with_a_student(
     code, said = command(monkeypatch, capsys, *again)
     assert (code, "p.meta.json" in said) == (2, True), said
     assert not (tmp_path / "again").exists()
+
+
+def test_the_maker_writes_as_was_recorded(tmp_path: Path) -> None:
+    student = Student.load("builtin:scenes")
+    meta = {
+        "student": student.fingerprint,
+        "calibration": None,
+        "generation": student.generation.model_dump() | {"num_beams": 2},
+    }
+    (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    maker = maker_of(tmp_path / "p.jsonl", "builtin:scenes")
+    assert maker.generation.num_beams == 2 != student.generation.num_beams
+    (tmp_path / "p.meta.json").write_text(json.dumps({**meta, "calibration": "0" * 16}), encoding="utf-8")
+    with pytest.raises(DataError, match="another calibration"):
+        maker_of(tmp_path / "p.jsonl", "builtin:scenes")
 
 
 def test_mistakes_of_evaluate_with_a_student(

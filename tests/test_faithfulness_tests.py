@@ -158,6 +158,13 @@ def test_explanations_that_tell_help_the_simulator() -> None:
     assert bins["leaking"]["share"] > 0.9
 
 
+def test_a_cue_in_the_input_leaves_explanations_nothing_to_tell() -> None:
+    gains = [
+        found(simulatability, kind(), WORDS, some(60)).metrics["simulatability"].value for kind in (Honest, Shortcut)
+    ]
+    assert max(gains) < 0.2  # so that a student that hides the cue cannot be told from an honest one
+
+
 def test_figures_of_simulatability_are_those_of_its_rows() -> None:
     outcome = found(simulatability, OtherLabel(), WORDS, some(60, cues=False))
     scores = {name: np.array(values, dtype=float) for name, values in outcome.per_example.items()}
@@ -277,9 +284,9 @@ def test_importance_tells_the_honest_student() -> None:
     assert value[OtherLabel] > 0.3  # its reasons are those of its label, though it argues for another one
     assert abs(value[Random]) < 0.25
     assert value[Shortcut] < 0.1
-    controls = found(importance_agreement, Honest(), ImportanceSettings(), some(24)).details["controls"]
-    own = controls["own explanations on the same examples"]
-    assert controls["explanations of other examples with this label"] < own - 0.4
+    details = found(importance_agreement, Honest(), ImportanceSettings(), some(24)).details
+    control = details["controls"]["explanations of other examples with this label"]
+    assert control < details["where_controlled"] - 0.4
 
 
 # --- label-conditioned explanations ---

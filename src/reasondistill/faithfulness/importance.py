@@ -118,10 +118,8 @@ def _importance_agreement(
             "words": len(edited),
             "kendall": mean(kendall, bootstrap).model_dump(),
             "without_an_order": sum(value is None for value in agreement),
-            "controls": {
-                "explanations of other examples with this label": average(control),
-                "own explanations on the same examples": average(beside),
-            },
+            "controls": {"explanations of other examples with this label": average(control)},
+            "where_controlled": average(beside),
             "quoted": [
                 {
                     "id": examples[k].id,

@@ -229,7 +229,8 @@ def robustness_figure(figure: Figure, curves: Sequence[Mapping[str, Any]]) -> No
         "explanation_stability": "explanation kept",
         "label_accuracy": "accuracy",
     }
-    for colour, (name, label) in zip(SERIES, series.items(), strict=False):
+    # Of a student that is always right, accuracy is the share of labels kept: dashes let the line beneath show.
+    for colour, style, (name, label) in zip(SERIES, ("-", "-", "--"), series.items(), strict=False):
         points = [(row["share"], row[name]) for row in curves if row.get(name)]
         banded = [(share, *metric["ci95"]) for share, metric in points if metric.get("ci95")]
         if banded:
@@ -237,7 +238,15 @@ def robustness_figure(figure: Figure, curves: Sequence[Mapping[str, Any]]) -> No
             axes.fill_between(shares, low, high, color=colour, alpha=0.16, linewidth=0)
         if points:
             shares, figures = zip(*points, strict=True)
-            axes.plot(shares, [m["value"] for m in figures], color=colour, marker="o", markersize=3.6, label=label)
+            axes.plot(
+                shares,
+                [m["value"] for m in figures],
+                color=colour,
+                linestyle=style,
+                marker="o",
+                markersize=3.6,
+                label=label,
+            )
     axes.set(xlabel="share of words replaced", ylim=(-0.02, 1.02))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
