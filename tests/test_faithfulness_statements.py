@@ -252,7 +252,7 @@ def test_inconsistency_by_hand() -> None:
     values = {name: (metric.value, metric.n) for name, metric in found.metrics.items()}
     assert values == {"inconsistency": (0.5, 4), "inconsistency_coverage": (1.0, 4)}
     assert found.details["comparable"] == 4
-    assert found.per_example == {"inconsistent": [True, False, None]}
+    assert found.per_example == {"inconsistent": [True, True, None]}
     quote = found.details["quoted"][0]
     assert (quote["premise"], quote["related"]) == (BEACH, "same premise")
     assert quote["labels"] == ["entailment", "contradiction"]
