@@ -45,7 +45,7 @@ class _Said(NamedTuple):
 
 
 class _Related(NamedTuple):
-    """Two explanations of one premise; ``places`` are those of the examples that they belong to, the first one first."""
+    """Two explanations of one premise; ``places`` are those of their examples, the first one first."""
 
     places: tuple[int, ...]
     kind: str
