@@ -45,9 +45,9 @@ class _Said(NamedTuple):
 
 
 class _Related(NamedTuple):
-    """Two explanations of one premise; ``place`` is that of the first one's example."""
+    """Two explanations of one premise; ``places`` are those of their examples, the first one first."""
 
-    place: int
+    places: tuple[int, ...]
     kind: str
     first: _Said
     second: _Said
@@ -99,19 +99,18 @@ def contradicting_explanations(
         "readable": len(readable),
         "comparable": sum(pair.both(same_matter) for pair in readable),
         "contradicting": {kind: sum(pair.kind == kind for pair in found) for kind in kinds},
-        "quoted": [_quote(examples[pair.place], pair) for pair in found[:_QUOTED]],
+        "quoted": [_quote(examples[pair.places[0]], pair) for pair in found[:_QUOTED]],
     }
     n, metrics = len(examples), {}
     if readable:
-        metrics["inconsistency"] = share([pair.place for pair in readable], verdicts, n, bootstrap)
+        metrics["inconsistency"] = share([pair.places[0] for pair in readable], verdicts, n, bootstrap)
     if related:
         legible = [pair.readable for pair in related]
-        metrics["inconsistency_coverage"] = share([pair.place for pair in related], legible, n, bootstrap)
+        metrics["inconsistency_coverage"] = share([pair.places[0] for pair in related], legible, n, bootstrap)
     scores: list[float | bool | None] = [None] * n
-    for pair in readable:
-        scores[pair.place] = False
-    for pair in found:
-        scores[pair.place] = True
+    for verdict, pairs in ((False, readable), (True, found)):
+        for place in (place for pair in pairs for place in pair.places):
+            scores[place] = verdict
     return Outcome(metrics, details, {"inconsistent": scores} if readable else {})
 
 
@@ -121,7 +120,7 @@ def _of_same_premise(examples: Sequence[Example], said: Mapping[int, _Said]) -> 
         by_premise[examples[k].fields["premise"]].append(k)
     for places in by_premise.values():
         for i, j in combinations(places, 2):
-            yield _Related(i, "same premise", said[i], said[j])
+            yield _Related((i, j), "same premise", said[i], said[j])
 
 
 def _edited(
@@ -131,7 +130,7 @@ def _edited(
     inputs = [with_pair(examples[k], examples[k].fields["premise"], text) for k, _, text in edits]
     new = ask(subject.predict, inputs, "explanations of edited hypotheses", progress)
     return [
-        _Related(k, kind, said[k], _Said(answer, text, parse(answer.explanation)))
+        _Related((k,), kind, said[k], _Said(answer, text, parse(answer.explanation)))
         for (k, kind, text), answer in zip(edits, new, strict=True)
     ]
 

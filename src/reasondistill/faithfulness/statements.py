@@ -53,7 +53,8 @@ class Statement(NamedTuple):
 _BE = r"(?:is|are|was|were)"
 _NOT = r"(?: not|n['’]t|nt)"
 _CANNOT = r"(?:can ?not|can['’]?t|could ?n['’]?t|could not)"
-_DOES_NOT = rf"(?:(?:do|does|did){_NOT}|(?:may|might|need) not)(?: \w+ly| always)?"
+_DO_NOT = rf"(?:do|does|did){_NOT}(?: \w+ly| always)?"
+_DOES_NOT = rf"(?:{_DO_NOT}|(?:may|might|need) not)"
 _MEAN = r"(?:mean|imply|indicate|entail|suggest|make)"
 _MEANS = r"(?:means?|imply|implies|indicates?|infers?|entails?|suggests?|shows?|must mean|would (?:imply|mean))"
 _KIND = r"(?:type|kind|form|way|sort|rephras\w+|synonym|paraphrase|summary|restatement|example|word)"
@@ -68,7 +69,8 @@ _UNKNOWN = "|".join(
         rf"(?:(?:you|we|one|it|i) )?{_CANNOT} (?:be )?(?:infer|assume|say|conclude|tell|know)\w*",
         r"(?:there is )?nothing (?:tells|says|told|said|suggests)(?: us)?",
         r"there(?: is|['’]s) no (?:indication|evidence|mention|reason to (?:think|believe|assume))(?: of)?",
-        r"(?:we|you) (?:do not|don['’]?t) know",
+        r"(?:we|you) (?:do not know|don['’]?t know|have no idea)",
+        rf"(?:it|(?:the )?(?:sentence|statement|premise)(?: \w+)?) {_DO_NOT} (?:say|state|mention|tell)(?: us)?",
         r"it(?: is|['’]s) (?:not (?:clear|known|stated|said|mentioned|necessarily true)|un(?:clear|known))",
     )
 )
@@ -82,9 +84,10 @@ _S = (
 _PREDICATES: tuple[tuple[str, frozenset[State], str], ...] = (
     ("X may or may not be Y", SOME, rf"{_S} (?:may|might|could) or (?:may|might|could){_NOT} (?P<be>be )?(?P<y>.+)"),
     ("X could be Y, but need not be", SOME, rf"{_S} (?:could|can|may|might) be (?P<y>.+?),? but (?:need|does) not.*"),
-    ("X need not be Y", NOT_ALL, rf"{_S} (?:need not|(?:do|does){_NOT} (?:have|need) to) (?P<be>be )?(?P<y>.+)"),
+    ("X need not be Y", NOT_ALL, rf"{_S} (?:need not|{_DO_NOT} (?:have|need) to) (?P<be>be )?(?P<y>.+)"),
     ("X is not necessarily Y", NOT_ALL, rf"{_S} {_BE}{_NOT} (?:necessarily|always|assumed to be) (?P<y>.+)"),
     ("X might not be Y", NOT_ALL, rf"{_S} (?:may|might){_NOT} (?P<be>be )?(?P<y>.+)"),
+    ("all X are not Y", NOT_ALL, rf"(?=all ){_S} {_BE}{_NOT} (?P<y>.+)"),
     ("not all X are Y", NOT_ALL, rf"not {_S} {_BE} (?P<y>.+)"),
     ("no X is Y", NONE, rf"(?=no(?:body)? ){_S} {_BE} (?P<y>.+)"),
     ("X cannot be Y", NONE, rf"{_S} {_CANNOT} (?P<be>be )?(?P<y>.+)"),
