@@ -260,7 +260,7 @@ def evaluate(
         progress=tell,
     )
     if maker is not None:
-        from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
+        from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
 
         given = {p.id: p for p in answers}
         tests = FaithfulnessSettings()

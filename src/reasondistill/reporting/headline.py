@@ -23,6 +23,7 @@ HEADLINE_METRICS: Final = (
     "chrf",
     "bertscore_f1",
     "support",
+    "faithfulness",
     "ece",
 )
 NOT_FLOORS: Final = ("references", "student_fewer_references")
