@@ -266,6 +266,7 @@ def test_importance_by_hand() -> None:
     # Of the first, the two good words matter for both sides and nothing else does; the second has too few words.
     assert outcome.per_example["importance_agreement"] == [pytest.approx(1.0), None]
     assert outcome.details["without_an_order"] == 1
+    assert outcome.details["size_agreement"] == pytest.approx(1.0)
     assert outcome.details["words"] == 7
     words = outcome.details["quoted"][0]["words"]
     assert [w["word"] for w in words if w["label"] > 0] == ["good", "good"]

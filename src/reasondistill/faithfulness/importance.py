@@ -108,6 +108,7 @@ def _importance_agreement(
     control = [
         None if k is None else rank_correlation(a, b) for k, a, b in zip(others, of_labels, foreign, strict=True)
     ]
+    sizes = [[[abs(v) for v in one] for one in side] for side in (of_labels, own, foreign)]
     if all(value is None for value in agreement):
         return left_out(f"no example has {_FEWEST_WORDS} words that differ in importance")
     beside = [a if c is not None else None for a, c in zip(agreement, control, strict=True)]
@@ -120,6 +121,11 @@ def _importance_agreement(
             "without_an_order": sum(value is None for value in agreement),
             "controls": {"explanations of other examples with this label": average(control)},
             "where_controlled": average(beside),
+            "size_agreement": average(rank_correlation(a, b) for a, b in zip(sizes[0], sizes[1], strict=True)),
+            "size_agreement_of_the_control": average(
+                None if k is None else rank_correlation(a, b)
+                for k, a, b in zip(others, sizes[0], sizes[2], strict=True)
+            ),
             "quoted": [
                 {
                     "id": examples[k].id,
