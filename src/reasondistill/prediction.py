@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def predict_file(
         "precision": precision,
         **facts,
     }
-    part, meta_file = out.with_name(f"{out.name}.part"), out.with_name(f"{out.stem}.meta.json")
+    part, meta_file = out.with_name(f"{out.name}.part"), _meta_file(out)
     _claim(out, part, meta_file, meta)
     if out.exists():
         progress(len(examples))
@@ -231,6 +231,38 @@ def predict_file(
     write_records(out, (done[example.id] for example in examples))
     part.unlink()
     return out
+
+
+def maker_of(predictions: str | Path, student: str | Path) -> Student:
+    """The student that made a predictions file, with the settings that it made them with.
+
+    Args:
+        predictions: as `predict_file` wrote them, their record ``<name>.meta.json`` beside them.
+        student: its folder or run.
+
+    Raises:
+        CheckpointError: there is no such student.
+        DataError: there is no record, or it names another student.
+    """
+    predictions = Path(predictions)
+    meta_file = _meta_file(predictions)
+    fix = "Predict with this student (`reasondistill predict`), and keep the record beside the predictions."
+    expected = f"the record of how {predictions.name} was made, by the student that is to be tested"
+    if not meta_file.is_file():
+        raise DataError(meta_file, expected=expected, found="no such file", fix=fix)
+    meta = read_json(meta_file)
+    maker = Student.load(student, calibrated=meta.get("calibration") is not None)
+    if meta.get("student") != maker.fingerprint:
+        found = f"that of the student {meta.get('student')}, not {maker.fingerprint}"
+        raise DataError(meta_file, expected=expected, found=found, fix=fix)
+    calibration = maker.calibration.fingerprint if maker.calibration else None
+    if meta.get("calibration") != calibration:
+        raise DataError(meta_file, expected=expected, found="another calibration than the student has now", fix=fix)
+    return replace(maker, generation=Generation.model_validate(meta.get("generation")))
+
+
+def _meta_file(predictions: Path) -> Path:
+    return predictions.with_name(f"{predictions.stem}.meta.json")
 
 
 def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,10 @@ from reasondistill.cli.shared import (
     wide_say,
 )
 from reasondistill.errors import DataError, StoppedError, UserError
+
+if TYPE_CHECKING:
+    from reasondistill.prediction import Student
+    from reasondistill.tasks import Task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -210,6 +214,13 @@ def evaluate(
         Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
     ] = None,
     teacher: TeacherOption = None,
+    student: Annotated[
+        Path | None,
+        typer.Option(help="The student that made PREDICTIONS: runs the tests of faithfulness, which ask it again."),
+    ] = None,
+    faithfulness_limit: Annotated[
+        int | None, typer.Option(min=1, help="With --student: at most so many examples in each test.")
+    ] = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -226,13 +237,21 @@ def evaluate(
             from reasondistill.judge import Judge
         loaded_judge = Judge.load(judge)
     asked = task_for(task, data)
+    maker = None if student is None else _maker(predictions, student, asked)
+    if maker is None and faithfulness_limit is not None:
+        raise DataError("--faithfulness-limit", expected="--student beside it", found="none", fix="Name the student.")
     everything = load(data, task=asked, columns=mapping(columns))
     loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
     loaded = loaded.first(limit) if limit else loaded
     scored_groups = {e.group or e.id for e in loaded.examples}
     others = [e for e in everything.examples if (e.group or e.id) not in scored_groups]
+    answers = list(read_predictions(predictions))
+
+    def tell(stage: str) -> None:
+        say(f"[dim]{plain(stage)}[/]")
+
     evaluation = run_evaluation(
-        read_predictions(predictions),
+        answers,
         loaded.examples,
         task=asked,
         name=loaded.name,
@@ -243,11 +262,40 @@ def evaluate(
         train_examples=others or None,
         judge=loaded_judge,
         teachers=teachers_for(teacher, loaded.examples),
-        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+        progress=tell,
     )
+    if maker is not None:
+        from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
+
+        given = {p.id: p for p in answers}
+        tests = FaithfulnessSettings()
+        found = measure_faithfulness(
+            maker,
+            loaded.examples,
+            [given[e.id] for e in loaded.examples],
+            settings=tests if faithfulness_limit is None else tests.limited(faithfulness_limit),
+            judge=loaded_judge,
+            progress=tell,
+        )
+        evaluation = evaluation.with_faithfulness(found)
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
     say(f"[bold]results[/]  {out / 'results.json'}")
+
+
+def _maker(predictions: Path, student: Path, task: Task) -> Student:
+    """The student that made ``predictions``, if the data's task is its own."""
+    from reasondistill.prediction import maker_of
+
+    maker = maker_of(predictions, student)
+    if (maker.task.fields, maker.task.labels) != (task.fields, task.labels):
+        raise DataError(
+            "--student",
+            expected=f"a student of the task {task.name!r} (fields {list(task.fields)}, labels {task.labels})",
+            found=f"one of {maker.task.name!r} (fields {list(maker.task.fields)}, labels {maker.task.labels})",
+            fix="Name the student's task with --task.",
+        )
+    return maker
 
 
 app.command()(efficiency)

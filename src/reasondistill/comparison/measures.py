@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reasondistill.comparison.loading import ScoredRow, System
 from reasondistill.errors import DataError
 from reasondistill.metrics import calibration, label
+from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric
 
@@ -26,12 +27,14 @@ SCORE_OF = {
     "empty_rate": "empty",
     "student_teacher_label_agreement": "teacher_label_agreement",
     "student_teacher_agreement": "teacher_agreement",
+    "reconstruction_consistency": "reconstruction_kept",
 }
 """Metrics whose score in per_example.jsonl has another name."""
 
 _UNSOUND = {
     "distinct_2": "it falls as a corpus grows and as rows repeat: neither a resample nor another part is comparable",
     "aurc": "it ranks all rows, and is no function of sums over them: compare its intervals, or brier",
+    "robustness_agreement": "it ranks all rows, and is no function of sums over them: compare its intervals",
 }
 _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
 _MOST = 3  # differing settings to name
@@ -120,6 +123,8 @@ def _measure(name: str, system: System, labels: Sequence[str]) -> Measure | None
         return _ece(rows, int(system.results.settings.get("ece_bins", calibration.ECE_BINS)))
     if name in ("bleu", "chrf"):
         return _corpus(rows, CorpusMetric("bleu" if name == "bleu" else "chrf"))
+    if name == "las":
+        return _las(rows, system)
     if name == "brier":
         return _scores([_brier(row) for row in rows])
     values = [_score(row, SCORE_OF.get(name, name), system) for row in rows]
@@ -145,6 +150,17 @@ def _scores(values: Sequence[float | bool | None]) -> Measure | None:
     filled = np.array([0.0 if value is None else float(value) for value in values])
     binary = all(value is None or isinstance(value, bool) for value in values)
     return Measure("binary" if binary else "score", np.column_stack([filled, present]), present, ratio)
+
+
+def _las(rows: Sequence[ScoredRow], system: System) -> Measure | None:
+    keys = ("simulatability", "simulated_from_explanation")
+    gain, leaks = ([_score(row, key, system) for row in rows] for key in keys)
+    present = np.array([g is not None and x is not None for g, x in zip(gain, leaks, strict=True)])
+    if not present.any():
+        return None
+    statistics = las_statistics(np.array([float(g or 0) for g in gain]), np.array([bool(x) for x in leaks]))
+    # A resample may leave a bin empty, and has no LAS then: it counts as 0, so that tests and intervals stay defined.
+    return Measure("corpus", statistics * present[:, None], present, lambda sums: np.nan_to_num(las(sums)))
 
 
 def _brier(row: ScoredRow) -> float | None:
@@ -200,6 +216,9 @@ def _corpus(rows: Sequence[ScoredRow], metric: CorpusMetric) -> Measure | None:
 
 def settings_of(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What a metric's figure depends on, as results.json records it. Figures that differ in it are not comparable."""
+    for test, how in settings.get("faithfulness", {}).items():
+        if name in how["metrics"]:
+            return {test: {key: value for key, value in how.items() if key != "metrics"}}
     keys = {
         **dict.fromkeys(("rouge1", "rouge2", "rougeL"), ("aggregate", "stemmer", "rouge")),
         "bertscore_f1": ("aggregate", "bertscore"),

@@ -25,6 +25,7 @@ from reasondistill.results import DatasetInfo, Results
 from reasondistill.tasks import NLI, Task
 
 if TYPE_CHECKING:
+    from reasondistill.faithfulness.outcome import Outcome
     from reasondistill.judge import Judge
 
 
@@ -38,6 +39,26 @@ class Evaluation:
     def save(self, out: str | Path) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
         save(self, out)
+
+    def with_faithfulness(self, found: Outcome) -> Evaluation:
+        """These figures and those of tests of faithfulness, of the same examples in the same order."""
+        results = self.results.model_copy(
+            update={
+                "metrics": {**self.results.metrics, **found.metrics},
+                "settings": {
+                    **self.results.settings,
+                    "faithfulness": {
+                        name: {**part["settings"], "metrics": part["metrics"]}
+                        for name, part in found.details.items()
+                        if "left_out" not in part
+                    },
+                },
+                "faithfulness": found.details,
+            }
+        )
+        scores = found.per_example.items()
+        rows = [{**row, **{name: values[k] for name, values in scores}} for k, row in enumerate(self.rows)]
+        return Evaluation(results, rows)
 
 
 def evaluate(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.metrics.bertscore import BertScore
-from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import Aggregate
 from reasondistill.results import Confusion, Metric
+from reasondistill.results import mean as mean
 
 
 class EvaluationSettings(BaseModel):
@@ -55,8 +54,3 @@ class Scored:
     """What explanations were scored with, for whoever scores more of them."""
     confusion: Confusion | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
-
-
-def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
-    present = [value for value in values if value is not None]
-    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))

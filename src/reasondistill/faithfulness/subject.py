@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from reasondistill.records import Example, Prediction
 from reasondistill.tasks import OutputOrder, Task
@@ -35,3 +35,32 @@ class Subject(Protocol):
     ) -> list[float]:
         """Log-probabilities (nats, sums over tokens) of ``explanations``, with ``label_first`` after ``labels``."""
         ...
+
+
+Progress = Callable[[str], None]
+"""Called with a sentence as the work goes on."""
+
+_CHUNK = 256
+_T = TypeVar("_T")
+
+
+def ask(
+    question: Callable[[Sequence[Example]], Sequence[_T]], examples: Sequence[Example], what: str, progress: Progress
+) -> list[_T]:
+    """Ask `Subject.predict` or `Subject.probabilities` about many examples, in chunks, so that one sees it go on.
+
+    Args:
+        question: the bound method.
+        examples: of any number; the longest are asked first, so that batches are full of alike lengths.
+        what: names the work in ``progress``.
+
+    Returns:
+        The answers, in the order of ``examples``.
+    """
+    order = sorted(range(len(examples)), key=lambda place: -sum(map(len, examples[place].fields.values())))
+    answers: dict[int, _T] = {}
+    for begin in range(0, len(order), _CHUNK):
+        progress(f"{what}: {begin:,} of {len(order):,}")
+        places = order[begin : begin + _CHUNK]
+        answers.update(zip(places, question([examples[place] for place in places]), strict=True))
+    return [answers[place] for place in range(len(examples))]

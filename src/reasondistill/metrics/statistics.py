@@ -37,6 +37,11 @@ class GroupBootstrap:
         self._resamples = resamples
         self._seed = seed
 
+    def of(self, rows: Sequence[int]) -> GroupBootstrap:
+        """The same for some of the rows, in the order of ``rows``."""
+        groups = self._group[np.asarray(rows, dtype=np.intp)].tolist()
+        return GroupBootstrap(groups, resamples=self._resamples, seed=self._seed)
+
     def sums(self, statistics: FloatArray) -> FloatArray:
         """Column sums of ``statistics`` (n, S) in each resample, (resamples, S)."""
         per_group = self.per_group(statistics)
@@ -103,3 +108,21 @@ def ratio(sums: FloatArray) -> FloatArray:
     """First column over the second, (…, 2) -> (…,); NaN where the second is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
+
+
+def pair_sums(x: FloatArray, y: FloatArray) -> FloatArray:
+    """What `correlation` needs of each pair of values, (n,) and (n,) -> (n, 6)."""
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+
+
+def correlation(sums: FloatArray) -> FloatArray:
+    """Pearson's correlation out of summed `pair_sums`, (…, 6) -> (…,); 0 where one side does not vary.
+
+    With one side of 0 and 1 it is the point-biserial correlation, with both the phi coefficient.
+    """
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
+    # Rounding leaves a constant side a spread of about 1e-16 of its squares.
+    constant = spread <= 1e-12 * (n * xx) * (n * yy)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(constant, 0.0, (n * xy - x * y) / np.sqrt(spread))

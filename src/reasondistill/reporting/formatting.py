@@ -20,6 +20,24 @@ METRIC_TITLES: Final = {
     "support": "Support",
     "student_teacher_label_agreement": "Label agreement with the teacher",
     "student_teacher_agreement": "Agreement with the teacher (BERTScore F1)",
+    "faithfulness": "Faithfulness (argues for the given label)",
+    "simulatability": "Simulatability",
+    "las": "LAS",
+    "label_sensitivity": "Label sensitivity",
+    "conditioned_faithfulness": "Argues for a forced label",
+    "robustness_agreement": "Robustness agreement",
+    "label_stability": "Labels kept under noise",
+    "explanation_stability": "Explanations kept under noise",
+    "importance_agreement": "Importance agreement",
+    "cct": "CCT",
+    "phi_cct": "φ-CCT",
+    "ct_unfaithfulness": "CT, unfaithful",
+    "insertion_mention_rate": "Inserted words mentioned",
+    "insertion_mention_rate_unmoved": "Inserted words mentioned that moved nothing",
+    "reconstruction_consistency": "Rebuilt inputs keep the label",
+    "reconstruction_coverage": "Explanations that can be rebuilt",
+    "inconsistency": "Contradicting explanations",
+    "inconsistency_coverage": "Pairs that can be read",
     "distinct_2": "Distinct-2",
     "copy_rate": "Copy rate",
     "ece": "ECE",
@@ -37,7 +55,9 @@ FLOOR_TITLES: Final = {
     "references": "Human references against each other",
     "student_fewer_references": "Student against as many references",
 }
-LOWER_IS_BETTER: Final = frozenset({"ece", "brier", "aurc", "empty_rate", "copy_rate"})
+LOWER_IS_BETTER: Final = frozenset(
+    {"ece", "brier", "aurc", "empty_rate", "copy_rate", "ct_unfaithfulness", "inconsistency"}
+)
 _OTHER_SCALES: Final = frozenset({"bleu", "chrf", "explanation_length"})  # the rest lie in [0, 1]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 

@@ -25,6 +25,7 @@ HEADLINE_METRICS: Final = (
     "support",
     "student_teacher_label_agreement",
     "student_teacher_agreement",
+    "faithfulness",
     "ece",
 )
 NOT_FLOORS: Final = ("references", "student_fewer_references")

@@ -17,6 +17,7 @@ from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summar
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 from reasondistill.reporting.selective import selective_blocks
 from reasondistill.reporting.teachers import agreement_section
+from reasondistill.reporting.trust import trust_section
 
 
 def compose(sources: Sequence[Source]) -> Document:
@@ -96,6 +97,7 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     efficiency = costs.efficiency_blocks(results)
     # Not named as left out where they are absent: results of earlier versions, or without teachers, have none.
     analysis = [
+        ("Faithfulness", trust_section(results, prefix)),
         ("Agreement with teachers", agreement_section(results, prefix)),
         ("Errors", errors_section(results)),
         ("Slices", slices_section(results, prefix)),

@@ -1,0 +1,120 @@
+"""All tests of faithfulness of one student, on samples of one part of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from reasondistill.errors import UserError
+from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency
+from reasondistill.faithfulness.common import group_of
+from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
+from reasondistill.faithfulness.importance import ImportanceSettings, importance_agreement
+from reasondistill.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations
+from reasondistill.faithfulness.insertion import InsertionSettings, counterfactual_insertion
+from reasondistill.faithfulness.outcome import Outcome, left_out, sample
+from reasondistill.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction
+from reasondistill.faithfulness.robustness import RobustnessSettings, robustness
+from reasondistill.faithfulness.simulatability import SimulatabilitySettings, simulatability
+from reasondistill.faithfulness.subject import Progress, Subject, ask
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.records import Example, Prediction
+
+if TYPE_CHECKING:
+    from reasondistill.judge import Judge
+
+
+class FaithfulnessSettings(BaseModel):
+    """How each test is done; the names are those of ``results.faithfulness``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label_consistency: ArguingSettings = ArguingSettings()
+    simulatability: SimulatabilitySettings = SimulatabilitySettings()
+    label_conditioned: ConditionedSettings = ConditionedSettings()
+    robustness: RobustnessSettings = RobustnessSettings()
+    importance: ImportanceSettings = ImportanceSettings()
+    insertion: InsertionSettings = InsertionSettings()
+    reconstruction: ReconstructionSettings = ReconstructionSettings()
+    inconsistency: InconsistencySettings = InconsistencySettings()
+
+    def limited(self, most: int) -> Self:
+        """The same with at most ``most`` examples in each test."""
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_copy(
+            update={name: p.model_copy(update={"examples": min(p.examples, most)}) for name, p in parts.items()}
+        )
+
+
+def measure_faithfulness(
+    subject: Subject,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction] | None = None,
+    *,
+    settings: FaithfulnessSettings | None = None,
+    judge: Judge | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Progress = lambda stage: None,
+) -> Outcome:
+    """Run every test that applies to a student, each on its sample of the examples.
+
+    Args:
+        subject: the student.
+        examples: of its task (n,).
+        answers: what it answers them (n,); without them it is asked about those that some test looks at.
+        settings: of each test.
+        judge: of the same task, not trained on any of the examples; without one, tests that need one are left out.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+        progress: see `Progress`.
+
+    Returns:
+        All metrics and scores, and as details those of each test under its name: ``metrics``, the names of those that
+        it gave, its ``settings``, and ``left_out`` instead where it does not apply.
+
+    Raises:
+        DataError: the judge is of another task, or was trained on some of the examples.
+    """
+    settings = settings or FaithfulnessSettings()
+    if judge is not None:
+        judge.refuse_task(subject.task)
+        judge.refuse_seen(examples, subject.task)
+    if answers is None:
+        answers = _answers(subject, examples, settings, progress)
+    bootstrap = GroupBootstrap([group_of(e) for e in examples], resamples=resamples, seed=seed)
+    tests: dict[str, Callable[..., Outcome]] = {
+        "label_consistency": partial(label_consistency, judge=judge),
+        "simulatability": simulatability,
+        "label_conditioned": partial(label_conditioned, judge=judge),
+        "robustness": robustness,
+        "importance": importance_agreement,
+        "insertion": counterfactual_insertion,
+        "reconstruction": input_reconstruction,
+        "inconsistency": contradicting_explanations,
+    }
+    found: dict[str, Outcome] = {}
+    for name, test in tests.items():
+        try:
+            found[name] = test(subject, examples, answers, getattr(settings, name), bootstrap, progress)
+        except UserError as error:  # what this student cannot do is no reason to lose the other tests
+            found[name] = left_out(str(error))
+    return Outcome(
+        metrics={name: metric for one in found.values() for name, metric in one.metrics.items()},
+        details={name: one.details | {"metrics": list(one.metrics)} for name, one in found.items()},
+        per_example={name: scores for one in found.values() for name, scores in one.per_example.items()},
+    )
+
+
+def _answers(
+    subject: Subject, examples: Sequence[Example], settings: FaithfulnessSettings, progress: Progress
+) -> list[Prediction]:
+    """Answers to the largest sample, in which all smaller ones lie; the others have none that anyone reads."""
+    most = max(getattr(settings, name).examples for name in FaithfulnessSettings.model_fields)
+    places = sample(examples, most)
+    given = ask(subject.predict, [examples[k] for k in places], "answers", progress)
+    known = dict(zip(places, given, strict=True))
+    return [known.get(k) or Prediction(id=e.id, label=None) for k, e in enumerate(examples)]

@@ -1,0 +1,248 @@
+"""All tests of one student: what evaluate, compare and report make of them, and what a user can get wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from known_students import Honest, OtherLabel
+from reasondistill.cli import main
+from reasondistill.comparison import compare
+from reasondistill.comparison.loading import load_system
+from reasondistill.datasets.scenes import generate
+from reasondistill.datasets.splits import split_of
+from reasondistill.errors import DataError
+from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
+from reasondistill.faithfulness.outcome import Outcome
+from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
+from reasondistill.faithfulness.simulatability import SimulatabilitySettings
+from reasondistill.judge import Judge
+from reasondistill.prediction import Student, maker_of
+from reasondistill.records import Example, as_row
+from reasondistill.reporting import build_report
+from reasondistill.reporting.document import Facts, Gallery, Table
+from reasondistill.reporting.trust import TESTS, trust_section
+from reasondistill.results import Results, read_per_example
+
+EXAMPLES = [e for e in generate(450) if split_of(e.group or "") == "test"][:66]
+SETTINGS = (
+    FaithfulnessSettings()
+    .limited(24)
+    .model_copy(update={"simulatability": SimulatabilitySettings(examples=66, encoder=False)})
+)
+
+
+def measured(subject: Any, examples: list[Example] = EXAMPLES, **more: Any) -> Outcome:
+    return measure_faithfulness(subject, examples, settings=SETTINGS, resamples=100, **more)
+
+
+def evaluated(subject: Any, out: Path | None = None, **more: Any) -> Evaluation:
+    plain = EvaluationSettings(bertscore=False, resamples=100)
+    evaluation = evaluate(subject.predict(EXAMPLES), EXAMPLES, name="scenes", split="test", settings=plain)
+    evaluation = evaluation.with_faithfulness(measured(subject, **more))
+    if out is not None:
+        evaluation.save(out)
+    return evaluation
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("honest") / "results"
+    evaluated(Honest(), out, judge=Judge.load("builtin:scenes"))
+    return out
+
+
+def test_every_test_has_its_settings_details_and_words() -> None:
+    assert set(FaithfulnessSettings.model_fields) == set(TESTS)
+    assert all("Does not prove" in told.meaning or "ecessary" in told.meaning or "not causes" in told.meaning
+               for told in TESTS.values())  # fmt: skip
+    assert {getattr(FaithfulnessSettings().limited(24), name).examples for name in TESTS} == {24}
+    assert FaithfulnessSettings().limited(10**6) == FaithfulnessSettings()
+
+
+def test_all_of_it_is_in_the_results(honest: Path) -> None:
+    results, rows = Results.load(honest / "results.json"), read_per_example(honest / "per_example.jsonl")
+    assert set(results.faithfulness) == set(TESTS)
+    applied = {name: t for name, t in results.faithfulness.items() if "left_out" not in t}
+    assert {"label_consistency", "simulatability", "label_conditioned", "robustness", "importance"} <= set(applied)
+    for name, test in applied.items():
+        most = 66 if name == "simulatability" else 24
+        assert set(test["metrics"]) <= set(results.metrics), name
+        assert 0 < test["examples"] <= most, name
+        assert results.settings["faithfulness"][name]["examples"] == most
+    assert results.metrics["faithfulness"].value > 0.95
+    assert results.metrics["faithfulness"].n == sum(row["faithfulness"] is not None for row in rows) <= 24
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    tested = [row["importance_agreement"] for row in rows if row["importance_agreement"] is not None]
+    assert results.metrics["importance_agreement"].value == pytest.approx(sum(tested) / len(tested))
+
+
+def test_the_same_twice() -> None:
+    assert measured(Honest()) == measured(Honest())
+
+
+def test_without_a_judge_the_others_go_on() -> None:
+    found = measured(OtherLabel())
+    assert "--judge" in found.details["label_consistency"]["left_out"]
+    assert "faithfulness" not in found.metrics
+    assert "robustness_agreement" in found.metrics
+    assert "conditioned_faithfulness" not in found.metrics
+    assert "label_sensitivity" in found.metrics
+
+
+def test_a_student_that_cannot_be_tested_is_told_why() -> None:
+    class LabelOnly(Honest):
+        order = "label_only"
+
+        def explain(self, example: Example, label: str) -> str:
+            return ""
+
+    found = measured(LabelOnly())
+    left_out = {name: t["left_out"] for name, t in found.details.items() if "left_out" in t}
+    assert {"label_conditioned", "robustness", "importance", "insertion"} <= set(left_out)
+    assert "explains no example" in left_out["importance"]
+    assert found.metrics["simulatability"].value <= 0.2
+
+
+def test_a_judge_that_saw_the_examples_is_refused() -> None:
+    judge = Judge.load("builtin:scenes")
+    seen = [e for e in generate(200, seed=7) if split_of(e.group or "") == "train"]
+    with pytest.raises(DataError, match="not trained on"):
+        measured(Honest(), seen, judge=judge)
+
+
+def test_systems_are_compared_on_what_their_rows_say(tmp_path: Path, honest: Path) -> None:
+    evaluated(OtherLabel(), tmp_path / "other", judge=Judge.load("builtin:scenes"))
+    [pair] = compare([load_system(honest, "honest"), load_system(tmp_path / "other", "other")]).pairs
+    assert {"faithfulness", "simulatability", "importance_agreement", "label_stability"} <= set(pair.metrics)
+    assert pair.metrics["faithfulness"].difference < -0.9
+    assert pair.metrics["importance_agreement"].difference < 0
+    assert pair.metrics["importance_agreement"].n <= 24
+    assert "ranks all rows" in pair.left_out["robustness_agreement"]
+
+
+def test_other_settings_are_not_compared(tmp_path: Path, honest: Path) -> None:
+    evaluation = evaluated(OtherLabel())
+    evaluation.results.settings["faithfulness"]["robustness"]["seed"] = 5
+    evaluation.save(tmp_path / "other")
+    [pair] = compare([load_system(honest, "honest"), load_system(tmp_path / "other", "other")]).pairs
+    assert "different settings" in pair.left_out["label_stability"]
+    assert "importance_agreement" in pair.metrics
+
+
+def test_the_report_tells_what_each_test_proves(tmp_path: Path, honest: Path) -> None:
+    blocks = trust_section(Results.load(honest / "results.json"), "x-")
+    tables = {block.title: block for block in blocks if isinstance(block, Table)}
+    assert {TESTS[n].title for n in ("label_consistency", "simulatability", "importance")} <= set(tables)
+    shown = tables[TESTS["label_consistency"].title]
+    assert [cell.text for cell in shown.rows[0]][:2] == ["Faithfulness (argues for the given label)", "1.000"]
+    assert any(row[0].text.startswith("Control: ") for row in shown.rows)
+    [bins] = [t for t in tables.values() if "bins of LAS" in t.title]
+    assert [row[0].text for row in bins.rows] == ["All", "Leaking", "Not leaking"]
+    [drawing] = [d for block in blocks if isinstance(block, Gallery) for d in block.drawings]
+    assert "label kept" in drawing.svg
+    quoted = [block for block in blocks if isinstance(block, Facts) and block.title.startswith("Made to argue")]
+    assert len(quoted) == 5
+    assert {name.removesuffix(", as given") for name, _ in quoted[0].items} == {
+        "entailment",
+        "neutral",
+        "contradiction",
+    }
+    files = build_report([honest], tmp_path / "report")
+    assert "Do the same words matter for both?" in files.markdown.read_text(encoding="utf-8")
+    assert "Do the same words matter for both?" in files.html.read_text(encoding="utf-8")
+
+
+def test_no_section_without_tests(honest: Path) -> None:
+    results = Results.load(honest / "results.json").model_copy(update={"faithfulness": {}})
+    assert trust_section(results, "") == []
+    nothing = results.model_copy(update={"faithfulness": {"robustness": {"left_out": "why <b>", "metrics": []}}})
+    assert trust_section(nothing, "")[-1] == Facts(
+        "Tests that do not apply", (("Do label and explanation break together?", "why <b>"),)
+    )
+
+
+# --- the command ---
+
+
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["reasondistill", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out + said.err
+
+
+DATA = ("scenes:400@5", "--split", "test", "--limit", "60")
+
+
+def test_evaluate_with_a_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions, out = tmp_path / "p.jsonl", tmp_path / "out"
+    assert command(monkeypatch, capsys, "predict", "builtin:scenes", *DATA, "--out", predictions)[0] == 0
+    asked = ("evaluate", predictions, *DATA, "--no-bertscore", "--out", out)
+    code, said = command(
+        monkeypatch,
+        capsys,
+        *asked,
+        "--judge",
+        "builtin:scenes",
+        "--student",
+        "builtin:scenes",
+        "--faithfulness-limit",
+        9,
+    )
+    assert code == 0, said
+    results = Results.load(out / "results.json")
+    assert results.metrics["faithfulness"].n <= 9
+    assert results.metrics["label_accuracy"].n == 60
+    assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
+    assert "groups" in results.faithfulness["simulatability"]["left_out"]  # nine examples are too few
+    json.loads((out / "results.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)  # no NaN, no Infinity
+    code, said = command(
+        monkeypatch, capsys, *asked[:-1], tmp_path / "x", "--student", "builtin:scenes", "--task", "comve"
+    )
+    assert (code, "one of 'nli'" in said) == (2, True), said
+    (tmp_path / "p.meta.json").write_text(
+        json.dumps({**json.loads((tmp_path / "p.meta.json").read_text()), "student": "another"}), encoding="utf-8"
+    )
+    again = (*asked[:-1], tmp_path / "again", "--student", "builtin:scenes")
+    code, said = command(monkeypatch, capsys, *again)
+    assert (code, "the student another" in said) == (2, True), said
+    (tmp_path / "p.meta.json").unlink()
+    code, said = command(monkeypatch, capsys, *again)
+    assert (code, "p.meta.json" in said) == (2, True), said
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_maker_writes_as_was_recorded(tmp_path: Path) -> None:
+    student = Student.load("builtin:scenes")
+    meta = {
+        "student": student.fingerprint,
+        "calibration": None,
+        "generation": student.generation.model_dump() | {"num_beams": 2},
+    }
+    (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    maker = maker_of(tmp_path / "p.jsonl", "builtin:scenes")
+    assert maker.generation.num_beams == 2 != student.generation.num_beams
+    (tmp_path / "p.meta.json").write_text(json.dumps({**meta, "calibration": "0" * 16}), encoding="utf-8")
+    with pytest.raises(DataError, match="another calibration"):
+        maker_of(tmp_path / "p.jsonl", "builtin:scenes")
+
+
+def test_mistakes_of_evaluate_with_a_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = tmp_path / "p.jsonl"
+    predictions.write_text("".join(json.dumps(as_row(p)) + "\n" for p in Honest().predict(EXAMPLES)), encoding="utf-8")
+    asked = ("evaluate", predictions, "scenes:450", "--split", "test", "--limit", 66, "--out", tmp_path / "out")
+    code, said = command(monkeypatch, capsys, *asked, "--faithfulness-limit", 9)
+    assert (code, "--student" in said) == (2, True), said
+    code, said = command(monkeypatch, capsys, *asked, "--student", tmp_path)
+    assert code == 2, said
+    assert not (tmp_path / "out").exists()
