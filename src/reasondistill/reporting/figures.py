@@ -16,9 +16,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
 from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
-from reasondistill.reporting.headline import NOT_FLOORS
 from reasondistill.reporting.loading import CalibrationBin
-from reasondistill.results import Confusion, Metric, Results
+from reasondistill.results import NOT_FLOORS, Confusion, Metric, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
