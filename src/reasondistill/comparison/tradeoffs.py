@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from reasondistill.comparison.costs import COSTS, PARAMETERS, Cost, costs_of, unlike_costs
+from reasondistill.comparison.costs import COSTS, PARAMETERS, Cost, costs_of, remarks, unlike_costs
 from reasondistill.comparison.degradation import CURVED, ZEROS, answer, curve, losses, zero_points
 from reasondistill.comparison.pairs import Measured
 from reasondistill.comparison.pareto import dominates, on_front
@@ -108,7 +108,11 @@ def _of_measured(
             for zero in ZEROS
             if any(one.zero == zero for one in lost)
         },
-        notes=[*_notes(sizes, reference, smaller), *(f"{name}: {why}." for name, why in missing.items())],
+        notes=[
+            *_notes(sizes, reference, smaller),
+            *remarks([one.system for one in measured]),
+            *(f"{name}: {why}." for name, why in missing.items()),
+        ],
     )
 
 
