@@ -92,7 +92,10 @@ def _draw_all(figure: Figure, found: Tradeoffs, panels: Sequence[Panel], columns
         for system in sorted(found.systems, key=lambda one: one.compression or 0.0)
         if system.compression is not None
     ]
-    text = f"Compression: parameters of {found.base.name} over a system's own. {' · '.join(sizes)}. Counted from 0 where no other zero point is named."
+    text = (
+        f"Compression: parameters of {found.base.name} over a system's own. {' · '.join(sizes)}. Counted from 0 where "
+        "no other zero point is named."
+    )
     figure.supxlabel("\n".join(textwrap.wrap(printable(text), 52 * columns)), fontsize=8.5, color=MUTED)
 
 
