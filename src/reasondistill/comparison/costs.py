@@ -61,7 +61,7 @@ def unlike_costs(systems: Sequence[System]) -> dict[str, str]:
 def remarks(systems: Sequence[System]) -> Iterator[str]:
     """What a reader has to know of how costs were measured, where they can be compared all the same."""
     blocks = {system.name: system.results.efficiency for system in systems}
-    busy = [f"{name} ({load:.1f})" for name, block in blocks.items() if (load := _load(block)) > _BUSY]
+    busy = [f"{name} ({load:.1f})" for name, block in blocks.items() if (load := _load(block)) >= _BUSY]
     if busy:
         yield f"The machine was not idle (load average) when these were timed: {', '.join(busy)}."
     first = systems[0].name

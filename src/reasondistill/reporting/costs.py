@@ -20,9 +20,9 @@ class CostWords(NamedTuple):
 COST_TITLES: Final = {
     COMPRESSION: CostWords("Compression", "base parameters / own"),
     "parameters": CostWords("Parameters", ""),
-    "checkpoint_bytes": CostWords("Checkpoint", "bytes"),
+    "checkpoint_bytes": CostWords("On disk", "bytes"),
     "rest_memory_bytes": CostWords("Memory at rest", "bytes"),
-    "peak_memory_bytes": CostWords("Peak memory", "bytes"),
+    "peak_memory_bytes": CostWords("Peak memory of the process", "bytes"),
     "latency_ms_p50": CostWords("Latency, median", "ms"),
     "examples_per_second": CostWords("Throughput ↑", "examples a second"),
     "flops_per_example": CostWords("FLOPs an example", ""),
