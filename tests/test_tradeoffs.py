@@ -321,6 +321,19 @@ def test_systems_without_costs_are_named_and_in_nothing(results: Path) -> None:
     assert (none.tradeoffs, [note for note in none.notes if "costs" in note]) == (None, [])
 
 
+def test_costs_may_lie_in_a_file_beside_the_results_or_in_the_run(results: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(results / "small", run / "results" / "test")
+    (run / "run.json").write_text('{"schema_version": 1, "name": "small"}', encoding="utf-8")
+    change(run / "results" / "test", efficiency={})
+    (run / "efficiency.json").write_text(json.dumps(efficiency(5_000_000, 12.0)), encoding="utf-8")
+    change(results / "middle", efficiency={})
+    (results / "middle" / "efficiency.json").write_text(json.dumps(efficiency(7_000_000, 35.0)), encoding="utf-8")
+    (results / "large" / "efficiency.json").write_text(json.dumps(efficiency(9, 1.0)), encoding="utf-8")
+    loaded = load_systems([run, results / "middle", results / "large"])
+    assert [costs_of(system)["parameters"] for system in loaded] == [5e6, 7e6, 80e6]  # the results' own count first
+
+
 # --- costs ---
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from reasondistill.comparison.costs import COSTS, PARAMETERS, Cost, costs_of, remarks, unlike_costs
 from reasondistill.comparison.degradation import CURVED, ZEROS, answer, curve, losses, zero_points
+from reasondistill.comparison.loading import COSTS_FILE
 from reasondistill.comparison.pairs import Measured
 from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Panel, panels
@@ -41,7 +42,7 @@ def tradeoffs(
     costs = {one.system.name: costs_of(one.system) for one in systems}
     measured = [one for one in systems if PARAMETERS in costs[one.system.name]]
     left_out = {
-        name: "not measured: its results hold no efficiency, or not how many parameters it has"
+        name: f"not measured: neither its results nor a {COSTS_FILE} beside them or in its run says its parameters"
         for name, found in costs.items()
         if PARAMETERS not in found
     }
@@ -51,7 +52,7 @@ def tradeoffs(
                 "--base",
                 expected="efficiency in the results of at least two systems",
                 found=f"it in those of {len(measured)}",
-                fix="Measure what the others cost first.",
+                fix=f"Run `reasondistill efficiency STUDENT DATA --out RESULTS/{COSTS_FILE}` for each.",
             )
         note = f"Trade-offs need the costs of two systems; without them: {', '.join(left_out)}."
         return None, [note] if measured else []
