@@ -128,7 +128,7 @@ def test_the_final_report_answers_with_figures(files: ComparisonFiles, found: Co
     for shown in (
         "Does explanation quality degrade more gracefully than label accuracy?",
         "No, by ROUGE-L: explanations lose the larger share.",
-        "13.3× smaller than large",
+        "compression 13.3×",
         "Counted above chance instead",
         "not for other seeds",
         "![Degradation curves](degradation_curves.png)",

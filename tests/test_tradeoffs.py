@@ -25,6 +25,7 @@ from reasondistill.comparison.tradeoff_schema import Front, Loss, Tradeoffs, Ver
 from reasondistill.datasets.scenes import generate
 from reasondistill.errors import DataError
 from reasondistill.metrics.statistics import GroupBootstrap, percentile_interval
+from reasondistill.reporting.tradeoffs_page import chart_data
 from reasondistill.results import Confusion, DatasetInfo, Results
 
 QUICK = ComparisonSettings(resamples=200, swaps=99)
@@ -395,7 +396,9 @@ def test_metrics_measured_otherwise_leave_their_curve(results: Path) -> None:
     value = json.loads((results / "middle" / "results.json").read_text(encoding="utf-8"))
     change(results / "middle", settings={**value["settings"], "aggregate": "mean"})
     found = weigh(results)
-    assert any(note.startswith("middle: rougeL: measured with different settings") for note in found.notes)
+    assert list(found.metrics_left_out) == ["middle: rougeL"]
+    assert "measured with different settings" in found.metrics_left_out["middle: rougeL"]
+    assert chart_data(found)["points"]["rougeL"][""]["measured"][2] is None
     whole = next(c for c in found.curves if c.metric == "rougeL" and c.label is None)
     assert [point.system for point in whole.points] == ["large", "small"]
 

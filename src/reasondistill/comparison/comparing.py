@@ -64,7 +64,8 @@ def compare(
         compared.append(pair)
         exact &= tried_all
     corrected, tests = _correct(compared)
-    progress("weighing quality against cost")
+    if any(system.results.efficiency for system in same):
+        progress("weighing quality against cost")
     weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
     groups = groups_of(same[0])
     return Comparison(

@@ -11,10 +11,8 @@ from reasondistill.comparison.loading import System
 from reasondistill.comparison.measures import differences
 
 PARAMETERS: Final = "parameters"
-
-
 _MACHINE: Final = ("hardware", "settings", "dataset", "measured.device")
-_BUSY: Final = 0.5
+_BUSY: Final = 0.5  # load average from which on a machine is called busy
 
 
 @dataclass(frozen=True)

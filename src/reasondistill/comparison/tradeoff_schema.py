@@ -120,6 +120,8 @@ class Tradeoffs(_Part):
     systems: list[SystemSummary]
     left_out: dict[str, str] = {}
     costs_left_out: dict[str, str] = {}
+    metrics_left_out: dict[str, str] = {}
+    """Why ``"<system>: <metric>"`` is on no front and in no curve of that metric."""
     fronts: list[Front] = []
     curves: list[Curve] = []
     losses: list[Loss] = []

@@ -97,6 +97,7 @@ def _of_measured(
         ],
         left_out=left_out,
         costs_left_out=unlike,
+        metrics_left_out=missing,
         fronts=_fronts(found, {name: costs[name] for name in by_name}, unlike),
         curves=[
             curve(panel, reference, zeros[panel.metric] if panel.label is None else {"nothing": 0.0}, sizes)
@@ -112,7 +113,6 @@ def _of_measured(
         notes=[
             *_notes(sizes, reference, smaller),
             *remarks([one.system for one in measured]),
-            *(f"{name}: {why}." for name, why in missing.items()),
         ],
     )
 

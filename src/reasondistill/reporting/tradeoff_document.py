@@ -41,7 +41,7 @@ def to_document(found: Comparison, tradeoffs: Tradeoffs, drawings: Sequence[Draw
     sections = [
         Section("What labels and explanations lose", "losses", tuple(_loss_tables(tradeoffs))),
         Section("What the systems cost", "costs", tuple(_costs(tradeoffs))),
-        Section("Quality", "quality", (_quality(tradeoffs),)),
+        Section("Quality", "quality", tuple(_quality(tradeoffs))),
         Section("Quality against cost", "fronts", tuple(_fronts(tradeoffs))),
         Section("Degradation curves", "curves", tuple(_curves(tradeoffs, drawings, folder))),
         Section("How to read this", "reading", (_reading(found, tradeoffs),)),
@@ -85,9 +85,13 @@ def _loss_tables(found: Tradeoffs) -> Iterator[Block]:
             "gracefully. With paired 95% intervals.",
             groups=frozenset(groups),
         )
-    reasons = {metric_title(loss.metric): loss.reason for loss in found.losses if loss.reason}
+    reasons = {(loss.reason.partition(": ")[0], loss.zero): loss.reason for loss in found.losses if loss.reason}
     if reasons:
-        yield Facts("Where there is no share to lose", tuple(reasons.items()))
+        items = [
+            (f"{metric_title(name)}, above {ZERO_TITLES[zero]}", reason.partition(": ")[2])
+            for (name, zero), reason in reasons.items()
+        ]
+        yield Facts("Where there is no share to lose", tuple(items))
 
 
 def _costs(found: Tradeoffs) -> Iterator[Block]:
@@ -115,7 +119,7 @@ def _cost(system: SystemSummary, name: str, found: Tradeoffs) -> Cell:
     return Cell(cost_value(name, value) + (" *" if name in found.costs_left_out else ""))
 
 
-def _quality(found: Tradeoffs) -> Table:
+def _quality(found: Tradeoffs) -> Iterator[Block]:
     names = [name for name in _SHOWN if any(name in system.metrics for system in found.systems)]
     rows = [
         (
@@ -130,7 +134,9 @@ def _quality(found: Tradeoffs) -> Table:
         for system in found.systems
     ]
     head = ("System", *(metric_title(name) + (" ↓" if name in LOWER_IS_BETTER else "") for name in names))
-    return Table("Scores", head, tuple(rows), note="With 95% intervals. metrics_summary.csv has all, also by label.")
+    yield Table("Scores", head, tuple(rows), note="With 95% intervals. metrics_summary.csv has all, also by label.")
+    if found.metrics_left_out:
+        yield Facts("Scores that are on no front and in no curve", tuple(found.metrics_left_out.items()))
 
 
 def _fronts(found: Tradeoffs) -> Iterator[Block]:

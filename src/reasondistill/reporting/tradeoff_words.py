@@ -109,7 +109,7 @@ def _sized(found: Tradeoffs, name: str) -> str:
     system = next(one for one in found.systems if one.name == name)
     text = f"{name} ({count(system.costs['parameters'])} parameters"
     if name != found.base.name and system.compression is not None:
-        text += f", {cost_value('compression', system.compression)} smaller than {found.base.name}"
+        text += f", compression {cost_value('compression', system.compression)}"
     return text + ")"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from reasondistill.comparison import Comparison
-from reasondistill.comparison.costs import COSTS
+from reasondistill.comparison.costs import COSTS, PARAMETERS
 from reasondistill.comparison.degradation import ZEROS
 from reasondistill.comparison.pareto import on_front
 from reasondistill.comparison.tradeoff_schema import Curve, Estimate, SystemSummary, Tradeoffs
@@ -51,11 +51,13 @@ def chart_data(found: Tradeoffs) -> dict[str, Any]:
 
     ``systems`` are those with costs; every list of points and every front counts them by their place. ``points`` has
     ``{metric: {label or "": {scale: [point, …]}}}``, where a scale is ``measured`` or the zero point above which shares
-    are kept; ``fronts`` has ``{metric: {label or "": {cost: [place, …]}}}``.
+    are kept; a system that was not measured alike on a metric has no point there. ``fronts`` has
+    ``{metric: {label or "": {cost: [place, …]}}}``.
     """
     systems = [system for system in found.systems if system.compression is not None]
     axes = [COMPRESSION, *(c.name for c in COSTS if any(c.name in s.costs for s in systems))]
-    metrics = [name for name in QUALITIES if sum(name in system.metrics for system in systems) > 1]
+    alike = {f.quality: {*f.systems, *f.dominated} for f in found.fronts if f.cost == PARAMETERS}
+    metrics = [name for name in QUALITIES if name in alike]
     labels = list(dict.fromkeys(label for system in systems for label in system.per_label))
     curves = {(curve.metric, curve.label or _ALL_ROWS): curve for curve in found.curves}
     points: dict[str, dict[str, dict[str, list[Point]]]] = {}
@@ -66,7 +68,10 @@ def chart_data(found: Tradeoffs) -> dict[str, Any]:
             tables = [s.metrics if label == _ALL_ROWS else s.per_label.get(label, {}) for s in systems]
             curve = curves.get((metric, label))
             quality = {point.system: point.quality for point in curve.points} if curve is not None else {}
-            measured = [_point(t.get(metric) or quality.get(s.name)) for s, t in zip(systems, tables, strict=True)]
+            measured = [
+                _point(table.get(metric) or quality.get(system.name)) if system.name in alike[metric] else None
+                for system, table in zip(systems, tables, strict=True)
+            ]
             if sum(point is not None for point in measured) > 1:
                 points[metric][label] = {
                     "measured": measured,
