@@ -155,6 +155,15 @@ def test_the_page_is_one_file_with_its_own_script(files: ComparisonFiles) -> Non
     assert page.count("<svg") == 5
 
 
+def test_one_size_has_no_curve_to_draw(made: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(made, tmp_path / "results")
+    change(folder / "small", efficiency=efficiency(80_000_000, 12.0))
+    written = write_comparison(compared(folder, "large", "small"), tmp_path / "out")
+    assert written.figure is None
+    assert "degradation_curves.png" not in read(written.report)
+    assert "have the same number of parameters" in read(written.page)
+
+
 # --- what the page draws ---
 
 

@@ -125,7 +125,8 @@ def _print_tradeoffs(found: Tradeoffs) -> None:
         for name, reason in reasons.items():
             say(f"[yellow]{what}[/]  {plain(name)}: {plain(reason)}")
     for text in (*found.notes, answer_text(found), reservations(found)):
-        say(plain(text))
+        if text:
+            say(plain(text))
 
 
 def _print_gaps(found: Generalisation) -> None:

@@ -34,12 +34,12 @@ class Panel(NamedTuple):
 
 
 def degradation_panels(found: Tradeoffs) -> list[Panel]:
-    """The panels that there are curves for: above the floors, label metrics, explanations, and by gold label."""
+    """The panels that there are curves for, over two sizes at least: above floors, labels, explanations, by label."""
     whole = {curve.metric: curve for curve in found.curves if curve.label is None}
     planned: list[Panel] = []
 
     def plan(name: str, title: str, zero: Zero, lines: Sequence[tuple[str, Curve]]) -> None:
-        drawn = tuple((text, c) for text, c in lines if sum(zero in point.kept for point in c.points) > 1)
+        drawn = tuple((text, c) for text, c in lines if len({p.compression for p in c.points if zero in p.kept}) > 1)
         if drawn:
             planned.append(Panel(name, title, zero, drawn[:_LINES]))
 

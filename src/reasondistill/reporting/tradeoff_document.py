@@ -37,7 +37,8 @@ def to_document(found: Comparison, tradeoffs: Tradeoffs, drawings: Sequence[Draw
     """The whole in words and tables, with ``drawings`` of the curves; Markdown finds these in ``folder``."""
     dataset = found.dataset
     part = f"{dataset.name}, {dataset.split} part" if dataset.split else dataset.name
-    standing = f"{part} · {dataset.n:,} examples in {found.groups.n:,} groups · base: {base_text(tradeoffs.base)}"
+    groups = "1 group" if found.groups.n == 1 else f"{found.groups.n:,} groups"
+    standing = f"{part} · {dataset.n:,} examples in {groups} · base: {base_text(tradeoffs.base)}"
     sections = [
         Section("What labels and explanations lose", "losses", tuple(_loss_tables(tradeoffs))),
         Section("What the systems cost", "costs", tuple(_costs(tradeoffs))),
