@@ -19,6 +19,9 @@ SCHEMA_VERSION = 1
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
 
+NOT_FLOORS = ("references", "student_fewer_references")
+"""Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -12,6 +12,7 @@ from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from reasondistill.comparison import Comparison, Generalisation
+    from reasondistill.comparison.tradeoff_schema import Tradeoffs
 
 
 def compare(
@@ -22,13 +23,22 @@ def compare(
             help="Folders that `evaluate` wrote, or runs: PATH or NAME=PATH. The first is the baseline.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="A new folder for comparison.json and comparison.md.")],
+    out: Annotated[
+        Path, typer.Option(help="A new folder for comparison.json, comparison.md and, with costs, the rest.")
+    ],
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="Compare each of the others with this one.")
     ] = None,
     all_pairs: Annotated[
         bool, typer.Option("--all-pairs", help="Compare every two, the later with the earlier.")
     ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=PARAMETERS]",
+            help="What compression is counted from, a system compared or, with its size, any other; else the largest.",
+        ),
+    ] = None,
     parts: Annotated[
         bool,
         typer.Option(
@@ -46,7 +56,10 @@ def compare(
 ) -> None:
     """Compare systems on the same rows: differences with intervals, paired tests with Holm's correction, effect sizes.
 
-    Refuses results of different rows. With --parts: one system on two parts, which may share no row and no group.
+    Refuses results of different rows. Where two results or more say what their system costs: compression, Pareto fronts
+    and degradation curves too, in metrics_summary.csv, degradation_curves.png, final_report.md and report.html.
+
+    With --parts: one system on two parts, which may share no row and no group.
     """
     from reasondistill.comparison import ComparisonSettings, generalisation, load_systems
     from reasondistill.comparison import compare as run_comparison
@@ -57,8 +70,9 @@ def compare(
     if len(results) < 2 or (parts and len(results) > 2):
         wanted = "two results folders of one system" if parts else "at least two results folders"
         raise DataError("RESULTS", expected=wanted, found=f"{len(results)}: {', '.join(results)}")
-    if parts and (baseline is not None or all_pairs):
-        raise DataError("--parts", problem="excludes --baseline and --all-pairs", fix="The gap is first minus second.")
+    if parts and (baseline is not None or all_pairs or base is not None):
+        problem = "excludes --baseline, --base and --all-pairs"
+        raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
     settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
     systems = load_systems(results)
     found: Comparison | Generalisation
@@ -73,10 +87,16 @@ def compare(
             all_pairs=all_pairs,
             metrics=metrics or None,
             settings=settings,
+            base=base,
             progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
         )
         files = write_comparison(found, out)
         _print_pairs(found)
+        if found.tradeoffs is not None:
+            _print_tradeoffs(found.tradeoffs)
+    for file in (files.report, files.page, files.summary):
+        if file is not None:
+            say(f"[bold]trade-offs[/]  {file}")
     say(f"[bold]{found.kind}[/]  {files.markdown}")
 
 
@@ -96,6 +116,17 @@ def _print_pairs(found: Comparison) -> None:
         for name, reason in pair.left_out.items():
             say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
     say(plain(summary(found)))
+
+
+def _print_tradeoffs(found: Tradeoffs) -> None:
+    from reasondistill.reporting.tradeoff_words import answer_text, reservations
+
+    for what, reasons in (("no costs", found.left_out), ("cost not compared", found.costs_left_out)):
+        for name, reason in reasons.items():
+            say(f"[yellow]{what}[/]  {plain(name)}: {plain(reason)}")
+    for text in (*found.notes, answer_text(found), reservations(found)):
+        if text:
+            say(plain(text))
 
 
 def _print_gaps(found: Generalisation) -> None:

@@ -11,6 +11,7 @@ from reasondistill.comparison.loading import System
 from reasondistill.comparison.measures import labels_of, measures
 from reasondistill.comparison.pairs import Measured, compare_pair
 from reasondistill.comparison.schema import Comparison, ComparisonSettings, Family, Groups, Pair, SystemInfo
+from reasondistill.comparison.tradeoffs import tradeoffs
 from reasondistill.errors import DataError
 from reasondistill.metrics.paired import holm
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -28,6 +29,7 @@ def compare(
     all_pairs: bool = False,
     metrics: Collection[str] | None = None,
     settings: ComparisonSettings | None = None,
+    base: str | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Comparison:
     """Compare systems that were scored on the same rows.
@@ -37,10 +39,11 @@ def compare(
         baseline: the name of the one that each other is compared with; the first by default.
         all_pairs: compare every pair instead, the later with the earlier.
         metrics: only these; the family of tests is the smaller for it, if they were chosen before looking.
+        base: what compression is counted from, of the systems that have costs; see `tradeoffs`.
         progress: called with a sentence as each stage begins.
 
     Raises:
-        DataError: fewer than two systems; other ids, labels, references or groups; an unknown baseline or metric.
+        DataError: fewer than two systems; other ids, labels, references or groups; an unknown baseline, base or metric.
     """
     settings = settings or ComparisonSettings()
     pairs = _pairs([system.name for system in systems], baseline, all_pairs=all_pairs)
@@ -61,6 +64,9 @@ def compare(
         compared.append(pair)
         exact &= tried_all
     corrected, tests = _correct(compared)
+    if any(system.results.efficiency for system in same):
+        progress("weighing quality against cost")
+    weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
     groups = groups_of(same[0])
     return Comparison(
         systems=[SystemInfo(name=system.name, results=str(system.folder)) for system in same],
@@ -74,7 +80,8 @@ def compare(
             "pair) of this comparison; intervals and differences per label are not tests and not corrected",
         ),
         pairs=corrected,
-        notes=[*notes_on(groups), *_notes_on_resolution(settings, tests, exact=exact)],
+        tradeoffs=weighed,
+        notes=[*notes_on(groups), *_notes_on_resolution(settings, tests, exact=exact), *missing_costs],
     )
 
 

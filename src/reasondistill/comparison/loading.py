@@ -16,7 +16,7 @@ from reasondistill.files import read_json, read_jsonl
 from reasondistill.records import Id, parse_record, unique_ids
 from reasondistill.results import Results
 
-RESULTS_FILE, ROWS_FILE, RUN_FILE = "results.json", "per_example.jsonl", "run.json"
+RESULTS_FILE, ROWS_FILE, RUN_FILE, COSTS_FILE = "results.json", "per_example.jsonl", "run.json", "efficiency.json"
 _PREFERRED = ("test", "validation")  # of a run's parts, as in its report
 
 
@@ -84,6 +84,8 @@ def load_systems(specifications: Sequence[str | Path]) -> list[System]:
 def load_system(folder: Path, name: str | None = None) -> System:
     """Read one results folder.
 
+    Where results.json holds no costs, they are those of an efficiency.json beside it, or else in the run's folder.
+
     Raises:
         DataError: results.json or per_example.jsonl is absent or broken, or the two do not belong together.
     """
@@ -105,6 +107,10 @@ def load_system(folder: Path, name: str | None = None) -> System:
             fix="Evaluate again: the two files must come from one evaluation.",
         )
     run = _run_of(folder)
+    if not results.efficiency:
+        beside = [place / COSTS_FILE for place in (folder, run) if place is not None]
+        costs = next((read_json(path) for path in beside if path.is_file()), {})
+        results = results.model_copy(update={"efficiency": costs})
     return System(name or _default_name(folder, run), folder, results, rows, run)
 
 

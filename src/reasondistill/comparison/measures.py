@@ -234,14 +234,21 @@ def settings_of(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 def unlike(name: str, first: System, second: System) -> str | None:
     """In words, how the settings of a metric differ between two systems; None where they do not."""
-    ours, theirs = (_flat(settings_of(name, system.results.settings)) for system in (first, second))
+    ours, theirs = (settings_of(name, system.results.settings) for system in (first, second))
+    different = differences(ours, theirs, first.name, second.name)
+    return f"measured with different settings: {different}" if different else None
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any], first: str, second: str) -> str:
+    """In words, where two nested dictionaries of settings differ, naming a few; empty where they do not."""
+    one, other = _flat(ours), _flat(theirs)
     different = [
-        f"{key} is {ours.get(key, 'absent')} for {first.name}, {theirs.get(key, 'absent')} for {second.name}"
-        for key in {**ours, **theirs}
-        if ours.get(key) != theirs.get(key)
+        f"{key} is {one.get(key, 'absent')} for {first}, {other.get(key, 'absent')} for {second}"
+        for key in {**one, **other}
+        if one.get(key) != other.get(key)
     ]
     more = f"; {len(different) - _MOST} more" if len(different) > _MOST else ""
-    return f"measured with different settings: {'; '.join(different[:_MOST])}{more}" if different else None
+    return "; ".join(different[:_MOST]) + more
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reasondistill.comparison.tradeoff_schema import Tradeoffs
 from reasondistill.files import read_versioned_json, write_json
 from reasondistill.records import parse_record
 from reasondistill.results import DatasetInfo
@@ -142,6 +143,8 @@ class Comparison(_Saved):
     """Whether the permutation test tried every swap of groups, not a sample of them."""
     family: Family
     pairs: list[Pair]
+    tradeoffs: Tradeoffs | None = None
+    """Where the results of two systems or more say what these cost."""
     notes: list[str] = []
 
 

@@ -49,7 +49,11 @@ def page_data(explorers: Sequence[Explorer]) -> str:
     tables = [
         {"anchor": one.anchor, "title": one.title, "columns": list(columns(one.rows, texts))} for one in explorers
     ]
-    value = {"texts": texts.shared, "tables": tables}
+    return page_json({"texts": texts.shared, "tables": tables})
+
+
+def page_json(value: Any) -> str:
+    """JSON that can stand inside a page, with every character that it may not hold as a JSON escape."""
     packed = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", packed)
 

@@ -13,6 +13,7 @@ from reasondistill.reporting.document import Block, Cell, Document, Facts, Parag
 from reasondistill.reporting.formatting import LOWER_IS_BETTER, listing, metric_title, metric_value
 from reasondistill.reporting.markdown import to_markdown
 from reasondistill.reporting.signed import difference_value, p_value, signed_interval
+from reasondistill.reporting.tradeoff_files import TRADEOFF_FILES, tradeoff_files
 
 GENERATOR = "<!-- reasondistill compare -->"
 LEVEL = 0.05
@@ -23,26 +24,41 @@ _NEUTRAL = frozenset({"explanation_length", "copy_rate", "empty_rate"})
 
 
 class ComparisonFiles(NamedTuple):
-    """Where a comparison lies."""
+    """Where a comparison lies; the rest is None where there are no costs to weigh quality against."""
 
     json: Path
     markdown: Path
+    summary: Path | None = None
+    figure: Path | None = None
+    report: Path | None = None
+    page: Path | None = None
 
 
 def write_comparison(found: Comparison | Generalisation, out: str | Path) -> ComparisonFiles:
-    """Write comparison.json and comparison.md (or generalisation.…) into the new folder ``out``, both or neither.
+    """Write comparison.json and comparison.md (or generalisation.…) into the new folder ``out``, all or nothing.
+
+    Where a comparison holds trade-offs, metrics_summary.csv, degradation_curves.png (if there are curves),
+    final_report.md and report.html join them.
 
     Raises:
         OutputError: ``out`` is there already and holds something.
     """
     out = Path(out)
     document = to_document(found) if isinstance(found, Comparison) else generalisation.to_document(found)
-    text = to_markdown(document, GENERATOR)
+    texts = {f"{found.kind}.md": to_markdown(document, GENERATOR)}
+    pictures: dict[str, bytes] = {}
+    if isinstance(found, Comparison) and found.tradeoffs is not None:
+        more, pictures = tradeoff_files(found, found.tradeoffs)
+        texts |= more
     with atomic_folder(out) as folder:
         found.save(folder / f"{found.kind}.json")
-        with atomic_write(folder / f"{found.kind}.md") as stream:
-            stream.write(text)
-    return ComparisonFiles(out / f"{found.kind}.json", out / f"{found.kind}.md")
+        for name, text in texts.items():
+            with atomic_write(folder / name) as stream:
+                stream.write(text)
+        for name, content in pictures.items():
+            (folder / name).write_bytes(content)
+    named = {name: out / name if name in {**texts, **pictures} else None for name in TRADEOFF_FILES}
+    return ComparisonFiles(out / f"{found.kind}.json", out / f"{found.kind}.md", *named.values())
 
 
 def to_document(found: Comparison) -> Document:

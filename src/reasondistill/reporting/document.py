@@ -50,9 +50,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Figures side by side where there is room."""
+    """Figures side by side where there is room; Markdown finds their files in ``folder``, beside itself."""
 
     drawings: tuple[Drawing, ...]
+    folder: str = "figures/"
     kind: ClassVar[str] = "gallery"
 
 

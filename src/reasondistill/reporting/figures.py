@@ -16,9 +16,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
 from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
-from reasondistill.reporting.headline import NOT_FLOORS
 from reasondistill.reporting.loading import CalibrationBin
-from reasondistill.results import Confusion, Metric, Results
+from reasondistill.results import NOT_FLOORS, Confusion, Metric, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +83,9 @@ class Line(NamedTuple):
 Draw = Callable[Concatenate["Figure", P], None]
 
 
-def drawing(height: float = _HEIGHT) -> Callable[[Draw[P]], Callable[Concatenate[str, str, str, P], Drawing]]:
+def drawing(
+    height: float = _HEIGHT, width: float = _WIDTH
+) -> Callable[[Draw[P]], Callable[Concatenate[str, str, str, P], Drawing]]:
     """Turn a function that fills a Figure into one that takes (name, title, caption, …) and gives a Drawing."""
 
     def decorate(draw: Draw[P]) -> Callable[Concatenate[str, str, str, P], Drawing]:
@@ -96,7 +97,7 @@ def drawing(height: float = _HEIGHT) -> Callable[[Draw[P]], Callable[Concatenate
             with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
                 # A label may be in a script that DejaVu lacks; the page's own fonts will have it.
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-                figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+                figure = Figure(figsize=(width, height), layout="constrained")
                 draw(figure, *args, **kwargs)
                 svg, png = io.BytesIO(), io.BytesIO()
                 dateless = {"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -13,7 +13,7 @@ from reasondistill.reporting.formatting import (
     metric_value,
 )
 from reasondistill.reporting.loading import Source
-from reasondistill.results import Metric, Results
+from reasondistill.results import NOT_FLOORS, Metric, Results
 
 HEADLINE_METRICS: Final = (
     "label_accuracy",
@@ -28,8 +28,6 @@ HEADLINE_METRICS: Final = (
     "faithfulness",
     "ece",
 )
-NOT_FLOORS: Final = ("references", "student_fewer_references")
-"""Entries of ``floors`` that stand beside a student for comparison, but are nothing that it has to beat."""
 
 Verdict = Literal["above", "level", "below"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ from reasondistill.reporting.tables import FLAG
 
 GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
-SCRIPT_FILES: Final = ("table.js", "state.js", "reader.js", "controls.js", "explorer.js")
+SCRIPT_FILES: Final = ("element.js", "table.js", "state.js", "reader.js", "controls.js", "explorer.js")
 """The parts of the page's script, in ``reporting/explorer_js/``, in the order in which they need each other."""
+_EXPLORER: Final = tuple(f"explorer_js/{name}" for name in SCRIPT_FILES)
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -40,10 +42,10 @@ def to_html(document: Document) -> str:
     )
 
 
-def page_script() -> str:
-    """The script that filters, sorts and shows rows."""
-    folder = resources.files("reasondistill.reporting") / "explorer_js"
-    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES]
+def page_script(files: Sequence[str] = _EXPLORER) -> str:
+    """A script out of files in this package, by default the one that filters, sorts and shows rows."""
+    folder = resources.files("reasondistill.reporting")
+    parts = [(folder / name).read_text(encoding="utf-8") for name in files]
     # In a function of its own, so that nothing in the page can reach or change its names.
     return "\n".join(['(() => {\n"use strict";', *parts, "})();\n"])
 

@@ -49,10 +49,10 @@ def _block(block: Block) -> Iterator[str]:
             yield from ("| | |", "|:--|:--|")
             yield from (f"| {escape(name)} | {escape(text)} |" for name, text in items)
             yield ""
-        case Gallery(drawings):
+        case Gallery(drawings, folder):
             for drawing in drawings:
                 yield from (f"**{escape(drawing.title)}.** {escape(drawing.caption)}", "")
-                yield from (f"![{escape(drawing.title)}](figures/{drawing.name}.png)", "")
+                yield from (f"![{escape(drawing.title)}]({folder}{drawing.name}.png)", "")
         case Cards(title, rule, cards):
             yield from (f"**{escape(title)}.** {escape(rule)}", "")
             for card in cards:

@@ -17,9 +17,9 @@ from reasondistill.reporting.formatting import (
     metric_value,
     size,
 )
-from reasondistill.reporting.headline import HEADLINE_METRICS, NOT_FLOORS
+from reasondistill.reporting.headline import HEADLINE_METRICS
 from reasondistill.reporting.loading import RunInfo, Source
-from reasondistill.results import CONTROLLED_METRICS, Metric, Results
+from reasondistill.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
 
 FLAG: Final = "▲"
 """Stands after a floor's figure that reaches the student's."""

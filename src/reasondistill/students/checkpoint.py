@@ -163,8 +163,8 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
 def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:
     """A model of the same class and mode with another configuration and other weights; what is shared stays shared.
 
-    transformers 5 makes a T5 with a head of its own with separate tables for encoder and decoder, where a loaded FLAN-T5
-    has one.
+    transformers 5 makes a T5 whose head is its own with separate tables for encoder and decoder, where a loaded
+    FLAN-T5 has one for both.
 
     Args:
         state: all parameters of the new model, by name.

@@ -2,18 +2,6 @@
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
-/** An element; strings among its children become text, never markup. `on…` attributes are listeners. */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
 /** A value as a reader sees it; `kind` is its column's. */
 function shownValue(kind, value) {
   if (value === null || value === undefined) return "–";
