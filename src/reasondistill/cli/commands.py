@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,13 +12,12 @@ from reasondistill.cli.calibrate import calibrate, confidence_lines
 from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
 from reasondistill.cli.efficiency import efficiency
+from reasondistill.cli.evaluating import evaluate
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
     DataArgument,
     SplitOption,
-    TaskOption,
-    TeacherOption,
     mapping,
     needs_extra,
     pairs,
@@ -27,15 +26,9 @@ from reasondistill.cli.shared import (
     progress,
     quiet_libraries,
     say,
-    task_for,
-    teachers_for,
     wide_say,
 )
 from reasondistill.errors import DataError, StoppedError, UserError
-
-if TYPE_CHECKING:
-    from reasondistill.prediction import Student
-    from reasondistill.tasks import Task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -194,110 +187,7 @@ def predict(
 app.command()(calibrate)
 
 
-@app.command()
-def evaluate(
-    predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="A .jsonl file with id, label and explanation in each row.")
-    ],
-    data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A new folder for results.json and per_example.jsonl.")],
-    split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
-    bertscore: Annotated[bool, typer.Option(help="Score with BERTScore too; it takes most of the time.")] = True,
-    bertscore_encoder: Annotated[
-        str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
-    ] = None,
-    bertscore_layer: Annotated[int | None, typer.Option(min=1, help="Which layer's states to compare.")] = None,
-    judge: Annotated[
-        Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
-    ] = None,
-    teacher: TeacherOption = None,
-    student: Annotated[
-        Path | None,
-        typer.Option(help="The student that made PREDICTIONS: runs the tests of faithfulness, which ask it again."),
-    ] = None,
-    faithfulness_limit: Annotated[
-        int | None, typer.Option(min=1, help="With --student: at most so many examples in each test.")
-    ] = None,
-) -> None:
-    """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
-    from reasondistill.datasets import load
-    from reasondistill.evaluation import EvaluationSettings, save
-    from reasondistill.evaluation import evaluate as run_evaluation
-    from reasondistill.files import require_new_folder
-    from reasondistill.records import read_predictions
-
-    require_new_folder(out)
-    quiet_libraries()
-    loaded_judge = None
-    if judge is not None:
-        with needs_extra("train"):
-            from reasondistill.judge import Judge
-        loaded_judge = Judge.load(judge)
-    asked = task_for(task, data)
-    maker = None if student is None else _maker(predictions, student, asked)
-    if maker is None and faithfulness_limit is not None:
-        raise DataError("--faithfulness-limit", expected="--student beside it", found="none", fix="Name the student.")
-    everything = load(data, task=asked, columns=mapping(columns))
-    loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
-    loaded = loaded.first(limit) if limit else loaded
-    scored_groups = {e.group or e.id for e in loaded.examples}
-    others = [e for e in everything.examples if (e.group or e.id) not in scored_groups]
-    answers = list(read_predictions(predictions))
-
-    def tell(stage: str) -> None:
-        say(f"[dim]{plain(stage)}[/]")
-
-    evaluation = run_evaluation(
-        answers,
-        loaded.examples,
-        task=asked,
-        name=loaded.name,
-        split=split,
-        settings=EvaluationSettings(
-            bertscore=bertscore, bertscore_encoder=bertscore_encoder, bertscore_layer=bertscore_layer
-        ),
-        train_examples=others or None,
-        judge=loaded_judge,
-        teachers=teachers_for(teacher, loaded.examples),
-        progress=tell,
-    )
-    if maker is not None:
-        from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
-
-        given = {p.id: p for p in answers}
-        tests = FaithfulnessSettings()
-        found = measure_faithfulness(
-            maker,
-            loaded.examples,
-            [given[e.id] for e in loaded.examples],
-            settings=tests if faithfulness_limit is None else tests.limited(faithfulness_limit),
-            judge=loaded_judge,
-            progress=tell,
-        )
-        evaluation = evaluation.with_faithfulness(found)
-    save(evaluation, out)
-    print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
-    say(f"[bold]results[/]  {out / 'results.json'}")
-
-
-def _maker(predictions: Path, student: Path, task: Task) -> Student:
-    """The student that made ``predictions``, if the data's task is its own."""
-    from reasondistill.prediction import maker_of
-
-    maker = maker_of(predictions, student)
-    if (maker.task.fields, maker.task.labels) != (task.fields, task.labels):
-        raise DataError(
-            "--student",
-            expected=f"a student of the task {task.name!r} (fields {list(task.fields)}, labels {task.labels})",
-            found=f"one of {maker.task.name!r} (fields {list(maker.task.fields)}, labels {maker.task.labels})",
-            fix="Name the student's task with --task.",
-        )
-    return maker
-
-
+app.command()(evaluate)
 app.command()(efficiency)
 app.command()(compare)
 

@@ -25,6 +25,7 @@ from reasondistill.results import DatasetInfo, Results
 from reasondistill.tasks import NLI, Task
 
 if TYPE_CHECKING:
+    from reasondistill.efficiency import Efficiency
     from reasondistill.faithfulness.outcome import Outcome
     from reasondistill.judge import Judge
 
@@ -39,6 +40,11 @@ class Evaluation:
     def save(self, out: str | Path) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
         save(self, out)
+
+    def with_efficiency(self, found: Efficiency) -> Evaluation:
+        """These figures and what the system costs."""
+        block = found.model_dump(mode="json")
+        return Evaluation(self.results.model_copy(update={"efficiency": block}), self.rows)
 
     def with_faithfulness(self, found: Outcome) -> Evaluation:
         """These figures and those of tests of faithfulness, of the same examples in the same order."""
