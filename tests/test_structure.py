@@ -37,6 +37,7 @@ ORDER = (
     "runs",
     "arguments",
     "modelcard",
+    "packages",
     "prediction",
     "distilling",
     "judge",
@@ -44,6 +45,7 @@ ORDER = (
     "evaluation",
     "comparison",
     "reporting",
+    "exporting",
     "quickstart",
     "cli",
 )

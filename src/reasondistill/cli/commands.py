@@ -11,6 +11,7 @@ import typer
 from reasondistill.cli.calibrate import calibrate, confidence_lines
 from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
+from reasondistill.cli.exporting import export
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
@@ -246,6 +247,9 @@ def evaluate(
 
 
 app.command()(compare)
+
+
+app.command()(export)
 
 
 @app.command()
