@@ -11,7 +11,8 @@ from reasondistill.config import Generation, WarmStartStudent
 from reasondistill.datasets.scenes import generate
 from reasondistill.packages.loading import open_engine
 from reasondistill.packages.tokenizer import TokenizerFacts, save_tokenizer
-from reasondistill.students.checkpoint import Checkpoint, StudentTask
+from reasondistill.student_task import StudentTask
+from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks import NLI
 

@@ -21,7 +21,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import download as download_module
 from reasondistill.datasets import fetching
 from reasondistill.datasets.download import CHECKSUMS, SOURCES, DownloadError, RemoteFile, Source, download
 from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub

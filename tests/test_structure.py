@@ -28,6 +28,7 @@ ORDER = (
     "auditing",
     "features",
     "calibration",
+    "student_task",
     "students",
     "engines",
     "losses",

@@ -6,17 +6,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
-from reasondistill.packages import LoadedPackage, is_package, load_package
+from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record, write_records
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
+
+if TYPE_CHECKING:
+    from reasondistill.packages.loading import LoadedPackage
 
 _CHUNK = 128
 """Examples answered between two writes: what a stop loses at most."""
@@ -53,6 +56,8 @@ class Student:
         """
         folder = find_student(path)
         if is_package(folder):
+            from reasondistill.packages.loading import load_package
+
             return cls._packaged(load_package(folder), calibrated=calibrated)
         try:
             from reasondistill.engines.pytorch import TorchEngine

@@ -14,8 +14,8 @@ from reasondistill.tasks import Target
 _PATIENCE = 2
 """Finished texts to wait for, times beams: transformers waits while a better one seems possible."""
 
-_MILDER = 0.25
-"""How much of a repetition penalty the search with several beams is given: see `CTranslate2Engine`."""
+_MILDER = 0.2
+"""The share of a repetition penalty that the search with several beams is given: measured, see docs/packages.md."""
 
 _Tokens = list[str]
 
@@ -24,9 +24,9 @@ class CTranslate2Engine:
     """Runs a converted encoder-decoder.
 
     With one beam it writes what transformers writes. With several, transformers multiplies a repeated token's
-    log-probability by the penalty; CTranslate2 does that to logits, which are larger, and its length penalty counts the
-    prefix. So the search is given a milder penalty, and which of its finished texts is the best is decided by
-    transformers' formula. What neither of the two searches finds the other's way is in docs/packages.md.
+    log-probability by the penalty, and CTranslate2 its logit, which is larger: here the search is given a milder
+    penalty. CTranslate2's length penalty counts the prefix, so that the best of its finished texts is chosen here,
+    by transformers' formula. How often both then write the same is in docs/packages.md.
 
     Args:
         translator: a `ctranslate2.Translator`.
@@ -46,7 +46,6 @@ class CTranslate2Engine:
         self._vocabulary = vocabulary
         self._ids = {token: i for i, token in enumerate(vocabulary)}
         self._end = vocabulary[codec.eos_token_id]
-        self._start = vocabulary[codec.decoder_start_token_id]
 
     def score(
         self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
@@ -103,33 +102,9 @@ class CTranslate2Engine:
             max_input_length=0,
             return_end_token=True,
         )
-        texts: list[list[_Tokens]] = [result.hypotheses for result in results]
         if not several:
-            return [row[0] for row in texts]
-        if penalty == 1:  # then the search's own scores, means over all tokens, say what scoring anew would
-            sums = [[s * len(t) for s, t in zip(r.scores, r.hypotheses, strict=True)] for r in results]
-        else:
-            sums = self._penalised(sources, texts, length, penalty)
-        return [
-            max(zip(row, told, strict=True), key=lambda one: one[1] / _length(one[0], length, generation))[0]
-            for row, told in zip(texts, sums, strict=True)
-        ]
-
-    def _penalised(
-        self, sources: list[_Tokens], texts: list[list[_Tokens]], length: int, penalty: float
-    ) -> list[list[float]]:
-        """Sums of log-probabilities behind the prefix, those of tokens that came before multiplied by the penalty."""
-        owners = [source for source, row in zip(sources, texts, strict=True) for _ in row]
-        told = iter(self._log_probs(owners, [text for row in texts for text in row]))
-
-        def total(text: _Tokens, log_probs: Sequence[float]) -> float:
-            seen, found = {self._start, *text[:length]}, 0.0
-            for token, value in zip(text[length:], log_probs[length:], strict=False):
-                found += value * penalty if token in seen else value
-                seen.add(token)
-            return found
-
-        return [[total(text, next(told)) for text in row] for row in texts]
+            return [result.hypotheses[0] for result in results]
+        return [_best(result, length, generation.length_penalty) for result in results]
 
     def _log_probs(self, sources: list[_Tokens], targets: list[_Tokens]) -> list[list[float]]:
         """Log-probabilities (nats) of each target's tokens after its source, and of an end token where it has none."""
@@ -160,6 +135,13 @@ def _sum_of(role: int, target: EncodedTarget, log_probs: Sequence[float]) -> flo
     return float(sum(value for value, own in zip(log_probs, target.roles, strict=False) if own == role))
 
 
-def _length(text: _Tokens, prefix: int, generation: Generation) -> float:
-    """What transformers divides a sum of log-probabilities by: the prefix does not count, an end token does."""
-    return float((len(text) - prefix) ** generation.length_penalty)
+def _best(result: Any, prefix: int, length_penalty: float) -> _Tokens:
+    """The best finished text as transformers ranks them: its length penalty does not count the prefix."""
+
+    def score(k: int) -> float:
+        length = len(result.hypotheses[k])
+        # The search's own scores are means over all tokens: its length penalty is 1.
+        return float(result.scores[k] * length / (length - prefix) ** length_penalty)
+
+    best: _Tokens = result.hypotheses[max(range(len(result.hypotheses)), key=score)]
+    return best

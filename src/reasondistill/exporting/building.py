@@ -26,7 +26,7 @@ from reasondistill.packages.manifest import (
 from reasondistill.packages.tokenizer import TokenizerFacts, save_tokenizer
 from reasondistill.prediction import Student
 from reasondistill.runs import find_student, versions
-from reasondistill.students.checkpoint import StudentTask
+from reasondistill.student_task import StudentTask
 from reasondistill.tasks import NLI
 
 SAMPLE_ROWS = 200

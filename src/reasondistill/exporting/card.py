@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, StrictUndefined
 
 from reasondistill.packages.manifest import Manifest, describe
-from reasondistill.students.checkpoint import StudentTask
+from reasondistill.student_task import StudentTask
 
 _TEMPLATE = """\
 # {{ asked.task.name }} student, {{ m.quantization }}, for CTranslate2

@@ -11,14 +11,8 @@ from reasondistill.packages.manifest import Parity, ParityData, ParityLimits, Qu
 from reasondistill.prediction import Student
 from reasondistill.records import Example, Prediction
 
-_LIMITS = {
-    "float32": ParityLimits(
-        label_agreement=1.0, probability_difference=1e-3, greedy_identity=0.99, explanation_rougeL=0.9
-    ),
-    "quantized": ParityLimits(
-        label_agreement=0.95, probability_difference=0.25, greedy_identity=0.5, explanation_rougeL=0.8
-    ),
-}
+_EXACT = ParityLimits(label_agreement=1.0, probability_difference=1e-3, greedy_identity=0.99, explanation_rougeL=0.85)
+_ROUNDED = ParityLimits(label_agreement=0.95, probability_difference=0.5, greedy_identity=0.5, explanation_rougeL=0.75)
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Sample:
 
 def limits_for(quantization: Quantization) -> ParityLimits:
     """What a package of that quantization may differ by, unless other limits are given."""
-    return _LIMITS["float32" if quantization == "float32" else "quantized"]
+    return _EXACT if quantization == "float32" else _ROUNDED
 
 
 def compare(student: Student, package: Student, sample: Sample, limits: ParityLimits) -> Parity:

@@ -13,7 +13,7 @@ from reasondistill.errors import CheckpointError, MissingExtraError
 from reasondistill.features import Codec
 from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.packages.tokenizer import PlainTokenizer
-from reasondistill.students.checkpoint import StudentTask
+from reasondistill.student_task import StudentTask
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def open_engine(folder: str | Path, decoder_start_token_id: int, facts: Any, ask
     try:
         translator = ctranslate2.Translator(str(folder), device=device())
         vocabulary = json.loads((Path(folder) / VOCABULARY_FILE).read_text(encoding="utf-8"))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise CheckpointError(folder, expected="a model that CTranslate2 can run", found=str(error)) from error
     return CTranslate2Engine(translator, codec, vocabulary)
 

@@ -12,7 +12,7 @@ from reasondistill.config import Generation
 from reasondistill.errors import CheckpointError, UserError
 from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
 from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
-from reasondistill.students.checkpoint import TASK_FILE
+from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
 SCHEMA_VERSION = 1
