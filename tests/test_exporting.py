@@ -91,7 +91,7 @@ def test_the_parity_of_the_same_weights_is_whole_and_written_down(exported: Expo
     assert 0 <= parity.probability_difference < 1e-5
     assert parity.limits == limits_for("float32")
     card = (exported.folder / "README.md").read_text(encoding="utf-8")
-    assert "| label_agreement | 1.0000 | 1.0 |" in card
+    assert "| label_agreement | 1 | 1.0 |" in card
     assert "On 12 rows of scenes:12@0 (fingerprint" in card
     assert 'explain path/to/this/folder premise="…" hypothesis="…"' in card
 
@@ -254,7 +254,7 @@ def test_the_command_exports_and_says_how_it_compares(
     words = ("export", BUILTIN, "--out", out, "--quantization", "float32", "--limit", 8)
     code, said = command(monkeypatch, capsys, *words)
     assert code == 0, said
-    assert "label_agreement          1.0000  (limit 1)" in said
+    assert "label_agreement          1  (limit 1)" in said
     assert f"reasondistill explain {out}" in said
     code, said = command(monkeypatch, capsys, *words)
     assert code == 2

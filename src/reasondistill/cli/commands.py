@@ -17,6 +17,7 @@ from reasondistill.cli.shared import (
     Columns,
     DataArgument,
     SplitOption,
+    StudentArgument,
     TaskOption,
     mapping,
     needs_extra,
@@ -137,7 +138,7 @@ def train(
 
 @app.command()
 def predict(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    student: StudentArgument,
     data: DataArgument,
     out: Annotated[
         Path | None, typer.Option(help="A new .jsonl file; of a run, RUN/predictions/SPLIT.jsonl by default.")
@@ -268,7 +269,7 @@ def report(
 
 @app.command()
 def explain(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    student: StudentArgument,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
     precision: Annotated[
         float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")

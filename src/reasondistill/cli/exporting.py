@@ -78,6 +78,6 @@ def export(
     )
     for name, value in describe(exported.manifest.parity).items():
         bound = limits.model_dump().get(name)
-        say(f"{name:24} {value:.4f}" + (f"  [dim](limit {bound:g})[/]" if bound is not None else ""))
+        say(f"{name:24} {value:.4g}" + (f"  [dim](limit {bound:g})[/]" if bound is not None else ""))
     say(f"[bold]package[/]  {plain(str(exported.folder))} ({exported.bytes / 1e6:,.1f} MB)")
     say(f"[bold]next[/]     reasondistill explain {plain(str(exported.folder))} FIELD=TEXT…")

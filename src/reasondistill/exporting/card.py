@@ -32,7 +32,7 @@ On {{ m.parity.n }} rows of {{ m.parity.data.name }}{{ ", " ~ m.parity.data.spli
 | | found | limit |
 | --- | --- | --- |
 {% for name, value in figures.items() -%}
-| {{ name }} | {{ "%.4f" | format(value) }} | {{ limits[name] if name in limits else "–" }} |
+| {{ name }} | {{ "%.4g" | format(value) }} | {{ limits[name] if name in limits else "–" }} |
 {% endfor %}
 `greedy_identity` is the share of explanations of the student's own label that are equal to the letter with one beam.
 `explanation_identity` and `explanation_rougeL` compare what both write with {{ m.parity.generation.num_beams }} beam\
