@@ -118,6 +118,7 @@ def test_the_epsilon_in_the_package_is_what_the_norms_compute_with(tmp_path: Pat
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"layer_norm_epsilon": None}), encoding="utf-8")
     assert label_scores(folder, student) != pytest.approx(right, abs=0.01)
+    assert label_scores(folder, student) == pytest.approx(native_scores(tiny.student("bart")), abs=1e-5), "1e-5"
 
 
 def test_the_stock_loader_names_two_tokens_alike(tmp_path: Path) -> None:

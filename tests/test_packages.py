@@ -370,6 +370,12 @@ def test_a_torn_manifest_is_refused(copied: Path, text: str) -> None:
         Student.load(copied)
 
 
+def test_a_package_without_its_manifest_is_still_known_as_one(copied: Path) -> None:
+    (copied / "package.json").unlink()
+    with pytest.raises(CheckpointError, match=r"package\.json: expected a file, found nothing"):
+        Student.load(copied)
+
+
 def test_a_calibration_that_was_put_into_it_is_refused(copied: Path) -> None:
     (copied / "calibration.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CheckpointError, match="found one that was added"):

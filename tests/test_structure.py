@@ -171,6 +171,8 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
         "comparison",
         "reporting",
         "prediction",
+        "packages.loading",
+        "exporting",
         "quickstart",
         "runs",
     ]

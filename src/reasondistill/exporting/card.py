@@ -18,7 +18,6 @@ transformers:
 ```bash
 pip install "reasondistill[serve]"
 reasondistill explain path/to/this/folder{% for f in asked.task.fields %} {{ f }}="…"{% endfor %}
-
 ```
 
 From Python, `Student.load("path/to/this/folder")` takes it as it takes a student. `package.json` names every file with

@@ -62,8 +62,8 @@ class _Student:
 
         A warm start's tokenizer calls its ends [CLS] and [SEP], and has no ``bos_token`` and ``eos_token`` that a
         loader could ask for. A byte-level one has no unknown token, and CTranslate2 would add one that the model has
-        no row for; as every id has its token, none is ever unknown. The epsilon is never read from a T5 or BART:
-        CTranslate2 then takes 1e-6 for T5's norms and 1e-5 for BART's, and a warm start has BERT's 1e-12.
+        no row for; as every id has its token, none is ever unknown. The epsilon is never read from a T5 or BART, and
+        CTranslate2 then takes one of its own, for BART's norms 1e-5; a warm start has BERT's 1e-12.
         """
         tokens = self.get_vocabulary(model, codec)
         unknown = codec.tokenizer.unk_token_id

@@ -117,7 +117,8 @@ class Manifest(_Part):
     @property
     def fingerprint(self) -> str:
         """A content hash of what decides the package's raw answers: weights, tokenizer and task."""
-        return fingerprint([(name, self.files[name].sha256) for name in sorted(_NEEDED)], self.quantization)
+        seals = [(name, self.files[name].sha256) for name in sorted(_NEEDED)]
+        return fingerprint(seals, self.quantization, self.tokenizer.model_dump(), self.decoder_start_token_id)
 
     def save(self, folder: str | Path) -> None:
         write_json(Path(folder) / PACKAGE_FILE, self.model_dump(mode="json"))
@@ -165,8 +166,9 @@ class Manifest(_Part):
 
 
 def is_package(folder: str | Path) -> bool:
-    """Whether a folder is, or is meant to be, an exported student."""
-    return (Path(folder) / PACKAGE_FILE).is_file()
+    """Whether a folder is, or is meant to be, an exported student: also one that lost its ``package.json``."""
+    names = {PACKAGE_FILE}, {WEIGHTS_FILE, VOCABULARY_FILE}
+    return any(all((Path(folder) / name).is_file() for name in each) for each in names)
 
 
 def describe(parity: Parity) -> dict[str, Any]:
