@@ -59,7 +59,7 @@ def load_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
 
@@ -80,12 +80,20 @@ def checkpoint_fingerprint(folder: str | Path) -> str:
 def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> tuple[Any, Any]:
     """Load any encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
 
+    No code of a checkpoint's own is run.
+
+    Args:
+        revision: of the hub.
+        local: it is a student in a folder: nothing is fetched, and all of its weights must be there.
+
     Raises:
-        CheckpointError: it cannot be had, or is no encoder-decoder.
+        CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local}
+    # Without a word on remote code transformers asks on the terminal whether to run it.
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(name, **options)
     except (OSError, ValueError, KeyError) as error:
@@ -102,13 +110,31 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
             fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
         )
     try:
-        model = AutoModelForSeq2SeqLM.from_pretrained(name, config=config, use_safetensors=True, **options)
+        model, told = AutoModelForSeq2SeqLM.from_pretrained(
+            name, config=config, use_safetensors=True, output_loading_info=True, **options
+        )
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
+    # A RuntimeError says that weights are of other sizes than config.json says.
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
         ) from error
+    if local:
+        _require_all(name, told)
     return keep_epsilon(keep_untied(model)), tokenizer
+
+
+def _require_all(name: str, told: dict[str, Any]) -> None:
+    """Refuse weights that transformers would make up at random, or leave out, with no more than a warning."""
+    for kind, what in (("missing_keys", "no"), ("unexpected_keys", "beside them")):
+        if keys := sorted(told[kind]):
+            others = f" and {len(keys) - 3} others" if len(keys) > 3 else ""
+            raise CheckpointError(
+                name,
+                expected="the weights that config.json asks for",
+                found=f"{what} {', '.join(keys[:3])}{others}",
+                fix="Copy the student's folder anew.",
+            )
 
 
 def keep_untied(model: Any) -> Any:
