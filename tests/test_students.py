@@ -13,9 +13,9 @@ import tiny
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent, validate_config
 from reasondistill.datasets.scenes import generate
 from reasondistill.errors import CheckpointError
+from reasondistill.student_task import StudentTask
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import (
-    StudentTask,
     checkpoint_fingerprint,
     keep_untied,
     load_seq2seq,

@@ -10,7 +10,8 @@ import torch
 
 from reasondistill.config import Generation
 from reasondistill.datasets.scenes import generate
-from reasondistill.students.checkpoint import Checkpoint, StudentTask
+from reasondistill.student_task import StudentTask
+from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.create import texts_of
 from reasondistill.students.scratch import train_tokenizer
 from reasondistill.tasks import NLI, OutputOrder

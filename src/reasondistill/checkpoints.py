@@ -5,7 +5,6 @@ transformers writes a checkpoint in place and takes the highest-numbered folder 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from reasondistill.errors import CheckpointError, OutputError, UserError
-from reasondistill.files import read_json, write_json
+from reasondistill.files import broken_seal, read_json, seal_of, write_json
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -55,10 +54,7 @@ def seal(part: Path, checkpoint: Path) -> None:
         {
             "schema_version": SCHEMA_VERSION,
             "step": step_of(checkpoint),
-            "files": {
-                path.relative_to(part).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-                for path in files
-            },
+            "files": {path.relative_to(part).as_posix(): seal_of(path) for path in files},
         },
     )
     _flush(part / MANIFEST)
@@ -77,13 +73,8 @@ def damage(checkpoint: Path) -> str | None:
         if manifest["schema_version"] != SCHEMA_VERSION or not files:
             return f"{MANIFEST} is of another schema version"
         for name, said in files.items():
-            path = checkpoint / name
-            if not path.is_file():
-                return f"{name} is not there"
-            if path.stat().st_size != said["bytes"]:
-                return f"{name} has {path.stat().st_size} bytes instead of {said['bytes']}"
-            if _sha256(path) != said["sha256"]:
-                return f"{name} has another content than was written"
+            if (problem := broken_seal(checkpoint / name, said)) is not None:
+                return problem
     except (UserError, KeyError, TypeError, AttributeError) as error:
         return (
             f"{MANIFEST} cannot be read ({error})" if (checkpoint / MANIFEST).exists() else f"{MANIFEST} is not there"
@@ -187,8 +178,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -71,6 +71,10 @@ class OutputError(UserError):
     """An output cannot be written where the user asked for it, often because something is there already."""
 
 
+class ParityError(UserError):
+    """An exported package does not answer as the student that it was made of."""
+
+
 class StoppedError(Exception):
     """A run was stopped by a signal, and what it had done is saved: no mistake, but no result either."""
 

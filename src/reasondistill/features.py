@@ -52,7 +52,7 @@ class Codec:
     """Texts to token ids and back, for one student.
 
     Args:
-        tokenizer: a fast tokenizer of transformers.
+        tokenizer: a fast tokenizer of transformers, or a `packages.tokenizer.PlainTokenizer`.
         decoder_start_token_id: what the student's decoder reads first.
         max_source_length: longest prompt in tokens; longer ones lose their end.
         max_target_length: longest target in tokens; see `encode_targets`.

@@ -238,10 +238,31 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def file_fingerprint(path: str | Path) -> str:
     """A short content hash (16 hex digits of SHA-256) of a file's bytes."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    return file_sha256(path)[:16]
+
+
+def seal_of(path: Path) -> dict[str, Any]:
+    """Size and hash of a file, by which `broken_seal` knows it again."""
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def broken_seal(path: Path, seal: Mapping[str, Any]) -> str | None:
+    """What became of a file since its seal was taken, in words; None where it is the same."""
+    if not path.is_file():
+        return f"{path.name} is not there"
+    if path.stat().st_size != seal["bytes"]:
+        return f"{path.name} has {path.stat().st_size} bytes instead of {seal['bytes']}"
+    if file_sha256(path) != seal["sha256"]:
+        return f"{path.name} has another content than was written"
+    return None
 
 
 def _shorten(text: str, length: int = 60) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from reasondistill.calibration import Calibration
-from reasondistill.students.checkpoint import StudentTask
+from reasondistill.student_task import StudentTask
 
 _TEMPLATE = """\
 ---

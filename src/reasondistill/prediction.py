@@ -6,16 +6,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
+from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record, write_records
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
+
+if TYPE_CHECKING:
+    from reasondistill.packages.loading import LoadedPackage
 
 _CHUNK = 128
 """Examples answered between two writes: what a stop loses at most."""
@@ -40,17 +44,21 @@ class Student:
 
     @classmethod
     def load(cls, path: str | Path, *, calibrated: bool = True) -> Student:
-        """Load a student from its folder or from the run that made it.
+        """Load a student from its folder, from the run that made it, or from a package that `export` made of it.
 
         Args:
             path: the folder or run.
             calibrated: with its calibration, where it has one; else with raw probabilities.
 
         Raises:
-            CheckpointError: there is none, or it has another student's calibration.
-            MissingExtraError: PyTorch or transformers is not installed.
+            CheckpointError: there is none, it has another student's calibration, or a package is not as it was written.
+            MissingExtraError: PyTorch or transformers, or for a package CTranslate2, is not installed.
         """
         folder = find_student(path)
+        if is_package(folder):
+            from reasondistill.packages.loading import load_package
+
+            return cls._packaged(load_package(folder), calibrated=calibrated)
         try:
             from reasondistill.engines.pytorch import TorchEngine
             from reasondistill.students.checkpoint import checkpoint_fingerprint, load_checkpoint
@@ -66,6 +74,17 @@ class Student:
             generation=asked.generation,
             fingerprint=identity,
             calibration=Calibration.load(folder, student=identity) if calibrated else None,
+        )
+
+    @classmethod
+    def _packaged(cls, package: LoadedPackage, *, calibrated: bool) -> Student:
+        return cls(
+            engine=package.engine,
+            task=package.asked.task,
+            order=package.asked.order,
+            generation=package.asked.generation,
+            fingerprint=package.manifest.fingerprint,
+            calibration=package.calibration if calibrated else None,
         )
 
     def explain(

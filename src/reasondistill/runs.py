@@ -22,7 +22,16 @@ from reasondistill.strict_yaml import validate_config
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 1
 _HEADLINE = ("label_accuracy", "rougeL", "bertscore_f1", "ece")
-_NAMED_PACKAGES = ("reasondistill", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+_NAMED_PACKAGES = (
+    "reasondistill",
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "ctranslate2",
+    "numpy",
+)
 
 
 class Run:

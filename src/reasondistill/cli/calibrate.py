@@ -45,6 +45,7 @@ def calibrate(
     from reasondistill.errors import ConfigError, OutputError
     from reasondistill.files import atomic_write
     from reasondistill.modelcard import with_calibration
+    from reasondistill.packages import is_package
     from reasondistill.prediction import Student
     from reasondistill.runs import find_student
 
@@ -54,6 +55,10 @@ def calibrate(
     folder = find_student(student)
     if str(student) == "builtin:scenes":
         raise OutputError(student, expected="a student of yours", found="one of the package", fix="Copy its folder.")
+    if is_package(folder):
+        raise OutputError(
+            folder, expected="a student", found="a package", fix="Calibrate the student and export it again."
+        )
     if (folder / CALIBRATION_FILE).exists() and not force:
         raise OutputError(
             folder / CALIBRATION_FILE,

@@ -13,11 +13,13 @@ from reasondistill.cli.comparing import compare
 from reasondistill.cli.data import data_app
 from reasondistill.cli.efficiency import efficiency
 from reasondistill.cli.evaluating import evaluate
+from reasondistill.cli.exporting import export
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
     DataArgument,
     SplitOption,
+    StudentArgument,
     mapping,
     needs_extra,
     pairs,
@@ -136,7 +138,7 @@ def train(
 
 @app.command()
 def predict(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    student: StudentArgument,
     data: DataArgument,
     out: Annotated[
         Path | None, typer.Option(help="A new .jsonl file; of a run, RUN/predictions/SPLIT.jsonl by default.")
@@ -192,6 +194,9 @@ app.command()(efficiency)
 app.command()(compare)
 
 
+app.command()(export)
+
+
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders, or folders with results.json.")],
@@ -208,7 +213,7 @@ def report(
 
 @app.command()
 def explain(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    student: StudentArgument,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
     precision: Annotated[
         float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")

@@ -105,7 +105,8 @@ def data_audit(
     if student is not None:
         quiet_libraries()
         with needs_extra("train"):
-            from reasondistill.students.checkpoint import StudentTask, load_tokenizer
+            from reasondistill.student_task import StudentTask
+            from reasondistill.students.checkpoint import load_tokenizer
         from reasondistill.runs import find_student
 
         told = StudentTask.load(find_student(student))

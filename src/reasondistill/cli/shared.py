@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,9 @@ DataArgument = Annotated[
         metavar="DATA",
         help="A registered name (scenes, scenes:600), or a .csv, .tsv, .jsonl, .json or .parquet file.",
     ),
+]
+StudentArgument = Annotated[
+    Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, a package of one, or builtin:scenes.")
 ]
 Columns = Annotated[
     list[str] | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from reasondistill.datasets.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
 from reasondistill.datasets.fetching import AbsentError, DownloadError, discard, fetch, settle
 from reasondistill.datasets.tables import read_table
 from reasondistill.errors import DataError, OutputError
-from reasondistill.files import read_json, write_json
+from reasondistill.files import file_sha256, read_json, write_json
 
 __all__ = ["CHECKSUMS", "SOURCES", "DownloadError", "RemoteFile", "Source", "download"]
 
@@ -188,7 +187,7 @@ class _Held:
             return False
         if not self.target.is_file():
             raise OutputError(self.target, expected="a file, or nothing", found="something else", fix="Move it away.")
-        found = _sha256(self.target)
+        found = file_sha256(self.target)
         if self.expected is not None and found != self.expected:
             raise DataError(
                 self.target,
@@ -226,7 +225,7 @@ class _Held:
 
     def _verified(self, part: Path, url: str) -> str:
         self._require_content(part, url)
-        found = _sha256(part)
+        found = file_sha256(part)
         if self.expected is not None and found != self.expected:
             raise DataError(
                 url,
@@ -273,11 +272,6 @@ class _Held:
 
     def _entries(self) -> dict[str, Any]:
         return read_json(self.checksums) if self.checksums.exists() else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from torch import nn
 
 from reasondistill.config import Lora, Part
 from reasondistill.errors import ConfigError, MissingExtraError
-from reasondistill.students.checkpoint import TASK_FILE, Checkpoint
+from reasondistill.student_task import TASK_FILE
+from reasondistill.students.checkpoint import Checkpoint
 
 _ATTENDING = {"q", "v", "q_proj", "v_proj"}
 """What query and value projections are called in T5's family and in BART's; the pair of Hu et al. 2022."""

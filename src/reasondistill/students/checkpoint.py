@@ -6,60 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from reasondistill.calibration import CALIBRATION_FILE
-from reasondistill.config import Generation
 from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
-from reasondistill.files import file_fingerprint, fingerprint, read_json, write_json
-from reasondistill.tasks import OutputOrder, Task
-
-TASK_FILE = "task.json"
-SCHEMA_VERSION = 1
-
-
-class StudentTask(BaseModel):
-    """What a student was trained to answer, and how it is asked: the content of ``task.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = SCHEMA_VERSION
-    task: Task
-    order: OutputOrder
-    max_source_length: int
-    max_target_length: int
-    generation: Generation
-
-    def save(self, folder: str | Path) -> None:
-        write_json(Path(folder) / TASK_FILE, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, folder: str | Path) -> StudentTask:
-        """Read ``task.json``.
-
-        Raises:
-            CheckpointError: the folder is no student, or one of another schema version.
-        """
-        path = Path(folder) / TASK_FILE
-        if not path.is_file():
-            what = "no such folder" if not Path(folder).exists() else f"no {TASK_FILE} in it"
-            raise CheckpointError(
-                folder,
-                expected="a student folder, as `reasondistill train` writes it",
-                found=what,
-                fix="Name a run, or the folder `student` inside it.",
-            )
-        value = read_json(path)
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise CheckpointError(
-                path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version"))
-            )
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise CheckpointError(path, expected="a student's task", found=problems) from error
+from reasondistill.files import file_fingerprint, fingerprint
+from reasondistill.student_task import StudentTask
 
 
 @dataclass(frozen=True)
@@ -108,7 +59,7 @@ def load_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
 
@@ -129,12 +80,20 @@ def checkpoint_fingerprint(folder: str | Path) -> str:
 def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> tuple[Any, Any]:
     """Load any encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
 
+    No code of a checkpoint's own is run.
+
+    Args:
+        revision: of the hub.
+        local: it is a student in a folder: nothing is fetched, and all of its weights must be there.
+
     Raises:
-        CheckpointError: it cannot be had, or is no encoder-decoder.
+        CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local}
+    # Without a word on remote code transformers asks on the terminal whether to run it.
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(name, **options)
     except (OSError, ValueError, KeyError) as error:
@@ -151,12 +110,17 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
             fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
         )
     try:
-        model = AutoModelForSeq2SeqLM.from_pretrained(name, config=config, use_safetensors=True, **options)
+        model, told = AutoModelForSeq2SeqLM.from_pretrained(
+            name, config=config, use_safetensors=True, output_loading_info=True, **options
+        )
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
+    # A RuntimeError says that weights are of other sizes than config.json says.
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
         ) from error
+    if local:
+        _require_all(name, told)
     return keep_epsilon(keep_untied(model)), tokenizer
 
 
@@ -185,6 +149,19 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
             setattr(other.get_submodule(module), leaf, other.get_parameter(first))
     other.generation_config = generation
     return keep_untied(other.train(model.training))
+
+
+def _require_all(name: str, told: dict[str, Any]) -> None:
+    """Refuse weights that transformers would make up at random, or leave out, with no more than a warning."""
+    for kind, what in (("missing_keys", "no"), ("unexpected_keys", "beside them")):
+        if keys := sorted(told[kind]):
+            others = f" and {len(keys) - 3} others" if len(keys) > 3 else ""
+            raise CheckpointError(
+                name,
+                expected="the weights that config.json asks for",
+                found=f"{what} {', '.join(keys[:3])}{others}",
+                fix="Copy the student's folder anew.",
+            )
 
 
 def keep_untied(model: Any) -> Any:

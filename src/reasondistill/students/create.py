@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
 from reasondistill.features import Codec
 from reasondistill.records import Example
-from reasondistill.students.checkpoint import Checkpoint, StudentTask, load_seq2seq
+from reasondistill.student_task import StudentTask
+from reasondistill.students.checkpoint import Checkpoint, load_seq2seq
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.vocabulary import trim

@@ -52,10 +52,16 @@ def logits_at(
         )
     ).last_hidden_state[wanted]
     if kind in _T5_LIKE:
-        # T5 v1.0 shares its embedding with its head and scales the states; v1.1, FLAN-T5 and mT5 do neither.
-        if kind == "t5" and model.config.scale_decoder_outputs:
-            states = states * model.config.d_model**-0.5
-        result: Tensor = model.lm_head(states)
+        result: Tensor = model.lm_head(states * output_scale(model))
         return result
     biased: Tensor = model.lm_head(states) + model.final_logits_bias
     return biased
+
+
+def output_scale(model: Any) -> float:
+    """What a model of T5's family multiplies its decoder's states with before its head.
+
+    T5 v1.0 shares its embedding with its head and scales the states; v1.1, FLAN-T5 and mT5 do neither.
+    """
+    scales = model.config.model_type == "t5" and model.config.scale_decoder_outputs
+    return float(model.config.d_model**-0.5) if scales else 1.0

@@ -1,0 +1,81 @@
+"""From a package's folder to an engine that answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasondistill.calibration import Calibration
+from reasondistill.engines.ctranslate2 import CTranslate2Engine
+from reasondistill.errors import CheckpointError, MissingExtraError
+from reasondistill.features import Codec
+from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
+from reasondistill.packages.tokenizer import PlainTokenizer
+from reasondistill.student_task import StudentTask
+
+
+@dataclass(frozen=True)
+class LoadedPackage:
+    """An exported student in memory."""
+
+    engine: CTranslate2Engine
+    asked: StudentTask
+    manifest: Manifest
+    calibration: Calibration | None
+
+
+def load_package(folder: str | Path) -> LoadedPackage:
+    """Load an exported student; PyTorch and transformers are not needed.
+
+    Raises:
+        CheckpointError: it is no package, or one that is not as it was written.
+        MissingExtraError: CTranslate2 or tokenizers is not installed.
+    """
+    manifest = Manifest.load(folder)
+    asked = StudentTask.load(folder)
+    return LoadedPackage(
+        open_engine(folder, manifest.decoder_start_token_id, manifest.tokenizer, asked),
+        asked,
+        manifest,
+        Calibration.load(folder, student=manifest.student.fingerprint),
+    )
+
+
+def open_engine(folder: str | Path, decoder_start_token_id: int, facts: Any, asked: StudentTask) -> CTranslate2Engine:
+    """An engine over the files of a folder, which are taken as they are.
+
+    Args:
+        decoder_start_token_id: what the student's decoder reads first.
+        facts: the tokenizer's `TokenizerFacts`.
+        asked: what the student is asked.
+
+    Raises:
+        CheckpointError: CTranslate2 cannot read them.
+        MissingExtraError: CTranslate2 or tokenizers is not installed.
+    """
+    try:
+        import ctranslate2
+        import tokenizers  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(f"running the package {folder}", "serve") from error
+    codec = Codec(
+        PlainTokenizer.load(folder, facts),
+        decoder_start_token_id=decoder_start_token_id,
+        max_source_length=asked.max_source_length,
+        max_target_length=asked.max_target_length,
+    )
+    try:
+        translator = ctranslate2.Translator(str(folder), device=device())
+        vocabulary = json.loads((Path(folder) / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise CheckpointError(folder, expected="a model that CTranslate2 can run", found=str(error)) from error
+    return CTranslate2Engine(translator, codec, vocabulary)
+
+
+def device() -> str:
+    """Where packages run: ``cuda`` where CTranslate2 sees a GPU, else ``cpu``."""
+    import ctranslate2
+
+    return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"

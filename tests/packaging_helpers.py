@@ -1,0 +1,60 @@
+"""Packages of small students made in the tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tiny
+from reasondistill.config import Generation, WarmStartStudent
+from reasondistill.datasets.scenes import generate
+from reasondistill.packages.loading import open_engine
+from reasondistill.packages.tokenizer import TokenizerFacts, save_tokenizer
+from reasondistill.student_task import StudentTask
+from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.vocabulary import trim
+from reasondistill.students.warm_start import make_warm_start
+from reasondistill.tasks import NLI
+
+LABELS = ("entailment", "neutral", "contradiction")
+EXAMPLES = generate(9, seed=2)
+PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in EXAMPLES]
+
+
+def warm_start(folder: Path) -> Checkpoint:
+    """A BART-shaped student out of a random BERT: [CLS] and [SEP] as its ends, BERT's epsilon, scaled embeddings."""
+    encoder = tiny.tiny_bert(folder / "bert")
+    config = WarmStartStudent(kind="warm_start", encoder=str(encoder), num_decoder_layers=2, dropout=0.0)
+    model, tokenizer = trim(*make_warm_start(config), tiny.scenes_texts())
+    asked = StudentTask(
+        task=NLI,
+        order="label_first",
+        max_source_length=64,
+        max_target_length=48,
+        generation=Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=8),
+    )
+    return Checkpoint(model, tokenizer, asked)
+
+
+def with_model(student: Checkpoint, model: Any) -> Checkpoint:
+    return replace(student, model=model)
+
+
+def package(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Path:
+    """The files that CTranslate2 reads, and the tokenizer: a package without its manifest."""
+    from reasondistill.exporting.converting import convert
+
+    folder.mkdir()
+    convert(student, folder, quantization)
+    save_tokenizer(student.tokenizer, folder)
+    return folder
+
+
+def facts_of(student: Checkpoint) -> TokenizerFacts:
+    return TokenizerFacts.of(student.tokenizer, eos_token_id=student.codec.eos_token_id)
+
+
+def engine(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Any:
+    made = package(student, folder, quantization)
+    return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.asked)
