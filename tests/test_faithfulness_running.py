@@ -15,6 +15,7 @@ from reasondistill.comparison import compare
 from reasondistill.comparison.loading import load_system
 from reasondistill.datasets.scenes import generate
 from reasondistill.datasets.splits import split_of
+from reasondistill.efficiency import Efficiency
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
 from reasondistill.faithfulness.outcome import Outcome
@@ -196,9 +197,11 @@ def test_evaluate_with_a_student(
         "builtin:scenes",
         "--faithfulness-limit",
         9,
+        "--no-efficiency",
     )
     assert code == 0, said
     results = Results.load(out / "results.json")
+    assert results.efficiency == {}
     assert results.metrics["faithfulness"].n <= 9
     assert results.metrics["label_accuracy"].n == 60
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
@@ -218,6 +221,22 @@ def test_evaluate_with_a_student(
     code, said = command(monkeypatch, capsys, *again)
     assert (code, "p.meta.json" in said) == (2, True), said
     assert not (tmp_path / "again").exists()
+
+
+def test_evaluate_with_a_student_measures_its_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("scenes:400@5", "--split", "test", "--limit", "6")
+    predictions, out = tmp_path / "p.jsonl", tmp_path / "out"
+    asked = ("predict", "builtin:scenes", *few, "--num-beams", 2, "--out", predictions)
+    assert command(monkeypatch, capsys, *asked)[0] == 0
+    scored = ("evaluate", predictions, *few, "--no-bertscore", "--student", "builtin:scenes", "--faithfulness-limit", 3)
+    code, said = command(monkeypatch, capsys, *scored, "--out", out)
+    assert code == 0, said
+    found = Efficiency.model_validate(Results.load(out / "results.json").efficiency)
+    assert found.measured.num_beams == 2  # as the predictions were made
+    assert found.measured.student == Student.load("builtin:scenes").fingerprint
+    assert found.flops_per_example.examples == 6
 
 
 def test_the_maker_writes_as_was_recorded(tmp_path: Path) -> None:
