@@ -137,7 +137,9 @@ def test_support_of_the_system_people_floors_and_controls() -> None:
     assert results.controls["shuffled_within_label"]["support"] == 0.0
     assert results.settings["support"] == judge.settings
     assert results.settings["fooled"]["support"] == ["copied_premise", "copied_hypothesis", "template"]
-    assert results.errors["metric"] == "support"
+    # No explanation fits another row: the median of that control is 0 (three rows given the same label).
+    assert (results.errors["metric"], results.errors["threshold"]) == ("support", 0.0)
+    assert results.errors["control_n"] == 3
 
 
 def test_people_are_judged_by_the_gold_label() -> None:

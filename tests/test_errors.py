@@ -46,13 +46,29 @@ def bootstrap(rows: list[Row], resamples: int = 300) -> GroupBootstrap:
 # --- the rule ---
 
 
-def test_with_a_judge_support_below_a_half_is_an_error() -> None:
-    scores = [{**WRITTEN, "support": s, "rougeL": 1.0} for s in (0.49, 0.5, 0.9)]
-    rule = explanation_error_rule(scores, [{"rougeL": 1.0}])
-    assert (rule.threshold, rule.metric) == (0.5, "support")
-    assert "below 0.5" in rule.sentence
+def test_with_a_judge_the_median_support_of_the_shuffled_control_decides() -> None:
+    scores = [{**WRITTEN, "support": s, "rougeL": 1.0} for s in (0.29, 0.3, 0.9)]
+    shuffled = [*({"rougeL": 1.0} for _ in range(5)), *({"support": s} for s in (0.1, 0.3, 0.4))]
+    rule = explanation_error_rule(scores, shuffled)
+    assert (rule.threshold, rule.metric) == (0.3, "support")
+    assert "support for the predicted label is below 0.300" in rule.sentence
+    assert "other rows of the same predicted label" in rule.sentence
     assert [rule.is_wrong(s) for s in scores] == [True, False, False]
     assert rule.is_wrong({**WRITTEN, "support": None}) is None
+
+
+def test_a_judge_without_anything_to_compare_with_asks_for_a_half() -> None:
+    scores = [{**WRITTEN, "support": s, "rougeL": 1.0} for s in (0.49, 0.5)]
+    rule = explanation_error_rule(scores, [{"rougeL": 1.0}])
+    assert (rule.threshold, rule.metric) == (0.5, "support")
+    assert "below 0.5 (there are no explanations of other rows of the same predicted label" in rule.sentence
+    assert [rule.is_wrong(s) for s in scores] == [True, False]
+
+
+def test_a_control_that_a_judge_refuses_altogether_leaves_only_empty_ones_and_copies() -> None:
+    rule = explanation_error_rule([{**WRITTEN, "support": 0.0}], [{"support": 0.0}])
+    assert (rule.threshold, rule.metric) == (0.0, "support")
+    assert rule.is_wrong({**WRITTEN, "support": 0.0}) is False
 
 
 def test_without_a_judge_the_median_of_the_shuffled_control_decides() -> None:

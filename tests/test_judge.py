@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from reasondistill.config import JudgeConfig
 from reasondistill.datasets import Loaded, load
 from reasondistill.errors import CheckpointError, DataError, OutputError
 from reasondistill.judge import Argued, Judge, train_judge
-from reasondistill.judge.corruptions import Corruptor, Good
+from reasondistill.judge.acceptance import STRENGTH, Acceptance
+from reasondistill.judge.components import Components, Models, network_outputs
+from reasondistill.judge.corruptions import Corruptor, Good, function_words
 from reasondistill.judge.encoders import WordEncoder
 from reasondistill.judge.fitting import weigh_alike, weigh_by_votes
 from reasondistill.judge.network import Network, collate
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
+from reasondistill.judge.voting import Voted, cross_fitted
 from reasondistill.records import Example, Explanation, Votes
 from reasondistill.tasks import NLI, get_task
 
@@ -35,7 +39,7 @@ def config_of(folder: Path, **more: Any) -> JudgeConfig:
             "judges_dir": str(folder),
             "data": {"explained": {"source": "scenes"}},
             "encoder": {"kind": "words", "size": 500},
-            "network": {"hidden": 48, "layers": 1, "dropout": 0.0},
+            "network": {"members": 1, "hidden": 48, "layers": 1, "dropout": 0.0},
             "training": {"epochs": 4, "batch_size": 32, "learning_rate": 3e-3, "max_explanations": 800},
             **more,
         }
@@ -135,8 +139,8 @@ def test_the_same_seed_gives_the_same_judge(tmp_path: Path, scenes: Loaded) -> N
         Judge.load(train_judge(config_of(tmp_path, name=name, seed=seed, **short), [scenes]))
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
-    same = dict(again.models.network.state_dict().items())
-    assert all(torch.equal(t, same[n]) for n, t in first.models.network.state_dict().items())
+    same = again.models.networks[0].state_dict()
+    assert all(torch.equal(t, same[n]) for n, t in first.models.networks[0].state_dict().items())
     assert first.info.combination == again.info.combination
     assert other.info.combination != first.info.combination
 
@@ -223,7 +227,7 @@ def test_a_judge_with_votes_learns_them_and_forgets_nothing(tmp_path: Path, scen
     config = config_of(
         tmp_path,
         training={"epochs": 4, "batch_size": 32, "learning_rate": 3e-3, "max_explanations": 600},
-        votes_training={"epochs": 2, "learning_rate": 1e-3, "folds": 2},
+        votes_training={"folds": 2},
     )
     stages: list[str] = []
     judge = Judge.load(train_judge(config, [scenes], [data], progress=stages.append))
@@ -233,7 +237,7 @@ def test_a_judge_with_votes_learns_them_and_forgets_nothing(tmp_path: Path, scen
     assert votes["with_votes"]["best_possible"] == 1.0
     assert votes["with_votes"]["roc_auc"] > 0.8
     assert any("fold 2" in stage for stage in stages)
-    assert judge.info.combination.components[-1] == "verdict"
+    assert judge.info.combination.components[-2:] == ("acceptance", "verdict")
     assert [entry["votes"] for entry in judge.info.trained_on] == [False, True]
     examples = list(others.examples)[:60]
     own = judge.support([argued(e) for e in examples])
@@ -340,11 +344,63 @@ def test_every_way_of_spoiling_spoils() -> None:
         "followed by another",
         "cut off",
         "halves exchanged",
+        "a usual pattern filled anew",
     }
+    for spoiled in kinds["a usual pattern filled anew"]:
+        # No word of the other's fields is left: its animal and its place have become words of this input.
+        said = re.findall(r"\w+", spoiled.explanation.lower())
+        inside = {word for text in spoiled.fields for word in re.findall(r"\w+", text.lower())}
+        assert len(said) == len("A dog is an animal and it runs on the beach".split())
+        assert set(said) <= inside | {"a", "is", "an", "animal", "and", "it", "runs", "on", "the"}
     again = Corruptor(GOOD, seed=0)
     assert [again.spoil(GOOD[0]) for _ in range(20)] == [
         other.spoil(GOOD[0]) for other in [Corruptor(GOOD, seed=0)] for _ in range(20)
     ]
+
+
+def test_templates_of_whole_fields_are_filled_with_this_input() -> None:
+    quoting = [
+        Good(
+            Argued(fields, "entailment", f"{fields[0].rstrip('.')} implies {fields[1].lower()}"),
+            LABELS,
+            good.group,
+        )
+        for good in GOOD[:5]
+        for fields in [good.argued.fields]
+    ]
+    corruptor = Corruptor([*GOOD, *quoting], seed=0)
+    filled = [
+        spoiled.explanation
+        for _ in range(100)
+        for kind, spoiled in [corruptor.spoil(GOOD[40])]
+        if kind == "a template of whole fields"
+    ]
+    premise, hypothesis = (text.rstrip(".") for text in GOOD[40].argued.fields)
+    assert set(filled) == {f"{premise} implies {hypothesis}."}
+    # Nobody quotes whole fields: the way is not taken.
+    assert "a template of whole fields" not in {Corruptor(GOOD, seed=1).spoil(good)[0] for good in GOOD}
+
+
+def test_words_that_come_with_the_fields_are_no_function_words() -> None:
+    rows = [
+        Argued((f"The {animal} runs.", "It does not sleep."), "neutral", f"The {animal} is not thing{k}.")
+        for k in range(60)
+        for animal in [("dog", "cat", "horse", "bird", "fish")[k % 5]]
+    ]
+    assert function_words(rows) == {"the", "is", "not", "."}
+    unrelated = [row._replace(fields=("x", "y")) for row in rows]
+    assert function_words(unrelated) == {"the", "is", "not", ".", "bird", "cat", "dog"}
+
+
+def test_what_and_joins_is_not_swapped() -> None:
+    joined = Good(Argued(("One cat and one dog.", "Two animals."), "entailment", "cat and dog"), LABELS, "x")
+    filler = [
+        Good(Argued((f"x{k}", f"y{k}"), "entailment", f"{k} and {k + 1} and {k + 2}"), LABELS, "y") for k in range(30)
+    ]
+    corruptor = Corruptor([joined, *filler], seed=0)
+    assert "two words swapped" not in {corruptor.spoil(joined)[0] for _ in range(200)}
+    apart = Good(joined.argued._replace(explanation="cat dog"), LABELS, "x")
+    assert "dog cat" in {corruptor.spoil(apart)[1].explanation for _ in range(200)}
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=4), st.sampled_from(LABELS))
@@ -448,6 +504,69 @@ def test_padding_changes_nothing() -> None:
     assert together[0].item() == pytest.approx(alone[0].item(), abs=1e-6)
 
 
+def test_acceptance_by_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    generator = np.random.default_rng(0)
+    features = generator.normal(3.0, 2.0, size=(300, 4)) * [1.0, 10.0, 0.1, 0.0]
+    share = (features[:, 0] > 3).astype(float)
+    acceptance = Acceptance.fit(features, share)
+    standard = StandardScaler().fit_transform(features)
+    model = LogisticRegression(C=STRENGTH, max_iter=500).fit(standard, share)
+    assert acceptance.logits(features) == pytest.approx(model.decision_function(standard), abs=1e-3)
+    again = Acceptance.from_array(acceptance.to_array())
+    assert again.logits(features) == pytest.approx(acceptance.logits(features))
+    # A share counts as so many people for and so many against.
+    half = Acceptance.fit(features, np.full(300, 0.5))
+    assert half.logits(features) == pytest.approx(np.zeros(300), abs=1e-3)
+
+
+def test_several_networks_say_their_mean_and_show_their_features_side_by_side() -> None:
+    encoder = WordEncoder(["cat", "dog", "runs", "yes"])
+    networks = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        networks.append(Network(width=0, vocabulary_size=5, hidden=16, layers=1, dropout=0.0).eval())
+    rows = [Argued(("dog runs dog",), "yes", "cat runs"), Argued(("dog",), "yes", "cat")]
+    encoded = encoder.encode([text for row in rows for text in (*row.fields, row.label, row.explanation)])
+    features, logits = network_outputs(networks, rows, encoded, with_fields=True)
+    assert features.shape == (2, 2 * 2 * 16)
+    for k, row in enumerate(rows):
+        with torch.inference_mode():
+            batch = collate([row], encoded, with_fields=True)
+            said = [network(batch).item() for network in networks]
+            own = torch.cat([network.features(batch) for network in networks], dim=1)[0].numpy()
+        assert logits[k] == pytest.approx(np.mean(said), abs=1e-5)
+        assert features[k] == pytest.approx(own, abs=1e-5)
+
+
+def test_an_example_is_judged_by_what_the_other_folds_taught() -> None:
+    encoder = WordEncoder(["cat", "dog", "runs", "yes"])
+    torch.manual_seed(0)
+    network = Network(width=0, vocabulary_size=5, hidden=16, layers=1, dropout=0.0).eval()
+    said = ["cat runs", "dog runs", "cat", "dog dog", "runs cat dog"]
+    votes = [
+        Voted(Argued(("dog runs",), "yes", said[k % 5] + " " * (k // 5)), float(k % 5 < 2), f"example {k // 2}")
+        for k in range(40)
+    ]
+    encoded = encoder.encode([text for v in votes for text in (*v.argued.fields, "yes", v.argued.explanation)])
+    models = Models((network,), Delexicalizer(["runs"]), PatternModel.of([("yes", ["F1", "runs"])]))
+    names = ["coherence", "acceptance", "verdict"]
+
+    def values(votes: list[Voted]) -> Any:
+        asked = Components(models, [v.argued for v in votes], encoded)
+        return cross_fitted(models, votes, asked, names, 2, lambda stage: None)
+
+    before = values(votes)
+    other = [v._replace(acceptable=1 - v.acceptable) if v.example == "example 0" else v for v in votes]
+    after = values(other)
+    same = [k for k in range(40) if (after[k, 1:] == before[k, 1:]).all()]
+    assert {0, 1} <= set(same)
+    assert 0 < len(same) < 40
+    assert (after[:, 0] == before[:, 0]).all()
+
+
 def test_weights_of_components() -> None:
     generator = np.random.default_rng(0)
     good = np.arange(400) < 200
@@ -472,11 +591,11 @@ def test_a_judge_over_minilm(tmp_path: Path, scenes: Loaded, others: Loaded) -> 
         tmp_path,
         encoder={"kind": "frozen"},
         training={"epochs": 1, "batch_size": 32, "max_explanations": 120},
-        votes_training={"epochs": 1, "folds": 2},
+        votes_training={"folds": 2},
     )
     folder = train_judge(config, [scenes], [data])
     judge = Judge.load(folder)
-    assert judge.info.combination.components[-3:] == ("relevance_1", "relevance_2", "verdict")
+    assert judge.info.combination.components[-3:] == ("relevance_2", "acceptance", "verdict")
     row = argued(others.examples[0])
     [copied, other] = judge.explained([row._replace(explanation=row.fields[1]), row])
     assert copied.components["relevance_2"] == pytest.approx(1.0, abs=1e-3)
@@ -508,7 +627,7 @@ name: tiny
 data: {{explained: {{source: scenes, size: 400, split: train}}}}
 judges_dir: {folder}
 encoder: {{kind: words, size: 300}}
-network: {{hidden: 16, layers: 1}}
+network: {{members: 2, hidden: 16, layers: 1}}
 training: {{epochs: 1, max_explanations: 200}}
 """
 

@@ -63,7 +63,6 @@ def test_a_judge_of_few_explanations_agrees_with_people(tmp_path: Path, data_fol
         "data.explained.source": data_folder / "e-snli" / "esnli_dev.csv",
         "data.votes.source": data_folder / "teachers" / "gpt3_snli_train.jsonl",
         "training.max_explanations": 3000,
-        "votes_training.epochs": 1,
         "votes_training.folds": 2,
     }
     overrides = [word for key, value in small.items() for word in ("--set", f"{key}={value}")]

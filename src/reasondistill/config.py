@@ -314,6 +314,8 @@ class WordJudgeEncoder(Config):
 class JudgeNetwork(Config):
     """The part of a judge that learns."""
 
+    members: Positive = 2
+    """So many networks, which differ in their seed; the mean of what they say counts."""
     hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 192
     layers: Positive = 2
     dropout: Rate = 0.1
@@ -338,14 +340,11 @@ class JudgeTraining(JudgeFitting):
     """Learn from at most so many, chosen by a hash; each takes some 12 kB of memory with a frozen encoder."""
 
 
-class VotesTraining(JudgeFitting):
+class VotesTraining(Config):
     """Learning from people's verdicts, after `JudgeTraining`."""
 
-    epochs: Annotated[float, Field(gt=0)] = 2.0
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    batch_size: Positive = 64
     folds: Annotated[int, Field(ge=2)] = 10
-    """So many times the network is fitted to the other folds, to weigh its verdicts by what it has not seen."""
+    """So many times what votes teach is fitted to the other folds, to weigh it by what it has not seen."""
 
 
 class JudgeData(Config):

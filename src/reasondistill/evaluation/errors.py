@@ -20,13 +20,18 @@ from reasondistill.tasks import Task
 Kind = Literal["none", "label", "explanation", "both"]
 
 KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
-ENOUGH_SUPPORT = 0.5
+SUPPORT_WITHOUT_CONTROL: Final = 0.5
+"""The least support of an explanation that is not wrong, where no other row's explanation can be compared with."""
 EXAMPLES_EACH = 5
 CELL_EXAMPLES = 3
 MOST_CELLS = 12
 
-REFERENCE_METRICS: Final = {"bertscore_f1": "BERTScore F1", "rougeL": "ROUGE-L"}
-"""What explanations are judged by where there is no judge, the best first, and how a sentence names it."""
+ERROR_METRICS: Final = {
+    "support": "support for the predicted label",
+    "bertscore_f1": "BERTScore F1",
+    "rougeL": "ROUGE-L",
+}
+"""What explanations are judged by, the best first, and how a sentence names it."""
 
 
 class Rule(NamedTuple):
@@ -61,31 +66,35 @@ def explanation_error_rule(
 ) -> Rule:
     """The rule for these rows, from the strictest evidence at hand: support, BERTScore, ROUGE-L, or none.
 
+    The threshold is the median that the negative control reaches: what a typical explanation of something else has.
+    With a judge and without that control it is 0.5.
+
     Args:
         scores: of each row, as in per_example.jsonl.
-        shuffled: reference metrics of the negative control: explanations of other rows against these rows' references.
+        shuffled: scores of the negative control: explanations of other rows in the place of these rows' own.
         same_label: whether those other rows were given the same label.
     """
-    if any(row.get("support") is not None for row in scores):
-        return Rule(
-            ENOUGH_SUPPORT,
-            "support",
-            "An explanation counts as wrong if its support for the predicted label is below 0.5, or if it is empty "
-            "or restates an input field.",
-        )
-    for metric in REFERENCE_METRICS:
-        control = [row[metric] for row in shuffled if row.get(metric) is not None]
+    other_rows = f"other rows{' of the same predicted label' if same_label else ''}"
+    for metric, name in ERROR_METRICS.items():
         own = [row[metric] for row in scores if row.get(metric) is not None]
-        if not control or not any([*control, *own]):
-            continue  # a metric that is blind to these texts, as ROUGE is to most scripts, gives 0 to all
+        control = [row[metric] for row in shuffled if row.get(metric) is not None]
+        if metric == "support" and own and not control:
+            return Rule(
+                SUPPORT_WITHOUT_CONTROL,
+                metric,
+                f"An explanation counts as wrong if its {name} is below {SUPPORT_WITHOUT_CONTROL} (there are no "
+                f"explanations of {other_rows} to compare with), or if it is empty or restates an input field.",
+            )
+        # A metric that is blind to these texts, as ROUGE is to most scripts, gives 0 to all; a judge's 0 is a verdict.
+        if not own or not control or (metric != "support" and not any([*control, *own])):
+            continue
         threshold = float(np.median(control))
-        of = " of the same predicted label" if same_label else ""
         return Rule(
             threshold,
             metric,
-            f"An explanation counts as wrong if its {REFERENCE_METRICS[metric]} is below {threshold:.3f}, the median "
-            f"that explanations written for other rows{of} reach against these rows' references (no better than a "
-            "typical explanation of something else), or if it is empty or restates an input field.",
+            f"An explanation counts as wrong if its {name} is below {threshold:.3f}, the median that explanations "
+            f"written for {other_rows} reach in the place of these rows' own (no better than a typical explanation of "
+            "something else), or if it is empty or restates an input field.",
         )
     return Rule(
         None,
@@ -130,7 +139,7 @@ def find_errors(
         "rule": rule.sentence if "explanation" in judged else None,
         "metric": rule.metric if "explanation" in judged else None,
         "threshold": rule.threshold if "explanation" in judged else None,
-        "control_n": len(shuffled) if "explanation" in judged and rule.metric in REFERENCE_METRICS else None,
+        "control_n": _control_n(rule, shuffled) if "explanation" in judged else None,
         "counts": _counts(kinds, bootstrap),
         "per_label": {
             name: _counts(of_label, bootstrap)
@@ -147,6 +156,13 @@ def find_errors(
     }
     shown["confusion"] = _confusion(about) if "label" in judged and task.labels else []
     return Errors(kinds, shown)
+
+
+def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many explanations of other rows the threshold is the median of; None where it is of none."""
+    if rule.metric is None:
+        return None
+    return sum(row.get(rule.metric) is not None for row in shuffled) or None
 
 
 class _Severity(NamedTuple):

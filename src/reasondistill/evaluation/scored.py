@@ -49,7 +49,7 @@ class Scored:
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
     """What the system itself scores on the rows that a control has an explanation for."""
     shuffled: list[dict[str, float]] = field(default_factory=list)
-    """Scores of the control "shuffled within label", a row each."""
+    """Scores of the control "shuffled within label": a row each of its reference metrics, and one of its support."""
     bertscore: BertScore | None = None
     """What explanations were scored with, for whoever scores more of them."""
     confusion: Confusion | None = None

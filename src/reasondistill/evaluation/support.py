@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from reasondistill.evaluation.controls import SHUFFLED
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored, mean
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -88,6 +89,8 @@ def add_support(
             same_rows = _mean(v for v, c in zip(own, of_control, strict=True) if c is not None)
             scored.controls.setdefault(name, {})[SUPPORT] = value
             scored.beside.setdefault(name, {})[SUPPORT] = same_rows if same_rows is not None else 0.0
+        if name == SHUFFLED:
+            scored.shuffled += [{SUPPORT: value} for value in of_control if value is not None]
     scored.settings[SUPPORT] = judge.settings
 
 

@@ -39,7 +39,7 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
             for d in info.trained_on
         ),
         "",
-        f"{good:,} explanations were taken as good, and spoiled in ten ways for bad ones"
+        f"{good:,} explanations were taken as good, and spoiled in twelve ways for bad ones"
         + (f"; {votes:,} explanations came with people's votes." if votes else ".")
         + " It refuses to judge rows of groups, or with texts, that it was trained on.",
         "",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.judge.model import FloatArray
+from reasondistill.judge.shares import FloatArray
 from reasondistill.judge.voting import Voted
 
 

@@ -9,18 +9,30 @@ from __future__ import annotations
 
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reasondistill.judge.argued import Argued
+from reasondistill.metrics.floors import fill_template, to_template
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _COMMON, _SHARE = 200, 0.1
 """The commonest words, so many and at most this share of all, are taken for function words: neither swapped nor
 replaced."""
 
-# English only: in other languages nothing matches, and another way of spoiling is taken.
+_COMES_WITH = 4.0
+"""A common word is no function word if it stands in an explanation's own fields so many times as often as in those of
+another row, and at least once in so many explanations that hold it."""
+_DRAWN = 8
+"""So many other explanations are looked at for one about other fields."""
+_INSTEAD = ("of the same group", "two words swapped", "copied")
+"""The ways that are taken, in the order of all, where the one that was drawn does not fit an explanation."""
+
+# English only, as the next two: in other languages nothing matches.
+_JOINING = {"and", "or", "nor"}
+
+# Where nothing matches, another way of spoiling is taken.
 _NEGATIONS = (
     (r"\bcannot\b", "can"),
     (r"\bcan(?:'|’)t\b", "can"),
@@ -59,52 +71,52 @@ class Corruptor:
         self._good = good
         self._of_group: dict[str, list[int]] = defaultdict(list)
         self._of_label: dict[str, list[int]] = defaultdict(list)
-        counts: dict[str, int] = defaultdict(int)
         for k, one in enumerate(good):
             self._of_group[one.group].append(k)
             self._of_label[one.argued.label].append(k)
-            for word in _TOKEN.findall(one.argued.explanation.lower()):
-                counts[word] += 1
-        common = sorted(counts, key=lambda word: (-counts[word], word))
-        self._function_words = set(common[: min(_COMMON, round(_SHARE * len(common)))])
+        self._function_words = function_words([one.argued for one in good])
+        self._templates = _templates(good)
         self._ways: list[tuple[str, float, Callable[[Good], Argued | None]]] = [
-            ("of the same group", 0.25, self._of_same_group),
-            ("for another label", 0.15, self._for_another_label),
-            ("of another example of this label", 0.10, self._of_same_label),
+            ("of the same group", 0.20, self._of_same_group),
+            ("for another label", 0.13, self._for_another_label),
+            ("of another example of this label", 0.08, self._of_same_label),
             ("negated", 0.10, self._said(self._negated)),
             ("two words swapped", 0.10, self._said(self._swapped)),
             ("a word of the input put in", 0.10, self._with_word_of_input),
-            ("copied", 0.07, self._copied),
-            ("followed by another", 0.05, self._followed_by_another),
-            ("cut off", 0.04, self._said(self._cut_off)),
-            ("halves exchanged", 0.04, self._said(self._halves_exchanged)),
+            ("a usual pattern filled anew", 0.10, self._pattern_filled_anew),
+            ("a template of whole fields", 0.05, self._template_filled),
+            ("copied", 0.05, self._copied),
+            ("followed by another", 0.03, self._followed_by_another),
+            ("cut off", 0.03, self._said(self._cut_off)),
+            ("halves exchanged", 0.03, self._said(self._halves_exchanged)),
         ]
 
     def spoil(self, good: Good) -> tuple[str, Argued]:
         """A bad explanation for the same fields, and how it was made."""
-        names = [name for name, _, _ in self._ways]
         drawn = self._random.choices(self._ways, weights=[weight for _, weight, _ in self._ways])[0]
-        for name, _, way in (drawn, self._ways[0], self._ways[names.index("two words swapped")], self._ways[6]):
+        instead = [way for way in self._ways if way[0] in _INSTEAD]
+        for name, _, way in (drawn, *instead):
             spoiled = way(good)
             if spoiled is not None and spoiled != good.argued:
                 return name, spoiled
         return "empty", good.argued._replace(explanation="-")
 
     def _of_same_group(self, good: Good) -> Argued | None:
-        return self._other(
-            good, [k for k in self._of_group[good.group] if self._good[k].argued.fields != good.argued.fields]
-        )
+        return self._with_that_of(good, self._other(good, self._of_group[good.group]))
 
     def _of_same_label(self, good: Good) -> Argued | None:
-        return self._other(good, self._of_label[good.argued.label])
+        return self._with_that_of(good, self._other(good, self._of_label[good.argued.label]))
 
     def _other(self, good: Good, places: Sequence[int]) -> Argued | None:
-        if not places:
-            return None
-        other = self._good[self._random.choice(places)].argued
-        if other.fields == good.argued.fields:
-            return None
-        return good.argued._replace(explanation=other.explanation)
+        """One of ``places`` about other fields; None where there is none among a few drawn."""
+        for k in self._random.sample(places, min(_DRAWN, len(places))):
+            if self._good[k].argued.fields != good.argued.fields:
+                return self._good[k].argued
+        return None
+
+    @staticmethod
+    def _with_that_of(good: Good, other: Argued | None) -> Argued | None:
+        return None if other is None else good.argued._replace(explanation=other.explanation)
 
     def _for_another_label(self, good: Good) -> Argued | None:
         others = [label for label in good.choices if label != good.argued.label]
@@ -136,6 +148,43 @@ class Corruptor:
             tokens[place] = self._random.choice(words)
         return good.argued._replace(explanation=_joined(tokens))
 
+    def _pattern_filled_anew(self, good: Good) -> Argued | None:
+        """Another explanation of this label, its words of the fields replaced by such words of this input's fields."""
+        other = self._other(good, self._of_label[good.argued.label])
+        if other is None:
+            return None
+        theirs = self._of_fields(other.fields)
+        ours: dict[frozenset[int], list[str]] = defaultdict(list)
+        for word, places in self._of_fields(good.argued.fields).items():
+            ours[places].append(word)
+        instead: dict[str, str] = {}
+        tokens = _TOKEN.findall(other.explanation)
+        for k in self._content(tokens):
+            word = tokens[k].lower()
+            if word not in theirs:
+                continue
+            fitting = ours.get(theirs[word]) or [w for words in ours.values() for w in words]
+            if not fitting:
+                return None
+            tokens[k] = instead.setdefault(word, self._random.choice(fitting))
+        return good.argued._replace(explanation=_joined(tokens)) if instead else None
+
+    def _of_fields(self, fields: Sequence[str]) -> dict[str, frozenset[int]]:
+        """Each content word of the fields, and which of them it occurs in."""
+        found: dict[str, set[int]] = defaultdict(set)
+        for k, text in enumerate(fields):
+            words = _TOKEN.findall(text)
+            for place in self._content(words):
+                found[words[place].lower()].add(k)
+        return {word: frozenset(places) for word, places in found.items()}
+
+    def _template_filled(self, good: Good) -> Argued | None:
+        templates = self._templates.get(good.argued.label)
+        if not templates:
+            return None
+        fields = {str(k): text for k, text in enumerate(good.argued.fields)}
+        return good.argued._replace(explanation=fill_template(self._random.choice(templates), fields))
+
     @staticmethod
     def _said(change: Callable[[str], str | None]) -> Callable[[Good], Argued | None]:
         def way(good: Good) -> Argued | None:
@@ -157,7 +206,13 @@ class Corruptor:
     def _swapped(self, text: str) -> str | None:
         tokens = _TOKEN.findall(text)
         places = self._content(tokens)
-        pairs = [(i, j) for i in places for j in places if i < j and tokens[i].lower() != tokens[j].lower()]
+        # "A and B" means the same as "B and A".
+        pairs = [
+            (i, j)
+            for i in places
+            for j in places
+            if i < j and tokens[i].lower() != tokens[j].lower() and _JOINING.isdisjoint(tokens[i:j])
+        ]
         if not pairs:
             return None
         i, j = self._random.choice(pairs)
@@ -177,6 +232,33 @@ class Corruptor:
 
     def _content(self, tokens: Sequence[str]) -> list[int]:
         return [k for k, t in enumerate(tokens) if t[0].isalnum() and t.lower() not in self._function_words]
+
+
+def function_words(rows: Sequence[Argued]) -> set[str]:
+    """The commonest words of explanations, less those that come with the fields: "dog", "outside", not "not"."""
+    counts: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    about = [{word for text in row.fields for word in _TOKEN.findall(text.lower())} for row in rows]
+    shift = len(rows) // 2
+    for k, row in enumerate(rows):
+        said = _TOKEN.findall(row.explanation.lower())
+        counts.update(said)
+        own.update(word for word in said if word in about[k])
+        others.update(word for word in said if word in about[k - shift])
+    common = sorted(counts, key=lambda word: (-counts[word], word))[: min(_COMMON, round(_SHARE * len(counts)))]
+    return {w for w in common if own[w] < max(counts[w] / _COMES_WITH, _COMES_WITH * others[w])}
+
+
+def _templates(good: Sequence[Good]) -> dict[str, list[str]]:
+    """For each label the templates that quote every field whole, after `metrics.floors.to_template`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in good:
+        fields = {str(k): text for k, text in enumerate(one.argued.fields)}
+        template = to_template(one.argued.explanation, fields)
+        if all(f"{{{name}}}" in template for name in fields):
+            found[one.argued.label].append(template)
+    return found
 
 
 def _joined(tokens: Sequence[str]) -> str:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from reasondistill.config import JudgeFitting
 from reasondistill.judge.argued import Argued
 from reasondistill.judge.encoders import Encoded
-from reasondistill.judge.model import Combination, FloatArray
+from reasondistill.judge.model import Combination
 from reasondistill.judge.network import Network, collate
+from reasondistill.judge.shares import FloatArray, fit_shares
 
 _BATCHES_PER_POOL = 16  # rows are sorted by length among so many batches' worth: little padding, still mixed
 _WARMUP_STEPS = 50
@@ -114,17 +115,9 @@ def weigh_by_votes(components: Sequence[str], values: FloatArray, acceptable: Fl
         values: of explanations that the network was not fitted to, (n, C).
         acceptable: the share of people who found each acceptable, in [0, 1] (n,).
     """
-    from sklearn.linear_model import LogisticRegression
-
     mean, deviation = _moments(values)
-    standard = (values - mean) / deviation
-    # A share is two weighted rows: so many for, so many against.
-    model = LogisticRegression(C=1.0).fit(
-        np.concatenate([standard, standard]),
-        np.repeat([True, False], len(standard)),
-        sample_weight=np.concatenate([acceptable, 1 - acceptable]),
-    )
-    return _combination(components, mean, deviation, model.coef_[0].tolist(), float(model.intercept_[0]))
+    weights, bias = fit_shares((values - mean) / deviation, acceptable, strength=1.0)
+    return _combination(components, mean, deviation, weights.tolist(), bias)
 
 
 def _moments(values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,29 +18,24 @@ from safetensors.torch import save as as_bytes
 
 from reasondistill.errors import CheckpointError, DataError
 from reasondistill.files import atomic_folder, read_json, write_json
+from reasondistill.judge.acceptance import Acceptance
 from reasondistill.judge.argued import Argued, fields_of, texts_of
-from reasondistill.judge.encoders import Encoded, Encoder, load_encoder
-from reasondistill.judge.network import Network, collate
+from reasondistill.judge.components import Models, component_values
+from reasondistill.judge.encoders import Encoder, load_encoder
+from reasondistill.judge.network import Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
+from reasondistill.judge.shares import FloatArray
 from reasondistill.metrics.text import is_copy, is_empty
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
-RELEVANCE = "relevance"
-"""To all fields; ``relevance_2`` is to the second, as a judge with votes has it."""
-COMPONENTS = ("coherence", "evidence", "wording", "contrast", RELEVANCE)
-VERDICT = "verdict"
-"""The component that only a judge with votes has."""
-_GRAMS, _SEEN = "patterns.grams", "seen"
+_GRAMS, _SEEN, _ACCEPTANCE = "patterns.grams", "seen", "acceptance"
 _SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
 COPIED = 0.25
 """What is left of the support of an explanation that restates a field: it says nothing that was not given, but a judge
 takes its words for fitting ones."""
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
-_ROWS_PER_BATCH = 128
-
-FloatArray = NDArray[np.float64]
 
 
 class Combination(BaseModel):
@@ -65,12 +60,14 @@ class JudgeInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     kind: Literal["without_votes", "with_votes"]
     task: dict[str, Any]
     encoder: dict[str, Any]
     network: dict[str, Any]
+    members: int
+    """So many networks give coherence and evidence, by the mean of their logits."""
     combination: Combination
     words: list[str]
     """The words that patterns keep."""
@@ -89,16 +86,6 @@ class Support(NamedTuple):
 
     support: float
     components: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Models:
-    """What components are had from."""
-
-    network: Network
-    delexicalizer: Delexicalizer
-    patterns: PatternModel
-    verdict: Verdict | None = None
 
 
 @dataclass
@@ -123,14 +110,23 @@ class Judge:
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
         digest = hashlib.sha256(self.info.model_dump_json().encode())
-        for name, tensor in sorted(self.models.network.state_dict().items()):
+        for name, tensor in sorted(self._fitted().items()):
             digest.update(name.encode())
             digest.update(tensor.contiguous().numpy().tobytes())
-        digest.update(self._grams().tobytes())
         return digest.hexdigest()[:16]
 
-    def _grams(self) -> NDArray[np.int32]:
-        return self.models.patterns.to_array({token: k for k, token in enumerate(self.info.pattern_tokens)})
+    def _fitted(self) -> dict[str, torch.Tensor]:
+        """Everything that was fitted and is no setting, by the name that it is kept under."""
+        tensors = {
+            f"network.{k}.{name}": tensor.contiguous()
+            for k, network in enumerate(self.models.networks)
+            for name, tensor in network.state_dict().items()
+        }
+        grams = self.models.patterns.to_array({token: k for k, token in enumerate(self.info.pattern_tokens)})
+        tensors[_GRAMS] = torch.from_numpy(grams)
+        if self.models.acceptance is not None:
+            tensors[_ACCEPTANCE] = torch.from_numpy(self.models.acceptance.to_array())
+        return tensors
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -211,10 +207,7 @@ class Judge:
         """
         with atomic_folder(out) as folder:
             write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
-            network = self.models.network.state_dict()
-            tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.items()}
-            tensors[_GRAMS] = torch.from_numpy(self._grams())
-            tensors[_SEEN] = torch.from_numpy(self.seen.view(np.int64))
+            tensors = {**self._fitted(), _SEEN: torch.from_numpy(self.seen.view(np.int64))}
             (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
@@ -238,15 +231,12 @@ class Judge:
             info = JudgeInfo.model_validate(read_json(folder / JUDGE_FILE))
             tensors = load_file(folder / WEIGHTS_FILE)
             encoder = load_encoder(info.encoder)
-            network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
-            network.load_state_dict(
-                {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
-            )
             models = Models(
-                network.eval(),
+                tuple(_network(k, info, encoder, tensors) for k in range(info.members)),
                 Delexicalizer(info.words),
                 PatternModel.from_array(info.pattern_labels, info.pattern_tokens, tensors[_GRAMS].numpy()),
                 None if info.verdict is None else Verdict.from_json(info.verdict),
+                Acceptance.from_array(tensors[_ACCEPTANCE].numpy()) if _ACCEPTANCE in tensors else None,
             )
             seen = tensors[_SEEN].numpy().view(np.uint64)
         except (
@@ -265,83 +255,16 @@ class Judge:
         return cls(info, encoder, models, seen)
 
 
+def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, torch.Tensor]) -> Network:
+    network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
+    prefix = f"network.{member}."
+    network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    return network.eval()
+
+
 def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
     """What an example is known by again, in whatever file: its group and the texts of its fields, hashed, (1 or 2)."""
     known = ["\x1f".join(text.casefold().strip() for text in fields_of(example, task))]
     if example.group is not None:
         known.append(f"group\x1f{example.group}")
     return np.array([int.from_bytes(hashlib.sha256(k.encode()).digest()[:8], "big") for k in known], dtype=np.uint64)
-
-
-def component_values(
-    models: Models, rows: Sequence[Argued], encoded: dict[str, Encoded], components: Sequence[str]
-) -> FloatArray:
-    """The values of ``components`` for each row, (n, C): logits, nats, or a mean cosine."""
-    patterns = [models.delexicalizer.pattern(row) for row in rows]
-
-    def values(name: str) -> FloatArray:
-        if name in ("coherence", "evidence"):
-            return network_logits(models.network, rows, encoded, with_fields=name == "coherence")
-        if name.startswith(RELEVANCE):
-            return _relevance(rows, encoded, name.removeprefix(f"{RELEVANCE}_"))
-        if name == VERDICT:
-            if models.verdict is None:
-                raise ValueError("a judge without votes has no verdict")
-            score = models.verdict.logit
-        else:
-            score = models.patterns.score if name == "wording" else models.patterns.contrast
-        return np.array([score(pattern, row.label) for pattern, row in zip(patterns, rows, strict=True)])
-
-    return np.stack([values(name) for name in components], axis=1) if rows else np.zeros((0, len(components)))
-
-
-def network_logits(
-    network: Network, rows: Sequence[Argued], encoded: dict[str, Encoded], *, with_fields: bool
-) -> FloatArray:
-    """The network's logit of each row, (n,), with or without the fields in sight."""
-    length = [sum(len(encoded[t].ids) for t in (*(row.fields if with_fields else ()), row.explanation)) for row in rows]
-    order = sorted(range(len(rows)), key=length.__getitem__)
-    values = np.zeros(len(rows))
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), _ROWS_PER_BATCH):
-            places = order[start : start + _ROWS_PER_BATCH]
-            batch = collate([rows[k] for k in places], encoded, with_fields=with_fields)
-            values[places] = network(batch).double().numpy()
-    network.train(was_training)
-    return values
-
-
-def _relevance(rows: Sequence[Argued], encoded: dict[str, Encoded], which: str) -> FloatArray:
-    """The mean cosine between the explanation's and the fields' mean states; 0 where a text has no token.
-
-    Args:
-        rows: (n).
-        encoded: every text of the rows.
-        which: the number of one field, from 1; anything else means all fields.
-    """
-    vectors: dict[str, FloatArray] = {}
-
-    def vector(text: str) -> FloatArray:
-        if text not in vectors:
-            states = encoded[text].states
-            if states is None or not len(states):
-                vectors[text] = np.zeros(1)
-            else:
-                mean = states.double().mean(dim=0)
-                vectors[text] = (mean / mean.norm().clamp(min=1e-9)).numpy()
-        return vectors[text]
-
-    def cosine(a: FloatArray, b: FloatArray) -> float:
-        return float(a @ b) if len(a) == len(b) else 0.0
-
-    def chosen(row: Argued) -> Sequence[str]:
-        return row.fields[int(which) - 1 : int(which)] if which.isdecimal() else row.fields
-
-    return np.array(
-        [
-            float(np.mean([cosine(vector(text), vector(row.explanation)) for text in chosen(row)] or [0.0]))
-            for row in rows
-        ]
-    )

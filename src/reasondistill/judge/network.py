@@ -124,6 +124,15 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The logit that the explanation is a good one, (B,)."""
+        return self.logit(self.features(batch))
+
+    def logit(self, features: torch.Tensor) -> torch.Tensor:
+        """Of features (B, 2 · hidden), (B,)."""
+        logit: torch.Tensor = self.head(features)[:, 0]
+        return logit
+
+    def features(self, batch: Batch) -> torch.Tensor:
+        """What the logit comes from: the states of a first, learned token and of the explanation, (B, 2 · hidden)."""
         x = self.tokens(batch.tokens) + self.segment(batch.segment) + self.position(batch.position)
         x = x + self.match(batch.match)
         first = self.first.expand(len(x), 1, -1)
@@ -132,5 +141,4 @@ class Network(nn.Module):
         x = self.layers(x, src_key_padding_mask=~seen)
         said = ((batch.segment == _EXPLANATION) & batch.mask).unsqueeze(-1)
         mean = (x[:, 1:] * said).sum(dim=1) / said.sum(dim=1).clamp(min=1)
-        logit: torch.Tensor = self.head(torch.cat([x[:, 0], mean], dim=-1))[:, 0]
-        return logit
+        return torch.cat([x[:, 0], mean], dim=-1)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from reasondistill.judge.argued import Argued
-
-FloatArray = NDArray[np.float64]
+from reasondistill.judge.shares import FloatArray, fit_shares
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _KEPT = 250
@@ -157,8 +156,6 @@ class Verdict:
     @classmethod
     def fit(cls, patterns: Sequence[tuple[str, Sequence[str]]], acceptable: FloatArray) -> Verdict:
         """Fit to (label, pattern) pairs and the share of people who found each acceptable, in [0, 1]."""
-        from sklearn.linear_model import LogisticRegression
-
         found = Counter(gram for label, pattern in patterns for gram in set(_grams(label, pattern)))
         grams = sorted(gram for gram, n in found.items() if n >= _LEAST)
         place = {gram: k for k, gram in enumerate(grams)}
@@ -173,18 +170,8 @@ class Verdict:
             columns += times
             starts.append(len(columns))
         x = csr_matrix((data, columns, starts), shape=(len(patterns), len(grams)))
-        from scipy.sparse import vstack
-
-        # A share is two weighted rows: so many for, so many against.
-        model = LogisticRegression(C=1.0, max_iter=500).fit(
-            vstack([x, x]).tocsr(),
-            np.repeat([True, False], len(patterns)),
-            sample_weight=np.concatenate([acceptable, 1 - acceptable]),
-        )
-        weights = model.coef_[0]
-        return cls(
-            {gram: (float(weights[k]), float(idf[k])) for k, gram in enumerate(grams)}, float(model.intercept_[0])
-        )
+        weights, bias = fit_shares(x, acceptable, strength=1.0)
+        return cls({gram: (float(weights[k]), float(idf[k])) for k, gram in enumerate(grams)}, bias)
 
     def logit(self, pattern: Sequence[str], label: str) -> float:
         times = Counter(gram for gram in _grams(label, pattern) if gram in self._weights)

@@ -19,20 +19,19 @@ from reasondistill.files import require_new_folder
 from reasondistill.judge.argued import Argued, argued_of, texts_of
 from reasondistill.judge.card import judge_card
 from reasondistill.judge.checking import agreement, told_apart
-from reasondistill.judge.corruptions import Corruptor, Good
-from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
-from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
-from reasondistill.judge.model import (
+from reasondistill.judge.components import (
+    ACCEPTANCE,
     COMPONENTS,
     RELEVANCE,
     VERDICT,
-    Combination,
-    Judge,
-    JudgeInfo,
+    Components,
     Models,
     component_values,
-    hashes_of,
 )
+from reasondistill.judge.corruptions import Corruptor, Good
+from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
+from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
+from reasondistill.judge.model import Combination, Judge, JudgeInfo, hashes_of
 from reasondistill.judge.network import MAX_FIELDS, Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, kept_words
 from reasondistill.judge.voting import Voted, cross_fitted, cross_weighed, votes_of, with_votes
@@ -85,7 +84,8 @@ def train_judge(
         kind="with_votes" if votes else "without_votes",
         task=task.model_dump(mode="json"),
         encoder=material.encoder.settings,
-        network=config.network.model_dump(),
+        network=config.network.model_dump(exclude={"members"}),
+        members=config.network.members,
         combination=combination,
         words=models.delexicalizer.words,
         pattern_labels=models.patterns.labels,
@@ -149,25 +149,27 @@ def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig,
 
 def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Models:
     """The models that need no votes."""
-    torch.manual_seed(config.seed)
-    encoder = material.encoder
-    network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **config.network.model_dump())
-    rows = [*material.rows, *material.evidence]
-    fit(
-        network,
-        rows,
-        material.encoded,
-        how=config.training,
-        seed=config.seed,
-        progress=progress,
-        what="without votes",
-    )
+    networks = tuple(_network(material, config, member, progress) for member in range(config.network.members))
     delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in material.good))
     # Where each example has choices of its own, labels are as many as examples: one model for all of them.
     patterns = PatternModel.of(
         (one.argued.label if config.task.labels else "", delexicalizer.pattern(one.argued)) for one in material.good
     )
-    return Models(network, delexicalizer, patterns)
+    return Models(networks, delexicalizer, patterns)
+
+
+def _network(material: _Material, config: JudgeConfig, member: int, progress: Progress) -> Network:
+    seed = config.seed + member
+    torch.manual_seed(seed)
+    network = Network(
+        width=material.encoder.width,
+        vocabulary_size=material.encoder.vocabulary_size,
+        **config.network.model_dump(exclude={"members"}),
+    )
+    rows = [*material.rows, *material.evidence]
+    what = f"network {member + 1} of {config.network.members}"
+    fit(network, rows, material.encoded, how=config.training, seed=seed, progress=progress, what=what)
+    return network
 
 
 def _with_votes(
@@ -179,20 +181,20 @@ def _with_votes(
     progress: Progress,
 ) -> tuple[Models, Combination, dict[str, Any]]:
     """Models, weights and what they reach, after votes; ``combination`` is the one without."""
-    keep = [*_thinned(material.rows, len(votes)), *_thinned(material.evidence, len(votes) // 2)]
-    encoded, names = material.encoded, material.components
-    before = combination.logit(component_values(models, [v.argued for v in votes], encoded, names))
+    names, folds = material.components, config.votes_training.folds
+    asked = Components(models, [v.argued for v in votes], material.encoded)
+    before = combination.logit(asked.table(names))
     # Votes can tell what each field is worth.
     fields = [f"{RELEVANCE}_{k}" for k in range(1, len(config.task.fields) + 1)] if RELEVANCE in names else []
-    names = [*(name for name in names if name != RELEVANCE), *fields, VERDICT]
-    values = cross_fitted(models, votes, keep, encoded, names, config, progress)
+    names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
+    values = cross_fitted(models, votes, asked, names, folds, progress)
     reached = {
         "without_votes": agreement(before, votes),
-        "with_votes": agreement(cross_weighed(names, values, votes, config), votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, folds), votes),
         "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
     }
     weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
-    return with_votes(models, votes, keep, encoded, config, progress, "with votes"), weighed, reached
+    return with_votes(models, votes, asked.features), weighed, reached
 
 
 def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[Good]:
@@ -256,11 +258,6 @@ def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
             rows.append(Row(one.argued, 1.0, with_fields=False))
             rows.append(Row(one.argued._replace(label=other), 0.0, with_fields=False))
     return rows
-
-
-def _thinned(rows: Sequence[Row], n: int) -> Sequence[Row]:
-    """About ``n`` of the rows, evenly spaced."""
-    return rows[:: max(1, len(rows) // max(1, n))]
 
 
 def _hash(argued: Argued) -> str:

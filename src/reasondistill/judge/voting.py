@@ -1,8 +1,7 @@
-"""What people's votes teach a judge: its network, its verdict on patterns, and how much each component counts."""
+"""What people's votes teach a judge: which features and patterns are accepted, and how much each component counts."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,16 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.config import JudgeConfig
 from reasondistill.datasets import Loaded
 from reasondistill.errors import DataError
+from reasondistill.judge.acceptance import Acceptance
 from reasondistill.judge.argued import Argued, argued_of
-from reasondistill.judge.encoders import Encoded
-from reasondistill.judge.fitting import Row, fit, weigh_by_votes
-from reasondistill.judge.model import FloatArray, Models, component_values
+from reasondistill.judge.components import ACCEPTANCE, VERDICT, Components, Models
+from reasondistill.judge.fitting import weigh_by_votes
 from reasondistill.judge.patterns import Verdict
+from reasondistill.judge.shares import FloatArray
 from reasondistill.tasks import Task
 
+OF_VOTES = (ACCEPTANCE, VERDICT)
 Progress = Callable[[str], None]
 _LEAST_VOTED, _LEAST_ACCEPTABLE = 100, 10
 
@@ -57,31 +57,11 @@ def votes_of(voted: Sequence[Loaded], task: Task) -> list[Voted]:
     return votes
 
 
-def with_votes(
-    models: Models,
-    votes: Sequence[Voted],
-    keep: Sequence[Row],
-    encoded: dict[str, Encoded],
-    config: JudgeConfig,
-    progress: Progress,
-    what: str,
-) -> Models:
-    """The models after people's verdicts; ``keep`` holds rows of the first training, so that nothing is forgotten."""
-    network = copy.deepcopy(models.network)
-    fit(
-        network,
-        [*(Row(v.argued, v.acceptable) for v in votes), *keep],
-        encoded,
-        how=config.votes_training,
-        seed=config.seed,
-        progress=progress,
-        what=what,
-    )
-    verdict = Verdict.fit(
-        [(v.argued.label, models.delexicalizer.pattern(v.argued)) for v in votes],
-        np.array([v.acceptable for v in votes]),
-    )
-    return replace(models, network=network, verdict=verdict)
+def with_votes(models: Models, votes: Sequence[Voted], features: FloatArray) -> Models:
+    """The models and what votes teach beside them; ``features`` (n, D) are the networks' of each voted explanation."""
+    acceptable = np.array([v.acceptable for v in votes])
+    verdict = Verdict.fit([(v.argued.label, models.delexicalizer.pattern(v.argued)) for v in votes], acceptable)
+    return replace(models, verdict=verdict, acceptance=Acceptance.fit(features, acceptable))
 
 
 def _folds(votes: Sequence[Voted], folds: int) -> NDArray[np.intp]:
@@ -90,31 +70,38 @@ def _folds(votes: Sequence[Voted], folds: int) -> NDArray[np.intp]:
 
 
 def cross_fitted(
-    models: Models,
-    votes: Sequence[Voted],
-    keep: Sequence[Row],
-    encoded: dict[str, Encoded],
-    names: Sequence[str],
-    config: JudgeConfig,
-    progress: Progress,
+    models: Models, votes: Sequence[Voted], asked: Components, names: Sequence[str], folds: int, progress: Progress
 ) -> FloatArray:
-    """Components of each voted explanation from models that were fitted to the other folds, (n, C)."""
-    folds = _folds(votes, config.votes_training.folds)
-    values = np.zeros((len(votes), len(names)))
-    for fold in sorted(set(folds.tolist())):
-        others = [v for v, f in zip(votes, folds, strict=True) if f != fold]
-        fitted = with_votes(models, others, keep, encoded, config, progress, f"votes, fold {fold + 1}")
-        inside = [v.argued for v, f in zip(votes, folds, strict=True) if f == fold]
-        values[folds == fold] = component_values(fitted, inside, encoded, names)
+    """Components of each voted explanation, (n, C); those that need votes have learned from the other folds'.
+
+    Args:
+        models: those without votes.
+        votes: the explanations (n).
+        asked: their components from ``models``.
+        names: of the components wanted (C).
+        folds: how many; all explanations of an example are in the same.
+        progress: called with a sentence for each.
+    """
+    values = np.stack([asked.values(n) if n not in OF_VOTES else np.zeros(len(votes)) for n in names], axis=1)
+    fold_of = _folds(votes, folds)
+    for fold in sorted(set(fold_of.tolist())):
+        progress(f"votes, fold {fold + 1}")
+        inside = fold_of == fold
+        others = [v for v, f in zip(votes, fold_of, strict=True) if f != fold]
+        fitted = with_votes(models, others, asked.features[~inside])
+        of_fold = asked.of(fitted, np.flatnonzero(inside))
+        for k, name in enumerate(names):
+            if name in OF_VOTES:
+                values[inside, k] = of_fold.values(name)
     return values
 
 
-def cross_weighed(names: Sequence[str], values: FloatArray, votes: Sequence[Voted], config: JudgeConfig) -> FloatArray:
+def cross_weighed(names: Sequence[str], values: FloatArray, votes: Sequence[Voted], folds: int) -> FloatArray:
     """The logit of each voted explanation from weights of the other folds, (n,)."""
-    folds = _folds(votes, config.votes_training.folds)
+    fold_of = _folds(votes, folds)
     acceptable = np.array([v.acceptable for v in votes])
     logits = np.zeros(len(votes))
-    for fold in sorted(set(folds.tolist())):
-        inside = folds == fold
+    for fold in sorted(set(fold_of.tolist())):
+        inside = fold_of == fold
         logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside]).logit(values[inside])
     return logits
