@@ -22,7 +22,7 @@ from reasondistill.judge.acceptance import STRENGTH, Acceptance
 from reasondistill.judge.components import Components, Models, network_outputs
 from reasondistill.judge.corruptions import Corruptor, Good, function_words
 from reasondistill.judge.encoders import WordEncoder
-from reasondistill.judge.fitting import weigh_alike, weigh_by_votes
+from reasondistill.judge.fitting import Told, weigh_alike, weigh_by_votes
 from reasondistill.judge.network import Network, collate
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
 from reasondistill.judge.voting import Voted, cross_fitted
@@ -130,7 +130,19 @@ def test_a_copy_counts_a_quarter(judge: Judge, others: Loaded) -> None:
     [one] = judge.explained([copied])
     logit = judge.info.combination.logit(np.array([list(one.components.values())]))[0]
     assert one.support == pytest.approx(0.25 / (1 + np.exp(-logit)))
-    assert judge.settings["copies_count"] == 0.25
+    assert judge.settings["restated_count"] == 0.25
+
+
+def test_a_template_of_whole_fields_counts_a_quarter(judge: Judge, others: Loaded) -> None:
+    row = argued(others.examples[0])
+    premise, hypothesis = (text.rstrip(".").lower() for text in row.fields)
+    for text, share in (
+        (f"Just because {premise} does not mean {hypothesis}.", 0.25),
+        (f"Just because of the weather, it does not mean {hypothesis}.", 1.0),
+    ):
+        [one] = judge.explained([row._replace(explanation=text)])
+        logit = judge.info.combination.logit(np.array([list(one.components.values())]))[0]
+        assert one.support == pytest.approx(share / (1 + np.exp(-logit)))
 
 
 def test_the_same_seed_gives_the_same_judge(tmp_path: Path, scenes: Loaded) -> None:
@@ -196,7 +208,7 @@ def test_a_damaged_judge_is_refused(tmp_path: Path, judge: Judge, damage: str) -
         (folder / "judge.json").write_text("{", encoding="utf-8")
     else:
         value = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
-        value |= {"schema_version": 2} if damage == "schema" else {"network": {"hidden": 96, "layers": 1}}
+        value |= {"schema_version": 1} if damage == "schema" else {"network": {"hidden": 96, "layers": 1}}
         (folder / "judge.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises((CheckpointError, DataError)):
         Judge.load(folder)
@@ -350,7 +362,7 @@ def test_every_way_of_spoiling_spoils() -> None:
         # No word of the other's fields is left: its animal and its place have become words of this input.
         said = re.findall(r"\w+", spoiled.explanation.lower())
         inside = {word for text in spoiled.fields for word in re.findall(r"\w+", text.lower())}
-        assert len(said) == len("A dog is an animal and it runs on the beach".split())
+        assert len(said) == len(re.findall(r"\w+", good.argued.explanation))
         assert set(said) <= inside | {"a", "is", "an", "animal", "and", "it", "runs", "on", "the"}
     again = Corruptor(GOOD, seed=0)
     assert [again.spoil(GOOD[0]) for _ in range(20)] == [
@@ -385,7 +397,7 @@ def test_words_that_come_with_the_fields_are_no_function_words() -> None:
     rows = [
         Argued((f"The {animal} runs.", "It does not sleep."), "neutral", f"The {animal} is not thing{k}.")
         for k in range(60)
-        for animal in [("dog", "cat", "horse", "bird", "fish")[k % 5]]
+        for animal in [("dog", "cat", "horse", "bird", "fish", "mouse", "whale")[k % 7]]
     ]
     assert function_words(rows) == {"the", "is", "not", "."}
     unrelated = [row._replace(fields=("x", "y")) for row in rows]
@@ -577,6 +589,11 @@ def test_weights_of_components() -> None:
     assert told.weight[0] > 5 * abs(told.weight[1])
     # Calibrated on what it was fitted to: the mean support is the share that is acceptable.
     assert (1 / (1 + np.exp(-told.logit(values)))).mean() == pytest.approx(0.5, abs=0.01)
+    # Votes that say nothing of the first component, and spoiled explanations that do: it counts for something.
+    silent = generator.integers(2, size=400).astype(float)
+    alone = weigh_by_votes(["coherence", "wording"], values, silent).weight[0]
+    beside = weigh_by_votes(["coherence", "wording"], values, silent, Told(values, good)).weight[0]
+    assert beside > alone + 0.02
     constant = weigh_alike(["wording"], np.zeros((10, 1)), np.arange(10) < 5)
     assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()
 

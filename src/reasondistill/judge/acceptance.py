@@ -6,7 +6,7 @@ import numpy as np
 
 from reasondistill.judge.shares import FloatArray, fit_shares
 
-STRENGTH = 0.003
+STRENGTH = 0.1
 """Of the fit to standardised features: some hundreds of them, from some thousand explanations, need a firm hand."""
 
 

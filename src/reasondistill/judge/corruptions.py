@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reasondistill.judge.argued import Argued
-from reasondistill.metrics.floors import fill_template, to_template
+from reasondistill.metrics.floors import fill_template, quotes_every_field, to_template
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _COMMON, _SHARE = 200, 0.1
@@ -255,9 +255,8 @@ def _templates(good: Sequence[Good]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for one in good:
         fields = {str(k): text for k, text in enumerate(one.argued.fields)}
-        template = to_template(one.argued.explanation, fields)
-        if all(f"{{{name}}}" in template for name in fields):
-            found[one.argued.label].append(template)
+        if quotes_every_field(one.argued.explanation, fields):
+            found[one.argued.label].append(to_template(one.argued.explanation, fields))
     return found
 
 

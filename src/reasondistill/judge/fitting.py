@@ -19,6 +19,7 @@ from reasondistill.judge.shares import FloatArray, fit_shares
 
 _BATCHES_PER_POOL = 16  # rows are sorted by length among so many batches' worth: little padding, still mixed
 _WARMUP_STEPS = 50
+_TOLD = 0.05
 
 
 class Row(NamedTuple):
@@ -107,16 +108,33 @@ def weigh_alike(components: Sequence[str], values: FloatArray, good: NDArray[np.
     return _combination(components, mean, deviation, [slope] * len(components), float(scale.intercept_[0]))
 
 
-def weigh_by_votes(components: Sequence[str], values: FloatArray, acceptable: FloatArray) -> Combination:
+class Told(NamedTuple):
+    """Good and spoiled explanations that the networks were not fitted to: their components (n, C), which are good."""
+
+    values: FloatArray
+    good: NDArray[np.bool_]
+
+
+def weigh_by_votes(
+    components: Sequence[str], values: FloatArray, acceptable: FloatArray, told: Told | None = None
+) -> Combination:
     """Components weighed by logistic regression on people's verdicts.
+
+    Votes are on the explanations of few models, one as a rule, and lack the flaws of others: no vote can say what a
+    component is worth that tells those. So good and spoiled explanations count too, together a twentieth of the votes.
 
     Args:
         components: their names (C).
         values: of explanations that the network was not fitted to, (n, C).
         acceptable: the share of people who found each acceptable, in [0, 1] (n,).
+        told: the good and spoiled ones.
     """
     mean, deviation = _moments(values)
-    weights, bias = fit_shares((values - mean) / deviation, acceptable, strength=1.0)
+    x, share, count = values, acceptable, np.ones(len(values))
+    if told is not None:
+        x, share = np.concatenate([x, told.values]), np.concatenate([share, told.good])
+        count = np.append(count, np.full(len(told.good), _TOLD * len(values) / len(told.good)))
+    weights, bias = fit_shares((x - mean) / deviation, share, strength=1.0, count=count)
     return _combination(components, mean, deviation, weights.tolist(), bias)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 
 from reasondistill.errors import CheckpointError, DataError
-from reasondistill.files import atomic_folder, read_json, write_json
+from reasondistill.files import atomic_folder, read_versioned_json, write_json
 from reasondistill.judge.acceptance import Acceptance
 from reasondistill.judge.argued import Argued, fields_of, texts_of
 from reasondistill.judge.components import Models, component_values
@@ -25,6 +25,7 @@ from reasondistill.judge.encoders import Encoder, load_encoder
 from reasondistill.judge.network import Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
 from reasondistill.judge.shares import FloatArray
+from reasondistill.metrics.floors import quotes_every_field
 from reasondistill.metrics.text import is_copy, is_empty
 from reasondistill.records import Example
 from reasondistill.tasks import Task
@@ -32,9 +33,10 @@ from reasondistill.tasks import Task
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
 _GRAMS, _SEEN, _ACCEPTANCE = "patterns.grams", "seen", "acceptance"
 _SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
-COPIED = 0.25
-"""What is left of the support of an explanation that restates a field: it says nothing that was not given, but a judge
-takes its words for fitting ones."""
+SCHEMA_VERSION: Final = 2
+RESTATED = 0.25
+"""What is left of the support of an explanation that restates a field, or quotes every field whole: it says nothing
+that was not given, but a judge takes its words for fitting ones."""
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 
 
@@ -60,7 +62,7 @@ class JudgeInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     kind: Literal["without_votes", "with_votes"]
     task: dict[str, Any]
@@ -135,13 +137,14 @@ class Judge:
             "judge": self.info.name,
             "kind": self.info.kind,
             "fingerprint": self.fingerprint,
-            "copies_count": COPIED,
+            "restated_count": RESTATED,
         }
 
     def support(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[float]:
         """The support of each row, in [0, 1]; 0 by rule for an explanation of nothing but white space.
 
-        An explanation that restates a field (`metrics.text.is_copy`) has a quarter of the support that it would have.
+        An explanation that restates a field (`metrics.text.is_copy`), or quotes each of several fields whole
+        (`metrics.floors.quotes_every_field`), has a quarter of the support that it would have.
 
         ``progress`` is called with a sentence now and then.
         """
@@ -162,8 +165,7 @@ class Judge:
             values = component_values(self.models, chunk, self.encoder.encode(texts_of(chunk)), names)
             support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             for row, s, v in zip(chunk, support.tolist(), values.tolist(), strict=True):
-                copied = is_copy(row.explanation, {str(k): text for k, text in enumerate(row.fields)})
-                self._memory[row] = Support(s * COPIED if copied else s, dict(zip(names, v, strict=True)))
+                self._memory[row] = Support(s * RESTATED if _restates(row) else s, dict(zip(names, v, strict=True)))
         return [self._memory[row] for row in rows]
 
     def refuse_seen(self, examples: Iterable[Example], task: Task) -> None:
@@ -228,7 +230,9 @@ class Judge:
                 fix="`reasondistill judge train CONFIG` makes one.",
             )
         try:
-            info = JudgeInfo.model_validate(read_json(folder / JUDGE_FILE))
+            info = JudgeInfo.model_validate(
+                read_versioned_json(folder / JUDGE_FILE, SCHEMA_VERSION, what="a judge", fix="Train the judge anew.")
+            )
             tensors = load_file(folder / WEIGHTS_FILE)
             encoder = load_encoder(info.encoder)
             models = Models(
@@ -253,6 +257,11 @@ class Judge:
                 folder, expected="a judge as `judge train` writes it", found=str(error).strip().split("\n")[0]
             ) from error
         return cls(info, encoder, models, seen)
+
+
+def _restates(row: Argued) -> bool:
+    fields = {str(k): text for k, text in enumerate(row.fields)}
+    return is_copy(row.explanation, fields) or quotes_every_field(row.explanation, fields)
 
 
 def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, torch.Tensor]) -> Network:

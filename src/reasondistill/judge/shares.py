@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
-def fit_shares(x: FloatArray | csr_matrix, share: FloatArray, *, strength: float) -> tuple[FloatArray, float]:
+def fit_shares(
+    x: FloatArray | csr_matrix, share: FloatArray, *, strength: float, count: FloatArray | None = None
+) -> tuple[FloatArray, float]:
     """Weights and bias that give each row's share, by regularised logistic regression.
 
     Args:
         x: what is known of each row, (n, D).
         share: of the people who found it acceptable, in [0, 1], (n,).
         strength: of the fit against the regularisation, scikit-learn's ``C``.
+        count: what each row counts, (n,); 1 by default.
 
     Returns:
         Weights (D,) and bias of the logit.
@@ -28,8 +31,9 @@ def fit_shares(x: FloatArray | csr_matrix, share: FloatArray, *, strength: float
     from sklearn.linear_model import LogisticRegression
 
     # A share is two weighted rows: so many for, so many against.
+    weight = np.concatenate([share, 1 - share]) * (1.0 if count is None else np.tile(count, 2))
     twice = vstack([x, x]).tocsr() if issparse(x) else np.concatenate([x, x])
     model = LogisticRegression(C=strength, max_iter=500).fit(
-        twice, np.repeat([True, False], len(share)), sample_weight=np.concatenate([share, 1 - share])
+        twice, np.repeat([True, False], len(share)), sample_weight=weight
     )
     return np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])

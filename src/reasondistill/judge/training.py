@@ -30,7 +30,7 @@ from reasondistill.judge.components import (
 )
 from reasondistill.judge.corruptions import Corruptor, Good
 from reasondistill.judge.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
-from reasondistill.judge.fitting import Row, fit, weigh_alike, weigh_by_votes
+from reasondistill.judge.fitting import Row, Told, fit, weigh_alike, weigh_by_votes
 from reasondistill.judge.model import Combination, Judge, JudgeInfo, hashes_of
 from reasondistill.judge.network import MAX_FIELDS, Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, kept_words
@@ -69,10 +69,7 @@ def train_judge(
     models = _fitted(material, config, progress)
     names = material.components
 
-    values = component_values(
-        models, [*(one.argued for one in material.held_out), *material.spoiled], material.encoded, names
-    )
-    is_good = np.arange(len(values)) < len(material.held_out)
+    values, is_good = _told(models, material, names)
     combination = weigh_alike(names, values, is_good)
     report: dict[str, Any] = {
         "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
@@ -158,6 +155,12 @@ def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Mod
     return Models(networks, delexicalizer, patterns)
 
 
+def _told(models: Models, material: _Material, names: Sequence[str]) -> Told:
+    """What the models say of the explanations that are held out and of the ones that were spoiled."""
+    rows = [*(one.argued for one in material.held_out), *material.spoiled]
+    return Told(component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out))
+
+
 def _network(material: _Material, config: JudgeConfig, member: int, progress: Progress) -> Network:
     seed = config.seed + member
     torch.manual_seed(seed)
@@ -188,13 +191,15 @@ def _with_votes(
     fields = [f"{RELEVANCE}_{k}" for k in range(1, len(config.task.fields) + 1)] if RELEVANCE in names else []
     names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
     values = cross_fitted(models, votes, asked, names, folds, progress)
+    models = with_votes(models, votes, asked.features)
+    told = _told(models, material, names)
     reached = {
         "without_votes": agreement(before, votes),
-        "with_votes": agreement(cross_weighed(names, values, votes, folds), votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, told, folds), votes),
         "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
     }
-    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]))
-    return with_votes(models, votes, asked.features), weighed, reached
+    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), told)
+    return models, weighed, reached
 
 
 def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[Good]:

@@ -15,7 +15,7 @@ from reasondistill.errors import DataError
 from reasondistill.judge.acceptance import Acceptance
 from reasondistill.judge.argued import Argued, argued_of
 from reasondistill.judge.components import ACCEPTANCE, VERDICT, Components, Models
-from reasondistill.judge.fitting import weigh_by_votes
+from reasondistill.judge.fitting import Told, weigh_by_votes
 from reasondistill.judge.patterns import Verdict
 from reasondistill.judge.shares import FloatArray
 from reasondistill.tasks import Task
@@ -96,12 +96,14 @@ def cross_fitted(
     return values
 
 
-def cross_weighed(names: Sequence[str], values: FloatArray, votes: Sequence[Voted], folds: int) -> FloatArray:
-    """The logit of each voted explanation from weights of the other folds, (n,)."""
+def cross_weighed(
+    names: Sequence[str], values: FloatArray, votes: Sequence[Voted], told: Told, folds: int
+) -> FloatArray:
+    """The logit of each voted explanation from weights of the other folds, (n,); ``told`` as for `weigh_by_votes`."""
     fold_of = _folds(votes, folds)
     acceptable = np.array([v.acceptable for v in votes])
     logits = np.zeros(len(votes))
     for fold in sorted(set(fold_of.tolist())):
         inside = fold_of == fold
-        logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside]).logit(values[inside])
+        logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside], told).logit(values[inside])
     return logits

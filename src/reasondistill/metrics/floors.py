@@ -38,6 +38,12 @@ def to_template(explanation: str, fields: Mapping[str, str]) -> str:
     return " ".join(template.split()).rstrip(_FINAL)
 
 
+def quotes_every_field(explanation: str, fields: Mapping[str, str]) -> bool:
+    """Whether an explanation quotes each of several fields whole ("just because {premise}, not {hypothesis}")."""
+    template = to_template(explanation, fields)
+    return len(fields) > 1 and all(f"{{{name}}}" in template for name in fields)
+
+
 def commonest_templates(explained: Iterable[Explained]) -> dict[str, str]:
     """For each label, the template that most of its explanations fit.
 
