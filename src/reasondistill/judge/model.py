@@ -219,6 +219,7 @@ class Judge:
 
         Raises:
             CheckpointError: this is no judge's folder, it is damaged, or its encoder is not to be had.
+            DataError: it was written by a version with another form of judges.
             MissingExtraError: its encoder comes with an extra that is not installed.
         """
         folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)
@@ -231,7 +232,9 @@ class Judge:
             )
         try:
             info = JudgeInfo.model_validate(
-                read_versioned_json(folder / JUDGE_FILE, SCHEMA_VERSION, what="a judge", fix="Train the judge anew.")
+                read_versioned_json(
+                    folder / JUDGE_FILE, SCHEMA_VERSION, what="a judge of ", fix="Train the judge anew."
+                )
             )
             tensors = load_file(folder / WEIGHTS_FILE)
             encoder = load_encoder(info.encoder)
