@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasondistill.cli import main
 from reasondistill.comparison import (
     Comparison,
     ComparisonSettings,
@@ -560,18 +559,6 @@ def test_a_report_says_why_parts_cannot_be_compared(parts: Path) -> None:
 
 
 # --- the command ---
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["reasondistill", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return (ended.value.code or 0, *capsys.readouterr())  # type: ignore[return-value]
-
-    return call
 
 
 def test_from_predictions_to_a_comparison(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -264,4 +264,10 @@ def test_mistakes_of_evaluate_with_a_student(
     assert (code, "--student" in said) == (2, True), said
     code, said = command(monkeypatch, capsys, *asked, "--student", tmp_path)
     assert code == 2, said
+    student = Student.load("builtin:scenes")
+    meta = {"student": student.fingerprint, "calibration": None, "generation": student.generation.model_dump()}
+    (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    predictions.write_text("\n".join(predictions.read_text(encoding="utf-8").splitlines()[:2]), encoding="utf-8")
+    code, said = command(monkeypatch, capsys, *asked, "--student", "builtin:scenes")
+    assert (code, "expected one for each of the" in said, "latency" in said) == (2, True, False), said
     assert not (tmp_path / "out").exists()

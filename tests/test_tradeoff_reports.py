@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from costed import HARDWARE, change, efficiency, three_sizes
-from reasondistill.cli import main
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
 from reasondistill.comparison.tradeoff_schema import Estimate, Loss, Tradeoffs
 from reasondistill.datasets.scenes import generate
@@ -288,18 +287,6 @@ def test_costs_in_words() -> None:
 
 
 # --- the command ---
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["reasondistill", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return (ended.value.code or 0, *capsys.readouterr())  # type: ignore[return-value]
-
-    return call
 
 
 def test_the_command_weighs_and_says_so(run: Callable[..., tuple[int, str, str]], made: Path, tmp_path: Path) -> None:

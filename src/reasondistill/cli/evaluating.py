@@ -67,6 +67,7 @@ def evaluate(
     from reasondistill.datasets import load
     from reasondistill.evaluation import EvaluationSettings, save
     from reasondistill.evaluation import evaluate as run_evaluation
+    from reasondistill.evaluation.pairing import join
     from reasondistill.files import require_new_folder
     from reasondistill.records import read_predictions
 
@@ -87,8 +88,9 @@ def evaluate(
     scored_groups = {e.group or e.id for e in loaded.examples}
     others = [e for e in everything.examples if (e.group or e.id) not in scored_groups]
     answers = list(read_predictions(predictions))
-
-    teachers = teachers_for(teacher, loaded.examples)  # before anything takes time
+    # Mistakes in what was given, before anything takes time.
+    join(answers, loaded.examples, asked)
+    teachers = teachers_for(teacher, loaded.examples)
 
     def tell(stage: str) -> None:
         say(f"[dim]{plain(stage)}[/]")

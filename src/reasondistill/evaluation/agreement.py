@@ -11,13 +11,13 @@ import numpy as np
 from reasondistill.evaluation.controls import SHUFFLED, group_of, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
+from reasondistill.evaluation.scored import EvaluationSettings, Scored
 from reasondistill.evaluation.teacher_style import compare_style
 from reasondistill.evaluation.teachers import Beside, Taught, Teacher
 from reasondistill.metrics.explanation import Compared, ExplanationScorer
 from reasondistill.metrics.label import NO_LABEL, cohen_kappa
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.results import Metric
+from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"

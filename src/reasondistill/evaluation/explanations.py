@@ -10,13 +10,13 @@ import numpy as np
 
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import EvaluationSettings, Scored, mean
+from reasondistill.evaluation.scored import EvaluationSettings, Scored
 from reasondistill.metrics import floors, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.records import Example
-from reasondistill.results import Metric
+from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
 
 _MEANS = {

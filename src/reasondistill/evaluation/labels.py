@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.selective import score_selective
 from reasondistill.metrics import calibration, label
 from reasondistill.metrics.floors import majority
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.results import Confusion, Metric
+from reasondistill.results import Confusion, Metric, mean
 from reasondistill.tasks import Task
 
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.text import Aggregate
 from reasondistill.results import Confusion, Metric
-from reasondistill.results import mean as mean
 
 
 class EvaluationSettings(BaseModel):

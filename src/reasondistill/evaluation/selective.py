@@ -7,10 +7,10 @@ from typing import Any
 
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.selective import Ranked, coverage_curve
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.results import Metric
+from reasondistill.results import Metric, mean
 
 
 def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:

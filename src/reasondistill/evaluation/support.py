@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from reasondistill.evaluation.controls import SHUFFLED
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored, mean
+from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.results import mean
 from reasondistill.tasks import Task
 
 if TYPE_CHECKING:
