@@ -89,7 +89,8 @@ def test_units_that_weigh_nothing_go_first(family: str) -> None:
                 if (part := getattr(module, name, None)) is not None:
                     part.weight[:, silent] = 0
     smaller = shrink(model, Shrink(d_ff=32))
-    torch.testing.assert_close(logits(smaller), logits(model), atol=1e-6, rtol=1e-5)
+    # Half as many terms add up in another order, and each machine rounds single precision its own way.
+    torch.testing.assert_close(logits(smaller.double()), logits(model.double()))
     assert parameter_count(smaller) < parameter_count(model)
 
 
