@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from reasondistill.judge import Argued, Judge, train_judge
 from reasondistill.judge.acceptance import STRENGTH, Acceptance
 from reasondistill.judge.components import Components, Models, network_outputs
 from reasondistill.judge.corruptions import Corruptor, Good, function_words
-from reasondistill.judge.encoders import WordEncoder
+from reasondistill.judge.encoders import Encoded, WordEncoder
 from reasondistill.judge.fitting import Told, weigh_alike, weigh_by_votes
 from reasondistill.judge.network import Network, collate
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
@@ -105,10 +105,37 @@ def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> 
 def test_support_does_not_depend_on_company_or_order(judge: Judge, others: Loaded) -> None:
     rows = [argued(e) for e in others.examples[:20]]
     together = judge.support(rows)
-    fresh = Judge(judge.info, judge.encoder, judge.models, judge.seen)
+    fresh = Judge(judge.info, judge.encoder, judge.models, judge.seen, cache=False)
     assert fresh.support(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
-    alone = Judge(judge.info, judge.encoder, judge.models, judge.seen)
+    alone = Judge(judge.info, judge.encoder, judge.models, judge.seen, cache=False)
     assert alone.support(rows[:1]) == pytest.approx(together[:1], abs=1e-5)
+
+
+def test_verdicts_are_kept_for_the_next_system(
+    judge: Judge, others: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
+    first, second = (Judge(judge.info, judge.encoder, judge.models, judge.seen) for _ in range(2))
+    rows = [argued(e) for e in others.examples[:6]]
+    said = first.explained(rows[:5])
+
+    class Counting(WordEncoder):
+        asked: ClassVar[list[str]] = []
+
+        def encode(self, texts: Iterable[str]) -> dict[str, Encoded]:
+            texts = list(texts)
+            self.asked.extend(texts)
+            return super().encode(texts)
+
+    second.encoder = Counting(judge.encoder.settings["words"])
+    assert second.explained(rows[:5]) == said
+    assert Counting.asked == []
+    assert second.support(rows) == [*(one.support for one in said), *first.support(rows[5:])]
+    assert Counting.asked == [*rows[5].fields, rows[5].label, rows[5].explanation]
+    # Another judge of the same texts has verdicts of its own.
+    other = judge.info.model_copy(update={"name": "other"})
+    assert Judge(other, Counting(judge.encoder.settings["words"]), judge.models, judge.seen).support(rows[:1])
+    assert len(Counting.asked) == 8
 
 
 def test_support_is_the_sigmoid_of_the_weighed_components(judge: Judge, others: Loaded) -> None:
@@ -161,6 +188,7 @@ def test_a_judge_comes_back_from_its_folder(tmp_path: Path, judge: Judge, others
     judge.save(tmp_path / "copy", "# card\n")
     back = Judge.load(tmp_path / "copy")
     assert back.fingerprint == judge.fingerprint
+    back.cache = False
     rows = [argued(e) for e in others.examples[:10]]
     assert back.support(rows) == pytest.approx(judge.support(rows), abs=1e-5)
     assert {p.name for p in (tmp_path / "copy").iterdir()} == {"judge.json", "judge.safetensors", "README.md"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,6 +27,7 @@ from reasondistill.judge.encoders import Encoder, load_encoder
 from reasondistill.judge.network import Network
 from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict
 from reasondistill.judge.shares import FloatArray
+from reasondistill.metrics.content_cache import ContentCache, content_key
 from reasondistill.metrics.floors import quotes_every_field
 from reasondistill.metrics.text import is_copy, is_empty
 from reasondistill.records import Example
@@ -37,6 +40,9 @@ SCHEMA_VERSION: Final = 2
 RESTATED = 0.25
 """What is left of the support of an explanation that restates a field, or quotes every field whole: it says nothing
 that was not given, but a judge takes its words for fitting ones."""
+KEPT_LIMIT = 2**27
+"""Bytes of verdicts in the cache folder: some million."""
+_CACHE_VERSION = 1  # goes up with any change of this code that changes what a judge of the same weights says
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 
 
@@ -106,9 +112,11 @@ class Judge:
     models: Models
     seen: NDArray[np.uint64]
     """Hashes of the groups and fields it was trained on."""
+    cache: bool = True
+    """Whether verdicts are looked up and kept in the cache folder: systems share people's texts and floors."""
     _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
         digest = hashlib.sha256(self.info.model_dump_json().encode())
@@ -160,13 +168,39 @@ class Judge:
         new = sorted((row for row in new if row not in self._memory), key=lambda row: (row.fields, row.explanation))
         for start in range(0, len(new), _ROWS_PER_CHUNK):
             progress(f"support: {start:,} of {len(new):,} explanations judged")
-            chunk = new[start : start + _ROWS_PER_CHUNK]
-            names = self.info.combination.components
-            values = component_values(self.models, chunk, self.encoder.encode(texts_of(chunk)), names)
-            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
-            for row, s, v in zip(chunk, support.tolist(), values.tolist(), strict=True):
-                self._memory[row] = Support(s * RESTATED if _restates(row) else s, dict(zip(names, v, strict=True)))
+            self._learn(new[start : start + _ROWS_PER_CHUNK])
         return [self._memory[row] for row in rows]
+
+    def _learn(self, rows: Sequence[Argued]) -> None:
+        """Remember what is said of ``rows``: out of the cache folder, or judged and put there."""
+        names = self.info.combination.components
+        keys = {row: content_key(self._identity, *row.fields, row.label, row.explanation) for row in rows}
+        kept = self._verdicts.find(keys.values()) if self.cache else {}
+        fresh = [row for row in rows if keys[row] not in kept]
+        judged: dict[bytes, FloatArray] = {}
+        if fresh:
+            values = component_values(self.models, fresh, self.encoder.encode(texts_of(fresh)), names)
+            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
+            support *= np.where([_restates(row) for row in fresh], RESTATED, 1.0)
+            judged = {keys[row]: one for row, one in zip(fresh, np.column_stack([support, values]), strict=True)}
+        for row in rows:
+            said = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
+            of_all, *of_each = said.tolist()
+            self._memory[row] = Support(of_all, dict(zip(names, of_each, strict=True)))
+        if self.cache:
+            self._verdicts.add({key: said.tobytes() for key, said in judged.items()})
+
+    @cached_property
+    def _verdicts(self) -> ContentCache:
+        return ContentCache("support", KEPT_LIMIT)
+
+    @cached_property
+    def _identity(self) -> str:
+        """Everything that a verdict depends on but its texts."""
+        modules = ("torch", "transformers", "tokenizers") if self.encoder.width else ("torch",)
+        return "\n".join(
+            [f"{_CACHE_VERSION} {self.fingerprint}", *(f"{module} {version(module)}" for module in modules)]
+        )
 
     def refuse_seen(self, examples: Iterable[Example], task: Task) -> None:
         """Refuse examples that this judge was trained on.
