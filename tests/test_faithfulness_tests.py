@@ -16,7 +16,6 @@ from reasondistill.datasets.scenes import generate
 from reasondistill.datasets.splits import split_of
 from reasondistill.errors import MissingExtraError
 from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency, preferences, preferred
-from reasondistill.faithfulness.common import group_of
 from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
 from reasondistill.faithfulness.importance import ImportanceSettings, importance_agreement, rank_correlation
 from reasondistill.faithfulness.outcome import Outcome
@@ -46,7 +45,7 @@ def judge() -> Judge:
 def found(
     test: Callable[..., Outcome], subject: Any, settings: Any, examples: Sequence[Example], **more: Any
 ) -> Outcome:
-    bootstrap = GroupBootstrap([group_of(e) for e in examples], resamples=200)
+    bootstrap = GroupBootstrap([e.cluster for e in examples], resamples=200)
     return test(subject, examples, subject.predict(examples), settings, bootstrap, **more)
 
 

@@ -18,7 +18,7 @@ from costed import HARDWARE, change, efficiency, three_sizes
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
 from reasondistill.comparison.costs import costs_of, unlike_costs
 from reasondistill.comparison.degradation import answer, curve, losses, zero_points
-from reasondistill.comparison.loading import System
+from reasondistill.comparison.loading import System, load_system
 from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Draws, Panel
 from reasondistill.comparison.tradeoff_schema import Front, Loss, Tradeoffs, Verdict
@@ -333,6 +333,20 @@ def test_costs_may_lie_in_a_file_beside_the_results_or_in_the_run(results: Path,
     (results / "large" / "efficiency.json").write_text(json.dumps(efficiency(9, 1.0)), encoding="utf-8")
     loaded = load_systems([run, results / "middle", results / "large"])
     assert [costs_of(system)["parameters"] for system in loaded] == [5e6, 7e6, 80e6]  # the results' own count first
+
+
+def test_costs_of_another_student_are_refused(results: Path) -> None:
+    place = results / "small"
+    written = json.loads((place / "results.json").read_text(encoding="utf-8"))
+    change(place, efficiency={}, settings={**written["settings"], "student": "0123456789abcdef"})
+    for student, fits in (("0123456789abcdef", True), (None, True), ("fedcba9876543210", False)):
+        costs = efficiency(5_000_000, 12.0, measured={"student": student})
+        (place / "efficiency.json").write_text(json.dumps(costs), encoding="utf-8")
+        if fits:
+            assert load_system(place).results.efficiency == costs
+        else:
+            with pytest.raises(DataError, match=r"costs of the student.*0123456789abcdef.*fedcba9876543210"):
+                load_system(place)
 
 
 # --- costs ---

@@ -280,6 +280,13 @@ def maker_of(predictions: str | Path, student: str | Path) -> Student:
     return replace(maker, generation=Generation.model_validate(meta.get("generation")))
 
 
+def made_by(predictions: str | Path) -> str | None:
+    """The fingerprint of the student that made a predictions file; None where nothing beside it says so."""
+    meta_file = _meta_file(Path(predictions))
+    said = read_json(meta_file).get("student") if meta_file.is_file() else None
+    return said if isinstance(said, str) else None
+
+
 def _meta_file(predictions: Path) -> Path:
     return predictions.with_name(f"{predictions.stem}.meta.json")
 

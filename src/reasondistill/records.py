@@ -80,6 +80,11 @@ class Example(_Record):
         """The explanations that argue for this example's own label, in order: what to learn and to compare with."""
         return [e for e in self.explanations if e.label is None or e.label == self.label]
 
+    @property
+    def cluster(self) -> tuple[str, str]:
+        """What it is resampled and compared with: its group, or itself alone, which no group's name can equal."""
+        return ("id", self.id) if self.group is None else ("group", self.group)
+
 
 class Prediction(BaseModel):
     """What a system answers for one example. Extra keys are kept; ``label`` is None where a system gives none."""

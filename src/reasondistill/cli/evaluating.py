@@ -69,6 +69,7 @@ def evaluate(
     from reasondistill.evaluation import evaluate as run_evaluation
     from reasondistill.evaluation.pairing import join
     from reasondistill.files import require_new_folder
+    from reasondistill.prediction import made_by
     from reasondistill.records import read_predictions
 
     require_new_folder(out)
@@ -85,8 +86,8 @@ def evaluate(
     everything = load(data, task=asked, columns=mapping(columns))
     loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
     loaded = loaded.first(limit) if limit else loaded
-    scored_groups = {e.group or e.id for e in loaded.examples}
-    others = [e for e in everything.examples if (e.group or e.id) not in scored_groups]
+    scored_groups = {e.cluster for e in loaded.examples}
+    others = [e for e in everything.examples if e.cluster not in scored_groups]
     answers = list(read_predictions(predictions))
     # Mistakes in what was given, before anything takes time.
     join(answers, loaded.examples, asked)
@@ -112,6 +113,7 @@ def evaluate(
         train_examples=others or None,
         judge=loaded_judge,
         teachers=teachers,
+        made_by=made_by(predictions),
         progress=tell,
     )
     if costs is not None:

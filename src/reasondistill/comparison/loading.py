@@ -87,7 +87,8 @@ def load_system(folder: Path, name: str | None = None) -> System:
     Where results.json holds no costs, they are those of an efficiency.json beside it, or else in the run's folder.
 
     Raises:
-        DataError: results.json or per_example.jsonl is absent or broken, or the two do not belong together.
+        DataError: results.json or per_example.jsonl is absent or broken, or the two do not belong together; or the
+            costs are those of another student than results.json names.
     """
     for file, what in ((RESULTS_FILE, "results"), (ROWS_FILE, "the scores of each row")):
         if not (folder / file).is_file():
@@ -109,9 +110,22 @@ def load_system(folder: Path, name: str | None = None) -> System:
     run = _run_of(folder)
     if not results.efficiency:
         beside = [place / COSTS_FILE for place in (folder, run) if place is not None]
-        costs = next((read_json(path) for path in beside if path.is_file()), {})
+        costs = next((_costs(path, results) for path in beside if path.is_file()), {})
         results = results.model_copy(update={"efficiency": costs})
     return System(name or _default_name(folder, run), folder, results, rows, run)
+
+
+def _costs(path: Path, results: Results) -> dict[str, Any]:
+    costs = read_json(path)
+    measured, scored = costs.get("measured", {}).get("student"), results.settings.get("student")
+    if None not in (measured, scored) and measured != scored:
+        raise DataError(
+            path,
+            expected=f"the costs of the student that {RESULTS_FILE} is about ({scored})",
+            found=f"those of {measured}",
+            fix="Measure that student (`reasondistill efficiency`), or move the file away.",
+        )
+    return costs
 
 
 def _parse(specification: str | Path) -> tuple[str | None, Path]:

@@ -37,7 +37,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
     for example, part in zip(loaded.examples, loaded.stored.parts(), strict=True):
         splits.setdefault(str(part), Counter())[_label(example)] += 1
         labels[_label(example)] += 1
-        groups.add(hash(example.group or example.id))
+        groups.add(hash(example.cluster))
         sources.update(e.source for e in example.explanations)
         references = example.references
         per_example[str(len(references))] += 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reasondistill.evaluation.controls import SHUFFLED, group_of, shuffled_within_label
+from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import EvaluationSettings, Scored
@@ -176,7 +176,7 @@ class _Compared:
         others = shuffled_within_label(
             [self._labels[k] if self._task.labels is not None else None for k in places],
             [self._rows[k].example.id for k in places],
-            [group_of(self._rows[k]) for k in places],
+            [self._rows[k].example.cluster for k in places],
         )
         shuffled = {
             k: student[k]._replace(references=self._texts[places[other]])

@@ -78,6 +78,7 @@ def evaluate(
     train_examples: Iterable[Example] | None = None,
     judge: Judge | None = None,
     teachers: Sequence[Teacher] = (),
+    made_by: str | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Evaluation:
     """Score predictions of examples, one each.
@@ -90,6 +91,7 @@ def evaluate(
         train_examples: where the template floor's templates are found; without them, in the scored references.
         judge: gives each explanation's support; it must not have been trained on any of the examples.
         teachers: to compare with; the first one's agreement is among the metrics, that of all in ``agreement``.
+        made_by: the fingerprint of the student that made the predictions, to be recorded.
         progress: called with a sentence as each stage begins.
 
     Raises:
@@ -101,7 +103,7 @@ def evaluate(
     rows = join(predictions, examples, task)
     matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
-        [(row.example.group,) if row.example.group is not None else row.example.id for row in rows],
+        [row.example.cluster for row in rows],
         resamples=settings.resamples,
         seed=settings.seed,
     )
@@ -127,6 +129,7 @@ def evaluate(
         ),
         settings={
             "task": task.name,
+            **({} if made_by is None else {"student": made_by}),
             **settings.model_dump(include={"aggregate", "stemmer"}),
             "references_used": {
                 "min": min(used, default=0),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.text import is_empty
@@ -34,7 +34,7 @@ def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str 
     places = shuffled_within_label(
         [_label(row) if task.labels is not None else None for row in rows],
         [row.example.id for row in rows],
-        [group_of(row) for row in rows],
+        [row.example.cluster for row in rows],
     )
     return {
         SHUFFLED: [None if place is None else said[place] for place in places],
@@ -44,7 +44,7 @@ def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str 
 
 
 def shuffled_within_label(
-    labels: Sequence[str | None], ids: Sequence[str], groups: Sequence[str] | None = None
+    labels: Sequence[str | None], ids: Sequence[str], groups: Sequence[Hashable] | None = None
 ) -> list[int | None]:
     """For each row the place of another one that was given the same label; None for a label's only row.
 
@@ -68,7 +68,7 @@ def shuffled_within_label(
     return others
 
 
-def _best_step(places: Sequence[int], groups: Sequence[str] | None) -> int:
+def _best_step(places: Sequence[int], groups: Sequence[Hashable] | None) -> int:
     if groups is None:
         return 1
     steps = range(1, min(len(places), _STEPS + 1))
@@ -77,16 +77,16 @@ def _best_step(places: Sequence[int], groups: Sequence[str] | None) -> int:
 
 
 def _for_another_label(rows: Sequence[Row]) -> list[str | None]:
-    of_group: dict[str, list[int]] = defaultdict(list)
+    of_group: dict[tuple[str, str], list[int]] = defaultdict(list)
     for k, row in enumerate(rows):
-        of_group[group_of(row)].append(k)
+        of_group[row.example.cluster].append(k)
     chosen: list[str | None] = []
     for row in rows:
         label = _label(row)
         own = [e for e in row.example.explanations if e.label and e.label != label and not is_empty(e.text)]
         siblings = [
             rows[k].prediction.explanation
-            for k in sorted(of_group[group_of(row)], key=lambda k: _hash(rows[k].example.id))
+            for k in sorted(of_group[row.example.cluster], key=lambda k: _hash(rows[k].example.id))
             if _label(rows[k]) not in (None, label) and not is_empty(rows[k].prediction.explanation)
         ]
         chosen.append(own[0].text if own else siblings[0] if siblings else None)
@@ -119,11 +119,6 @@ def fooled(
 
 def _label(row: Row) -> str | None:
     return row.prediction.label if row.prediction.label is not None else row.example.label
-
-
-def group_of(row: Row) -> str:
-    """A row's group; one that has none is its own."""
-    return row.example.group if row.example.group is not None else row.example.id
 
 
 def _hash(text: str) -> str:

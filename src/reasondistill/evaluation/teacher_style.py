@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from reasondistill.evaluation.controls import group_of
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slice_rules import language_of
@@ -63,7 +62,7 @@ def compare_style(
         )
         for name in task.fields
     }
-    groups = [group_of(rows[k]) for k in owners]
+    groups = [rows[k].example.cluster for k in owners]
     found: dict[str, Any] = {
         "rows": len(places),
         "texts": {"student": len(student), "teacher": len(teacher)},
@@ -181,7 +180,7 @@ def _classified(
     """The AUC of a classifier that tells the two apart, on groups it has not seen, and what it goes by."""
     texts = [[text for _, text in corpus] for corpus in (student, teacher)]
     owners = [k for k, _ in (*student, *teacher)]
-    scores = style.tell_apart(texts[0], texts[1], [group_of(rows[k]) for k in owners])
+    scores = style.tell_apart(texts[0], texts[1], [rows[k].example.cluster for k in owners])
     if scores is None:
         return {"style_auc": None, "telling": {"student": [], "teacher": []}}
     is_student = np.repeat([True, False], [len(student), len(teacher)])

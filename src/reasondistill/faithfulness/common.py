@@ -95,11 +95,6 @@ def without_both(predictions: Sequence[Prediction]) -> str | None:
     return None
 
 
-def group_of(example: Example) -> tuple[str] | str:
-    """What ties rows together: the group, or the row's own id, which no group's name can equal."""
-    return (example.group,) if example.group is not None else example.id
-
-
 def partners(
     examples: Sequence[Example], fits: Callable[[int, int], bool] = lambda place, other: True
 ) -> list[int | None]:
@@ -109,7 +104,7 @@ def partners(
     example that no other one fits.
     """
     order = sorted(range(len(examples)), key=lambda k: hashlib.sha256(examples[k].id.encode("utf-8")).digest())
-    groups = [group_of(e) for e in examples]
+    groups = [e.cluster for e in examples]
     found: list[int | None] = [None] * len(examples)
     for turn, place in enumerate(order):
         later = (order[(turn + step) % len(order)] for step in range(1, len(order)))

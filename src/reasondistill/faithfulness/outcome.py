@@ -69,12 +69,12 @@ def sample(examples: Sequence[Example], most: int) -> list[int]:
     Groups are taken whole, in the order of their names' SHA-256, until the next one does not fit; if not even the first
     fits, its beginning is taken. Rows of a group stay together because some tests compare them with each other.
     """
-    groups: dict[str, list[int]] = {}
+    clusters: dict[tuple[str, str], list[int]] = {}
     for place, example in enumerate(examples):
-        groups.setdefault(example.group if example.group is not None else example.id, []).append(place)
+        clusters.setdefault(example.cluster, []).append(place)
     chosen: list[int] = []
-    for name in sorted(groups, key=lambda name: hashlib.sha256(name.encode("utf-8")).digest()):
-        if len(chosen) + len(groups[name]) > most:
-            return sorted(chosen or groups[name][:most])
-        chosen += groups[name]
+    for cluster in sorted(clusters, key=lambda cluster: hashlib.sha256(cluster[1].encode("utf-8")).digest()):
+        if len(chosen) + len(clusters[cluster]) > most:
+            return sorted(chosen or clusters[cluster][:most])
+        chosen += clusters[cluster]
     return sorted(chosen)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from reasondistill.errors import UserError
 from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency
-from reasondistill.faithfulness.common import group_of
 from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
 from reasondistill.faithfulness.importance import ImportanceSettings, importance_agreement
 from reasondistill.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations
@@ -85,7 +84,7 @@ def measure_faithfulness(
         judge.refuse_seen(examples, subject.task)
     if answers is None:
         answers = _answers(subject, examples, settings, progress)
-    bootstrap = GroupBootstrap([group_of(e) for e in examples], resamples=resamples, seed=seed)
+    bootstrap = GroupBootstrap([e.cluster for e in examples], resamples=resamples, seed=seed)
     tests: dict[str, Callable[..., Outcome]] = {
         "label_consistency": partial(label_consistency, judge=judge),
         "simulatability": simulatability,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.faithfulness.common import finite, group_of, over_sample, partners
+from reasondistill.faithfulness.common import finite, over_sample, partners
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.simulator import SIMULATOR, View, encoded, simulate
 from reasondistill.faithfulness.subject import Progress, Subject
@@ -73,7 +73,7 @@ def _simulatability(
     bootstrap: GroupBootstrap,
 ) -> Outcome:
     labels = [p.label or "" for p in answers]
-    groups = [group_of(e) for e in examples]
+    groups = [e.cluster for e in examples]
     if "" in labels:
         return left_out("the student gives no label that could be foretold")
     if len(set(labels)) < 2:
