@@ -44,6 +44,8 @@ def make_student(name: str, examples: Sequence[Example], folder: Path) -> str:
         )
         config.tie_word_embeddings = False  # transformers 5 sets it to True whatever it is given
         model = keep_untied(T5ForConditionalGeneration(config))
+        for side in (model.encoder, model.decoder):  # FLAN-T5 has one table for both, and a head of its own
+            side.embed_tokens = model.shared
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
