@@ -6,6 +6,7 @@ It reads words from standard input and answers each with one line of JSON:
 
     steps N    take N optimizer steps: seconds of the clock and of the processor, page faults, and what was seen
     flops N    take N steps and count their floating-point operations
+    finish     train to the end, answer the rows of the request's ``test`` and write ``predictions.jsonl``
     peak       the most memory that this process ever had, in bytes
     end        stop
 
@@ -20,6 +21,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,13 @@ import torch
 from recipes import Contender, Plan, Seen, build
 from transformers import TrainerCallback, set_seed
 
+from reasondistill.config import Generation
 from reasondistill.efficiency.process import peak_resident_bytes
 from reasondistill.efficiency.pytorch import flop_counter
+from reasondistill.engines import answer
+from reasondistill.engines.pytorch import TorchEngine
 from reasondistill.files import read_json
-from reasondistill.records import read_examples
+from reasondistill.records import Example, Prediction, read_examples, write_records
 
 
 class Pacer(TrainerCallback):  # type: ignore[misc]
@@ -60,7 +65,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.left -= 1
         if self.left == 0:
-            self._answer(self._found())
+            self.answer(self.found())
             self._await()
 
     def _await(self) -> None:
@@ -68,11 +73,11 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
         for line in sys.stdin:
             word, *number = line.split()
             if word == "peak":
-                self._answer({"peak_bytes": peak_resident_bytes()})
+                self.answer({"peak_bytes": peak_resident_bytes()})
                 continue
             if word == "end":
                 break
-            self.left, self.seen = int(number[0]), Seen()
+            self.left, self.seen = int(number[0]) if number else -1, Seen()
             if word == "flops":
                 self.counting = ExitStack()
                 self.counter = self.counting.enter_context(flop_counter())
@@ -80,7 +85,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
             return
         sys.exit()
 
-    def _found(self) -> dict[str, Any]:
+    def found(self) -> dict[str, Any]:
         assert self.begun is not None
         clock, processor, faults = self.begun
         found = {
@@ -95,7 +100,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
             found["flops"] = self.counter.get_total_flops()
         return found
 
-    def _answer(self, found: dict[str, Any]) -> None:
+    def answer(self, found: dict[str, Any]) -> None:
         print(json.dumps(found), file=self.answers, flush=True)
 
 
@@ -112,8 +117,27 @@ def main(request_file: Path) -> None:
     set_seed(request["seed"])
     plan = Plan(**request["plan"])
     contender = build(request["contender"], plan, list(read_examples(request["examples"])), Path(request["folder"]))
-    Pacer(contender, answers)
+    pacer = Pacer(contender, answers)
     contender.trainer.train()
+    pacer.answer(pacer.found())  # it was asked to finish, or it would still be waiting
+    predict(contender, read_examples(request["test"]), Path(request["folder"]) / "predictions.jsonl")
+
+
+def predict(contender: Contender, examples: Iterable[Example], out: Path) -> None:
+    """Write what the trained model says, all contenders by the same rules."""
+    rows = list(examples)
+    model = getattr(contender.trainer.model, "student", contender.trainer.model)
+    greedy = Generation(num_beams=1, repetition_penalty=1.0, length_penalty=1.0, max_new_tokens=40)
+    answers = answer(TorchEngine(model, contender.codec), contender.task, contender.order, rows, greedy)
+    write_records(
+        out,
+        [
+            Prediction(
+                id=e.id, label=a.label, probabilities=a.probabilities, explanation=a.explanation, truncated=a.truncated
+            )
+            for e, a in zip(rows, answers, strict=True)
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,16 @@ from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks import NLI
 
 STUDENTS = ("flan-t5-small", "minilm", "scratch", "tiny")
+"""Shapes that are made here; any other name is a checkpoint's folder or hub id."""
+
 _PIECES = 32_100
 """Of FLAN-T5's tokenizer; its embedding has 28 rows more."""
 
 
 def make_student(name: str, examples: Sequence[Example], folder: Path) -> str:
-    """Write one of the `STUDENTS`; weights come from torch's global generator."""
+    """Write one of the `STUDENTS`; weights come from torch's global generator. Where it lies, or what else was named."""
+    if name not in STUDENTS:
+        return name
     texts = list(texts_of(examples, NLI, "label_first"))
     if name == "minilm":
         model, tokenizer = make_warm_start(WarmStartStudent(kind="warm_start", vocabulary="full"))
@@ -65,8 +71,6 @@ def unigram(texts: Iterable[str], pieces: int) -> Any:
         vocab_size=pieces, special_tokens=special, unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(sorted(set(texts)), trainer)
-    import json
-
     state = json.loads(tokenizer.to_str())
     known = state["model"]["vocab"]
     lowest = min(score for _, score in known)
@@ -78,8 +82,6 @@ def unigram(texts: Iterable[str], pieces: int) -> Any:
 
 def peak_matrix_product(threads: int, size: int = 1024, repeats: int = 5) -> list[float]:
     """FLOP a second of float32 products of two square matrices, each of several runs."""
-    import time
-
     torch.set_num_threads(threads)
     a, b = torch.randn(size, size), torch.randn(size, size)
     out = torch.empty(size, size)

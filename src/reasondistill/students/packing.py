@@ -23,8 +23,9 @@ from torch import Tensor
 
 from reasondistill.students.forward import head
 
-ROW_TOKENS = 128
-"""Prompt tokens that a row is filled up to. Longer rows save no more padding, and attention grows with their square."""
+ROW_TOKENS = 160
+"""Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and the
+cost of attention grows with their square."""
 
 _WITH_RELATIVE_POSITIONS = {"t5", "mt5"}
 _WITH_POSITION_TABLES = {"bart"}
@@ -67,16 +68,17 @@ def plan_rows(prompts: Sequence[int], targets: Sequence[int], row_tokens: int = 
 
     Returns:
         Numbers of prompts, in rows that are about equally long on both sides: the longest first, each into the row
-        that has the least so far.
+        that has the smallest share of all tokens of either side.
     """
-    longest = max(max(prompts), row_tokens)
-    rows: list[list[int]] = [[] for _ in range(min(len(prompts), -(-sum(prompts) // longest)))]
-    filled = [(0, 0)] * len(rows)
-    for i in sorted(range(len(prompts)), key=lambda i: -(prompts[i] + targets[i])):
-        k = min(range(len(rows)), key=lambda k: max(filled[k][0] + prompts[i], filled[k][1] + targets[i]))
+    rows: list[list[int]] = [[] for _ in range(-(-sum(prompts) // max(*prompts, row_tokens)))]
+    shares = [(p / sum(prompts), t / max(sum(targets), 1)) for p, t in zip(prompts, targets, strict=True)]
+    filled = [(0.0, 0.0)] * len(rows)
+    for i in sorted(range(len(prompts)), key=lambda i: -sum(shares[i])):
+        read, written = shares[i]
+        k = min(range(len(rows)), key=lambda k: max(filled[k][0] + read, filled[k][1] + written))
         rows[k].append(i)
-        filled[k] = filled[k][0] + prompts[i], filled[k][1] + targets[i]
-    return rows
+        filled[k] = filled[k][0] + read, filled[k][1] + written
+    return [row for row in rows if row]
 
 
 def _side(rows: Sequence[Sequence[tuple[int, int]]], lengths: Sequence[int], width: int) -> Side:
