@@ -58,11 +58,10 @@ class Plan:
 
 
 class Seen(NamedTuple):
-    """What a model was given: examples, tokens, and places for tokens, padding among them."""
+    """What a model was given: examples, and tokens that are no padding."""
 
     examples: int = 0
     tokens: int = 0
-    cells: int = 0
 
     def plus(self, other: Seen) -> Seen:
         return Seen(*(a + b for a, b in zip(self, other, strict=True)))
@@ -206,7 +205,7 @@ class _TwoPasses(Seq2SeqTrainer):  # type: ignore[misc]
 def _seen(batch: dict[str, Any]) -> Seen:
     labels = batch["labels"]
     tokens = int(batch["attention_mask"].sum()) + int((labels != _IGNORED).sum())
-    return Seen(len(labels), tokens, batch["input_ids"].numel() + labels.numel())
+    return Seen(len(labels), tokens)
 
 
 def _seen_twice(batch: dict[str, Any]) -> Seen:
@@ -217,4 +216,4 @@ def _seen_twice(batch: dict[str, Any]) -> Seen:
 def _seen_by_ours(batch: dict[str, Any]) -> Seen:
     targets = batch["label_mask"] | batch["explanation_mask"]
     tokens = int(batch["attention_mask"].sum()) + int(targets.sum())
-    return Seen(len(targets), tokens, batch["input_ids"].numel() + targets.numel())
+    return Seen(len(targets), tokens)

@@ -4,7 +4,8 @@
 
 It reads words from standard input and answers each with one line of JSON:
 
-    steps N    take N optimizer steps: seconds of the clock and of the processor, page faults, and what was seen
+    steps N    take N optimizer steps: seconds of the clock and of the processor, page faults, examples, tokens, and
+               cells, which are the places that encoder and decoder computed, padding among them
     flops N    take N steps and count their floating-point operations
     finish     train to the end, answer the rows of the request's ``test`` and write ``predictions.jsonl``
     peak       the most memory that this process ever had, in bytes
@@ -46,6 +47,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
         self.contender = contender
         self.answers = answers
         self.seen = Seen()
+        self.cells = 0
         self.left = 0
         self.begun: tuple[float, float, int] | None = None
         self.counting: ExitStack | None = None
@@ -56,7 +58,14 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
             self.seen = self.seen.plus(contender.seen(inputs))
             return step(model, inputs, *rest)
 
+        def places(module: Any, positional: Any, given: dict[str, Any]) -> None:
+            if module.training:
+                self.cells += given["input_ids"].numel()
+
         contender.trainer.training_step = counted
+        model = student_of(contender)
+        for side in (model.get_encoder(), model.get_decoder()):  # what they compute, however a batch was padded
+            side.register_forward_pre_hook(places, with_kwargs=True)
         contender.trainer.add_callback(self)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -77,7 +86,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
                 continue
             if word == "end":
                 break
-            self.left, self.seen = int(number[0]) if number else -1, Seen()
+            self.left, self.seen, self.cells = int(number[0]) if number else -1, Seen(), 0
             if word == "flops":
                 self.counting = ExitStack()
                 self.counter = self.counting.enter_context(flop_counter())
@@ -93,6 +102,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
             "processor": time.process_time() - processor,
             "page_faults": _faults() - faults,
             **self.seen._asdict(),
+            "cells": self.cells,
         }
         if self.counting is not None:
             self.counting.close()
@@ -102,6 +112,11 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
 
     def answer(self, found: dict[str, Any]) -> None:
         print(json.dumps(found), file=self.answers, flush=True)
+
+
+def student_of(contender: Contender) -> Any:
+    """The encoder-decoder inside what is trained."""
+    return getattr(contender.trainer.model, "student", contender.trainer.model)
 
 
 def _faults() -> int:
@@ -126,7 +141,7 @@ def main(request_file: Path) -> None:
 def predict(contender: Contender, examples: Iterable[Example], out: Path) -> None:
     """Write what the trained model says, all contenders by the same rules."""
     rows = list(examples)
-    model = getattr(contender.trainer.model, "student", contender.trainer.model)
+    model = student_of(contender)
     greedy = Generation(num_beams=1, repetition_penalty=1.0, length_penalty=1.0, max_new_tokens=40)
     answers = answer(TorchEngine(model, contender.codec), contender.task, contender.order, rows, greedy)
     write_records(

@@ -84,7 +84,9 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def print_table(found: dict[str, Any]) -> None:
-    print(f"scenes, {found['examples']:,} examples each, {found['test_rows']} test rows; 95% intervals, paired bootstrap")
+    print(
+        f"scenes, {found['examples']:,} examples each, {found['test_rows']} test rows; 95% intervals, paired bootstrap"
+    )
     for name, values in found["values"].items():
         line = f"{name:14}"
         for metric in METRICS:

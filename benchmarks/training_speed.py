@@ -61,7 +61,8 @@ class Child:
             )
 
     def ask(self, words: str) -> dict[str, Any]:
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         try:
             print(words, file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()

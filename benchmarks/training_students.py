@@ -28,7 +28,7 @@ _PIECES = 32_100
 
 
 def make_student(name: str, examples: Sequence[Example], folder: Path) -> str:
-    """Write one of the `STUDENTS`; weights come from torch's global generator. Where it lies, or what else was named."""
+    """Write one of the `STUDENTS`; weights come from torch's global generator. Returns where it lies."""
     if name not in STUDENTS:
         return name
     texts = list(texts_of(examples, NLI, "label_first"))
@@ -67,9 +67,7 @@ def unigram(texts: Iterable[str], pieces: int) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=pieces, special_tokens=special, unk_token="<unk>", show_progress=False
-    )
+    trainer = trainers.UnigramTrainer(vocab_size=pieces, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(sorted(set(texts)), trainer)
     state = json.loads(tokenizer.to_str())
     known = state["model"]["vocab"]

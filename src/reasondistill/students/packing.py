@@ -24,8 +24,8 @@ from torch import Tensor
 from reasondistill.students.forward import head
 
 ROW_TOKENS = 160
-"""Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and the
-cost of attention grows with their square."""
+"""Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and
+the cost of attention grows with their square."""
 
 _WITH_RELATIVE_POSITIONS = {"t5", "mt5"}
 _WITH_POSITION_TABLES = {"bart"}
@@ -82,7 +82,7 @@ def plan_rows(prompts: Sequence[int], targets: Sequence[int], row_tokens: int = 
 
 
 def _side(rows: Sequence[Sequence[tuple[int, int]]], lengths: Sequence[int], width: int) -> Side:
-    """Places of texts, given as (number of the text, number of its prompt), in rows; ``width`` is the padded batch's."""
+    """Places of texts, given as (number of the text, that of its prompt), in rows; ``width`` is the padded batch's."""
     longest = max(sum(lengths[text] for text, _ in row) for row in rows)
     shape = len(rows), longest
     source, position = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
