@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
+from reasondistill.config import Loss
 from reasondistill.datasets.scenes import generate
 from reasondistill.features import Collator, build_features
 from reasondistill.students.forward import fuse_activations
 from reasondistill.students.packing import can_pack, packed_logits, plan_rows
 from reasondistill.tasks import NLI
-from reasondistill.training import JointModel
+from reasondistill.training import DistillationTrainer, JointModel
 
 PACKED = ("flan-t5", "t5", "mt5", "bart")
 
@@ -117,3 +119,15 @@ def test_fused_activations_give_the_same_values() -> None:
 def activations(model: Any) -> set[str]:
     acts = (getattr(module, "act", None) for module in model.modules())
     return {type(act).__name__ for act in acts if isinstance(act, torch.nn.Module)}
+
+
+def test_neftune_is_scaled_by_the_length_of_a_text(tmp_path: Path) -> None:
+    from transformers import Seq2SeqTrainingArguments
+
+    student = tiny.student("t5")
+    for alpha, packs in ((None, True), (5.0, False)):
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=str(tmp_path), neftune_noise_alpha=alpha, use_cpu=True, report_to="none"
+        )
+        trainer = DistillationTrainer(student, loss=Loss(), arguments=arguments, train_dataset=[])
+        assert trainer.model.packs is packs

@@ -146,8 +146,11 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         arguments.label_smoothing_factor = 0.0
         # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
         arguments.logging_nan_inf_filter = False
+        model = JointModel(student.model, label_smoothing_factor)
+        if arguments.neftune_noise_alpha:
+            model.packs = False  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
         super().__init__(
-            model=JointModel(student.model, label_smoothing_factor),
+            model=model,
             args=arguments,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
