@@ -28,7 +28,8 @@ from reasondistill.files import read_json, write_json
 from reasondistill.losses import TokenLosses, joint_loss, token_losses
 from reasondistill.stopping import FiniteWatch, StopOnSignal
 from reasondistill.students import Checkpoint
-from reasondistill.students.forward import encode, logits_at
+from reasondistill.students.forward import encode, fuse_activations, logits_at
+from reasondistill.students.packing import can_pack, packed_logits
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ _LOG_STATE = "log_state.json"
 class JointModel(nn.Module):
     """A student whose forward pass gives loss sums: each prompt is encoded once, logits exist only where supervised.
 
+    Where it is known how, texts are packed (`students.packing`), so that hardly any padding is computed.
+
     It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
     """
 
@@ -48,6 +51,8 @@ class JointModel(nn.Module):
         super().__init__()
         self.student = student
         self.label_smoothing_factor = label_smoothing_factor
+        self.packs = can_pack(student)
+        fuse_activations(student)
 
     def forward(
         self,
@@ -60,15 +65,21 @@ class JointModel(nn.Module):
         explanation_mask: Tensor,
     ) -> TokenLosses:
         """Loss sums of a batch as `features.Collator` makes it; shapes there."""
-        states = encode(self.student, input_ids, attention_mask)
         supervised = label_mask | explanation_mask
-        logits = logits_at(
-            self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
-        )
+        if self.packs and bool(supervised.any()):
+            logits, places = packed_logits(
+                self.student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised
+            )
+        else:
+            states = encode(self.student, input_ids, attention_mask)
+            logits = logits_at(
+                self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
+            )
+            places = supervised.flatten().nonzero()[:, 0]
         return token_losses(
             logits,
-            target_ids[supervised],
-            label_mask[supervised],
+            target_ids.flatten()[places],
+            label_mask.flatten()[places],
             label_smoothing_factor=self.label_smoothing_factor if self.training else 0.0,
         )
 
@@ -135,8 +146,11 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         arguments.label_smoothing_factor = 0.0
         # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
         arguments.logging_nan_inf_filter = False
+        model = JointModel(student.model, label_smoothing_factor)
+        if arguments.neftune_noise_alpha:
+            model.packs = False  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
         super().__init__(
-            model=JointModel(student.model, label_smoothing_factor),
+            model=model,
             args=arguments,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,

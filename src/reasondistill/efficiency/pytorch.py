@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from reasondistill.efficiency.schema import Parameters
 from reasondistill.engines.pytorch import TorchEngine
@@ -18,9 +18,16 @@ def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> in
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]  # of their shapes
 
 
+def _attention_backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
+
+
 # Attention on a CPU is one fused operation, for which PyTorch's counter (2.13) has no formula: it would count 0.
 # Delete this once `torch.utils.flop_counter.flop_registry` has it.
-_ALSO_COUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+_ALSO_COUNTED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
+}
 
 
 class TorchCosts:
@@ -100,6 +107,11 @@ def count_flops(work: Callable[[], T]) -> tuple[T, int]:
     A multiply-add is two operations, padding and what a causal mask hides are counted; sums, norms, softmax and
     look-ups are not. Counted by `torch.utils.flop_counter`, from the shapes of what is really called.
     """
-    with FlopCounterMode(display=False, custom_mapping=_ALSO_COUNTED) as counter:
+    with flop_counter() as counter:
         done = work()
     return done, counter.get_total_flops()
+
+
+def flop_counter() -> FlopCounterMode:
+    """PyTorch's counter, which also knows the attention of processors; see `count_flops`."""
+    return FlopCounterMode(display=False, custom_mapping=_ALSO_COUNTED)

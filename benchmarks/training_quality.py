@@ -1,0 +1,97 @@
+"""`training_speed.py --quality`: what the contenders have learned from scenes after equally many examples.
+
+Each trains in a process of its own from the same random weights, with the quickstart's settings, and then answers
+scenes that it never saw: its label by scoring, its explanation greedily, after that label (`step_by_step`: behind its
+prompt for explanations). `compare` tests each recipe against ours on the same rows. `fixed` is left out: padding is
+masked, so that it learns what `plain` learns; a test holds their losses against each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from training_speed import Child, facts, settings
+
+CONTENDERS = ("ours", "step_by_step", "plain")
+METRICS = ("label_accuracy", "rougeL")
+
+
+def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    import torch
+    from training_students import make_student
+
+    from reasondistill.comparison import compare, load_systems
+    from reasondistill.datasets import load
+    from reasondistill.evaluation import EvaluationSettings, evaluate
+    from reasondistill.records import read_predictions, write_records
+
+    torch.manual_seed(asked.seed)
+    train = list(load("scenes", split="train", size=9000).examples)
+    test = list(load("scenes", split="test", size=9000).examples)[: asked.test_rows]
+    write_records(folder / "examples.jsonl", train)
+    write_records(folder / "test.jsonl", test)
+    batch = min(asked.batch, 6) if asked.quick else 64
+    steps = -(-asked.examples // batch)
+    request = {
+        "examples": str(folder / "examples.jsonl"),
+        "test": str(folder / "test.jsonl"),
+        "threads": asked.threads,
+        "seed": asked.seed,
+        "plan": {
+            "student": make_student("tiny" if asked.quick else "scratch", train, folder / "student"),
+            "batch": batch,
+            "explanations": 1,
+            "max_source_length": 64,
+            "max_target_length": 48,
+            "training": settings(
+                max_steps=steps,
+                learning_rate=2e-3,
+                lr_scheduler_type="linear",
+                warmup_steps=min(100, steps // 10),
+                weight_decay=0.01,
+            ),
+        },
+    }
+    training = {}
+    for name in CONTENDERS:
+        print(f"{name}: {steps} steps of {batch} examples", file=sys.stderr, flush=True)
+        with Child({**request, "contender": name}, folder / name) as child:
+            training[name] = child.ask("finish")
+        evaluate(
+            read_predictions(folder / name / "predictions.jsonl"),
+            test,
+            name="scenes",
+            split="test",
+            settings=EvaluationSettings(bertscore=False, seed=asked.seed),
+        ).save(folder / name / "results")
+    systems = load_systems([f"{name}={folder / name / 'results'}" for name in CONTENDERS])
+    compared = compare(systems, baseline="ours", metrics=METRICS)
+    found = {
+        **facts(asked),
+        "examples": steps * batch,
+        "test_rows": len(test),
+        "training": training,
+        "values": {s.name: {m: s.results.metrics[m].model_dump(mode="json") for m in METRICS} for s in systems},
+        "against_ours": {
+            pair.system: {m: pair.metrics[m].model_dump(mode="json") for m in METRICS} for pair in compared.pairs
+        },
+    }
+    print_table(found)
+    return found
+
+
+def print_table(found: dict[str, Any]) -> None:
+    print(
+        f"scenes, {found['examples']:,} examples each, {found['test_rows']} test rows; 95% intervals, paired bootstrap"
+    )
+    for name, values in found["values"].items():
+        line = f"{name:14}"
+        for metric in METRICS:
+            line += f"  {metric} {values[metric]['value']:.3f}"
+            if (against := found["against_ours"].get(name)) is not None:
+                low, high = against[metric]["ci95"]
+                line += f" ({against[metric]['difference']:+.3f} [{low:+.3f}, {high:+.3f}])"
+        print(line)

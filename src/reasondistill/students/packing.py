@@ -1,0 +1,171 @@
+"""Several prompts in one row, and their targets in one row beside it: a training step without padding.
+
+A batch's texts differ in length, and what fills up the shorter ones is computed like text. Here short prompts stand
+behind one another in rows of about equal length, each with all of its targets. Masks keep them apart: a token attends
+to its own text, a target to its own prompt. Positions are counted within each text. What a student computes for a
+token is the same as in a row of its own, up to rounding. A prompt's keys and values are computed once for all of
+its targets, where a padded batch repeats them for each.
+
+Source: sequence packing, Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasondistill.students.forward import head
+
+ROW_TOKENS = 160
+"""Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and
+the cost of attention grows with their square."""
+
+_WITH_RELATIVE_POSITIONS = {"t5", "mt5"}
+_WITH_POSITION_TABLES = {"bart"}
+
+
+def can_pack(model: Any) -> bool:
+    """Whether it is known how this model's texts are kept apart in one row."""
+    kind = model.config.model_type
+    if model.config._attn_implementation != "sdpa":  # which takes masks as they are given
+        return False
+    return kind in _WITH_RELATIVE_POSITIONS or (kind in _WITH_POSITION_TABLES and len(_position_tables(model)) == 2)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where the texts of one side (prompts or targets) stand in R rows of L places; all of it (R, L).
+
+    ``source`` is a token's place in the flattened padded batch. ``text`` is the number of its text, ``prompt`` that
+    of the prompt that it is, or belongs to; both are -1 where a row is filled up.
+    """
+
+    source: Tensor
+    position: Tensor
+    text: Tensor
+    prompt: Tensor
+
+    @property
+    def own(self) -> Tensor:
+        """(R, 1, L, L) bool: which tokens are of the same text."""
+        return (self.text[:, :, None] == self.text[:, None, :])[:, None]
+
+
+def plan_rows(prompts: Sequence[int], targets: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:
+    """Which prompts stand in which row.
+
+    Args:
+        prompts: tokens of each prompt.
+        targets: tokens of all targets of each prompt together.
+        row_tokens: about how many prompt tokens a row has; one that is longer has a row to itself.
+
+    Returns:
+        Numbers of prompts, in rows that are about equally long on both sides: the longest first, each into the row
+        that has the smallest share of all tokens of either side.
+    """
+    rows: list[list[int]] = [[] for _ in range(-(-sum(prompts) // max(*prompts, row_tokens)))]
+    shares = [(p / sum(prompts), t / max(sum(targets), 1)) for p, t in zip(prompts, targets, strict=True)]
+    filled = [(0.0, 0.0)] * len(rows)
+    for i in sorted(range(len(prompts)), key=lambda i: -sum(shares[i])):
+        read, written = shares[i]
+        k = min(range(len(rows)), key=lambda k: max(filled[k][0] + read, filled[k][1] + written))
+        rows[k].append(i)
+        filled[k] = filled[k][0] + read, filled[k][1] + written
+    return [row for row in rows if row]
+
+
+def _side(rows: Sequence[Sequence[tuple[int, int]]], lengths: Sequence[int], width: int) -> Side:
+    """Places of texts, given as (number of the text, that of its prompt), in rows; ``width`` is the padded batch's."""
+    longest = max(sum(lengths[text] for text, _ in row) for row in rows)
+    shape = len(rows), longest
+    source, position = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+    texts, prompts = torch.full(shape, -1), torch.full(shape, -1)
+    for r, row in enumerate(rows):
+        ends = list(accumulate(lengths[text] for text, _ in row))
+        for (text, prompt), stop in zip(row, ends, strict=True):
+            length = lengths[text]
+            places = slice(stop - length, stop)
+            position[r, places] = torch.arange(length)
+            source[r, places] = torch.arange(text * width, text * width + length)
+            texts[r, places], prompts[r, places] = text, prompt
+    return Side(source, position, texts, prompts)
+
+
+def packed_logits(
+    model: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    encoder_rows: Tensor,
+    decoder_input_ids: Tensor,
+    wanted: Tensor,
+    *,
+    row_tokens: int = ROW_TOKENS,
+) -> tuple[Tensor, Tensor]:
+    """Logits at the wanted positions of a batch as `features.Collator` makes it.
+
+    Args:
+        wanted: (D, T) bool, at least one of them true. What follows a target's last wanted position is not computed.
+
+    Returns:
+        Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).
+    """
+    prompts = attention_mask.sum(dim=1).tolist()
+    after = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
+    targets = (wanted * after).amax(dim=1).tolist()
+    of_prompt: list[list[int]] = [[] for _ in prompts]
+    for target, prompt in enumerate(encoder_rows.tolist()):
+        if targets[target]:
+            of_prompt[prompt].append(target)
+    rows = plan_rows(prompts, [sum(targets[t] for t in its) for its in of_prompt], row_tokens)
+    device = input_ids.device
+    read = _side([[(p, p) for p in row] for row in rows], prompts, input_ids.shape[1])
+    written = _side([[(t, p) for p in row for t in of_prompt[p]] for row in rows], targets, wanted.shape[1])
+    causal = torch.ones(written.text.shape[1], written.text.shape[1], dtype=torch.bool).tril()
+    # What fills up a target's row looks at everything: a softmax over nothing would be no number.
+    across = (written.prompt[:, :, None] == read.prompt[:, None, :]) | (written.prompt < 0)[:, :, None]
+    real = (written.text >= 0).to(device)
+    read_from, written_from = read.source.to(device), written.source.to(device)
+    with _positions(model, read.position.to(device), written.position.to(device)):
+        states = model.get_encoder()(
+            input_ids=input_ids.flatten()[read_from], attention_mask=read.own.to(device)
+        ).last_hidden_state
+        outputs = model.get_decoder()(
+            input_ids=decoder_input_ids.flatten()[written_from],
+            attention_mask=(written.own & causal).to(device),
+            encoder_hidden_states=states,
+            encoder_attention_mask=across[:, None].to(device),
+            use_cache=False,
+        ).last_hidden_state
+    chosen = wanted.flatten()[written_from] & real
+    return head(model, outputs[chosen]), written_from[chosen]
+
+
+def _position_tables(model: Any) -> list[Any]:
+    from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbedding
+
+    sides = (model.get_encoder(), model.get_decoder())
+    tables = [getattr(side, "embed_positions", None) for side in sides]
+    return [table for table in tables if type(table) is BartLearnedPositionalEmbedding]
+
+
+@contextmanager
+def _positions(model: Any, *positions: Tensor) -> Iterator[None]:
+    """While it lasts, encoder and decoder of a BART look up these positions (R, L) instead of a row's places."""
+    with ExitStack() as stack:
+        if model.config.model_type in _WITH_POSITION_TABLES:
+            for table, wanted in zip(_position_tables(model), positions, strict=True):
+                # BART counts positions from 0 in every row, and takes others for its decoder alone.
+                table.forward = partial(_look_up, table, wanted)
+                stack.callback(delattr, table, "forward")
+        yield
+
+
+def _look_up(table: Any, positions: Tensor, *_: Any, **__: Any) -> Tensor:
+    return torch.nn.functional.embedding(positions + table.offset, table.weight)

@@ -1,0 +1,133 @@
+"""Packed rows: the same logits and gradients as padded ones, and hardly any places that are no text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tiny
+from reasondistill.config import Loss
+from reasondistill.datasets.scenes import generate
+from reasondistill.features import Collator, build_features
+from reasondistill.students.forward import fuse_activations
+from reasondistill.students.packing import can_pack, packed_logits, plan_rows
+from reasondistill.tasks import NLI
+from reasondistill.training import DistillationTrainer, JointModel
+
+PACKED = ("flan-t5", "t5", "mt5", "bart")
+
+
+def batch_of(student: Any, n: int = 7) -> dict[str, torch.Tensor]:
+    features = build_features(generate(n, seed=3), task=NLI, order="label_first", codec=student.codec)
+    return Collator(student.codec)(list(features))
+
+
+def losses_and_gradients(model: JointModel, batch: dict[str, torch.Tensor]) -> tuple[list[float], dict[str, Any]]:
+    model.zero_grad()
+    losses = model(**batch)
+    (0.3 * losses.label_sum + 0.7 * losses.explanation_sum).backward()
+    return [value.item() for value in losses], {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_losses_and_gradients_are_those_of_padded_batches(family: str) -> None:
+    student = tiny.student(family)
+    batch = batch_of(student)
+    model = JointModel(student.model)
+    assert model.packs
+    packed, packed_gradients = losses_and_gradients(model, batch)
+    model.packs = False
+    padded, padded_gradients = losses_and_gradients(model, batch)
+    assert packed == pytest.approx(padded, rel=1e-5)
+    assert packed_gradients.keys() == padded_gradients.keys()
+    # A key's bias has no influence, and a gradient of rounding errors alone: held to the largest gradient there is.
+    rounding = 1e-5 * max(float(gradient.abs().max()) for gradient in padded_gradients.values())
+    for name, gradient in padded_gradients.items():
+        torch.testing.assert_close(packed_gradients[name], gradient, rtol=1e-4, atol=rounding)
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_a_text_does_not_see_its_neighbours(family: str) -> None:
+    student = tiny.student(family)
+    student.model.eval()
+    batch = batch_of(student)
+    wanted = batch["label_mask"] | batch["explanation_mask"]
+    inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
+    with torch.no_grad():
+        together, places = packed_logits(student.model, **inputs, wanted=wanted, row_tokens=10_000)
+        inputs["input_ids"] = inputs["input_ids"].clone()
+        inputs["input_ids"][1, 0] = inputs["input_ids"][1, 2]
+        changed, _ = packed_logits(student.model, **inputs, wanted=wanted, row_tokens=10_000)
+    of_changed = batch["encoder_rows"][places // wanted.shape[1]] == 1
+    differs = (together - changed).abs().amax(dim=1) > 1e-6
+    assert differs[of_changed].any()
+    assert not differs[~of_changed].any()
+
+
+def test_of_the_tokens_that_are_not_wanted_only_those_before_a_wanted_one_are_computed() -> None:
+    student = tiny.student("t5")
+    batch = batch_of(student)
+    read: list[tuple[int, ...]] = []
+    student.model.get_decoder().register_forward_pre_hook(
+        lambda module, args, given: read.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
+    logits, places = packed_logits(student.model, **inputs, wanted=batch["label_mask"], row_tokens=10_000)
+    assert sorted(places.tolist()) == batch["label_mask"].flatten().nonzero()[:, 0].tolist()
+    assert len(logits) == len(places)
+    assert read == [(1, int(batch["label_mask"].sum()))]  # in label_first, nothing stands before a label
+
+
+def test_other_models_and_attentions_are_not_packed() -> None:
+    assert not can_pack(tiny.student("pegasus").model)
+    student = tiny.student("t5")
+    student.model.set_attn_implementation("eager")
+    assert not can_pack(student.model)
+
+
+def test_rows_are_filled_evenly() -> None:
+    assert plan_rows([60, 50, 40, 30, 20], [1, 1, 1, 1, 1], row_tokens=100) == [[0, 3, 4], [1, 2]]
+    assert plan_rows([300, 10, 10], [1, 1, 1], row_tokens=100) == [[0], [1, 2]]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 90), st.integers(0, 60)), min_size=1, max_size=40),
+    st.integers(1, 300),
+)
+def test_each_prompt_stands_in_one_row(lengths: list[tuple[int, int]], row_tokens: int) -> None:
+    prompts, targets = [a for a, _ in lengths], [b for _, b in lengths]
+    rows = plan_rows(prompts, targets, row_tokens)
+    assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
+    assert all(rows)
+
+
+def test_fused_activations_give_the_same_values() -> None:
+    student = tiny.student("flan-t5")
+    ids = batch_of(student)["input_ids"]
+    before = student.model(input_ids=ids, labels=ids).logits
+    assert activations(student.model) == {"NewGELUActivation"}
+    fuse_activations(student.model)
+    assert activations(student.model) == {"GELUTanh"}
+    torch.testing.assert_close(student.model(input_ids=ids, labels=ids).logits, before, rtol=1e-4, atol=1e-5)
+
+
+def activations(model: Any) -> set[str]:
+    acts = (getattr(module, "act", None) for module in model.modules())
+    return {type(act).__name__ for act in acts if isinstance(act, torch.nn.Module)}
+
+
+def test_neftune_is_scaled_by_the_length_of_a_text(tmp_path: Path) -> None:
+    from transformers import Seq2SeqTrainingArguments
+
+    student = tiny.student("t5")
+    for alpha, packs in ((None, True), (5.0, False)):
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=str(tmp_path), neftune_noise_alpha=alpha, use_cpu=True, report_to="none"
+        )
+        trainer = DistillationTrainer(student, loss=Loss(), arguments=arguments, train_dataset=[])
+        assert trainer.model.packs is packs
