@@ -104,16 +104,22 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
 
 
-def read_versioned_json(path: str | Path, version: int, *, what: str, fix: str = "") -> dict[str, Any]:
+def read_versioned_json(
+    path: str | Path, version: int | tuple[int, ...], *, what: str, fix: str = ""
+) -> dict[str, Any]:
     """Read one JSON object that says under ``schema_version`` which form it has.
+
+    Args:
+        version: the one that is read, or all of them.
 
     Raises:
         DataError: as `read_json`, or it has another version.
     """
     value = read_json(path)
-    if value.get("schema_version") != version:
+    versions = version if isinstance(version, tuple) else (version,)
+    if value.get("schema_version") not in versions:
         found = f"version {value.get('schema_version')!r}"
-        raise DataError(path, expected=f"{what}schema version {version}", found=found, fix=fix)
+        raise DataError(path, expected=f"{what}schema version {' or '.join(map(str, versions))}", found=found, fix=fix)
     return value
 
 

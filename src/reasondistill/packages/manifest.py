@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.config import Generation
+from reasondistill.engines.architecture import Architecture
 from reasondistill.errors import CheckpointError, UserError
 from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
 from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
 from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 had neither ``architecture`` nor ``parity.probability_difference_p95``; it is read as it is."""
 WEIGHTS_FILE = "model.bin"
 ENGINE_CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "shared_vocabulary.json"
@@ -110,6 +112,7 @@ class Manifest(_Part):
     student: Origin
     tokenizer: TokenizerFacts
     decoder_start_token_id: int
+    architecture: Architecture | None = None
     files: dict[str, FileSeal]
     versions: dict[str, str]
     parity: Parity
@@ -134,7 +137,7 @@ class Manifest(_Part):
         path = Path(folder) / PACKAGE_FILE
         mend = "Export the student again, or copy the whole folder anew."
         try:
-            value = read_versioned_json(path, SCHEMA_VERSION, what="a package of an exported student, ")
+            value = read_versioned_json(path, (1, SCHEMA_VERSION), what="a package of an exported student, ")
             manifest = cls.model_validate(value)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
