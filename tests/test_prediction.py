@@ -286,7 +286,7 @@ def test_predictions_on_a_screen() -> None:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_module, "_CHUNK", 4)
+    monkeypatch.setattr(prediction_module, "WINDOW", 4)
 
 
 def names(folder: Path) -> list[str]:

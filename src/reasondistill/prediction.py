@@ -21,7 +21,7 @@ from reasondistill.tasks import OutputOrder, Task
 if TYPE_CHECKING:
     from reasondistill.packages.loading import LoadedPackage
 
-_CHUNK = 128
+WINDOW = 512
 """Examples answered between two writes: what a stop loses at most."""
 
 
@@ -241,8 +241,8 @@ def predict_file(
     waiting.sort(key=lambda e: -sum(map(len, e.fields.values())))
     options: dict[str, Any] = {"generation": settings, "free": free, "precision": precision}
     with part.open("a", encoding="utf-8") as stream:
-        for begin in range(0, len(waiting), _CHUNK):
-            for row in student.predict(waiting[begin : begin + _CHUNK], **options):
+        for begin in range(0, len(waiting), WINDOW):
+            for row in student.predict(waiting[begin : begin + WINDOW], **options):
                 done[row.id] = row
                 stream.write(json_line(as_row(row)))
             stream.flush()
