@@ -6,7 +6,7 @@ Five contenders, each in a process of its own that stays loaded; round after rou
 turning, so that what else the machine does falls on all of them:
 
     transformers      forward passes that score each label, and `generate`; batches of 16 as they come, float32
-    translate_batch   CTranslate2's `score_batch` and `translate_batch` over the int8 package; batches of 16 as they come
+    translate_batch   CTranslate2's `score_batch` and `translate_batch` over the int8 package, the same batches
     ours, PyTorch     `Student.predict` over the checkpoint
     ours, float32     the same over a float32 package
     ours, int8        the same over an int8 package
@@ -151,9 +151,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def figures_of(
-    runs: list[dict[str, Any]], native: list[dict[str, Any]], milliseconds: list[float]
-) -> dict[str, Any]:
+def figures_of(runs: list[dict[str, Any]], native: list[dict[str, Any]], milliseconds: list[float]) -> dict[str, Any]:
     """One contender's figures; ``label_agreement`` is with ours over PyTorch."""
     rows = len(runs[0]["answers"])
     same = [a[0] == b[0] for a, b in zip(runs[0]["answers"], native[0]["answers"], strict=True)]
@@ -170,8 +168,13 @@ def figures_of(
 
 def table(found: dict[str, Any]) -> str:
     """All figures for a screen."""
-    head = f"{found['rows']:,} rows of {found['data']['name']}, {found['num_beams']} beams, {found['threads']} threads, "
-    lines = [f"{head}medians of {found['repeats']} rounds (slowest-fastest), load average {found['load_average']:.1f}", ""]
+    head = (
+        f"{found['rows']:,} rows of {found['data']['name']}, {found['num_beams']} beams, {found['threads']} threads, "
+    )
+    lines = [
+        f"{head}medians of {found['repeats']} rounds (slowest-fastest), load average {found['load_average']:.1f}",
+        "",
+    ]
     columns = "{:16} {:>26} {:>12} {:>16} {:>10} {:>7}"
     lines.append(columns.format("", "examples/s by the clock", "CPU ms/ex.", "one: p50/p95 ms", "peak MB", "labels"))
     for name, one in found["contenders"].items():

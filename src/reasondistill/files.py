@@ -244,6 +244,16 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def fingerprint_of_texts(texts: Iterable[str]) -> str:
+    """The `fingerprint` of texts that come one after the other and are not kept."""
+    digest = hashlib.sha256(b"[")
+    for place, text in enumerate(texts):
+        digest.update((", " if place else "").encode())
+        digest.update(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()[:16]
+
+
 def file_sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as stream:

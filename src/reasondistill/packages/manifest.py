@@ -55,6 +55,7 @@ class ParityLimits(_Part):
 
     label_agreement: _Share
     probability_difference: _Share
+    probability_difference_p95: _Share = 1.0
     greedy_identity: _Share
     explanation_rougeL: _Share  # noqa: N815 - the metric's name
 
@@ -71,10 +72,10 @@ class Parity(_Part):
     """How a package's answers compare with those of the student that it was made of, on the same rows.
 
     ``label_agreement`` is the share of equal labels, ``probability_difference`` the largest difference of any label's
-    probability. ``explanation_identity`` is the share of explanations that are equal to the letter, and
-    ``explanation_rougeL`` the mean ROUGE-L between the two, as the student writes (``generation``);
-    ``greedy_identity`` is the share of equal ones where both are made to argue for the student's label, with one beam.
-    What a student does not do is null.
+    probability, and ``probability_difference_p95`` the 95th percentile of the rows' largest ones.
+    ``explanation_identity`` is the share of explanations that are equal to the letter, and ``explanation_rougeL`` the
+    mean ROUGE-L between the two, as the student writes (``generation``); ``greedy_identity`` is the share of equal
+    ones where both are made to argue for the student's label, with one beam. What a student does not do is null.
     """
 
     n: Annotated[int, Field(ge=1)]
@@ -82,6 +83,7 @@ class Parity(_Part):
     generation: Generation
     label_agreement: _Share | None
     probability_difference: _Share | None
+    probability_difference_p95: _Share | None = None
     explanation_identity: _Share | None
     explanation_rougeL: _Share | None  # noqa: N815
     greedy_identity: _Share | None
@@ -95,7 +97,7 @@ class Parity(_Part):
             value, limit = getattr(self, name), getattr(self.limits, name)
             if value is None:
                 continue
-            if name == "probability_difference":
+            if name.startswith("probability_difference"):
                 if value > limit:
                     found.append(f"{name} {value:.3g} (at most {limit:g})")
             elif value < limit:
@@ -176,6 +178,12 @@ def is_package(folder: str | Path) -> bool:
 
 def describe(parity: Parity) -> dict[str, Any]:
     """Figures of a parity check that there are, by name."""
-    names = ("label_agreement", "probability_difference", "greedy_identity", "explanation_identity")
+    names = (
+        "label_agreement",
+        "probability_difference",
+        "probability_difference_p95",
+        "greedy_identity",
+        "explanation_identity",
+    )
     values = {name: getattr(parity, name) for name in (*names, "explanation_rougeL")}
     return {name: value for name, value in values.items() if value is not None}
