@@ -347,7 +347,7 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     ("change", "message"),
     [
         (lambda v: v.update(schema_version=3), "schema version 1 or 2, found version 3"),
-        (lambda v: v.clear(), "schema version 1, found version None"),
+        (lambda v: v.clear(), "schema version 1 or 2, found version None"),
         (lambda v: v.update(engine="onnx"), "engine: Input should be 'ctranslate2'"),
         (lambda v: v.update(name="my-npm-package", version="1.0.0"), "name: Extra inputs"),
         (lambda v: v.pop("tokenizer"), "tokenizer: Field required"),
