@@ -210,12 +210,13 @@ class CTranslate2Engine:
 
     def _alike(self, sources: Sequence[_Tokens], prefixes: Sequence[int]) -> Iterator[list[int]]:
         """Batches of similar length in which prefixes are equally long: the length limit counts them."""
-        lengths = [len(source) for source in sources]
-        for batch in batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows):
-            alike: dict[int, list[int]] = defaultdict(list)
-            for i in batch:
-                alike[prefixes[i]].append(i)
-            yield from alike.values()
+        alike: dict[int, list[int]] = defaultdict(list)
+        for i, length in enumerate(prefixes):
+            alike[length].append(i)
+        for rows in alike.values():
+            lengths = [len(sources[i]) for i in rows]
+            for batch in batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows):
+                yield [rows[place] for place in batch]
 
     def _in_flight(
         self, jobs: Iterable[list[int]], submit: Callable[[list[int]], Any]
