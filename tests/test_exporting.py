@@ -154,10 +154,18 @@ def test_parity_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     student = Told([("yes", 0.9, "a b c d"), ("no", 0.2, ""), ("yes", 0.6, "x")], ["p", "q", "r"])
     package = Told([("yes", 0.8, "a b"), ("no", 0.25, ""), ("no", 0.45, "y")], ["p", "q", "s"])
     sample = Sample(load("scenes:3").examples, ParityData(name="own", split="test", fingerprint="f"))
-    limits = ParityLimits(label_agreement=0.7, probability_difference=0.1, greedy_identity=0.6, explanation_rougeL=0.6)
+    limits = ParityLimits(
+        label_agreement=0.7,
+        probability_difference=0.1,
+        probability_difference_p95=0.14,
+        greedy_identity=0.6,
+        explanation_rougeL=0.6,
+    )
     found = compare(student, package, sample, limits)  # type: ignore[arg-type]
     assert found.label_agreement == pytest.approx(2 / 3)
     assert found.probability_difference == pytest.approx(0.15)
+    # Of 0.05, 0.1 and 0.15, nine tenths of the way from the second to the third.
+    assert found.probability_difference_p95 == pytest.approx(0.145)
     assert found.explanation_identity == pytest.approx(1 / 3)
     # ROUGE-L of "a b c d" and "a b": 2/4 and 2/2, so 2/3; two empty ones are alike; "x" and "y" are not.
     assert found.explanation_rougeL == pytest.approx((2 / 3 + 1 + 0) / 3)
@@ -166,6 +174,7 @@ def test_parity_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.beyond == [
         "label_agreement 0.667 (at least 0.7)",
         "probability_difference 0.15 (at most 0.1)",
+        "probability_difference_p95 0.145 (at most 0.14)",
         "explanation_rougeL 0.556 (at least 0.6)",
     ]
 

@@ -224,7 +224,7 @@ def test_batches_change_nothing_and_order_is_kept(student: Any, tmp_path: Path) 
     from reasondistill.engines.ctranslate2 import CTranslate2Engine
 
     whole = made.engine(student("t5"), tmp_path / "p")
-    small = CTranslate2Engine(whole._translator, whole.codec, whole._vocabulary, max_tokens=70, max_rows=2)
+    small = CTranslate2Engine(whole.translator, whole.codec, whole._vocabulary, max_tokens=70, max_rows=2)
     assert largest_difference(small.score(made.PROMPTS, LABEL_TARGETS), whole.score(made.PROMPTS, LABEL_TARGETS)) < 1e-4
     beams = Generation(num_beams=3, max_new_tokens=6)
     prefixes = ["neutral explanation:", ""] * 4 + ["entailment explanation:"]
@@ -346,8 +346,8 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.update(schema_version=2), "schema version 1, found version 2"),
-        (lambda v: v.clear(), "schema version 1, found version None"),
+        (lambda v: v.update(schema_version=3), "schema version 1 or 2, found version 3"),
+        (lambda v: v.clear(), "schema version 1 or 2, found version None"),
         (lambda v: v.update(engine="onnx"), "engine: Input should be 'ctranslate2'"),
         (lambda v: v.update(name="my-npm-package", version="1.0.0"), "name: Extra inputs"),
         (lambda v: v.pop("tokenizer"), "tokenizer: Field required"),

@@ -286,7 +286,7 @@ def test_predictions_on_a_screen() -> None:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_module, "_CHUNK", 4)
+    monkeypatch.setattr(prediction_module, "WINDOW", 4)
 
 
 def names(folder: Path) -> list[str]:
@@ -309,8 +309,7 @@ def test_a_predictions_file_has_the_order_of_the_examples(tmp_path: Path) -> Non
     assert found == student().predict(pairs(10))
     assert done == [0, 4, 8, 10]
     assert names(out.parent) == ["test.jsonl", "test.meta.json"]
-    lengths = [len(prompt) for name, prompts, _ in engine.calls if name == "score" for prompt in prompts]
-    assert lengths == sorted(lengths, reverse=True), "long prompts come first"
+    assert [len(prompts) for name, prompts, _ in engine.calls if name == "score"] == [4, 4, 2], "window by window"
 
 
 def test_what_predictions_depend_on_lies_beside_them(tmp_path: Path) -> None:

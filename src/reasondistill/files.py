@@ -104,16 +104,22 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
 
 
-def read_versioned_json(path: str | Path, version: int, *, what: str, fix: str = "") -> dict[str, Any]:
+def read_versioned_json(
+    path: str | Path, version: int | tuple[int, ...], *, what: str, fix: str = ""
+) -> dict[str, Any]:
     """Read one JSON object that says under ``schema_version`` which form it has.
+
+    Args:
+        version: the one that is read, or all of them.
 
     Raises:
         DataError: as `read_json`, or it has another version.
     """
     value = read_json(path)
-    if value.get("schema_version") != version:
+    versions = version if isinstance(version, tuple) else (version,)
+    if value.get("schema_version") not in versions:
         found = f"version {value.get('schema_version')!r}"
-        raise DataError(path, expected=f"{what}schema version {version}", found=found, fix=fix)
+        raise DataError(path, expected=f"{what}schema version {' or '.join(map(str, versions))}", found=found, fix=fix)
     return value
 
 
@@ -236,6 +242,16 @@ def fingerprint(*parts: object) -> str:
     """A short content hash (16 hex digits of SHA-256) of values that JSON can hold."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def fingerprint_of_texts(texts: Iterable[str]) -> str:
+    """The `fingerprint` of texts that come one after the other and are not kept."""
+    digest = hashlib.sha256(b"[")
+    for place, text in enumerate(texts):
+        digest.update((", " if place else "").encode())
+        digest.update(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()[:16]
 
 
 def file_sha256(path: str | Path) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +16,16 @@ from reasondistill.engines import Answer, Engine, answer, explain_for, explanati
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
 from reasondistill.packages import is_package
-from reasondistill.records import Example, Prediction, as_row, parse_record, write_records
+from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
 
 if TYPE_CHECKING:
     from reasondistill.packages.loading import LoadedPackage
 
-_CHUNK = 128
-"""Examples answered between two writes: what a stop loses at most."""
+WINDOW = 512
+"""Examples that are in memory at one time, sorted by length for their batches, and written before the next ones are
+read: what a stop loses at most."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,8 @@ def predict_file(
 ) -> Path:
     """Write predictions for examples to ``out``, and what they depend on to ``<out>.meta.json`` beside it.
 
-    Rows are kept in ``<out>.part`` while the job runs. The same call after a stop goes on where it ended. The file
-    that appears at the end has the order of ``examples``.
+    Rows are kept in ``<out>.part`` while the job runs, in the order of ``examples``. The same call after a stop goes on
+    where it ended. `WINDOW` examples and their answers are in memory at one time, however many there are.
 
     Args:
         student: who answers.
@@ -234,21 +237,19 @@ def predict_file(
     if out.exists():
         progress(len(examples))
         return out
-    done = {p.id: p for p in _read_part(part)}
-    progress(len(done))
-    # Long prompts first: batches are full of alike lengths, and a lack of memory shows at once.
-    waiting = [example for example in examples if example.id not in done]
-    waiting.sort(key=lambda e: -sum(map(len, e.fields.values())))
+    done = _resume(part, examples)
+    progress(done)
     options: dict[str, Any] = {"generation": settings, "free": free, "precision": precision}
-    with part.open("a", encoding="utf-8") as stream:
-        for begin in range(0, len(waiting), _CHUNK):
-            for row in student.predict(waiting[begin : begin + _CHUNK], **options):
-                done[row.id] = row
+    with part.open("a", encoding="utf-8", newline="\n") as stream:
+        while done < len(examples):
+            # Within a window the engine takes long prompts first, and puts alike lengths into one batch.
+            window = list(examples[done : done + WINDOW])
+            for row in student.predict(window, **options):
                 stream.write(json_line(as_row(row)))
             stream.flush()
-            progress(len(done))
-    write_records(out, (done[example.id] for example in examples))
-    part.unlink()
+            done += len(window)
+            progress(done)
+    part.replace(out)
     return out
 
 
@@ -312,17 +313,25 @@ def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None
         write_json(meta_file, meta)
 
 
-def _read_part(part: Path) -> Iterator[Prediction]:
-    """Whole rows of a part file; a last line that a stop cut off is dropped, from the file too."""
-    if not part.exists() or part.stat().st_size == 0:
-        return
-    text = part.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        part.write_bytes(whole)
-    if whole:
-        for number, row in read_jsonl(part):
-            yield parse_record(Prediction, row, f"{part}:{number}")
+def _resume(part: Path, examples: Sequence[Example]) -> int:
+    """How many of the first examples a part file has answers to; what it holds beyond them is dropped from it.
+
+    That is a last line that a stop tore, and rows in another order, as they were kept before windows were.
+    """
+    if not part.exists():
+        return 0
+    with part.open("rb") as stream:
+        os.truncate(part, sum(len(line) for line in stream if line.endswith(b"\n")))
+    if part.stat().st_size == 0:
+        return 0
+    kept = 0
+    for (number, row), example in zip(read_jsonl(part), examples, strict=False):
+        if parse_record(Prediction, row, f"{part}:{number}").id != example.id:
+            break
+        kept += 1
+    with part.open("rb") as stream:
+        os.truncate(part, sum(map(len, islice(stream, kept))))
+    return kept
 
 
 def dump(predictions: Iterable[Prediction]) -> str:

@@ -20,7 +20,9 @@ from reasondistill.cli.shared import (
 
 
 def efficiency(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
+    student: Annotated[
+        Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, a package of one, or builtin:scenes.")
+    ],
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new .json file.")],
     split: SplitOption = None,

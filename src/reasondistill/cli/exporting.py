@@ -33,6 +33,12 @@ def export(
     probability_difference: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="The largest difference of any label's probability.")
     ] = None,
+    probability_difference_p95: Annotated[
+        float | None,
+        typer.Option(
+            "--probability-difference-p95", min=0.0, max=1.0, help="The same in all but a twentieth of the rows."
+        ),
+    ] = None,
     greedy_identity: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="The least share of equal explanations, with one beam and the same label."),
@@ -64,6 +70,7 @@ def export(
     given = {
         "label_agreement": label_agreement,
         "probability_difference": probability_difference,
+        "probability_difference_p95": probability_difference_p95,
         "greedy_identity": greedy_identity,
         "explanation_rougeL": explanation_rouge_l,
     }

@@ -160,18 +160,19 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 def quiet_libraries() -> None:
     """Leave the libraries' own progress bars and notices out: each command shows its own."""
-    import importlib.util
     import os
+    import sys
 
+    # By their variables where they are not imported yet: a command that needs none of them imports none.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if importlib.util.find_spec("transformers") is None:
-        return
-    import datasets
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    datasets.disable_progress_bars()
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if (transformers := sys.modules.get("transformers")) is not None:
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+    if (datasets := sys.modules.get("datasets")) is not None:
+        datasets.disable_progress_bars()
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:

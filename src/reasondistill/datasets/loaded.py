@@ -14,7 +14,7 @@ import pyarrow as pa
 from reasondistill.arrow_cache import TableCache
 from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
-from reasondistill.files import fingerprint
+from reasondistill.files import fingerprint_of_texts
 from reasondistill.records import Example
 from reasondistill.tasks import Task
 
@@ -49,7 +49,7 @@ class Loaded:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what is trained on and scored: ids, fields, labels, choices and explanations, in order."""
-        return fingerprint(*self.stored.column("content"))
+        return fingerprint_of_texts(self.stored.values("content"))
 
     def first(self, limit: int) -> Loaded:
         """The same data set with at most ``limit`` examples, from the start."""
@@ -130,7 +130,8 @@ def _checked_rows(
     kept = labelled = 0
     for place, example in read(set_aside):
         content = content_hash(_checked(example, task, place))
-        identity, everything = hash(example.id), hash((content, example.group, str(example.highlights)))
+        identity = hash(example.id)
+        everything = hash((content, example.group, str(example.highlights))) if drop_repeats else 0
         if identity in seen:
             if drop_repeats and seen[identity] == everything:
                 set_aside["repeated row"] += 1

@@ -292,13 +292,13 @@ def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
 
 
 def _part(loaded: Loaded, split: str, source: str) -> Loaded:
-    own = loaded.stored.column("split")
-    without = own.count(None)
-    if 0 < without < len(own):
+    rows = len(loaded.stored)
+    without = sum(own is None for own in loaded.stored.values("split"))
+    if 0 < without < rows:
         raise DataError(
             source,
             expected="a split in every row, or in none",
-            found=f"{without} of {len(own)} rows without one",
+            found=f"{without} of {rows} rows without one",
             fix="Complete the column 'split', or remove it.",
         )
     part = loaded.part(split)

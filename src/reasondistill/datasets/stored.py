@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
@@ -92,17 +93,22 @@ class StoredExamples(Sequence[Example]):
 
     def column(self, name: str) -> list[Any]:
         """One value for each example, without building them; ``split`` is what the table says."""
-        found: list[Any] = []
+        return list(self.values(name))
+
+    def values(self, name: str) -> Iterator[Any]:
+        """The values of `column`, not all of them in memory at one time."""
         for begin in range(0, len(self), BATCH * 16):
-            found += self._taken(self.rows[begin : begin + BATCH * 16], [name]).column(name).to_pylist()
-        return found
+            yield from self._taken(self.rows[begin : begin + BATCH * 16], [name]).column(name).to_pylist()
 
     def parts(self) -> npt.NDArray[np.str_]:
         """The part of each example: its own split where it has one, else that of its group (or id)."""
         if self.split is not None:
             return np.full(len(self), self.split)
-        columns = (self.column(name) for name in ("split", "group", "id"))
-        return np.array([part_of(*row) for row in zip(*columns, strict=True)], dtype=np.str_)
+        rows = zip(*(self.values(name) for name in ("split", "group", "id")), strict=True)
+        found = [np.empty(0, dtype=np.str_)]
+        while batch := [part_of(*row) for row in islice(rows, BATCH * 16)]:
+            found.append(np.array(batch, dtype=np.str_))
+        return np.concatenate(found)
 
     def part(self, split: str) -> StoredExamples:
         """The examples of one part, which they then name themselves."""

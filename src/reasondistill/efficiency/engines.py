@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from reasondistill.efficiency.packages import PackageCosts
 from reasondistill.efficiency.schema import Parameters
 from reasondistill.engines import Engine
+from reasondistill.engines.ctranslate2 import CTranslate2Engine
 
 T = TypeVar("T")
 
@@ -93,6 +95,8 @@ class UnknownCosts:
 
 def costs_of(engine: Engine) -> EngineCosts:
     """The view of an engine's cost that fits it."""
+    if isinstance(engine, CTranslate2Engine):
+        return PackageCosts(engine)
     try:
         from reasondistill.efficiency.pytorch import TorchCosts
         from reasondistill.engines.pytorch import TorchEngine

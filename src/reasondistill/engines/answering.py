@@ -52,7 +52,7 @@ def answer(
     The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length;
     probabilities are a softmax over the labels of the scores divided by the temperature. With ``label_first`` the
     explanation is written after the decided label; with ``explanation_first`` the label is scored after the student's
-    own explanation.
+    own explanation. Examples with the same prompt and choices are answered once.
 
     Args:
         engine: runs the student.
@@ -67,17 +67,46 @@ def answer(
     Returns:
         One answer for each example, in order.
     """
-    prompts = [task.render_prompts(order, example) for example in examples]
-    written = [Generated("", False)] * len(examples)
-    choices = [task.choices_for(example) if order != "explanation_only" else () for example in examples]
+    every = [_asked(task, order, example) for example in examples]
+    asked = list(dict.fromkeys(every))
+    found = dict(zip(asked, _answers(engine, order, asked, generation, explain, free, temperature), strict=True))
+    return [found[one] for one in every]
+
+
+class _Asked(NamedTuple):
+    """All that an answer depends on: examples that are alike in it are answered once."""
+
+    label_prompt: str
+    explanation_prompt: str
+    choices: tuple[str, ...]
+
+
+def _asked(task: Task, order: OutputOrder, example: Example) -> _Asked:
+    prompts = task.render_prompts(order, example)
+    choices = task.choices_for(example) if order != "explanation_only" else ()
+    return _Asked(prompts["label"], prompts["explanation"], tuple(choices))
+
+
+def _answers(
+    engine: Engine,
+    order: OutputOrder,
+    asked: Sequence[_Asked],
+    generation: Generation,
+    explain: bool,
+    free: bool,
+    temperature: float,
+) -> list[Answer]:
+    written = [Generated("", False)] * len(asked)
+    choices = [one.choices for one in asked]
+    label_prompts = [one.label_prompt for one in asked]
 
     def write(prefixes: Sequence[str]) -> list[Generated]:
-        texts = engine.generate([p["explanation"] for p in prompts], prefixes, generation)
+        texts = engine.generate([one.explanation_prompt for one in asked], prefixes, generation)
         return [text._replace(text=explanation_stop(order, text.text)) for text in texts]
 
     if order == "explanation_first" or (order == "explanation_only" and explain):
-        written = write([""] * len(examples))
-    scores = _scores(engine, order, [p["label"] for p in prompts], choices, written)
+        written = write([""] * len(asked))
+    scores = _scores(engine, order, label_prompts, choices, written)
     probabilities = [dict(zip(c, softmax(s, temperature), strict=True)) for c, s in zip(choices, scores, strict=True)]
     # Of the scores: probabilities can be equal where these are not.
     labels = [c[max(range(len(c)), key=s.__getitem__)] if c else None for c, s in zip(choices, scores, strict=True)]
@@ -88,7 +117,7 @@ def answer(
     ]
     if not free:
         return answers
-    raw = engine.generate([p["label"] for p in prompts], [""] * len(examples), generation)
+    raw = engine.generate(label_prompts, [""] * len(asked), generation)
     return [
         a._replace(raw_output=r.text, parsed_label=parse(order, r.text, c).label)
         for a, r, c in zip(answers, raw, choices, strict=True)

@@ -78,6 +78,7 @@ def export(
         raise CheckpointError(folder, expected="a student", found="a package", fix="Export the student it came from.")
     try:
         from reasondistill.exporting.converting import convert
+        from reasondistill.exporting.sizes import architecture_of
         from reasondistill.students.checkpoint import load_checkpoint, parameter_count
     except ImportError as error:
         raise MissingExtraError(f"exporting the student {folder}", "train,serve") from error
@@ -114,6 +115,7 @@ def export(
             ),
             tokenizer=facts,
             decoder_start_token_id=codec.decoder_start_token_id,
+            architecture=architecture_of(checkpoint.model),
             files={path.name: FileSeal.model_validate(seal_of(path)) for path in sorted(part.iterdir())},
             versions=versions(),
             parity=parity,

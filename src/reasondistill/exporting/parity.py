@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from reasondistill.config import Generation
 from reasondistill.metrics.text import Rouge
 from reasondistill.packages.manifest import Parity, ParityData, ParityLimits, Quantization
 from reasondistill.prediction import Student
 from reasondistill.records import Example, Prediction
 
-_EXACT = ParityLimits(label_agreement=1.0, probability_difference=1e-3, greedy_identity=0.99, explanation_rougeL=0.85)
-_ROUNDED = ParityLimits(label_agreement=0.93, probability_difference=0.5, greedy_identity=0.5, explanation_rougeL=0.75)
+_EXACT = ParityLimits(
+    label_agreement=1.0,
+    probability_difference=1e-3,
+    probability_difference_p95=1e-4,
+    greedy_identity=0.99,
+    explanation_rougeL=0.85,
+)
+_ROUNDED = ParityLimits(
+    label_agreement=0.93,
+    probability_difference=0.5,
+    probability_difference_p95=0.1,
+    greedy_identity=0.5,
+    explanation_rougeL=0.75,
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +54,15 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
     told, said = student.predict(sample.examples), package.predict(sample.examples)
     pairs = list(zip(told, said, strict=True))
     explains = student.order != "label_only"
+    differences = _differences(pairs)
     rouge = Rouge()
     return Parity(
         n=len(pairs),
         data=sample.data,
         generation=student.generation,
         label_agreement=None if pairs[0][0].label is None else _share([a.label == b.label for a, b in pairs]),
-        probability_difference=_difference(pairs),
+        probability_difference=max(differences, default=None),
+        probability_difference_p95=float(np.percentile(differences, 95)) if differences else None,
         explanation_identity=_share([a.explanation == b.explanation for a, b in pairs]) if explains else None,
         explanation_rougeL=_mean([_rouge_l(rouge, a, b) for a, b in pairs]) if explains else None,
         greedy_identity=_greedy_identity(student, package, sample, told) if explains else None,
@@ -67,10 +83,13 @@ def _greedy_identity(student: Student, package: Student, sample: Sample, told: S
     return _share([a == b for a, b in zip(*texts, strict=True)])
 
 
-def _difference(pairs: Sequence[tuple[Prediction, Prediction]]) -> float | None:
-    """The largest difference of a label's probability between two answers to the same row."""
-    found = [abs(p - b.probabilities[label]) for a, b in pairs for label, p in a.probabilities.items()]
-    return max(found, default=None)
+def _differences(pairs: Sequence[tuple[Prediction, Prediction]]) -> list[float]:
+    """For each row the largest difference of a label's probability between its two answers."""
+    return [
+        max(abs(p - b.probabilities[label]) for label, p in a.probabilities.items())
+        for a, b in pairs
+        if a.probabilities
+    ]
 
 
 def _rouge_l(rouge: Rouge, a: Prediction, b: Prediction) -> float:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reasondistill.calibration import Calibration
+from reasondistill.engines.architecture import Architecture
 from reasondistill.engines.ctranslate2 import CTranslate2Engine
 from reasondistill.errors import CheckpointError, MissingExtraError
 from reasondistill.features import Codec
 from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.packages.tokenizer import PlainTokenizer
 from reasondistill.student_task import StudentTask
+
+_CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}
+"""On a processor larger batches are slower: what a layer works on no longer fits its core's cache. Measured, see
+docs/experiment_log.md; a GPU takes the engine's own, larger ones."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +42,33 @@ def load_package(folder: str | Path) -> LoadedPackage:
     manifest = Manifest.load(folder)
     asked = StudentTask.load(folder)
     return LoadedPackage(
-        open_engine(folder, manifest.decoder_start_token_id, manifest.tokenizer, asked),
+        open_engine(
+            folder, manifest.decoder_start_token_id, manifest.tokenizer, asked, architecture=manifest.architecture
+        ),
         asked,
         manifest,
         Calibration.load(folder, student=manifest.student.fingerprint),
     )
 
 
-def open_engine(folder: str | Path, decoder_start_token_id: int, facts: Any, asked: StudentTask) -> CTranslate2Engine:
+def open_engine(
+    folder: str | Path,
+    decoder_start_token_id: int,
+    facts: Any,
+    asked: StudentTask,
+    *,
+    architecture: Architecture | None = None,
+) -> CTranslate2Engine:
     """An engine over the files of a folder, which are taken as they are.
+
+    On a processor it has as many workers of one thread each as `usable_cores` says: they share the weights, and do not
+    wait for each other as the threads of one worker do.
 
     Args:
         decoder_start_token_id: what the student's decoder reads first.
         facts: the tokenizer's `TokenizerFacts`.
         asked: what the student is asked.
+        architecture: the sizes of its parts, where they are known.
 
     Raises:
         CheckpointError: CTranslate2 cannot read them.
@@ -67,11 +86,14 @@ def open_engine(folder: str | Path, decoder_start_token_id: int, facts: Any, ask
         max_target_length=asked.max_target_length,
     )
     try:
-        translator = ctranslate2.Translator(str(folder), device=device())
+        where = device()
+        workers = {"inter_threads": usable_cores(), "intra_threads": 1} if where == "cpu" else {}
+        translator = ctranslate2.Translator(str(folder), device=where, **workers)
         vocabulary = json.loads((Path(folder) / VOCABULARY_FILE).read_text(encoding="utf-8"))
     except (RuntimeError, ValueError, IndexError) as error:
         raise CheckpointError(folder, expected="a model that CTranslate2 can run", found=str(error)) from error
-    return CTranslate2Engine(translator, codec, vocabulary)
+    batch = _CPU_BATCH if where == "cpu" else {}
+    return CTranslate2Engine(translator, codec, vocabulary, architecture=architecture, **batch)
 
 
 def device() -> str:
@@ -79,3 +101,11 @@ def device() -> str:
     import ctranslate2
 
     return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+
+
+def usable_cores() -> int:
+    """How many cores to use: ``OMP_NUM_THREADS`` where it is set to a number, else all that this process may run on."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.config import Generation
+from reasondistill.engines.architecture import Architecture
 from reasondistill.errors import CheckpointError, UserError
 from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
 from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
 from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 had neither ``architecture`` nor ``parity.probability_difference_p95``; it is read as it is."""
 WEIGHTS_FILE = "model.bin"
 ENGINE_CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "shared_vocabulary.json"
@@ -53,6 +55,7 @@ class ParityLimits(_Part):
 
     label_agreement: _Share
     probability_difference: _Share
+    probability_difference_p95: _Share = 1.0
     greedy_identity: _Share
     explanation_rougeL: _Share  # noqa: N815 - the metric's name
 
@@ -69,10 +72,10 @@ class Parity(_Part):
     """How a package's answers compare with those of the student that it was made of, on the same rows.
 
     ``label_agreement`` is the share of equal labels, ``probability_difference`` the largest difference of any label's
-    probability. ``explanation_identity`` is the share of explanations that are equal to the letter, and
-    ``explanation_rougeL`` the mean ROUGE-L between the two, as the student writes (``generation``);
-    ``greedy_identity`` is the share of equal ones where both are made to argue for the student's label, with one beam.
-    What a student does not do is null.
+    probability, and ``probability_difference_p95`` the 95th percentile of the rows' largest ones.
+    ``explanation_identity`` is the share of explanations that are equal to the letter, and ``explanation_rougeL`` the
+    mean ROUGE-L between the two, as the student writes (``generation``); ``greedy_identity`` is the share of equal
+    ones where both are made to argue for the student's label, with one beam. What a student does not do is null.
     """
 
     n: Annotated[int, Field(ge=1)]
@@ -80,6 +83,7 @@ class Parity(_Part):
     generation: Generation
     label_agreement: _Share | None
     probability_difference: _Share | None
+    probability_difference_p95: _Share | None = None
     explanation_identity: _Share | None
     explanation_rougeL: _Share | None  # noqa: N815
     greedy_identity: _Share | None
@@ -93,7 +97,7 @@ class Parity(_Part):
             value, limit = getattr(self, name), getattr(self.limits, name)
             if value is None:
                 continue
-            if name == "probability_difference":
+            if name.startswith("probability_difference"):
                 if value > limit:
                     found.append(f"{name} {value:.3g} (at most {limit:g})")
             elif value < limit:
@@ -110,6 +114,7 @@ class Manifest(_Part):
     student: Origin
     tokenizer: TokenizerFacts
     decoder_start_token_id: int
+    architecture: Architecture | None = None
     files: dict[str, FileSeal]
     versions: dict[str, str]
     parity: Parity
@@ -134,7 +139,7 @@ class Manifest(_Part):
         path = Path(folder) / PACKAGE_FILE
         mend = "Export the student again, or copy the whole folder anew."
         try:
-            value = read_versioned_json(path, SCHEMA_VERSION, what="a package of an exported student, ")
+            value = read_versioned_json(path, (1, SCHEMA_VERSION), what="a package of an exported student, ")
             manifest = cls.model_validate(value)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
@@ -173,6 +178,12 @@ def is_package(folder: str | Path) -> bool:
 
 def describe(parity: Parity) -> dict[str, Any]:
     """Figures of a parity check that there are, by name."""
-    names = ("label_agreement", "probability_difference", "greedy_identity", "explanation_identity")
+    names = (
+        "label_agreement",
+        "probability_difference",
+        "probability_difference_p95",
+        "greedy_identity",
+        "explanation_identity",
+    )
     values = {name: getattr(parity, name) for name in (*names, "explanation_rougeL")}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,96 @@
+"""Predict on more than one machine: Ray Data reads the examples, actors hold a student each, order is kept.
+
+    reasondistill data convert DATA --out examples.parquet
+    python examples/predict_with_ray.py STUDENT examples.parquet --out predictions.jsonl --actors 2
+
+Each actor loads the student once, on one core: as many actors as there are cores, less one to read, keep a cluster
+busy. STUDENT and the examples must be where all machines see them, and `reasondistill` and `ray[data]` be installed on
+each. On one machine Ray starts by itself; in a cluster, run it on the head, or name the head with `--address`. See
+docs/many_machines.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reasondistill.datasets.writing import restored
+from reasondistill.files import atomic_write, json_line, require_file, require_new_file
+from reasondistill.prediction import Student
+from reasondistill.records import Example, as_row, parse_record
+
+BATCH = 512
+"""Examples that an actor answers at once: sorted by length there, so more of them pad less."""
+
+
+class Answerer:
+    """An actor: a student that is loaded once and answers batch after batch."""
+
+    def __init__(self, student: str) -> None:
+        self.student = Student.load(student)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Rows of examples in; for each a line of the predictions file out."""
+        rows = (restored(row) for row in batch.to_pylist())
+        examples = [self.student.task.check(parse_record(Example, row, str(row.get("id")))) for row in rows]
+        return pa.table({"line": [json_line(as_row(p)) for p in self.student.predict(examples)]})
+
+
+def predict(student: str, examples: str, out: str | Path, *, actors: int = 2, batch: int = BATCH) -> Path:
+    """Write the predictions for a Parquet file of examples, in its order, with Ray's actors.
+
+    Args:
+        student: a student's folder, a run or a package.
+        examples: as `reasondistill data convert` writes them.
+        out: a new file; it appears whole or not at all.
+        actors: how many students answer side by side, each on one core.
+        batch: how many examples one of them is given at once.
+    """
+    import ray
+
+    require_new_file(out)
+    require_file(examples, what="a Parquet file of examples")
+    ray.data.DataContext.get_current().execution_options.preserve_order = True
+    answered = (
+        ray.data.read_parquet(examples)
+        .repartition(target_num_rows_per_block=batch)
+        .map_batches(
+            Answerer,
+            fn_constructor_kwargs={"student": student},
+            batch_size=batch,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=1,  # Ray sets OMP_NUM_THREADS to it
+        )
+    )
+    with atomic_write(out) as stream:
+        stream.writelines(_lines(answered))
+    return Path(out)
+
+
+def _lines(answered: Any) -> Iterator[str]:
+    for batch in answered.iter_batches(batch_size=BATCH, batch_format="pyarrow"):
+        yield from batch.column("line").to_pylist()
+
+
+def main() -> None:
+    import ray
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("student", help="a student's folder, a run or a package")
+    parser.add_argument("examples", help="a .parquet file that `reasondistill data convert` wrote")
+    parser.add_argument("--out", required=True, help="a new .jsonl file")
+    parser.add_argument("--actors", type=int, default=2, help="students side by side")
+    parser.add_argument("--address", help="of a cluster; by default the one at hand, or this machine")
+    options = parser.parse_args()
+    # Reading is a task of its own, which would wait for ever for a core if the actors held all that Ray counts.
+    ray.init(address=options.address, num_cpus=None if options.address else options.actors + 1)
+    print(predict(options.student, options.examples, options.out, actors=options.actors))
+
+
+if __name__ == "__main__":
+    main()
