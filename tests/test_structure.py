@@ -46,6 +46,7 @@ ORDER = (
     "efficiency",
     "evaluation",
     "comparison",
+    "experiments",
     "reporting",
     "exporting",
     "quickstart",

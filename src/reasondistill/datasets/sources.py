@@ -12,6 +12,7 @@ from typing import Any
 from reasondistill.arrow_cache import cache_folder
 from reasondistill.config import Source
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
+from reasondistill.datasets.choosing import chosen
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.datasets.esnli import is_esnli, read_esnli
@@ -84,7 +85,8 @@ def load(
 
 
 def load_source(source: Source, task: Task, seed: int) -> Loaded:
-    """The data that a configuration names: the parts it asks for, in their order, and at most its limit.
+    """The data that a configuration names: the parts it asks for, in their order, what is `chosen` of them, and at most
+    its limit.
 
     Raises:
         DataError: as `load`.
@@ -96,6 +98,7 @@ def load_source(source: Source, task: Task, seed: int) -> Loaded:
     ]
     for other in others:
         loaded = loaded.joined_with(other)
+    loaded = chosen(loaded, source, seed)
     return loaded.first(source.limit) if source.limit else loaded
 
 
