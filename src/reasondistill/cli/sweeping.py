@@ -33,12 +33,16 @@ def sweep(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key of it; repeatable.")
     ] = None,
-    small: Annotated[bool, typer.Option("--small", help="Its small version, which runs in seconds or minutes.")] = False,
+    small: Annotated[
+        bool, typer.Option("--small", help="Its small version, which runs in seconds or minutes.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(min=0, help="Cells at once, each a process with its share of threads; 0: in this process.")
     ] = 1,
     launcher: Annotated[Launcher, typer.Option(help="What starts a cell's process.")] = Launcher.process,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and how far they are; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells and how far they are; run nothing.")
+    ] = False,
     cell: Annotated[
         str | None, typer.Option(metavar="N", help="Run this one cell, by number or name, in this process.")
     ] = None,
@@ -55,7 +59,9 @@ def sweep(
     """
     from reasondistill.experiments import load_sweep
 
-    asked = [name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on]
+    asked = [
+        name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
+    ]
     if render is not None:
         asked.append("--render")
     if len(asked) > 1:

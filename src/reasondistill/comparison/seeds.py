@@ -58,7 +58,9 @@ def _mean_measure(several: Sequence[Measure]) -> Measure:
     function = several[0].function
 
     def averaged(sums: FloatArray) -> FloatArray:
-        values: FloatArray = np.mean([function(sums[..., k : k + width]) for k in range(0, sums.shape[-1], width)], axis=0)
+        values: FloatArray = np.mean(
+            [function(sums[..., k : k + width]) for k in range(0, sums.shape[-1], width)], axis=0
+        )
         return values
 
     return Measure("corpus", np.hstack([one.on(present) for one in several]), present, averaged)

@@ -76,9 +76,7 @@ def _explained(
             # Only what argues for the example's own label is learned from, and counts.
             own = [e for e in explanations if e.label is None or e.label == example.label]
             explanations = [
-                e
-                for name, most in source.explanations.items()
-                for e in [e for e in own if e.source == name][:most]
+                e for name, most in source.explanations.items() for e in [e for e in own if e.source == name][:most]
             ]
         yield example.model_copy(update={"explanations": tuple(explanations)})
 

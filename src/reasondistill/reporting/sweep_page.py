@@ -81,7 +81,9 @@ def to_document(found: SweepSummary) -> Document:
     """A part for each part of the data, after what became of the cells."""
     states = [cell.state for cell in found.cells]
     told = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-    unfinished = [(c.name, f"{c.state}{f': {c.error}' if c.error else ''}") for c in found.cells if c.state != "finished"]
+    unfinished = [
+        (c.name, f"{c.state}{f': {c.error}' if c.error else ''}") for c in found.cells if c.state != "finished"
+    ]
     parts = [_part(scores) for scores in found.parts]
     if unfinished:
         section = Section("Cells without a result", "unfinished", (Facts("", tuple(unfinished)),))
@@ -102,8 +104,8 @@ def _summary(found: SweepSummary) -> str:
         more = f" and {len(shown) - _LINES} more" if len(shown) > _LINES else ""
         text = f"{'; '.join(said)}{more}" if said else "none"
         sentences.append(
-            f"On {scores.part}, {len(shown)} of {tested} differences from {scores.baseline} have p < {_LEVEL} after Holm: "
-            f"{text}."
+            f"On {scores.part}, {len(shown)} of {tested} differences from {scores.baseline} have p < {_LEVEL} after "
+            f"Holm: {text}."
         )
     return " ".join(sentences) or "No cell has a result."
 
@@ -126,8 +128,8 @@ def _means(scores: Scores) -> Iterator[Block]:
         "Means",
         head,
         tuple(tuple(_row(variant, metrics, scores.baseline)) for variant in scores.variants),
-        note="In brackets the 95% interval: of rows and seeds together where there are several seeds, of rows alone (r) "
-        "where there is one. ↓: lower is better. Training: mean time of one seed, on whatever machine ran it.",
+        note="In brackets the 95% interval: of rows and seeds together where there are several seeds, of rows alone "
+        "(r) where there is one. ↓: lower is better. Training: mean time of one seed, on whatever machine ran it.",
     )
     yield Facts("What each changes", tuple((v.name, _changes(v)) for v in scores.variants))
     for note in scores.notes:
@@ -205,8 +207,8 @@ def _forests(scores: Scores) -> Iterator[Drawing]:
             if e.metric == metric
         ]
         caption = (
-            f"{metric_title(metric)} of each variant minus {scores.baseline}'s, with 95% intervals over rows and, where "
-            f"there are several, seeds; marked where p < {_LEVEL} after Holm."
+            f"{metric_title(metric)} of each variant minus {scores.baseline}'s, with 95% intervals over rows and, "
+            f"where there are several, seeds; marked where p < {_LEVEL} after Holm."
         )
         yield forest(f"effects-{slug(scores.part)}-{slug(metric)}", f"Effects on {metric_title(metric)}", caption, rows)
 
