@@ -37,6 +37,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Edit = Literal["case", "punctuation", "article", "typo"]
+
+
+class Augment(Config):
+    """Copies of each row with a small edit in each field, drawn from those named; see `datasets.augmenting`."""
+
+    copies: Positive = 1
+    edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]
+
+
 class Source(Config):
     """One data set, or one part of it: a registered name or a path, as `reasondistill.datasets.load` takes it."""
 
@@ -56,6 +66,8 @@ class Source(Config):
     """Whose explanations to keep, and how many of an example at most; by default everybody's, all."""
     min_acceptable: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of explanations with votes, keep those that this share of people found acceptable."""
+    augment: Augment | None = None
+    """Add edited copies, after all of the above."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How much of the training this source gets beside others; see `Mixing`."""
 

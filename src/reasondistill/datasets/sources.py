@@ -12,6 +12,7 @@ from typing import Any
 from reasondistill.arrow_cache import cache_folder
 from reasondistill.config import Source
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
+from reasondistill.datasets.augmenting import augmented
 from reasondistill.datasets.choosing import chosen
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
@@ -99,7 +100,8 @@ def load_source(source: Source, task: Task, seed: int) -> Loaded:
     for other in others:
         loaded = loaded.joined_with(other)
     loaded = chosen(loaded, source, seed)
-    return loaded.first(source.limit) if source.limit else loaded
+    loaded = loaded.first(source.limit) if source.limit else loaded
+    return augmented(loaded, source.augment, seed) if source.augment else loaded
 
 
 def task_of(source: str | Path) -> Task:

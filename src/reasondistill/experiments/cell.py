@@ -48,7 +48,11 @@ def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
     from reasondistill.distilling import train
 
     run = run_of(cell)
-    if cell.after is not None and not run.student.exists() and not (run.folder.parent / cell.after / "student").exists():
+    if (
+        cell.after is not None
+        and not run.student.exists()
+        and not (run.folder.parent / cell.after / "student").exists()
+    ):
         raise ConfigError("after", expected=f"the finished student of {cell.after}", found="none", fix="Run it first.")
     begun = (run.folder / RUN_FILE).is_file()
     progress("going on with the training" if begun else "training")
@@ -88,9 +92,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         train_examples=_others(everything, examples) or None,
         judge=judge,
         teachers=[
-            Teacher.of_source(name, examples)
-            if path is None
-            else Teacher.of_predictions(name, read_predictions(path))
+            Teacher.of_source(name, examples) if path is None else Teacher.of_predictions(name, read_predictions(path))
             for name, path in scored.teachers.items()
         ],
         progress=progress,

@@ -105,7 +105,10 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     if small:
         settings = settings.made_small()
     base, at = _base(settings, path)
-    variants = [*_grid(settings), *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells)]
+    variants = [
+        *_grid(settings),
+        *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells),
+    ]
     problems = [*_unsound(settings, variants)]
     cells: list[Cell] = []
     if not problems:
@@ -182,7 +185,7 @@ def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[
         yield "grid, cells: both are empty: there is nothing to run"
         return
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"cells: {name!r} names two of them; values of a grid that look alike want `cells` with names of their own"
+        yield f"cells: {name!r} names two of them; values of a grid that look alike want cells with names of their own"
     parts = [scored.part for scored in settings.evaluations]
     for part in sorted({part for part in parts if parts.count(part) > 1}):
         yield f"evaluate: two are called {part!r}: give each a name"

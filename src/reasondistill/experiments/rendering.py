@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from reasondistill.experiments.grid import Cell, Sweep
@@ -31,8 +32,8 @@ def _slurm(sweep: Sweep) -> str:
     lines = [
         "#!/bin/bash",
         f"# Submits the {len(sweep.cells)} cells of the sweep {name}: bash THIS_FILE, on a machine that has sbatch.",
-        "# Each task is one cell and one process; one that was stopped goes on when it is submitted again, and one that",
-        "# is finished ends at once. Add to OPTIONS what your cluster wants: --partition, --account, --time, --mem, --gpus.",
+        "# Each task is one cell and one process; one that was stopped goes on when it is submitted again, and one",
+        "# that is finished ends at once. Add to OPTIONS what your cluster wants: --partition, --time, --mem, --gpus.",
         "set -euo pipefail",
         f"mkdir -p {shlex.quote(str(sweep.folder / 'logs'))}",
         f"OPTIONS=(--job-name={shlex.quote(name)} --ntasks=1 --cpus-per-task=4 --signal=B:TERM@120)",
@@ -62,10 +63,10 @@ def _ray(sweep: Sweep) -> str:
     command = ["reasondistill", "sweep", *sweep.arguments]
     cells = [(cell.number, cell.name, cell.after) for cell in sweep.cells]
     rows = "\n".join(f"    {row!r}," for row in cells)
-    return f'''"""The cells of the sweep {sweep.settings.name} as Ray tasks: ray job submit --working-dir . -- python THIS_FILE.
+    return f'''"""The cells of the sweep {sweep.settings.name} as Ray tasks: ray job submit -- python THIS_FILE
 
-Each task is one cell and one process. The working folder must be one that all nodes share, or the cluster one node.
-Change num_cpus, or add num_gpus, to what a cell needs.
+Each task is one cell and one process, and works in FOLDER, which all nodes must share. Change num_cpus, or add
+num_gpus, to what a cell needs.
 """
 
 import os
@@ -73,6 +74,7 @@ import subprocess
 
 import ray
 
+FOLDER = {str(Path.cwd())!r}
 COMMAND = {command!r}
 CELLS = [  # number, name, the cell that it goes on from
 {rows}
@@ -80,19 +82,19 @@ CELLS = [  # number, name, the cell that it goes on from
 
 
 @ray.remote(num_cpus=1, max_retries=0)
-def run(number, folder, before):
+def run(number, before):
     environment = {{**os.environ, "OMP_NUM_THREADS": "1"}}
-    return subprocess.run([*COMMAND, "--cell", str(number)], cwd=folder, env=environment).returncode
+    return subprocess.run([*COMMAND, "--cell", str(number)], cwd=FOLDER, env=environment).returncode
 
 
 def main():
     ray.init()
     tasks = {{}}
     for number, name, after in CELLS:
-        tasks[name] = run.remote(number, os.getcwd(), tasks.get(after))
+        tasks[name] = run.remote(number, tasks.get(after))
     failed = [name for name, task in tasks.items() if ray.get(task) != 0]
     print(f"failed: {{', '.join(failed)}}" if failed else "all cells are finished")
-    subprocess.run([*COMMAND, "--summary"], check=False)
+    subprocess.run([*COMMAND, "--summary"], cwd=FOLDER, check=False)
     return 1 if failed else 0
 
 

@@ -260,4 +260,3 @@ def _ended(status: int) -> str:
     name = signal.Signals(-status).name if -status in {s.value for s in signal.Signals} else f"signal {-status}"
     more = ", as a system does that runs out of memory" if name == "SIGKILL" else ""
     return f"killed by {name}{more}"
-

@@ -122,4 +122,3 @@ class SweepSettings(Config):
                 "evaluate": self.evaluate if small.evaluate is None else small.evaluate,
             }
         )
-

@@ -24,8 +24,8 @@ LABEL_METRICS = frozenset({"label_accuracy", "label_macro_f1", "ece", "brier"})
 """Those that a student has that writes nothing but labels."""
 
 _ONE_SEED = (
-    "{names}: one seed each, so that there is no telling what another training would have given: intervals and p-values "
-    "speak of the rows only."
+    "{names}: one seed each, so that there is no telling what another training would have given: intervals and "
+    "p-values speak of the rows only."
 )
 
 
@@ -210,7 +210,9 @@ def _variant(sweep: Sweep, name: str, one: _Scored, averaged: Measured, bootstra
         training_rows=sum(rows) if rows else None,
         training_seconds=mean(seconds),
         figures={
-            metric: _figure(averaged, metric, {seed: run.measures[metric].value() for seed, run in one.runs.items()}, bootstrap)
+            metric: _figure(
+                averaged, metric, {seed: run.measures[metric].value() for seed, run in one.runs.items()}, bootstrap
+            )
             for metric in sweep.settings.metrics
             if metric in averaged.measures
         },
