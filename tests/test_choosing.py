@@ -18,7 +18,7 @@ from reasondistill.datasets.choosing import in_fraction
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.files import write_jsonl
 from reasondistill.records import Example, Explanation, Votes, write_records
-from reasondistill.tasks import NLI
+from reasondistill.tasks import NLI, Task
 
 SCENES = "scenes:400@1"
 
@@ -143,6 +143,22 @@ def test_a_teachers_file_that_does_not_fit(pairs: Path, tmp_path: Path, rows: li
     write_jsonl(path, rows)
     with pytest.raises(DataError, match=said):
         texts(pairs, teachers={"t": str(path)})
+
+
+def test_rows_get_the_fields_that_their_data_lack() -> None:
+    task = Task(
+        name="nli",
+        fields=("premise", "hypothesis", "teacher"),
+        labels=NLI.labels,
+        prompt="explain nli as {teacher} premise: {premise} hypothesis: {hypothesis}",
+    )
+    source = Source(source=SCENES, limit=2, fields={"teacher": "nile"})
+    example = load_source(source, task, 1).examples[0]
+    prompt = task.render_prompts("label_first", example)["label"]
+    assert prompt.startswith("explain nli as nile premise: A")
+    assert "teacher" not in load_source(source, NLI, 1).examples[0].fields  # a task without it is asked as ever
+    with pytest.raises(DataError, match="teacher"):
+        load_source(Source(source=SCENES), task, 1)
 
 
 # --- edited copies ---

@@ -60,6 +60,8 @@ class Source(Config):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Keep this share of the groups, chosen by a hash of group and seed: a smaller share is within a larger one."""
     columns: dict[str, str | list[str]] | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Fields of the task that the data do not have, with the text that each row gets."""
     teachers: dict[str, str] = Field(default_factory=dict)
     """A teacher's name → a file of its explanations, which are added to those of the rows with these ids."""
     explanations: dict[str, Positive | None] | None = None

@@ -26,6 +26,8 @@ def mean_of(runs: Sequence[Measured], name: str) -> Measured:
         name: of the recipe.
     """
     first = runs[0]
+    if len(runs) == 1:
+        return first._replace(system=replace(first.system, name=name))
     names = [metric for metric in first.measures if all(metric in run.measures for run in runs)]
     measures = {metric: _mean_measure([run.measures[metric] for run in runs]) for metric in names}
     left_out = {
@@ -35,21 +37,13 @@ def mean_of(runs: Sequence[Measured], name: str) -> Measured:
         for metric in {**first.measures, **first.left_out}
         if metric not in measures
     }
-    results = first.system.results.model_copy(
-        update={
-            "metrics": {
-                **first.system.results.metrics,
-                **{m: Metric(value=measure.value(), n=measure.n) for m, measure in measures.items()},
-            },
-            "per_label": _mean_per_label(runs),
-        }
-    )
+    metrics = {metric: Metric(value=measure.value(), n=measure.n) for metric, measure in measures.items()}
+    update = {"metrics": metrics, "per_label": _mean_per_label(runs, names)}
+    results = first.system.results.model_copy(update=update)
     return Measured(replace(first.system, name=name, results=results), measures, left_out)
 
 
 def _mean_measure(several: Sequence[Measure]) -> Measure:
-    if len(several) == 1:
-        return several[0]
     present = np.logical_and.reduce([one.present for one in several])
     if all(one.kind != "corpus" for one in several):
         scores = np.mean([one.statistics[:, 0] for one in several], axis=0)
@@ -66,13 +60,13 @@ def _mean_measure(several: Sequence[Measure]) -> Measure:
     return Measure("corpus", np.hstack([one.on(present) for one in several]), present, averaged)
 
 
-def _mean_per_label(runs: Sequence[Measured]) -> dict[str, dict[str, Metric]]:
+def _mean_per_label(runs: Sequence[Measured], names: Sequence[str]) -> dict[str, dict[str, Metric]]:
     first, *others = [run.system.results.per_label for run in runs]
     return {
         label: {
             name: Metric(value=mean([metric.value, *(other[label][name].value for other in others)]), n=metric.n)
             for name, metric in metrics.items()
-            if all(name in other.get(label, {}) for other in others)
+            if name in names and all(name in other.get(label, {}) for other in others)
         }
         for label, metrics in first.items()
     }

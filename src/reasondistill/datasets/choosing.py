@@ -18,9 +18,15 @@ from reasondistill.records import Example, Explanation
 
 _OUT_OF = 2**64
 
+_Taught = dict[str, list[tuple[str | None, str]]]
+"""Id → labels argued for, with the explanations."""
 
-def chosen(loaded: Loaded, source: Source, seed: int) -> Loaded:
+
+def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) -> Loaded:
     """The examples of ``loaded`` as a configuration's source asks for them; all of it where it asks for nothing.
+
+    Args:
+        given: fields that every row gets.
 
     Raises:
         DataError: a teacher's file is broken, has none of the rows, or nothing is left.
@@ -36,7 +42,7 @@ def chosen(loaded: Loaded, source: Source, seed: int) -> Loaded:
                 fix="Ask for a larger share.",
             )
         loaded = loaded.only(kept, reason="not in the fraction")
-    if not source.teachers and source.explanations is None and source.min_acceptable is None:
+    if not given and not source.teachers and source.explanations is None and source.min_acceptable is None:
         return loaded
     taught = {name: _read_teacher(name, file) for name, file in source.teachers.items()}
     for name, file in source.teachers.items():
@@ -44,7 +50,7 @@ def chosen(loaded: Loaded, source: Source, seed: int) -> Loaded:
             raise DataError(
                 file, expected=f"explanations of rows of {loaded.name}", found="none with an id of these rows"
             )
-    rows = _explained(loaded.examples, taught, source)
+    rows = _explained(loaded.examples, taught, source, given)
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in rows), schema=SCHEMA)
     return replace(loaded, examples=StoredExamples(table))
 
@@ -60,7 +66,7 @@ def in_fraction(group: str, fraction: float, seed: int) -> bool:
 
 
 def _explained(
-    examples: Sequence[Example], taught: Mapping[str, Mapping[str, list[tuple[str | None, str]]]], source: Source
+    examples: Sequence[Example], taught: Mapping[str, _Taught], source: Source, given: Mapping[str, str]
 ) -> Iterator[Example]:
     for example in examples:
         explanations = list(example.explanations)
@@ -78,7 +84,7 @@ def _explained(
             explanations = [
                 e for name, most in source.explanations.items() for e in [e for e in own if e.source == name][:most]
             ]
-        yield example.model_copy(update={"explanations": tuple(explanations)})
+        yield example.model_copy(update={"explanations": tuple(explanations), "fields": {**example.fields, **given}})
 
 
 def _acceptable(explanation: Explanation, share: float) -> bool:
@@ -86,13 +92,13 @@ def _acceptable(explanation: Explanation, share: float) -> bool:
     return votes is None or votes.acceptable >= share * votes.of
 
 
-def _read_teacher(name: str, path: str | Path) -> dict[str, list[tuple[str | None, str]]]:
+def _read_teacher(name: str, path: str | Path) -> _Taught:
     """Each row's explanations with the labels that they argue for.
 
     Rows are predictions (``id``, ``label``, ``explanation``), or hold an explanation for each label, as NILE's do:
     ``id`` or ``pairID``, and ``explanations``, label → text.
     """
-    found: dict[str, list[tuple[str | None, str]]] = {}
+    found: _Taught = {}
     for number, row in read_jsonl(path):
         where = f"{path}:{number}"
         identity, several = row.get("id", row.get("pairID")), row.get("explanations")

@@ -93,13 +93,15 @@ def load_source(source: Source, task: Task, seed: int) -> Loaded:
         DataError: as `load`.
     """
     splits = source.split if isinstance(source.split, list) else [source.split]
+    given = {name: text for name, text in source.fields.items() if name in task.fields}
+    asked = task.model_copy(update={"fields": tuple(name for name in task.fields if name not in given)})
     loaded, *others = [
-        load(source.source, split=split, task=task, size=source.size, seed=seed, columns=source.columns)
+        load(source.source, split=split, task=asked, size=source.size, seed=seed, columns=source.columns)
         for split in splits
     ]
     for other in others:
         loaded = loaded.joined_with(other)
-    loaded = chosen(loaded, source, seed)
+    loaded = chosen(loaded, source, given, seed)
     loaded = loaded.first(source.limit) if source.limit else loaded
     return augmented(loaded, source.augment, seed) if source.augment else loaded
 

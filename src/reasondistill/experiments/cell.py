@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reasondistill.datasets import Loaded, load
+from reasondistill.config import Source
+from reasondistill.datasets import Loaded, load_source
 from reasondistill.errors import ConfigError, StoppedError
 from reasondistill.evaluation import EvaluationSettings, Teacher, evaluate, save
 from reasondistill.experiments.grid import Cell, Sweep
@@ -64,9 +65,10 @@ def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
 
 
 def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str], None]) -> None:
-    everything = load(scored.source, task=student.task, columns=scored.columns)
-    part = load(scored.source, split=scored.split, task=student.task, columns=scored.columns)
-    part = part.first(scored.limit) if scored.limit else part
+    asked = Source(source=scored.source, columns=scored.columns, fields=scored.fields)
+    everything = load_source(asked, student.task, 0)
+    asked = asked.model_copy(update={"split": scored.split, "limit": scored.limit})
+    part = load_source(asked, student.task, 0)
     examples = list(part.examples)
     generation = student.generation
     if scored.num_beams is not None:

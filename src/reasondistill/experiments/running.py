@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ def _one_after_another(sweep: Sweep, say: Callable[[str], None]) -> dict[str, st
             if isinstance(error, StoppedError):
                 raise
             failed[cell.name] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            with log_of(sweep, cell).open("a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
             say(f"{cell.name}: failed")
         else:
             say(f"{cell.name}: finished")

@@ -24,6 +24,8 @@ class Scored(Config):
     split: str | None = None
     limit: Positive | None = None
     columns: dict[str, str | list[str]] | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
+    """What the rows get in fields that only some of the cells' tasks have."""
     num_beams: Positive | None = None
     bertscore: bool = True
     judge: str | None = None

@@ -156,7 +156,10 @@ def _scores(
         return scores, None
     weighed, missing = _tradeoffs(found, bootstrap)
     comparison = Comparison(
-        systems=[SystemInfo(name=name, results=str(one.system.folder)) for name, one in means.items()],
+        systems=[
+            SystemInfo(name=name, results=", ".join(str(run.system.folder) for run in one.runs.values()))
+            for name, one in found.items()
+        ],
         dataset=first.results.dataset,
         groups=groups_of(first),
         settings=settings,
