@@ -155,13 +155,12 @@ def _summarise(loaded: Sweep) -> None:
 
 
 def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
-    from rich.table import Table
+    from textwrap import indent
 
     from reasondistill.experiments.state import log_of
 
-    table = Table("failed cell", "why", "log", title="not finished", title_justify="left")
     for outcome in failed:
         log = log_of(loaded, outcome.cell)
-        table.add_row(plain(outcome.cell.name), plain(outcome.error or ""), plain(str(log)) if log.exists() else "")
-    wide_say(table)
+        say(f"[bold red]failed[/]  {plain(outcome.cell.name)}{f' (log: {plain(str(log))})' if log.exists() else ''}")
+        say(plain(indent(outcome.error or "", "    ")))
     say("The others are finished. Mend the cause and run the same command again: it runs these cells only.")
