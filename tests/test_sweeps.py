@@ -199,6 +199,16 @@ def test_one_cell_by_its_number_and_then_the_comparison(
     assert json.loads((swept.sweep.folder / "summary" / "summary.json").read_text())["name"] == "s"
 
 
+def test_a_mistake_in_what_is_scored_is_found_before_any_training(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    for keys, said in (({"split": "tset"}, "rows of the split 'tset'"), ({"teachers": {"nobody": None}}, "nobody")):
+        path = written(tmp_path, cells=cells("a"), evaluate={**EVALUATE, **keys})
+        status, _, error = run("sweep", path)
+        assert (status, said in error) == (2, True)
+        assert not (tmp_path / "sweeps").exists()
+
+
 @pytest.mark.slow
 def test_a_sweep_of_processes_is_killed_and_goes_on(tmp_path: Path) -> None:
     path = written(

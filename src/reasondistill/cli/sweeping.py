@@ -79,7 +79,7 @@ def sweep(
     with needs_extra("train"):
         from reasondistill.distilling import check
         from reasondistill.experiments import state
-        from reasondistill.experiments.cell import run_cell
+        from reasondistill.experiments.cell import check_scored, run_cell
         from reasondistill.experiments.running import run_sweep
     quiet_libraries()
     if summary:
@@ -93,6 +93,7 @@ def sweep(
         return
     for each in loaded.cells:
         check(each.config)
+    check_scored(loaded)
     state.begin(loaded)
     _print_cells(loaded)
     outcomes = run_sweep(loaded, jobs=jobs, launcher=launcher.value, say=lambda text: say(plain(text)))

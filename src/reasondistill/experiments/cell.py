@@ -45,6 +45,29 @@ def run_cell(sweep: Sweep, cell: Cell, *, progress: Callable[[str], None] = lamb
             raise
 
 
+def check_scored(sweep: Sweep) -> None:
+    """Read what the students will be scored on, as a mistake there would be every cell's, found after its training.
+
+    Raises:
+        DataError: a source, a split of it or a teacher's file is not usable.
+    """
+    tasks = {cell.config.task.model_dump_json(): cell.config.task for cell in sweep.cells}
+    for scored in sweep.settings.evaluations:
+        for task in tasks.values():
+            _teachers(scored, list(load_source(_source(scored), task, 0).examples))
+
+
+def _source(scored: Scored) -> Source:
+    return Source(**scored.model_dump(include={"source", "split", "limit", "columns", "fields"}))
+
+
+def _teachers(scored: Scored, examples: Sequence[Example]) -> list[Teacher]:
+    return [
+        Teacher.of_source(name, examples) if path is None else Teacher.of_predictions(name, read_predictions(path))
+        for name, path in scored.teachers.items()
+    ]
+
+
 def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
     from reasondistill.distilling import train
 
@@ -65,10 +88,9 @@ def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
 
 
 def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str], None]) -> None:
-    asked = Source(source=scored.source, columns=scored.columns, fields=scored.fields)
-    everything = load_source(asked, student.task, 0)
-    asked = asked.model_copy(update={"split": scored.split, "limit": scored.limit})
+    asked = _source(scored)
     part = load_source(asked, student.task, 0)
+    everything = load_source(asked.model_copy(update={"split": None, "limit": None}), student.task, 0)
     examples = list(part.examples)
     generation = student.generation
     if scored.num_beams is not None:
@@ -93,10 +115,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         settings=EvaluationSettings(bertscore=scored.bertscore),
         train_examples=_others(everything, examples) or None,
         judge=judge,
-        teachers=[
-            Teacher.of_source(name, examples) if path is None else Teacher.of_predictions(name, read_predictions(path))
-            for name, path in scored.teachers.items()
-        ],
+        teachers=_teachers(scored, examples),
         progress=progress,
     )
     evaluation = _tested(evaluation, student, scored, run, examples, predictions, judge, progress)

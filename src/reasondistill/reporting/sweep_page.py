@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reasondistill.experiments.schema import Against, Curve, Scores, SweepSummary, Variant
 from reasondistill.experiments.summary import Summary
 from reasondistill.files import atomic_write
+from reasondistill.metrics.statistics import Interval
 from reasondistill.reporting.comparison_page import effect_text, write_comparison
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Gallery, Paragraph, Part, Section, Table
 from reasondistill.reporting.figures import SERIES, Drawing, drawing, short_label
@@ -21,6 +22,7 @@ from reasondistill.reporting.formatting import (
     interval,
     metric_title,
     metric_value,
+    on_unit_scale,
     printable,
     scalar,
     slug,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 GENERATOR: Final = "<!-- reasondistill sweep -->"
 _LEVEL = 0.05
+_LOGARITHMIC_FROM = 8  # times the smallest value
 _LINES = 6  # no more lines in a figure than there are colours
 _MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 
@@ -129,7 +132,8 @@ def _means(scores: Scores) -> Iterator[Block]:
         head,
         tuple(tuple(_row(variant, metrics, scores.baseline)) for variant in scores.variants),
         note="In brackets the 95% interval: of rows and seeds together where there are several seeds, of rows alone "
-        "(r) where there is one. ↓: lower is better. Training: mean time of one seed, on whatever machine ran it.",
+        "(r) where there is one; cut at the ends of the metric's scale. ↓: lower is better. Training: mean time of one "
+        "seed, on whatever machine ran it.",
     )
     yield Facts("What each changes", tuple((v.name, _changes(v)) for v in scores.variants))
     for note in scores.notes:
@@ -147,10 +151,15 @@ def _row(variant: Variant, metrics: Sequence[str], baseline: str) -> Iterator[Ce
         if figure is None:
             yield Cell("–")
         elif figure.ci95 is not None:
-            yield Cell(metric_value(metric, figure.mean), interval(metric, figure.ci95))
+            yield Cell(metric_value(metric, figure.mean), interval(metric, _within(metric, figure.ci95)))
         else:
             rows = interval(metric, figure.rows_ci95)
             yield Cell(metric_value(metric, figure.mean), f"r {rows}" if rows else "")
+
+
+def _within(metric: str, ci95: Interval) -> Interval:
+    """An interval without what lies outside the metric's scale: with two seeds Student's t goes far beyond it."""
+    return (max(ci95[0], 0.0), min(ci95[1], 1.0)) if on_unit_scale(metric) else ci95
 
 
 def _changes(variant: Variant) -> str:
@@ -234,10 +243,16 @@ def _draw_curves(figure: Figure, key: str, metric: str, curves: Sequence[Curve])
     for index, curve in enumerate(curves):
         colour = SERIES[index]
         x, y = [p.value for p in curve.points], [p.mean for p in curve.points]
-        low, high = ([(p.ci95 or (p.mean, p.mean))[side] for p in curve.points] for side in (0, 1))
+        bounds = [_within(metric, p.ci95) if p.ci95 else (p.mean, p.mean) for p in curve.points]
+        low, high = [low for low, _ in bounds], [high for _, high in bounds]
         label = printable(short_label(curve.others or "otherwise the base", 32))
         axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(x, y, marker=_MARKERS[index], markersize=4.4, color=colour, label=label)
+    values = sorted({point.value for curve in curves for point in curve.points})
+    if values[0] > 0 and values[-1] >= _LOGARITHMIC_FROM * values[0]:
+        axes.set_xscale("log")
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.minorticks_off()
     axes.set_xlabel(printable(key))
     axes.set_ylabel(metric_title(metric))
     if len(curves) > 1:
