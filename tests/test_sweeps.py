@@ -140,6 +140,10 @@ def test_another_recipe_under_the_same_name_is_refused(swept: SimpleNamespace) -
     more = value | {"cells": [*value["cells"], {"name": "new"}], "evaluate": [EVALUATE, {**EVALUATE, "name": "more"}]}
     other.write_text(yaml.safe_dump(more, sort_keys=False), encoding="utf-8")
     begin(load_sweep(other))  # more cells and parts may come
+    record = swept.sweep.folder / "sweep.json"
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    del kept["evaluate"]["test"]["fields"]  # as before that key existed
+    record.write_text(json.dumps(kept), encoding="utf-8")
     begin(swept.sweep)
 
 

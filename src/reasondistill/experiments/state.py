@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.experiments.grid import Cell, Sweep
+from reasondistill.experiments.settings import Scored
 from reasondistill.files import read_json, read_versioned_json, write_json
 from reasondistill.runs import RUN_FILE, Run
 
@@ -123,7 +124,10 @@ def begin(sweep: Sweep) -> None:
         fix = "Give the new sweep another name."
         before = read_versioned_json(path, SCHEMA_VERSION, what="a sweep of ", fix=fix).get("evaluate", {})
     for part in sorted(scored.keys() & before.keys()):
-        if keys := sorted(k for k in scored[part] if scored[part][k] != before[part].get(k)):
+        then = (
+            Scored.model_construct().model_dump(mode="json", exclude={"source"}) | before[part]
+        )  # keys that came since
+        if keys := sorted(k for k in scored[part] if scored[part][k] != then.get(k)):
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
         raise ConfigError.gather(sweep.folder, [*problems, "Or give the new sweep another name (--set name=…)."])
