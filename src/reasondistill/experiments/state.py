@@ -124,9 +124,7 @@ def begin(sweep: Sweep) -> None:
         fix = "Give the new sweep another name."
         before = read_versioned_json(path, SCHEMA_VERSION, what="a sweep of ", fix=fix).get("evaluate", {})
     for part in sorted(scored.keys() & before.keys()):
-        then = (
-            Scored.model_construct().model_dump(mode="json", exclude={"source"}) | before[part]
-        )  # keys that came since
+        then = Scored(source="").model_dump(mode="json") | before[part]  # keys that came since
         if keys := sorted(k for k in scored[part] if scored[part][k] != then.get(k)):
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
