@@ -24,6 +24,7 @@ from reasondistill.config import (
     load_config,
 )
 from reasondistill.errors import ConfigError, DataError
+from reasondistill.experiments import SweepSettings
 from reasondistill.strict_yaml import read_yaml, validate_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,6 +100,9 @@ def test_a_schedule_goes_from_start_to_end_and_stays_there() -> None:
 def test_every_configuration_that_is_shipped_loads(path: Path) -> None:
     if "judge" in path.stem:
         assert load_config(JudgeConfig, path).data.explained_sources
+        return
+    if path.stem.startswith("sweep_"):
+        assert load_config(SweepSettings, path).small, "a shipped sweep has a small version"
         return
     config = load_config(TrainConfig, path)
     assert config.training, "a shipped configuration says how to train"

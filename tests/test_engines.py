@@ -98,3 +98,23 @@ def test_every_output_order_answers(order: str) -> None:
         assert a.raw_output is not None
         if order == "label_only":
             assert a.explanation == ""
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_decoder_may_have_more_layers_than_the_encoder(beams: int) -> None:
+    model, codec = tiny.flan_t5(num_layers=1, num_decoder_layers=3), tiny.student("flan-t5").codec
+    settings = Generation(num_beams=beams, repetition_penalty=1.0, length_penalty=1.0, max_new_tokens=5)
+    written = TorchEngine(model, codec).generate(["A man sleeps."], [""], settings)[0]
+    ids = codec.tokenizer(["A man sleeps."], return_tensors="pt").input_ids
+    alone = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        num_beams=beams,
+        length_penalty=1.0,
+        max_new_tokens=5,
+        do_sample=False,
+        use_cache=False,
+        pad_token_id=0,
+        eos_token_id=codec.eos_token_id,
+    )
+    assert written.text == codec.decode(alone[0, 1:].tolist()).removesuffix("</s>")

@@ -37,6 +37,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Edit = Literal["case", "punctuation", "article", "typo"]
+
+
+class Augment(Config):
+    """Copies of each row with a small edit in each field, drawn from those named; see `datasets.augmenting`."""
+
+    copies: Positive = 1
+    edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]
+
+
 class Source(Config):
     """One data set, or one part of it: a registered name or a path, as `reasondistill.datasets.load` takes it."""
 
@@ -47,7 +57,19 @@ class Source(Config):
     """How many rows a built-in generator makes."""
     limit: Positive | None = None
     """Keep at most this many examples, from the start."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Keep this share of the groups, chosen by a hash of group and seed: a smaller share is within a larger one."""
     columns: dict[str, str | list[str]] | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Fields of the task that the data do not have, with the text that each row gets."""
+    teachers: dict[str, str] = Field(default_factory=dict)
+    """A teacher's name → a file of its explanations, which are added to those of the rows with these ids."""
+    explanations: dict[str, Positive | None] | None = None
+    """Whose explanations to keep, and how many of an example at most; by default everybody's, all."""
+    min_acceptable: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of explanations with votes, keep those that this share of people found acceptable."""
+    augment: Augment | None = None
+    """Add edited copies, after all of the above."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How much of the training this source gets beside others; see `Mixing`."""
 
@@ -400,15 +422,27 @@ def _override(value: dict[str, Any], text: str) -> str | None:
     key, equals, given = text.partition("=")
     if not equals or not all(key.split(".")):
         return f"{text!r}: expected key.path=value"
+    try:
+        problem = set_key(value, key, parse_yaml_value(given, key))
+    except ConfigError as error:
+        return f"{text!r}: {error}"
+    return problem and f"{text!r}: {problem}"
+
+
+def set_key(value: dict[str, Any], key: str, given: Any) -> str | None:
+    """Put ``given`` at ``key.path`` of nested mappings, in place.
+
+    Returns:
+        What is wrong with the key, or None.
+    """
     *parents, last = key.split(".")
+    if not last or not all(parents):
+        return f"{key!r}: expected words with dots between them"
     place = value
     for parent in parents:
         inner = place.setdefault(parent, {})
         if not isinstance(inner, dict):
-            return f"{text!r}: {parent} holds {inner!r}, which has no keys"
+            return f"{parent} holds {inner!r}, which has no keys"
         place = inner
-    try:
-        place[last] = parse_yaml_value(given, key)
-    except ConfigError as error:
-        return f"{text!r}: {error}"
+    place[last] = given
     return None

@@ -71,6 +71,16 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         return _train(config, run, resume=resume)
 
 
+def check(config: TrainConfig) -> None:
+    """Hold a configuration to what can be known of it before any data are read.
+
+    Raises:
+        ConfigError: transformers, or this library, refuses an argument of its training.
+        MissingExtraError: an extra that it needs is not installed.
+    """
+    training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
+
+
 def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     from transformers import set_seed
 

@@ -30,6 +30,7 @@ from reasondistill.cli.shared import (
     say,
     wide_say,
 )
+from reasondistill.cli.sweeping import sweep
 from reasondistill.errors import DataError, StoppedError, UserError
 
 app = typer.Typer(
@@ -192,6 +193,7 @@ app.command()(calibrate)
 app.command()(evaluate)
 app.command()(efficiency)
 app.command()(compare)
+app.command()(sweep)
 
 
 app.command()(export)

@@ -21,6 +21,12 @@ _FEWEST_GROUPS = 6
 
 _LEVEL = 0.05
 
+FAMILY = (
+    "every permutation test (one for each metric of each pair) and every McNemar test (one for each pair) of this "
+    "comparison; intervals and differences per label are not tests and not corrected"
+)
+"""Which tests are corrected together."""
+
 
 def compare(
     systems: Sequence[System],
@@ -63,7 +69,7 @@ def compare(
         pair, tried_all = compare_pair(measured[one], measured[other], bootstrap, settings)
         compared.append(pair)
         exact &= tried_all
-    corrected, tests = _correct(compared)
+    corrected, tests = correct(compared)
     if any(system.results.efficiency for system in same):
         progress("weighing quality against cost")
     weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
@@ -74,14 +80,10 @@ def compare(
         groups=groups,
         settings=settings,
         exact=exact,
-        family=Family(
-            tests=tests,
-            members="every permutation test (one for each metric of each pair) and every McNemar test (one for each "
-            "pair) of this comparison; intervals and differences per label are not tests and not corrected",
-        ),
+        family=Family(tests=tests, members=FAMILY),
         pairs=corrected,
         tradeoffs=weighed,
-        notes=[*notes_on(groups), *_notes_on_resolution(settings, tests, exact=exact), *missing_costs],
+        notes=[*notes_on(groups), *notes_on_resolution(settings, tests, exact=exact), *missing_costs],
     )
 
 
@@ -112,7 +114,8 @@ def notes_on(groups: Groups, part: str = "") -> Iterator[str]:
         yield f"{of}{groups.without} rows name no group and were taken as one each."
 
 
-def _notes_on_resolution(settings: ComparisonSettings, tests: int, *, exact: bool) -> Iterator[str]:
+def notes_on_resolution(settings: ComparisonSettings, tests: int, *, exact: bool) -> Iterator[str]:
+    """That p-values cannot become small enough, where that is so."""
     smallest = 2 / (settings.swaps + 1)
     if not exact and tests * smallest > _LEVEL:
         yield (
@@ -150,8 +153,8 @@ def _pairs(names: Sequence[str], baseline: str | None, *, all_pairs: bool) -> li
     return [(name, against) for name in names if name != against]
 
 
-def _correct(pairs: Sequence[Pair]) -> tuple[list[Pair], int]:
-    """The pairs with Holm's p-values, and how many tests there were."""
+def correct(pairs: Sequence[Pair]) -> tuple[list[Pair], int]:
+    """The pairs with Holm's p-values over all their tests, and how many tests there were."""
     raw = [test.p for pair in pairs for test in (*pair.metrics.values(), pair.mcnemar) if test and test.p is not None]
     adjusted = iter(holm(raw))
     corrected = []

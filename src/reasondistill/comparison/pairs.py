@@ -54,10 +54,11 @@ def compare_pair(
         )
         for name, twin in twins.items()
     }
+    accuracy = twins.get("label_accuracy")  # a mean over several trainings is no longer right or wrong
     return pair.model_copy(
         update={
             "metrics": metrics,
-            "mcnemar": _mcnemar(twins["label_accuracy"], total, tested=spread) if "label_accuracy" in twins else None,
+            "mcnemar": _mcnemar(accuracy, total, tested=spread) if accuracy is not None and accuracy.binary else None,
             "per_label": {
                 label: {name: twin.difference(total, sums) for name, twin in found.items()}
                 for label, found in by_label.items()
@@ -112,6 +113,7 @@ class _Twin:
     ) -> None:
         self._n = int(rows.sum())
         self.function = ours.function
+        self.binary = ours.kind == theirs.kind == "binary"
         one, other = ours.on(rows), theirs.on(rows)
         self.ours, self.theirs = columns.add(one), columns.add(other)
         self._effect: tuple[Literal["cohens_d_z", "cohens_g"], Callable[[FloatArray], FloatArray], slice] | None = None

@@ -12,6 +12,8 @@ from typing import Any
 from reasondistill.arrow_cache import cache_folder
 from reasondistill.config import Source
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
+from reasondistill.datasets.augmenting import augmented
+from reasondistill.datasets.choosing import chosen
 from reasondistill.datasets.comve import is_comve, read_comve
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.datasets.esnli import is_esnli, read_esnli
@@ -84,19 +86,24 @@ def load(
 
 
 def load_source(source: Source, task: Task, seed: int) -> Loaded:
-    """The data that a configuration names: the parts it asks for, in their order, and at most its limit.
+    """The data that a configuration names: the parts it asks for, in their order, what is `chosen` of them, and at most
+    its limit.
 
     Raises:
         DataError: as `load`.
     """
     splits = source.split if isinstance(source.split, list) else [source.split]
+    given = {name: text for name, text in source.fields.items() if name in task.fields}
+    asked = task.model_copy(update={"fields": tuple(name for name in task.fields if name not in given)})
     loaded, *others = [
-        load(source.source, split=split, task=task, size=source.size, seed=seed, columns=source.columns)
+        load(source.source, split=split, task=asked, size=source.size, seed=seed, columns=source.columns)
         for split in splits
     ]
     for other in others:
         loaded = loaded.joined_with(other)
-    return loaded.first(source.limit) if source.limit else loaded
+    loaded = chosen(loaded, source, given, seed)
+    loaded = loaded.first(source.limit) if source.limit else loaded
+    return augmented(loaded, source.augment, seed) if source.augment else loaded
 
 
 def task_of(source: str | Path) -> Task:

@@ -71,7 +71,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
-        from transformers import GenerationConfig
+        from transformers import DynamicCache, EncoderDecoderCache, GenerationConfig
         from transformers.modeling_outputs import BaseModelOutput
 
         settings = GenerationConfig(
@@ -96,6 +96,8 @@ class TorchEngine:
                         attention_mask=batch.mask[places],
                         decoder_input_ids=given,
                         generation_config=settings,
+                        # transformers 5.23 makes one with the encoder's number of layers: too few for a deeper decoder.
+                        past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
                     )
                 for place, ids in zip(places, output[:, length:].tolist(), strict=True):
                     ended = self.codec.eos_token_id in ids

@@ -1,0 +1,115 @@
+"""What a training learns from of a data set: a share of its groups, and whose explanations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from reasondistill.config import Source
+from reasondistill.datasets.loaded import Loaded
+from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
+from reasondistill.errors import DataError
+from reasondistill.files import read_jsonl
+from reasondistill.records import Example, Explanation
+
+_OUT_OF = 2**64
+
+_Taught = dict[str, list[tuple[str | None, str]]]
+"""Id → labels argued for, with the explanations."""
+
+
+def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) -> Loaded:
+    """The examples of ``loaded`` as a configuration's source asks for them; all of it where it asks for nothing.
+
+    Args:
+        given: fields that every row gets.
+
+    Raises:
+        DataError: a teacher's file is broken, has none of the rows, or nothing is left.
+    """
+    if source.fraction < 1.0:
+        groups, ids = loaded.stored.column("group"), loaded.stored.column("id")
+        kept = [in_fraction(g or i, source.fraction, seed) for g, i in zip(groups, ids, strict=True)]
+        if not any(kept):
+            raise DataError(
+                "fraction",
+                expected=f"one group at least among a share of {source.fraction:g}",
+                found=f"none of {len(set(groups)):,}",
+                fix="Ask for a larger share.",
+            )
+        loaded = loaded.only(kept, reason="not in the fraction")
+    if not given and not source.teachers and source.explanations is None and source.min_acceptable is None:
+        return loaded
+    taught = {name: _read_teacher(name, file) for name, file in source.teachers.items()}
+    for name, file in source.teachers.items():
+        if not any(identity in taught[name] for identity in loaded.stored.column("id")):
+            raise DataError(
+                file, expected=f"explanations of rows of {loaded.name}", found="none with an id of these rows"
+            )
+    rows = _explained(loaded.examples, taught, source, given)
+    table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in rows), schema=SCHEMA)
+    return replace(loaded, examples=StoredExamples(table))
+
+
+def in_fraction(group: str, fraction: float, seed: int) -> bool:
+    """Whether a group is among a share of all groups.
+
+    The SHA-256 of seed and group, as a share of all hashes: what a smaller fraction holds, a larger one of the same
+    seed holds too, and no group is torn apart. So the share is met on average, not to the row.
+    """
+    digest = hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * _OUT_OF
+
+
+def _explained(
+    examples: Sequence[Example], taught: Mapping[str, _Taught], source: Source, given: Mapping[str, str]
+) -> Iterator[Example]:
+    for example in examples:
+        explanations = list(example.explanations)
+        for name, of in taught.items():
+            explanations += [
+                Explanation(text=text, source=name, label=None if label == example.label else label)
+                for label, text in of.get(example.id, ())
+                if text.strip()
+            ]
+        if source.min_acceptable is not None:
+            explanations = [e for e in explanations if _acceptable(e, source.min_acceptable)]
+        if source.explanations is not None:
+            # Only what argues for the example's own label is learned from, and counts.
+            own = [e for e in explanations if e.label is None or e.label == example.label]
+            explanations = [
+                e for name, most in source.explanations.items() for e in [e for e in own if e.source == name][:most]
+            ]
+        yield example.model_copy(update={"explanations": tuple(explanations), "fields": {**example.fields, **given}})
+
+
+def _acceptable(explanation: Explanation, share: float) -> bool:
+    votes = explanation.votes
+    return votes is None or votes.acceptable >= share * votes.of
+
+
+def _read_teacher(name: str, path: str | Path) -> _Taught:
+    """Each row's explanations with the labels that they argue for.
+
+    Rows are predictions (``id``, ``label``, ``explanation``), or hold an explanation for each label, as NILE's do:
+    ``id`` or ``pairID``, and ``explanations``, label → text.
+    """
+    found: _Taught = {}
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
+        identity, several = row.get("id", row.get("pairID")), row.get("explanations")
+        pairs = list(several.items()) if isinstance(several, dict) else [(row.get("label"), row.get("explanation"))]
+        if not isinstance(identity, str) or not all(isinstance(text, str) for _, text in pairs):
+            raise DataError(
+                where,
+                expected=f"a row of the teacher {name}: id, label and explanation, or id and explanations by label",
+                found=", ".join(row) or "an empty row",
+            )
+        if identity in found:
+            raise DataError(where, expected="each id once", found=f"{identity!r} again", fix="Keep one.")
+        found[identity] = [(label, str(text)) for label, text in pairs]
+    return found

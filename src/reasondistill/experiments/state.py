@@ -1,0 +1,149 @@
+"""How far each cell is, read from files alone: a sweep that was killed knows all that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from reasondistill.errors import ConfigError, DataError, OutputError
+from reasondistill.experiments.grid import Cell, Sweep
+from reasondistill.experiments.settings import Scored
+from reasondistill.files import read_json, read_versioned_json, write_json
+from reasondistill.runs import RUN_FILE, Run
+
+State = Literal["finished", "running", "failed", "stopped", "waiting"]
+
+SWEEP_FILE = "sweep.json"
+SCHEMA_VERSION = 1
+
+
+def run_of(cell: Cell) -> Run:
+    return Run(Path(cell.config.runs_dir) / cell.config.name)
+
+
+def log_of(sweep: Sweep, cell: Cell) -> Path:
+    return sweep.folder / "logs" / f"{cell.name}.log"
+
+
+def state_of(sweep: Sweep, cell: Cell) -> State:
+    """``finished``: all results are there; ``stopped``: begun, and nobody is at work on it; ``waiting``: not begun."""
+    if finished(sweep, cell):
+        return "finished"
+    if in_use(sweep, cell):
+        return "running"
+    if failure_of(sweep, cell) is not None:
+        return "failed"
+    return "stopped" if (run_of(cell).folder / RUN_FILE).is_file() else "waiting"
+
+
+def finished(sweep: Sweep, cell: Cell) -> bool:
+    parts = [scored.part for scored in sweep.settings.evaluations]
+    return all((run_of(cell).results(part) / "results.json").is_file() for part in parts)
+
+
+def failure_of(sweep: Sweep, cell: Cell) -> dict[str, Any] | None:
+    """Why the last try failed: ``error`` and, of a process that died, its ``status``; None where none did."""
+    path = _failure_file(sweep, cell)
+    return read_json(path) if path.is_file() else None
+
+
+def record_failure(sweep: Sweep, cell: Cell, error: str, status: int | None = None) -> None:
+    write_json(_failure_file(sweep, cell), {"error": error, "status": status})
+
+
+def forget_failure(sweep: Sweep, cell: Cell) -> None:
+    _failure_file(sweep, cell).unlink(missing_ok=True)
+
+
+def _failure_file(sweep: Sweep, cell: Cell) -> Path:
+    return sweep.folder / "logs" / f"{cell.name}.failed.json"
+
+
+@contextmanager
+def claimed(sweep: Sweep, cell: Cell) -> Iterator[None]:
+    """Keep other processes off this cell; the system lets go of the lock when a process ends, however it ends.
+
+    Raises:
+        OutputError: another process is at work on it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = _lock_file(sweep, cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=1)  # `in_use` may hold it for a moment
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            run_of(cell).folder,
+            expected="a cell that nobody else is at work on",
+            found="one that another process is running",
+            fix="Wait for it; the sweep goes on with the others.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_use(sweep: Sweep, cell: Cell) -> bool:
+    """Whether a process is at work on the cell."""
+    from filelock import FileLock, Timeout
+
+    path = _lock_file(sweep, cell)
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _lock_file(sweep: Sweep, cell: Cell) -> Path:
+    return sweep.folder / "locks" / f"{cell.name}.lock"
+
+
+def begin(sweep: Sweep) -> None:
+    """Hold the sweep to what its folder was begun with, and write down what that is.
+
+    A cell that has begun keeps its configuration, and a part that was scored its settings: figures of two recipes are
+    not mixed under one name. New cells and new parts may be added.
+
+    Raises:
+        ConfigError: a cell's or a part's differ; all of them are named.
+        DataError: the folder's record is of another schema version.
+    """
+    problems = [f"cell {cell.name}: {problem}" for cell in sweep.cells if (problem := _changed(cell))]
+    path = sweep.folder / SWEEP_FILE
+    scored = {one.part: one.model_dump(mode="json") for one in sweep.settings.evaluations}
+    before: dict[str, Any] = {}
+    if path.is_file():
+        fix = "Give the new sweep another name."
+        before = read_versioned_json(path, SCHEMA_VERSION, what="a sweep of ", fix=fix).get("evaluate", {})
+    for part in sorted(scored.keys() & before.keys()):
+        then = Scored(source="").model_dump(mode="json") | before[part]  # keys that came since
+        if keys := sorted(k for k in scored[part] if scored[part][k] != then.get(k)):
+            problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
+    if problems:
+        raise ConfigError.gather(sweep.folder, [*problems, "Or give the new sweep another name (--set name=…)."])
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        (sweep.folder / "logs").mkdir(exist_ok=True)
+    write_json(path, {"schema_version": SCHEMA_VERSION, "name": sweep.settings.name, "evaluate": before | scored})
+
+
+def _changed(cell: Cell) -> str | None:
+    """How a cell that has begun differs from what is asked now."""
+    run = run_of(cell)
+    if not (run.folder / RUN_FILE).is_file():
+        return None
+    try:
+        begun = run.config()
+    except DataError as error:
+        return str(error)
+    now, then = cell.config.model_dump(mode="json"), begun.model_dump(mode="json")
+    keys = sorted(key for key in now if now[key] != then.get(key))
+    return f"was begun with another configuration (see {run.folder / RUN_FILE}: {', '.join(keys)})" if keys else None

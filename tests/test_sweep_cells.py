@@ -1,0 +1,225 @@
+"""A sweep's YAML to its cells, which are checked before anything runs, and to scripts that others run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reasondistill.errors import ConfigError
+from reasondistill.experiments import load_sweep
+from reasondistill.experiments.rendering import render, stages_of
+from sweeping import BASE, EVALUATE, cells, written
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+# --- what is asked ---
+
+
+def test_a_grid_is_a_cell_for_each_combination_and_seed(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        set={"training.max_steps": 7},
+        grid={"order": ["label_first", "label_only"], "loss.alpha": [0.5, {"start": 0.7, "end": 0.3}]},
+        cells=[{"name": "deep", "set": {"student.num_layers": 2}, "seeds": [9]}],
+        seeds=[1, 2],
+    )
+    sweep = load_sweep(path)
+    assert [cell.name for cell in sweep.cells] == [
+        "order-label_first_alpha-0.5-s1",
+        "order-label_first_alpha-0.5-s2",
+        "order-label_first_alpha-end-0.3-start-0.7-s1",
+        "order-label_first_alpha-end-0.3-start-0.7-s2",
+        "order-label_only_alpha-0.5-s1",
+        "order-label_only_alpha-0.5-s2",
+        "order-label_only_alpha-end-0.3-start-0.7-s1",
+        "order-label_only_alpha-end-0.3-start-0.7-s2",
+        "deep-s9",
+    ]
+    assert [cell.number for cell in sweep.cells] == list(range(9))
+    third, deep = sweep.cells[3].config, sweep.cells[8].config
+    assert third.loss.weights(1.0) == (0.3, 0.5)
+    assert (third.seed, third.name, third.training["max_steps"]) == (2, sweep.cells[3].name, 7)
+    assert Path(third.runs_dir) == sweep.folder / "runs"
+    assert (deep.seed, deep.student.num_layers, deep.order) == (9, 2, "label_first")  # type: ignore[union-attr]
+    assert sweep.baseline == "order-label_first_alpha-0.5"
+    assert sweep.cell("8") is sweep.cell("deep-s9") is sweep.cells[8]
+    with pytest.raises(ConfigError, match="0 to 8"):
+        sweep.cell("9")
+
+
+def test_a_base_is_found_beside_the_file_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(BASE), encoding="utf-8")
+    sweep = load_sweep(
+        written(tmp_path, base="train.yaml", cells=[*cells("a"), {"name": "b", "set": {"seed_": 1}}][:1])
+    )
+    assert sweep.cells[0].config.student.kind == "scratch"
+    again = load_sweep(
+        written(tmp_path, base=BASE, cells=[{"name": "a", "set": {"training.max_steps": 5}}, *cells("b")])
+    )
+    assert [c.config.training["max_steps"] for c in again.cells] == [5, 2]  # a change stays in its cell
+
+
+def test_all_mistakes_are_named_before_anything_runs(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        cells=[
+            {"name": "typo", "set": {"student.num_layer": 2}},
+            {"name": "value", "set": {"order": "label_last", "loss.alpha.start": 0.1}},
+            {"name": "right"},
+            {"name": "data", "set": {"data.train.source": "absent.csv"}},
+        ],
+        seeds=[1, 2],
+        evaluate={"source": "nowhere.csv", "judge": "no/judge", "teachers": {"t": "none.jsonl"}},
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_sweep(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: 6 mistakes")
+    for part in ("student.num_layer: unknown key", "order", "absent.csv", "nowhere.csv", "no/judge", "none.jsonl"):
+        assert part in text
+    assert text.count("num_layer") == 1  # once, not once a seed
+    assert not (tmp_path / "sweeps").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"cells": []}, "nothing to run"),
+        ({"cells": cells("a", "a")}, "'a' names two of them"),
+        ({"cells": cells("a"), "baseline": "b"}, "baseline: expected one of a, found 'b'"),
+        ({"cells": [{"name": "b", "after": "a"}, {"name": "a"}]}, "expected a cell that stands before it"),
+        ({"cells": [{"name": "a", "seeds": [1]}, {"name": "b", "after": "a", "seeds": [1, 2]}]}, r"seeds \[2\]"),
+        ({"cells": [{"name": "a", "set": {"seed": 3}}]}, "seed is set by the sweep"),
+        ({"cells": cells("a"), "seeds": [1, 1]}, "each seed once"),
+        ({"cells": cells("a"), "evaluate": [EVALUATE, EVALUATE]}, "two are called 'test'"),
+        ({"cells": cells("a"), "cels": []}, "cels: unknown key"),
+        ({"grid": {"loss.alpha": [1, 1.0, 1]}}, "values of a grid that look alike"),
+    ],
+)
+def test_parts_that_do_not_fit_are_mistakes(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_sweep(written(tmp_path, **keys))
+
+
+def test_a_cell_after_another_begins_with_its_student(tmp_path: Path) -> None:
+    sweep = load_sweep(
+        written(
+            tmp_path,
+            set={"student.num_layers": 2, "loss.beta": 0.1},
+            cells=[*cells("a"), {"name": "b", "after": "a", "set": {"loss.alpha": 0.9}}],
+            seeds=[4, 5],
+        )
+    )
+    b = sweep.cell("b-s5")
+    assert b.after == "a-s5"
+    assert b.config.student.model_dump()["checkpoint"] == str(sweep.folder / "runs" / "a-s5" / "student")
+    assert b.config.loss.weights(0.0) == (0.9, 0.1)
+    assert [[c.name for c in stage] for stage in stages_of(sweep.cells)] == [["a-s4", "a-s5"], ["b-s4", "b-s5"]]
+
+
+def test_the_small_version_replaces_what_it_says(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        base={**BASE, "order": "label_only"},
+        set={"student.num_layers": 9},
+        cells=[{"name": "a", "set": {"student.num_layers": 5}, "small": {"student.num_layers": 2}}, *cells("b")],
+        seeds=[1, 2, 3],
+        small={"base": BASE, "set": {"training.max_steps": 1}},
+    )
+    small = load_sweep(path, small=True)
+    assert small.folder.name == "s-small"
+    assert [c.name for c in small.cells] == ["a-s1", "b-s1"]
+    assert [c.config.student.num_layers for c in small.cells] == [2, 1]  # type: ignore[union-attr]
+    assert {c.config.order for c in small.cells} == {"label_first"}
+    assert small.arguments == (str(path), "--small")
+
+
+# --- for others to run ---
+
+
+def test_a_slurm_script_submits_a_stage_after_the_other(tmp_path: Path) -> None:
+    sweep = load_sweep(written(tmp_path, cells=[*cells("a", "b"), {"name": "c", "after": "a"}], seeds=[1, 2]))
+    fake = tmp_path / "bin" / "sbatch"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/bash\nprintf "%s\\n" "$@" END >> {tmp_path}/calls\necho $((100 + $(grep -c END {tmp_path}/calls)))\n'
+    )
+    fake.chmod(0o755)
+    script = tmp_path / "submit.sh"
+    script.write_text(render(sweep, "slurm"), encoding="utf-8")
+    environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+    subprocess.run(["bash", str(script)], check=True, env=environment, capture_output=True, timeout=60)
+    first, second, last = (tmp_path / "calls").read_text().split("END\n")[:3]
+    command = f"reasondistill sweep {tmp_path / 'sweep.yaml'}"
+    assert "--array=0,1,2,3\n" in first
+    assert f'--wrap=exec {command} --cell "$SLURM_ARRAY_TASK_ID"\n' in first
+    assert "--dependency" not in first
+    assert "--array=4,5\n" in second
+    assert "--dependency=afterany:101\n" in second
+    assert "--dependency=afterany:102\n" in last
+    assert f"--wrap={command} --summary\n" in last
+
+
+def test_a_ray_driver_runs_each_cell_after_what_it_needs(tmp_path: Path) -> None:
+    sweep = load_sweep(written(tmp_path, cells=[*cells("a"), {"name": "c", "after": "a"}], seeds=[1]))
+    (tmp_path / "driver.py").write_text(render(sweep, "ray"), encoding="utf-8")
+    (tmp_path / "ray.py").write_text(  # enough of ray to see what is asked of it
+        "def init(): pass\n"
+        "def get(x): return x\n"
+        "def remote(**options):\n"
+        "    def wrap(f):\n"
+        "        f.remote = f\n"
+        "        return f\n"
+        "    return wrap\n"
+    )
+    fake = tmp_path / "reasondistill"
+    fake.write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/calls\n[ "$4" != 1 ]\n')
+    fake.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, "driver.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "failed: c-s1\n"), done.stderr
+    path = tmp_path / "sweep.yaml"
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"sweep {path} --cell 0",
+        f"sweep {path} --cell 1",
+        f"sweep {path} --summary",
+    ]
+
+
+# --- the command ---
+
+
+def test_a_dry_run_lists_cells_and_runs_nothing(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    path = written(tmp_path, cells=[*cells("a"), {"name": "b", "set": {"order": "label_only"}}])
+    status, out, _ = run("sweep", path, "--dry-run")
+    assert status == 0
+    assert [line.split("│")[1:6] for line in out.splitlines() if "waiting" in line] == [
+        [" 0    ", " a-s42 ", " 42   ", " the base           ", " waiting "],
+        [" 1    ", " b-s42 ", " 42   ", " order = label_only ", " waiting "],
+    ]
+    assert not (tmp_path / "sweeps").exists()
+
+
+def test_options_that_exclude_each_other(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    path = written(tmp_path, cells=cells("a"))
+    for options in (("--dry-run", "--summary"), ("--cell", "0", "--render", "ray"), ("--out", "x")):
+        status, _, error = run("sweep", path, *options)
+        assert status == 2
+        assert options[0] in error
+
+
+def test_a_script_is_written_to_a_new_file(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    path = written(tmp_path, cells=cells("a"))
+    assert run("sweep", path, "--render", "slurm", "--out", tmp_path / "job.sh")[0] == 0
+    assert (tmp_path / "job.sh").read_text() == run("sweep", path, "--render", "slurm")[1]
+    assert run("sweep", path, "--render", "slurm", "--out", tmp_path / "job.sh")[0] == 2
