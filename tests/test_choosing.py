@@ -136,6 +136,7 @@ def test_a_teachers_file_adds_explanations_by_id(pairs: Path, tmp_path: Path) ->
         ([{"id": "a", "label": "neutral"}], "a row of the teacher t"),
         ([{"explanation": "x"}], "a row of the teacher t"),
         ([{"id": "a", "explanation": "x"}, {"id": "a", "explanation": "y"}], "'a' again"),
+        ([{"id": "a", "label": 1, "explanation": "x"}], "a row of the teacher t"),
     ],
 )
 def test_a_teachers_file_that_does_not_fit(pairs: Path, tmp_path: Path, rows: list[Any], said: str) -> None:
@@ -143,6 +144,11 @@ def test_a_teachers_file_that_does_not_fit(pairs: Path, tmp_path: Path, rows: li
     write_jsonl(path, rows)
     with pytest.raises(DataError, match=said):
         texts(pairs, teachers={"t": str(path)})
+
+
+def test_a_name_that_wrote_nothing_is_no_way_to_train_on_labels(pairs: Path) -> None:
+    with pytest.raises(DataError, match="expected sources that wrote explanations here: gpt, human, found humam"):
+        texts(pairs, explanations={"humam": 1, "gpt": 1})
 
 
 def test_rows_get_the_fields_that_their_data_lack() -> None:

@@ -55,6 +55,28 @@ def test_a_grid_is_a_cell_for_each_combination_and_seed(tmp_path: Path) -> None:
         sweep.cell("9")
 
 
+def test_the_documented_sweep_is_read(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump(example | {"base": BASE, "evaluate": EVALUATE, "set": {}}), encoding="utf-8")
+    sweep = load_sweep(path)
+    assert [cell.name for cell in sweep.cells][::2] == [
+        "alpha-0.2-s42",
+        "alpha-0.5-s42",
+        "alpha-0.8-s42",
+        "label_only-s42",
+    ]
+    assert sweep.baseline == "alpha-0.5"
+
+
+def test_a_long_value_leaves_a_name_that_a_file_can_have(tmp_path: Path) -> None:
+    long = [f"{'why ' * 80}{end}" for end in ("a", "b")]
+    names = [cell.name for cell in load_sweep(written(tmp_path, grid={"training.run_name": long})).cells]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 80
+
+
 def test_a_base_is_found_beside_the_file_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(BASE), encoding="utf-8")
     sweep = load_sweep(

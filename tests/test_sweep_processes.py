@@ -153,7 +153,7 @@ def test_threads_and_devices_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads_of_each(jobs) for jobs in (1, 2, 3, 20)] == [8, 4, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert [threads_of_each(jobs) for jobs in (1, 2, 8)] == [3, 3, 1]
+    assert [threads_of_each(jobs) for jobs in (1, 2, 8)] == [3, 1, 1]
     assert environment_of({"A": "1"}, 1, 2) == {"A": "1", "OMP_NUM_THREADS": "2", "PYTHONUNBUFFERED": "1"}
     devices = [environment_of({"CUDA_VISIBLE_DEVICES": "2, 5"}, slot, 1)["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
     assert devices == ["2", "5", "2"]

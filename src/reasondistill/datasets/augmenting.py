@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,22 +19,25 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\s+(?=\w)", re.IGNORECASE)
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 
 
-def augmented(loaded: Loaded, asked: Augment, seed: int) -> Loaded:
+def augmented(loaded: Loaded, asked: Augment, seed: int, *, as_given: Collection[str] = ()) -> Loaded:
     """The examples, and behind them their edited copies: same label, explanations and group, an id of their own.
 
-    A copy for which no edit changes anything is left out.
+    A copy for which no edit changes anything is left out. Fields named ``as_given`` stay as they are.
     """
-    copies = _copies(loaded.examples, asked, seed)
+    copies = _copies(loaded.examples, asked, seed, as_given)
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in copies), schema=SCHEMA)
     return replace(loaded, examples=loaded.stored.joined_with(StoredExamples(table)))
 
 
-def _copies(examples: Sequence[Example], asked: Augment, seed: int) -> Iterator[Example]:
+def _copies(examples: Sequence[Example], asked: Augment, seed: int, as_given: Collection[str]) -> Iterator[Example]:
     for example in examples:
         for number in range(1, asked.copies + 1):
             key = f"{seed}\x1f{example.id}\x1f{number}".encode("utf-8", "surrogatepass")
             generator = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8]))
-            fields = {name: _edited(text, asked.edits, generator) for name, text in example.fields.items()}
+            fields = {
+                name: text if name in as_given else _edited(text, asked.edits, generator)
+                for name, text in example.fields.items()
+            }
             if fields != example.fields:
                 group = example.group if example.group is not None else example.id
                 yield example.model_copy(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,8 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
         given: fields that every row gets.
 
     Raises:
-        DataError: a teacher's file is broken, has none of the rows, or nothing is left.
+        DataError: a teacher's file is broken, has none of the rows, or nothing is left; nobody whose explanations are
+            asked for wrote any.
     """
     if source.fraction < 1.0:
         groups, ids = loaded.stored.column("group"), loaded.stored.column("id")
@@ -50,6 +51,8 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
             raise DataError(
                 file, expected=f"explanations of rows of {loaded.name}", found="none with an id of these rows"
             )
+    if source.explanations:
+        _refuse_strangers(source.explanations, loaded.examples, taught)
     rows = _explained(loaded.examples, taught, source, given)
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in rows), schema=SCHEMA)
     return replace(loaded, examples=StoredExamples(table))
@@ -87,6 +90,17 @@ def _explained(
         yield example.model_copy(update={"explanations": tuple(explanations), "fields": {**example.fields, **given}})
 
 
+def _refuse_strangers(asked: Iterable[str], examples: Sequence[Example], taught: Mapping[str, _Taught]) -> None:
+    """A misspelt name would train on labels alone, without a word."""
+    known = {explanation.source for example in examples for explanation in example.explanations} | set(taught)
+    if strangers := [name for name in asked if name not in known]:
+        raise DataError(
+            "explanations",
+            expected=f"sources that wrote explanations here: {', '.join(sorted(known)) or 'none did'}",
+            found=", ".join(strangers),
+        )
+
+
 def _acceptable(explanation: Explanation, share: float) -> bool:
     votes = explanation.votes
     return votes is None or votes.acceptable >= share * votes.of
@@ -103,7 +117,8 @@ def _read_teacher(name: str, path: str | Path) -> _Taught:
         where = f"{path}:{number}"
         identity, several = row.get("id", row.get("pairID")), row.get("explanations")
         pairs = list(several.items()) if isinstance(several, dict) else [(row.get("label"), row.get("explanation"))]
-        if not isinstance(identity, str) or not all(isinstance(text, str) for _, text in pairs):
+        sound = all(isinstance(text, str) and isinstance(label, str | None) for label, text in pairs)
+        if not isinstance(identity, str) or not sound:
             raise DataError(
                 where,
                 expected=f"a row of the teacher {name}: id, label and explanation, or id and explanations by label",

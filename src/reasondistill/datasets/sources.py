@@ -103,7 +103,7 @@ def load_source(source: Source, task: Task, seed: int) -> Loaded:
         loaded = loaded.joined_with(other)
     loaded = chosen(loaded, source, given, seed)
     loaded = loaded.first(source.limit) if source.limit else loaded
-    return augmented(loaded, source.augment, seed) if source.augment else loaded
+    return augmented(loaded, source.augment, seed, as_given=given) if source.augment else loaded
 
 
 def task_of(source: str | Path) -> Task:

@@ -15,7 +15,10 @@ from reasondistill.config import TrainConfig, load_config, set_key
 from reasondistill.datasets.sources import REGISTERED
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.experiments.settings import Scored, SweepSettings
+from reasondistill.files import fingerprint
 from reasondistill.strict_yaml import read_yaml, validate_config
+
+_LONGEST_SLUG = 40  # characters of a value in a cell's name
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,9 @@ def _grid(settings: SweepSettings) -> Iterator[_Variant]:
 def _slug(value: Any) -> str:
     """A value as a part of a folder's name: letters, digits, dots and hyphens."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return re.sub(r"[^\w.]+", "-", text).strip("-.") or "none"
+    slug = re.sub(r"[^\w.]+", "-", text).strip("-.") or "none"
+    # A file's name has some 255 bytes for all values of a cell.
+    return slug if len(slug) <= _LONGEST_SLUG else f"{slug[:_LONGEST_SLUG]}-{fingerprint(text)[:8]}"
 
 
 def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[str]:
@@ -212,6 +217,9 @@ def _absent_files(settings: SweepSettings, cells: Sequence[Cell]) -> Iterator[st
         for source in [*data.train_sources, *([data.validation] if data.validation else [])]:
             if _absent(source.source):
                 yield f"cell {cell.variant}: data: {source.source}: nothing at this path"
+            for name, file in source.teachers.items():
+                if not Path(file).is_file():
+                    yield f"cell {cell.variant}: data: teachers.{name}: {file}: no file at this path"
     for scored in settings.evaluations:
         yield from _absent_of(scored)
 

@@ -87,12 +87,20 @@ def run(number, before):
     return subprocess.run([*COMMAND, "--cell", str(number)], cwd=FOLDER, env=environment).returncode
 
 
+def status_of(task):
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:  # a worker or its machine died: the other cells go on
+        print(error)
+        return 1
+
+
 def main():
     ray.init()
     tasks = {{}}
     for number, name, after in CELLS:
         tasks[name] = run.remote(number, tasks.get(after))
-    failed = [name for name, task in tasks.items() if ray.get(task) != 0]
+    failed = [name for name, task in tasks.items() if status_of(task) != 0]
     print(f"failed: {{', '.join(failed)}}" if failed else "all cells are finished")
     subprocess.run([*COMMAND, "--summary"], cwd=FOLDER, check=False)
     return 1 if failed else 0

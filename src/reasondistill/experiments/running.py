@@ -64,7 +64,18 @@ def run_sweep(
 
 def _one_after_another(sweep: Sweep, say: Callable[[str], None]) -> dict[str, str]:
     failed: dict[str, str] = {}
-    for cell in sweep.cells:
+    ahead = list(sweep.cells)
+    told: set[str] = set()
+    while ahead:
+        cell = next((cell for cell in ahead if not _to_be_waited_for(sweep, cell, failed)), None)
+        if cell is None:  # other processes are at work on all that is left
+            for one in ahead:
+                if one.name not in told:
+                    say(f"{one.name}: another process is at work on it, or on what it goes on from; waiting")
+                    told.add(one.name)
+            time.sleep(_LOOK)
+            continue
+        ahead.remove(cell)
         if finished(sweep, cell):
             continue
         if cell.after in failed:
@@ -83,6 +94,13 @@ def _one_after_another(sweep: Sweep, say: Callable[[str], None]) -> dict[str, st
         else:
             say(f"{cell.name}: finished")
     return failed
+
+
+def _to_be_waited_for(sweep: Sweep, cell: Cell, failed: Mapping[str, str]) -> bool:
+    """Whether another process has it in hand, or the cell whose student it begins with."""
+    if finished(sweep, cell) or cell.after in failed:
+        return False
+    return in_use(sweep, cell) or (cell.after is not None and not finished(sweep, sweep.cell(cell.after)))
 
 
 @dataclass
@@ -130,6 +148,8 @@ class _Pool:
         """Start what can be started; whether there is anything left to wait for."""
         waiting = False
         for cell in self.sweep.cells:
+            if self.stopping:  # a signal that came meanwhile reached only those that ran
+                return True
             if finished(self.sweep, cell) or cell.name in self.failed:
                 continue
             if cell.name in self.begun:
@@ -164,6 +184,8 @@ class _Pool:
             start_new_session=True,  # Ctrl-C on a terminal reaches this process alone, which passes it on once
         )
         self.running.append(_Job(cell, process, log, slot))
+        if self.stopping:
+            _signal(process, signal.SIGTERM)
         self.begun.add(cell.name)
         self.say(f"{cell.name}: begins (log: {path})")
 
@@ -246,8 +268,8 @@ def threads_of_each(jobs: int) -> int:
     """Threads for each of ``jobs`` processes: as many as OMP_NUM_THREADS or the usable cores allow in all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    each = max(1, cores // jobs)
-    return min(each, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else each
+    threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+    return max(1, threads // jobs)
 
 
 def last_lines(log: bytes, count: int = _LAST_LINES) -> str:

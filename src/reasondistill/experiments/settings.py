@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reasondistill.config import Config, Positive
 
@@ -51,12 +51,21 @@ Evaluations = Annotated[
 ]
 
 
+def _once(value: list[int]) -> list[int]:
+    if len(set(value)) < len(value):
+        raise ValueError("each seed once")
+    return value
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_once)]
+
+
 class CellSettings(Config):
     """One variant: what it changes, and which other cell's student it goes on from."""
 
     name: RunName
     set: Changes = Field(default_factory=dict)
-    seeds: list[Seed] | None = None
+    seeds: Seeds | None = None
     """Instead of the sweep's."""
     after: str | None = None
     """Begin with the student that this cell made with the same seed, in place of ``student``."""
@@ -70,7 +79,7 @@ class Small(Config):
     base: str | Changes | None = None
     set: Changes = Field(default_factory=dict)
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
-    seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
+    seeds: Seeds | None = None
     evaluate: Evaluations | None = None
 
 
@@ -88,7 +97,7 @@ class SweepSettings(Config):
     """Keys with the values to try: a cell for each combination."""
     cells: list[CellSettings] = Field(default_factory=list)
     """Variants by name, beside those of the grid."""
-    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default_factory=lambda: [42])
+    seeds: Seeds = Field(default_factory=lambda: [42])
     baseline: str | None = None
     """The cell that the others are tested against; the first by default."""
     evaluate: Evaluations
@@ -97,13 +106,6 @@ class SweepSettings(Config):
     )
     """What is tested. Chosen before looking: the fewer, the smaller the family of tests."""
     small: Small | None = None
-
-    @field_validator("seeds")
-    @classmethod
-    def _once(cls, value: list[int]) -> list[int]:
-        if len(set(value)) < len(value):
-            raise ValueError("each seed once")
-        return value
 
     @property
     def evaluations(self) -> list[Scored]:

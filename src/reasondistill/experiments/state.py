@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ def claimed(sweep: Sweep, cell: Cell) -> Iterator[None]:
     """Keep other processes off this cell; the system lets go of the lock when a process ends, however it ends.
 
     Raises:
-        OutputError: another process is at work on it.
+        OutputError: another process is at work on it, or the folder cannot be locked.
     """
     from filelock import FileLock, Timeout
 
@@ -81,6 +81,13 @@ def claimed(sweep: Sweep, cell: Cell) -> Iterator[None]:
             expected="a cell that nobody else is at work on",
             found="one that another process is running",
             fix="Wait for it; the sweep goes on with the others.",
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            path,
+            expected="a file system that locks files, so that no cell is run by two processes at once",
+            found=error.strerror or str(error),
+            fix="Name a folder on another one (--set sweeps_dir=…).",
         ) from error
     try:
         yield
@@ -98,8 +105,10 @@ def in_use(sweep: Sweep, cell: Cell) -> bool:
     try:
         with FileLock(path, timeout=0):
             return False
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:  # no locks here, or none for this user: `claimed` says so to whoever begins
+        return False
 
 
 def _lock_file(sweep: Sweep, cell: Cell) -> Path:
@@ -115,6 +124,7 @@ def begin(sweep: Sweep) -> None:
     Raises:
         ConfigError: a cell's or a part's differ; all of them are named.
         DataError: the folder's record is of another schema version.
+        OutputError: the folder cannot be made.
     """
     problems = [f"cell {cell.name}: {problem}" for cell in sweep.cells if (problem := _changed(cell))]
     path = sweep.folder / SWEEP_FILE
@@ -129,9 +139,12 @@ def begin(sweep: Sweep) -> None:
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
         raise ConfigError.gather(sweep.folder, [*problems, "Or give the new sweep another name (--set name=…)."])
-    sweep.folder.mkdir(parents=True, exist_ok=True)
-    with suppress(OSError):
-        (sweep.folder / "logs").mkdir(exist_ok=True)
+    try:
+        (sweep.folder / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            sweep.folder, expected="a folder that can be made", found=error.strerror or str(error), fix="Name another."
+        ) from error
     write_json(path, {"schema_version": SCHEMA_VERSION, "name": sweep.settings.name, "evaluate": before | scored})
 
 

@@ -20,7 +20,7 @@ from reasondistill.experiments.schema import Against, CellState, Curve, Figure, 
 from reasondistill.experiments.state import failure_of, run_of, state_of
 from reasondistill.metrics.statistics import GroupBootstrap
 
-LABEL_METRICS = frozenset({"label_accuracy", "label_macro_f1", "ece", "brier"})
+LABEL_METRICS = frozenset({"label_accuracy", "label_macro_f1", "ece", "brier", "student_teacher_label_agreement"})
 """Those that a student has that writes nothing but labels."""
 
 _ONE_SEED = (
@@ -203,14 +203,15 @@ def _variant(sweep: Sweep, name: str, one: _Scored, averaged: Measured, bootstra
     cell = one.cells[0]
     infos = [run_of(cell).info() for cell in one.cells if cell.seed in one.runs]
     seconds = [sum(info.get("timings", {}).values()) for info in infos]
-    rows = [part["n"] for key, part in infos[0].get("data", {}).items() if key.startswith("train")]
+    # A fraction keeps other groups with another seed, and so another number of rows.
+    rows = [sum(part["n"] for key, part in i.get("data", {}).items() if key.startswith("train")) for i in infos]
     return Variant(
         name=name,
         changes=cell.changes,
         after=None if cell.after is None else next(c.variant for c in sweep.cells if c.name == cell.after),
         seeds=list(one.runs),
         parameters=infos[0].get("student", {}).get("parameters"),
-        training_rows=sum(rows) if rows else None,
+        training_rows=round(mean(rows)) or None,
         training_seconds=mean(seconds),
         figures={
             metric: _figure(
@@ -296,6 +297,9 @@ def _notes(sweep: Sweep, baseline: str, found: Mapping[str, _Scored]) -> Iterato
         yield f"The baseline {sweep.baseline} has no finished cell; {baseline} stands in its place."
     if missing := [cell.name for cell in sweep.cells if cell.seed not in found.get(cell.variant, _NOTHING).runs]:
         yield f"Not finished, and in no figure: {', '.join(missing)}."
+    had = {name for one in found.values() for run in one.runs.values() for name in run.measures}
+    if unknown := [name for name in sweep.settings.metrics if name not in had]:
+        yield f"No student has these metrics, so that nothing is said of them: {', '.join(unknown)}."
     if alone := [name for name, one in found.items() if len(one.runs) == 1]:
         yield _ONE_SEED.format(names=", ".join(alone))
 
