@@ -5,7 +5,7 @@
 
 Each actor loads the student once, on one core: as many actors as there are cores, less one to read, keep a cluster
 busy. STUDENT and the examples must be where all machines see them, and `reasondistill` and `ray[data]` be installed on
-each. On one machine Ray starts by itself; in a cluster, run it on the head, or name the head with `--address`. See
+each. On one machine Ray starts by itself; in a cluster, run it on the head with `--address auto`. See
 docs/many_machines.md.
 """
 
@@ -85,10 +85,10 @@ def main() -> None:
     parser.add_argument("examples", help="a .parquet file that `reasondistill data convert` wrote")
     parser.add_argument("--out", required=True, help="a new .jsonl file")
     parser.add_argument("--actors", type=int, default=2, help="students side by side")
-    parser.add_argument("--address", help="of a cluster; by default the one at hand, or this machine")
+    parser.add_argument("--address", help="of a cluster, or auto for the one at hand; by default this machine alone")
     options = parser.parse_args()
     # Reading is a task of its own, which would wait for ever for a core if the actors held all that Ray counts.
-    ray.init(address=options.address, num_cpus=None if options.address else options.actors + 1)
+    ray.init(address=options.address or "local", num_cpus=None if options.address else options.actors + 1)
     print(predict(options.student, options.examples, options.out, actors=options.actors))
 
 

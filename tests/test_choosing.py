@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reasondistill.config import Augment, Source, TrainConfig, validate_config
 from reasondistill.datasets import load_source
-from reasondistill.datasets.augmenting import edit_text
+from reasondistill.datasets.augmenting import augmented, edit_text
 from reasondistill.datasets.choosing import in_fraction
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.files import write_jsonl
@@ -184,6 +184,20 @@ def test_copies_keep_label_explanations_and_group(pairs: Path) -> None:
     assert after == loaded(limit=40, augment={"copies": 2})
     alone = load_source(Source(source=str(pairs), augment=Augment(edits=["punctuation"])), NLI, 1).examples
     assert [(e.id, e.group, e.fields["hypothesis"]) for e in alone[2:]] == [("a~1", "a", "h."), ("b~1", "b", "h.")]
+
+
+def test_fields_that_name_the_source_are_not_edited_and_ids_stay_apart() -> None:
+    task = Task(
+        name="nli",
+        fields=("teacher", "premise", "hypothesis"),
+        labels=NLI.labels,
+        prompt="{instruction} as {teacher} premise: {premise} hypothesis: {hypothesis}",
+    )
+    source = Source(source=SCENES, limit=20, fields={"teacher": "nile"}, augment=Augment(copies=2))
+    found = load_source(source, task, 1)
+    assert {e.fields["teacher"] for e in found.examples} == {"nile"}
+    twice = augmented(found, Augment(), 1, as_given=["teacher"]).examples
+    assert len({e.id for e in twice}) == len(twice) > len(found.examples)
 
 
 def test_what_no_edit_changes_gets_no_copy(pairs: Path) -> None:

@@ -24,7 +24,7 @@ from reasondistill.config import Generation
 from reasondistill.datasets import load
 from reasondistill.engines import Generated
 from reasondistill.engines.base import Scored
-from reasondistill.errors import DataError
+from reasondistill.errors import DataError, OutputError
 from reasondistill.files import fingerprint, fingerprint_of_texts
 from reasondistill.prediction import Student, predict_file
 from reasondistill.records import read_predictions
@@ -173,6 +173,18 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell how much memory is used")
+def test_a_second_process_does_not_write_into_the_same_file(tmp_path: Path) -> None:
+    examples, out = load(write(tmp_path / "d.jsonl", 12)).examples, tmp_path / "o.jsonl"
+
+    def once_more(done: int) -> None:
+        with pytest.raises(OutputError, match="another one at work on them"):
+            predict_file(student(), examples, out, facts={})
+
+    predict_file(student(), examples, out, facts={}, progress=once_more)
+    assert [p.id for p in read_predictions(out)] == [e.id for e in examples]
+    assert {p.name for p in tmp_path.iterdir()} == {"d.jsonl", "o.jsonl", "o.meta.json"}
+
+
 def test_ten_times_the_rows_take_hardly_more_memory(tmp_path: Path) -> None:
     """What grows is a hash of each id (to find doubled ones) and the place of each row: not the rows."""
     peaks = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -216,7 +217,7 @@ def predict_file(
 
     Raises:
         ConfigError: there is no abstain threshold for that precision.
-        OutputError: predictions of another student, data or setting are there.
+        OutputError: predictions of another student, data or setting are there, or another process is writing them.
     """
     out = Path(out)
     if precision is not None:
@@ -233,13 +234,23 @@ def predict_file(
         **facts,
     }
     part, meta_file = out.with_name(f"{out.name}.part"), _meta_file(out)
-    _claim(out, part, meta_file, meta)
-    if out.exists():
-        progress(len(examples))
-        return out
+    options: dict[str, Any] = {"generation": settings, "free": free, "precision": precision}
+    with _alone(out, part):
+        _claim(out, part, meta_file, meta)
+        if out.exists():
+            progress(len(examples))
+            return out
+        _answer(student, examples, part, options, progress)
+        part.replace(out)
+    return out
+
+
+def _answer(
+    student: Student, examples: Sequence[Example], part: Path, options: dict[str, Any], progress: Callable[[int], None]
+) -> None:
+    """Append what ``part`` lacks yet, window by window."""
     done = _resume(part, examples)
     progress(done)
-    options: dict[str, Any] = {"generation": settings, "free": free, "precision": precision}
     with part.open("a", encoding="utf-8", newline="\n") as stream:
         while done < len(examples):
             # Within a window the engine takes long prompts first, and puts alike lengths into one batch.
@@ -249,8 +260,6 @@ def predict_file(
             stream.flush()
             done += len(window)
             progress(done)
-    part.replace(out)
-    return out
 
 
 def maker_of(predictions: str | Path, student: str | Path) -> Student:
@@ -290,6 +299,30 @@ def made_by(predictions: str | Path) -> str | None:
 
 def _meta_file(predictions: Path) -> Path:
     return predictions.with_name(f"{predictions.stem}.meta.json")
+
+
+@contextmanager
+def _alone(out: Path, part: Path) -> Iterator[None]:
+    """Keep a second process from appending to the same file; the system lets go of the lock when this one ends."""
+    from filelock import FileLock, Timeout
+
+    part.parent.mkdir(parents=True, exist_ok=True)
+    lock_file = part.with_name(f"{part.name}.lock")
+    lock = FileLock(lock_file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            out,
+            expected="predictions that no other process is writing",
+            found="another one at work on them",
+            fix="Wait for it, or name another file with --out.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock_file.unlink(missing_ok=True)
+        lock.release()
 
 
 def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None:

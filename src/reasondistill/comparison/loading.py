@@ -117,7 +117,8 @@ def load_system(folder: Path, name: str | None = None) -> System:
 
 def _costs(path: Path, results: Results) -> dict[str, Any]:
     costs = read_json(path)
-    measured, scored = costs.get("measured", {}).get("student"), results.settings.get("student")
+    of = costs.get("measured")
+    measured, scored = of.get("student") if isinstance(of, dict) else None, results.settings.get("student")
     if None not in (measured, scored) and measured != scored:
         raise DataError(
             path,

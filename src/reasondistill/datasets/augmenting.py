@@ -24,9 +24,19 @@ def augmented(loaded: Loaded, asked: Augment, seed: int, *, as_given: Collection
 
     A copy for which no edit changes anything is left out. Fields named ``as_given`` stay as they are.
     """
-    copies = _copies(loaded.examples, asked, seed, as_given)
+    taken = set(loaded.stored.column("id"))
+    copies = (_with_free_id(copy, taken) for copy in _copies(loaded.examples, asked, seed, as_given))
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in copies), schema=SCHEMA)
     return replace(loaded, examples=loaded.stored.joined_with(StoredExamples(table)))
+
+
+def _with_free_id(copy: Example, taken: set[str]) -> Example:
+    """Data that were augmented before have such ids already."""
+    identity = copy.id
+    while identity in taken:
+        identity += "~"
+    taken.add(identity)
+    return copy if identity == copy.id else copy.model_copy(update={"id": identity})
 
 
 def _copies(examples: Sequence[Example], asked: Augment, seed: int, as_given: Collection[str]) -> Iterator[Example]:

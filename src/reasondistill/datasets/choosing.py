@@ -34,12 +34,13 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
     """
     if source.fraction < 1.0:
         groups, ids = loaded.stored.column("group"), loaded.stored.column("id")
-        kept = [in_fraction(g or i, source.fraction, seed) for g, i in zip(groups, ids, strict=True)]
+        units = [g if g is not None else i for g, i in zip(groups, ids, strict=True)]
+        kept = [in_fraction(unit, source.fraction, seed) for unit in units]
         if not any(kept):
             raise DataError(
                 "fraction",
                 expected=f"one group at least among a share of {source.fraction:g}",
-                found=f"none of {len(set(groups)):,}",
+                found=f"none of {len(set(units)):,}",
                 fix="Ask for a larger share.",
             )
         loaded = loaded.only(kept, reason="not in the fraction")
@@ -103,7 +104,7 @@ def _refuse_strangers(asked: Iterable[str], examples: Sequence[Example], taught:
 
 def _acceptable(explanation: Explanation, share: float) -> bool:
     votes = explanation.votes
-    return votes is None or votes.acceptable >= share * votes.of
+    return votes is None or votes.acceptable / votes.of >= share
 
 
 def _read_teacher(name: str, path: str | Path) -> _Taught:

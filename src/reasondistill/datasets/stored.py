@@ -74,7 +74,8 @@ class StoredExamples(Sequence[Example]):
     def __getitem__(self, index: int | slice) -> Example | StoredExamples:
         if isinstance(index, slice):
             return self.take(self.rows[index])
-        return next(self._built(self.rows[index : index + 1] if index != -1 else self.rows[-1:]))
+        place = range(len(self))[index]  # of lists: an IndexError beyond the end
+        return next(self._built(self.rows[place : place + 1]))
 
     def __iter__(self) -> Iterator[Example]:
         for begin in range(0, len(self), BATCH):

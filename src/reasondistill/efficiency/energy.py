@@ -108,7 +108,10 @@ def nvml_counter(device: str) -> Counter:
         import pynvml
     except ImportError as error:
         raise Unreadable("the accelerator's energy needs the package nvidia-ml-py") from error
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise Unreadable("the accelerator's energy needs PyTorch, which knows the device's name") from error
 
     try:
         pynvml.nvmlInit()

@@ -116,6 +116,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         train_examples=_others(everything, examples) or None,
         judge=judge,
         teachers=_teachers(scored, examples),
+        made_by=student.fingerprint,
         progress=progress,
     )
     evaluation = _tested(evaluation, student, scored, run, examples, predictions, judge, progress)
@@ -132,8 +133,8 @@ def _judge(scored: Scored) -> Judge | None:
 
 def _others(everything: Loaded, scored: Sequence[Example]) -> list[Example]:
     """Rows of other groups than those that are scored, where the template floor's templates are found."""
-    groups = {e.group or e.id for e in scored}
-    return [e for e in everything.examples if (e.group or e.id) not in groups]
+    clusters = {e.cluster for e in scored}
+    return [e for e in everything.examples if e.cluster not in clusters]
 
 
 def _tested(

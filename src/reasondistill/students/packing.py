@@ -64,13 +64,17 @@ def plan_rows(prompts: Sequence[int], targets: Sequence[int], row_tokens: int = 
     Args:
         prompts: tokens of each prompt.
         targets: tokens of all targets of each prompt together.
-        row_tokens: about how many prompt tokens a row has; one that is longer has a row to itself.
+        row_tokens: about how many prompt tokens a row has at most, and half of how many target tokens; a text that is
+            longer has a row to itself.
 
     Returns:
         Numbers of prompts, in rows that are about equally long on both sides: the longest first, each into the row
         that has the smallest share of all tokens of either side.
     """
-    rows: list[list[int]] = [[] for _ in range(-(-sum(prompts) // max(*prompts, row_tokens)))]
+    # Twice as many target tokens: a prompt's explanations share its row. More would be paid for in attention's square.
+    most = ((prompts, row_tokens), (targets, 2 * row_tokens))
+    needed = max(-(-sum(tokens) // max(*tokens, limit)) for tokens, limit in most)
+    rows: list[list[int]] = [[] for _ in range(min(len(prompts), needed))]
     shares = [(p / sum(prompts), t / max(sum(targets), 1)) for p, t in zip(prompts, targets, strict=True)]
     filled = [(0.0, 0.0)] * len(rows)
     for i in sorted(range(len(prompts)), key=lambda i: -sum(shares[i])):
