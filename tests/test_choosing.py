@@ -191,7 +191,7 @@ def test_fields_that_name_the_source_are_not_edited_and_ids_stay_apart() -> None
         name="nli",
         fields=("teacher", "premise", "hypothesis"),
         labels=NLI.labels,
-        prompt="{instruction} as {teacher} premise: {premise} hypothesis: {hypothesis}",
+        prompt="explain as {teacher} premise: {premise} hypothesis: {hypothesis}",
     )
     source = Source(source=SCENES, limit=20, fields={"teacher": "nile"}, augment=Augment(copies=2))
     found = load_source(source, task, 1)
