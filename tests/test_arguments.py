@@ -441,6 +441,7 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
         raise RuntimeError("shapes do not fit")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory")
 def test_a_process_that_really_runs_out_of_memory(tmp_path: Path) -> None:
     code = f"""
