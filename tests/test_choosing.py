@@ -137,6 +137,8 @@ def test_a_teachers_file_adds_explanations_by_id(pairs: Path, tmp_path: Path) ->
         ([{"explanation": "x"}], "a row of the teacher t"),
         ([{"id": "a", "explanation": "x"}, {"id": "a", "explanation": "y"}], "'a' again"),
         ([{"id": "a", "label": 1, "explanation": "x"}], "a row of the teacher t"),
+        ([{"id": "a", "label": "Entailment", "explanation": "x"}], "argue for the labels of these rows.*Entailment"),
+        ([{"id": "a", "label": "entailment", "explanation": " "}], "argue for the labels of these rows"),
     ],
 )
 def test_a_teachers_file_that_does_not_fit(pairs: Path, tmp_path: Path, rows: list[Any], said: str) -> None:

@@ -88,6 +88,7 @@ def run_quickstart(
             split="test",
             train_examples=part("train").examples,
             judge=Judge.load("builtin:scenes"),
+            made_by=student.fingerprint,
         )
         save(evaluation, run.results("test"))
     report = build_report([run.folder], run.folder)

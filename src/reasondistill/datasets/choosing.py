@@ -52,6 +52,13 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
             raise DataError(
                 file, expected=f"explanations of rows of {loaded.name}", found="none with an id of these rows"
             )
+        if not any(_argue_for_its_label(example, taught[name]) for example in loaded.examples):
+            labels = sorted({str(label) for of in taught[name].values() for label, _ in of})[:5]
+            raise DataError(
+                file,
+                expected="explanations that argue for the labels of these rows, as only such are learned from",
+                found=f"for the labels {labels}, or no text",
+            )
     if source.explanations:
         _refuse_strangers(source.explanations, loaded.examples, taught)
     rows = _explained(loaded.examples, taught, source, given)
@@ -89,6 +96,10 @@ def _explained(
                 e for name, most in source.explanations.items() for e in [e for e in own if e.source == name][:most]
             ]
         yield example.model_copy(update={"explanations": tuple(explanations), "fields": {**example.fields, **given}})
+
+
+def _argue_for_its_label(example: Example, taught: _Taught) -> bool:
+    return any(text.strip() and label in (None, example.label) for label, text in taught.get(example.id, ()))
 
 
 def _refuse_strangers(asked: Iterable[str], examples: Sequence[Example], taught: Mapping[str, _Taught]) -> None:
