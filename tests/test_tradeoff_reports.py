@@ -142,6 +142,17 @@ def test_the_final_report_answers_with_figures(files: ComparisonFiles, found: Co
     assert percent(loss.difference.value) in text
 
 
+def test_a_size_in_between_that_went_the_other_way_is_named(found: Comparison) -> None:
+    tradeoffs = weighed(found)
+    assert "other way round" not in answer_text(tradeoffs)
+    turned = [
+        one.model_copy(update={"verdict": "more"}) if (one.system, one.metric) == ("middle", "rougeL") else one
+        for one in tradeoffs.losses
+    ]
+    said = answer_text(tradeoffs.model_copy(update={"losses": turned}))
+    assert said.endswith("It is the other way round for middle, by ROUGE-L.")
+
+
 def test_the_page_is_one_file_with_its_own_script(files: ComparisonFiles) -> None:
     page = read(files.page)
     script = page_script(["explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])

@@ -41,6 +41,7 @@ def answer_text(found: Tradeoffs) -> str:
         f"From {_sized(found, found.reference)} to {_sized(found, found.smallest)}, counted above "
         f"{ZERO_TITLES[zero]}: {_head(found, zero, answer)}.",
         *_figures(found, zero),
+        *_otherwise(found, zero, answer),
     ]
     return " ".join(sentences)
 
@@ -84,6 +85,17 @@ def _figures(found: Tradeoffs, zero: Zero) -> Iterator[str]:
     for reason in dict.fromkeys(loss.reason for loss in losses if loss.verdict == "undefined"):
         name, _, why = reason.partition(": ")
         yield f"{metric_title(name)} has no share to lose: {why}."
+
+
+def _otherwise(found: Tradeoffs, zero: Zero, answer: Answer) -> Iterator[str]:
+    """Sizes in between for which it is the other way round: what was made smaller may matter more than by how much."""
+    opposite = {"more": "less", "less": "more"}.get(answer)
+    for system in found.systems:
+        if system.name in (found.reference, found.smallest):
+            continue
+        turned = [one for one in losses_of(found, system.name, zero) if one.verdict == opposite]
+        if turned:
+            yield f"It is the other way round for {system.name}, by {listing([metric_title(t.metric) for t in turned])}."
 
 
 def _head(found: Tradeoffs, zero: Zero, answer: Answer) -> str:
