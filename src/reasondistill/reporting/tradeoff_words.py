@@ -93,9 +93,9 @@ def _otherwise(found: Tradeoffs, zero: Zero, answer: Answer) -> Iterator[str]:
     for system in found.systems:
         if system.name in (found.reference, found.smallest):
             continue
-        turned = [one for one in losses_of(found, system.name, zero) if one.verdict == opposite]
+        turned = [metric_title(one.metric) for one in losses_of(found, system.name, zero) if one.verdict == opposite]
         if turned:
-            yield f"It is the other way round for {system.name}, by {listing([metric_title(t.metric) for t in turned])}."
+            yield f"It is the other way round for {system.name}, by {listing(turned)}."
 
 
 def _head(found: Tradeoffs, zero: Zero, answer: Answer) -> str:
