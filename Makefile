@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 QUICKSTART_OUT ?= quickstart
 # Tests of one file run in one process; 0 runs them all in this one.
 TEST_PROCESSES ?= 2
+# One thread each: two processes that both want all cores wait for each other more than they compute.
+TEST_THREADS ?= 1
 
 .PHONY: help setup quickstart test test-real lint clean-venv
 
@@ -28,10 +30,10 @@ quickstart: setup
 	$(BIN)/reasondistill quickstart --out $(QUICKSTART_OUT)
 
 test: setup
-	$(BIN)/python -m pytest -m "not real and not slow" -n $(TEST_PROCESSES) --dist loadfile
+	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -m "not real and not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-real: setup
-	$(BIN)/python -m pytest -m "real or slow" -n $(TEST_PROCESSES) --dist loadfile
+	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -m "real or slow" -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff format --check src tests
