@@ -86,6 +86,12 @@ class Example(_Record):
         return ("id", self.id) if self.group is None else ("group", self.group)
 
 
+def outside(examples: Iterable[Example], scored: Iterable[Example]) -> list[Example]:
+    """The examples of other clusters than those that are scored: what may be looked at beforehand."""
+    clusters = {example.cluster for example in scored}
+    return [example for example in examples if example.cluster not in clusters]
+
+
 class Prediction(BaseModel):
     """What a system answers for one example. Extra keys are kept; ``label`` is None where a system gives none."""
 

@@ -70,7 +70,7 @@ def evaluate(
     from reasondistill.evaluation.pairing import join
     from reasondistill.files import require_new_folder
     from reasondistill.prediction import made_by
-    from reasondistill.records import read_predictions
+    from reasondistill.records import outside, read_predictions
 
     require_new_folder(out)
     quiet_libraries()
@@ -86,8 +86,7 @@ def evaluate(
     everything = load(data, task=asked, columns=mapping(columns))
     loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
     loaded = loaded.first(limit) if limit else loaded
-    scored_groups = {e.cluster for e in loaded.examples}
-    others = [e for e in everything.examples if e.cluster not in scored_groups]
+    others = outside(everything.examples, loaded.examples)
     answers = list(read_predictions(predictions))
     # Mistakes in what was given, before anything takes time.
     join(answers, loaded.examples, asked)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reasondistill.config import Source
-from reasondistill.datasets import Loaded, load_source
+from reasondistill.datasets import load_source
 from reasondistill.errors import ConfigError, StoppedError
 from reasondistill.evaluation import EvaluationSettings, Teacher, evaluate, save
 from reasondistill.experiments.grid import Cell, Sweep
 from reasondistill.experiments.settings import Scored
 from reasondistill.experiments.state import claimed, finished, forget_failure, record_failure, run_of
 from reasondistill.prediction import Student, predict_file
-from reasondistill.records import Example, Prediction, read_predictions
+from reasondistill.records import Example, Prediction, outside, read_predictions
 from reasondistill.runs import RUN_FILE, Run
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         name=part.name,
         split=scored.split,
         settings=EvaluationSettings(bertscore=scored.bertscore),
-        train_examples=_others(everything, examples) or None,
+        train_examples=outside(everything.examples, examples) or None,
         judge=judge,
         teachers=_teachers(scored, examples),
         made_by=student.fingerprint,
@@ -129,12 +129,6 @@ def _judge(scored: Scored) -> Judge | None:
     from reasondistill.judge import Judge
 
     return Judge.load(scored.judge)
-
-
-def _others(everything: Loaded, scored: Sequence[Example]) -> list[Example]:
-    """Rows of other groups than those that are scored, where the template floor's templates are found."""
-    clusters = {e.cluster for e in scored}
-    return [e for e in everything.examples if e.cluster not in clusters]
 
 
 def _tested(
