@@ -1,10 +1,11 @@
 """The trainers that `training_speed.py` compares: this library's own, and three usual recipes on the same model.
 
 The recipes are written here from their descriptions, for this benchmark. All of them begin with the same weights and
-see the same examples with the same optimizer settings, in float32, tokenised beforehand:
+see the same examples with the same optimizer settings, in float32 but for `bfloat16`, tokenised beforehand:
 
     ours             `DistillationTrainer` as `train` sets it up, with the vocabulary of the task
-    whole            the same with the checkpoint's whole vocabulary, as the recipes have it
+    bfloat16         the same in mixed precision, as `train` computes where the processor has instructions for it
+    whole            as `ours`, with the checkpoint's whole vocabulary, as the recipes have it
     step_by_step     Distilling Step-by-Step (Hsieh et al. 2023): each example is read twice, once behind `predict:`,
                      once behind `explain:`; two passes with a loss each, padded to the longest of a batch
     fixed            one text `label explanation: …`, every prompt padded to 512 tokens and every target to 256
@@ -29,7 +30,8 @@ from reasondistill.students.checkpoint import load_seq2seq
 from reasondistill.tasks import NLI, OutputOrder, Task
 from reasondistill.training import DistillationTrainer
 
-CONTENDERS = ("ours", "whole", "step_by_step", "fixed", "plain")
+CONTENDERS = ("ours", "bfloat16", "whole", "step_by_step", "fixed", "plain")
+OURS = ("ours", "bfloat16", "whole")
 FIXED_SOURCE, FIXED_TARGET = 512, 256
 _IGNORED = -100
 """The label that transformers' cross-entropy leaves out."""
@@ -80,8 +82,8 @@ class Contender:
 
 def build(name: str, plan: Plan, examples: Sequence[Example], folder: Path) -> Contender:
     """Make one of the `CONTENDERS`; nothing is trained yet."""
-    if name in ("ours", "whole"):
-        return _ours(plan, examples, folder, vocabulary="task" if name == "ours" else "full")
+    if name in OURS:
+        return _ours(plan, examples, folder, vocabulary="full" if name == "whole" else "task", bf16=name == "bfloat16")
     model, tokenizer = load_seq2seq(plan.student)
     options = Seq2SeqTrainingArguments(
         output_dir=str(folder), per_device_train_batch_size=plan.batch, remove_unused_columns=False, **plan.training
@@ -102,7 +104,7 @@ def build(name: str, plan: Plan, examples: Sequence[Example], folder: Path) -> C
     return Contender(trainer, codec, task, order, _seen_twice if name == "step_by_step" else _seen)
 
 
-def _ours(plan: Plan, examples: Sequence[Example], folder: Path, *, vocabulary: str) -> Contender:
+def _ours(plan: Plan, examples: Sequence[Example], folder: Path, *, vocabulary: str, bf16: bool) -> Contender:
     config = TrainConfig.model_validate(
         {
             "name": "ours",
@@ -110,7 +112,11 @@ def _ours(plan: Plan, examples: Sequence[Example], folder: Path, *, vocabulary: 
             "max_target_length": plan.max_target_length,
             "data": {"train": {"source": "examples"}, "explanations_per_example": plan.explanations},
             "student": HubStudent.model_validate({"checkpoint": plan.student, "vocabulary": vocabulary}),
-            "training": {**plan.training, "per_device_train_batch_size": plan.batch // plan.explanations},
+            "training": {
+                **plan.training,
+                "bf16": bf16,
+                "per_device_train_batch_size": plan.batch // plan.explanations,
+            },
         }
     )
     student = create_student(config, examples)

@@ -15,7 +15,7 @@ from typing import Any
 
 from training_speed import Child, facts, settings
 
-CONTENDERS = ("ours", "step_by_step", "plain")
+CONTENDERS = ("ours", "bfloat16", "step_by_step", "plain")
 METRICS = ("label_accuracy", "rougeL")
 
 
@@ -23,6 +23,7 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
     from training_students import make_student
 
+    from reasondistill.arguments import has_fast_bf16
     from reasondistill.comparison import compare, load_systems
     from reasondistill.datasets import load
     from reasondistill.evaluation import EvaluationSettings, evaluate
@@ -56,7 +57,8 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         },
     }
     training = {}
-    for name in CONTENDERS:
+    contenders = [name for name in CONTENDERS if name != "bfloat16" or has_fast_bf16()]
+    for name in contenders:
         print(f"{name}: {steps} steps of {batch} examples", file=sys.stderr, flush=True)
         with Child({**request, "contender": name}, folder / name) as child:
             training[name] = child.ask("finish")
@@ -67,7 +69,7 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             split="test",
             settings=EvaluationSettings(bertscore=False, seed=asked.seed),
         ).save(folder / name / "results")
-    systems = load_systems([f"{name}={folder / name / 'results'}" for name in CONTENDERS])
+    systems = load_systems([f"{name}={folder / name / 'results'}" for name in contenders])
     compared = compare(systems, baseline="ours", metrics=METRICS)
     found = {
         **facts(asked),

@@ -40,6 +40,9 @@ KINDS = ("processor", "clock")
 TARGETS = {"step_by_step": 3.0, "fixed": 12.0, "plain": 2.0}
 """How many times as many examples a second as each recipe ours should learn from."""
 
+DTYPES = {"bfloat16": "bfloat16"}
+"""What a contender multiplies in; float32 where it is not named."""
+
 SLOW = {"fixed"}
 """Contenders of which one step is a turn: it takes minutes."""
 
@@ -135,12 +138,12 @@ def figures(measured: Mapping[str, Any], peak_flops: float, kind: str) -> dict[s
     }
 
 
-def times_faster(measured: Mapping[str, Any], kind: str) -> dict[str, dict[str, float]]:
-    """Ours against each other contender: the ratio of examples a second, turn by turn."""
+def times_faster(measured: Mapping[str, Any], kind: str, one: str = "ours") -> dict[str, dict[str, float]]:
+    """One contender against each other: the ratio of examples a second, turn by turn."""
     found = {}
     for name in measured:
-        if name != "ours" and "ours" in measured:
-            pairs = zip(measured["ours"]["turns"], measured[name]["turns"], strict=True)
+        if name != one and one in measured:
+            pairs = zip(measured[one]["turns"], measured[name]["turns"], strict=True)
             each = [(a["examples"] / a[kind]) / (b["examples"] / b[kind]) for a, b in pairs]
             found[name] = {"median": statistics.median(each), "min": min(each), "max": max(each)}
     return found
@@ -163,6 +166,8 @@ def print_table(found: Mapping[str, Any]) -> None:
             if (faster := found["times_faster"][kind].get(name)) is not None:
                 aim = f"≥ {TARGETS[name]:g}" if name in TARGETS else ""
                 line += f"{faster['median']:8.2f} ({spread(faster)}){aim:>6}"
+            if (faster := found["bfloat16_times_faster"][kind].get(name)) is not None and name in TARGETS:
+                line += f"   in bfloat16: {faster['median']:.2f} ({spread(faster)})"
             print(line)
 
 
@@ -183,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a data set with explanations, as `train` reads it; else scenes")
     parser.add_argument("--student", default="flan-t5-small", help="flan-t5-small, minilm, or a folder")
-    parser.add_argument("--contenders", default="ours,whole,step_by_step,fixed,plain", help="some of these")
+    parser.add_argument("--contenders", help="some of ours,bfloat16,whole,step_by_step,fixed,plain")
     parser.add_argument("--batch", type=int, default=24, help="examples of an optimizer step, for all")
     parser.add_argument("--explanations", type=int, default=1, help="of each pair that are used: divides the batch")
     parser.add_argument("--rows", type=int, default=2000, help="pairs that are sampled")
@@ -217,8 +222,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
+    from recipes import CONTENDERS
     from training_students import make_student, peak_matrix_product
 
+    from reasondistill.arguments import has_fast_bf16
     from reasondistill.records import write_records
 
     torch.manual_seed(asked.seed)
@@ -237,25 +244,30 @@ def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "training": settings(max_steps=100_000, learning_rate=3e-4, warmup_steps=100),
         },
     }
-    peak = peak_matrix_product(asked.threads)
-    measured = measure(
-        asked.contenders.split(","), request, folder, repeats=asked.repeats, steps=asked.steps, warm_up=asked.warm_up
-    )
-    peak += peak_matrix_product(asked.threads)  # a clock that changed in between is seen in the spread
+    names = (asked.contenders or ",".join(n for n in CONTENDERS if n != "bfloat16" or has_fast_bf16())).split(",")
+    dtypes = sorted({DTYPES.get(name, "float32") for name in names})
+    peaks = {dtype: peak_matrix_product(asked.threads, getattr(torch, dtype)) for dtype in dtypes}
+    measured = measure(names, request, folder, repeats=asked.repeats, steps=asked.steps, warm_up=asked.warm_up)
+    for dtype, peak in peaks.items():  # a clock that changed in between is seen in the spread
+        peak += peak_matrix_product(asked.threads, getattr(torch, dtype))
+    middle = {dtype: statistics.median(peak) for dtype, peak in peaks.items()}
     found = {
         **facts(asked),
-        "peak_flops": {"median": statistics.median(peak), "min": min(peak), "max": max(peak)},
+        "peak_flops": {
+            dtype: {"median": middle[dtype], "min": min(peak), "max": max(peak)} for dtype, peak in peaks.items()
+        },
         "figures": {
-            kind: {name: figures(one, statistics.median(peak), kind) for name, one in measured.items()}
+            kind: {name: figures(one, middle[DTYPES.get(name, "float32")], kind) for name, one in measured.items()}
             for kind in KINDS
         },
         "times_faster": {kind: times_faster(measured, kind) for kind in KINDS},
+        "bfloat16_times_faster": {kind: times_faster(measured, kind, "bfloat16") for kind in KINDS},
         "turns": {name: one["turns"] for name, one in measured.items()},
     }
     print(
         f"{found['student']} on {found['source']}: {asked.batch} examples a step, {asked.explanations} of each pair; "
-        f"float32, {found['threads']} threads of {found['cores']} cores, load {found['load']}; "
-        f"a matrix product reaches {found['peak_flops']['median'] / 1e9:.1f} GFLOP/s"
+        f"{found['threads']} threads of {found['cores']} cores, load {found['load']}; a matrix product reaches "
+        + ", ".join(f"{rate / 1e9:.1f} GFLOP/s in {dtype}" for dtype, rate in middle.items())
     )
     print_table(found)
     return found
@@ -281,7 +293,6 @@ def facts(asked: argparse.Namespace) -> dict[str, Any]:
         "source": asked.data.name if asked.data else "scenes",
         "asked": {name: value for name, value in vars(asked).items() if isinstance(value, int | str)},
         "threads": asked.threads,
-        "dtype": "float32",
         "cores": os.cpu_count(),
         "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "processor": platform.processor() or platform.machine(),

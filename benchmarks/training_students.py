@@ -78,11 +78,11 @@ def unigram(texts: Iterable[str], pieces: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=filled, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
 
 
-def peak_matrix_product(threads: int, size: int = 1024, repeats: int = 5) -> list[float]:
-    """FLOP a second of float32 products of two square matrices, each of several runs."""
+def peak_matrix_product(threads: int, dtype: torch.dtype, size: int = 1024, repeats: int = 5) -> list[float]:
+    """FLOP a second of products of two square matrices, each of several runs."""
     torch.set_num_threads(threads)
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    out = torch.empty(size, size, dtype=dtype)
     torch.mm(a, b, out=out)
     found = []
     for _ in range(repeats):

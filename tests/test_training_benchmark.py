@@ -87,6 +87,11 @@ def test_what_a_model_was_given_is_counted(module: Any, student: str, tmp_path: 
     assert seen["step_by_step"].tokens > seen["plain"].tokens
 
 
+def test_only_bfloat16_is_in_mixed_precision(module: Any, student: str, tmp_path: Path) -> None:
+    contenders = {name: built(module, name, student, tmp_path) for name in module("recipes").CONTENDERS}
+    assert {name for name, contender in contenders.items() if contender.trainer.args.bf16} == {"bfloat16"}
+
+
 def test_figures_of_turns(module: Any) -> None:
     speed = module("training_speed")
     turns = [
@@ -107,10 +112,10 @@ def test_figures_of_turns(module: Any) -> None:
 
 def test_it_runs_and_prints_a_table(module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "found.json"
-    asked = ["--quick", "--contenders", "ours,plain", "--repeats", "2", "--steps", "1", "--warm-up", "1"]
+    asked = ["--quick", "--contenders", "ours,bfloat16,plain", "--repeats", "2", "--steps", "1", "--warm-up", "1"]
     assert module("training_speed").main([*asked, "--json", str(out)]) == 0
     found = json.loads(out.read_text(encoding="utf-8"))
-    assert found["figures"]["processor"].keys() == found["figures"]["clock"].keys() == {"ours", "plain"}
+    assert found["figures"]["processor"].keys() == found["figures"]["clock"].keys() == {"ours", "bfloat16", "plain"}
     assert found["figures"]["clock"]["ours"].keys() == {
         "examples_per_second",
         "tokens_per_second",
@@ -121,14 +126,16 @@ def test_it_runs_and_prints_a_table(module: Any, tmp_path: Path, capsys: pytest.
         "peak_bytes",
     }
     assert all(row["gflop_per_example"] > 0 for row in found["figures"]["clock"].values())
-    assert [len(turns) for turns in found["turns"].values()] == [2, 2]
+    assert [len(turns) for turns in found["turns"].values()] == [2, 2, 2]
     shares = [found["figures"]["clock"][name]["padding_share"] for name in ("ours", "plain")]
     assert 0 <= shares[0] < shares[1]  # ours packs
-    assert found["peak_flops"]["median"] > 0
+    assert found["peak_flops"].keys() == {"bfloat16", "float32"}
+    assert found["bfloat16_times_faster"]["clock"].keys() == {"ours", "plain"}
+    assert all(peak["median"] > 0 for peak in found["peak_flops"].values())
     assert {"torch", "transformers"} <= found["versions"].keys()
     said = capsys.readouterr().out
     assert "ours: times as fast" in said
-    assert "plain" in said
+    assert "in bfloat16: " in said
     with pytest.raises(SystemExit):
         module("training_speed").main(["--batch", "8", "--explanations", "3"])
 
