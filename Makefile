@@ -8,20 +8,21 @@ TEST_PROCESSES ?= 2
 # One thread each: two processes that both want all cores wait for each other more than they compute.
 TEST_THREADS ?= 1
 
-.PHONY: help setup quickstart test test-real lint clean-venv
+.PHONY: help setup quickstart test test-real lint notebooks clean-venv
 
 help:
 	@echo "make quickstart  the whole way on built-in data: train, predict, evaluate, report"
 	@echo "make test        the tests, without real data and long runs"
 	@echo "make test-real   the tests on real data too (REASONDISTILL_DATA=folder)"
 	@echo "make lint        ruff and mypy"
+	@echo "make notebooks   run notebooks/*.py and write them, with their figures, as .ipynb"
 	@echo "make setup       only the environment, in $(VENV)"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "reasondistill needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 …"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,serve,offline,peft,tracking,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,serve,offline,peft,tracking,notebooks,dev]"
 	@touch $@
 
 setup: $(VENV)/.ready
@@ -36,9 +37,13 @@ test-real: setup
 	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -m "real or slow" -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests notebooks/*.py
+	$(BIN)/ruff check src tests notebooks/*.py
 	$(BIN)/mypy
+
+# NOTEBOOKS="04 05" makes only those.
+notebooks: setup
+	$(BIN)/python notebooks/build.py $(NOTEBOOKS)
 
 .PHONY: builtin-student
 # Rebuilds the student that the package ships. The folder it replaces is in git.

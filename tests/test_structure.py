@@ -41,6 +41,7 @@ ORDER = (
     "packages",
     "prediction",
     "distilling",
+    "inspection",
     "judge",
     "faithfulness",
     "efficiency",

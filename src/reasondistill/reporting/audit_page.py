@@ -407,7 +407,7 @@ def _interval(ci95: Sequence[float] | None) -> str:
 
 
 def _percent_axis(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
 
@@ -462,7 +462,8 @@ def _baseline_figure(figure: Figure, baselines: Found) -> None:
     axes.axvline(baselines["majority"]["accuracy"], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     axes.set_yticks(range(len(scores)), [printable(short_label(name, 32)) for name in scores])
     axes.set_ylim(len(scores) - 0.5, -0.5)
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel("labels guessed right")
     _percent_axis(axes)
 
 
@@ -501,6 +502,7 @@ def _template_bars(figure: Figure, templates: Sequence[Found], labels: Sequence[
     axes.invert_yaxis()
     axes.set_xlim(0, None)
     axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("explanations")
     _percent_axis(axes)
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.0, columnspacing=1.2)
 

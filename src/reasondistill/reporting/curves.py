@@ -44,15 +44,17 @@ _JOINT: Final = (
         "Label accuracy",
         "In training, of the next token; on validation, by scoring every label.",
         (("label_token_accuracy", "training"), ("eval_label_accuracy", "validation")),
+        unit="share right",
         unit_scale=True,
     ),
-    _Panel("gradient-norm", "Gradient norm", "At each logged step.", (("grad_norm", "gradient norm"),)),
-    _Panel("learning-rate", "Learning rate", "As scheduled.", (("learning_rate", "learning rate"),)),
+    _Panel("gradient-norm", "Gradient norm", "At each logged step.", (("grad_norm", "gradient norm"),), unit="norm"),
+    _Panel("learning-rate", "Learning rate", "As scheduled.", (("learning_rate", "learning rate"),), unit="rate"),
     _Panel(
         "loss-weights",
         "Loss weights",
         "How much each of the two losses counts.",
         (("alpha", "α, label"), ("beta", "β, explanation")),
+        unit="weight",
     ),
 )
 _DENOISING: Final = _Panel(
@@ -68,6 +70,7 @@ _COMPARED: Final = (
         "Label accuracy",
         "On validation, by scoring.",
         (("eval_label_accuracy", ""),),
+        unit="share right",
         unit_scale=True,
     ),
     _Panel("label-loss", "Label loss", "On validation.", (("eval_label_loss", ""),), unit="nats a token"),

@@ -258,6 +258,7 @@ def lengths(figure: Figure, groups: Mapping[str, Sequence[int]]) -> None:
     axes.set_ylim(0, None)
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("words")
+    axes.set_ylabel("explanations")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.4)
 

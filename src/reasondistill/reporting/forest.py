@@ -12,7 +12,7 @@ from reasondistill.reporting.formatting import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ROW, _MARGIN = 0.21, 0.75  # inches
+_ROW, _MARGIN = 0.21, 0.95  # inches
 _COLOURS: Final = {"worse": SERIES[1], "level": MUTED, "better": SERIES[2]}
 _MARKERS: Final = {"worse": "s", "level": "o", "better": "D"}  # colour is not the only sign
 _WIDEST = 36.0  # widths of a small letter; a longer label would leave the axes no room
@@ -49,6 +49,7 @@ def _draw(figure: Figure, rows: Sequence[Difference]) -> None:
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("difference")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.2f}".replace("-", "−") if value else "0")
     figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
 

@@ -26,7 +26,7 @@ def to_markdown(document: Document, generator: str = GENERATOR) -> str:
                 continue  # a section of its own on the page, where rows can be filtered
             lines += [f"{'###' if part.title else '##'} {escape(section.title)}", ""]
             for block in section.blocks:
-                lines += _block(block)
+                lines += block_lines(block)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -37,7 +37,8 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", line)
 
 
-def _block(block: Block) -> Iterator[str]:
+def block_lines(block: Block) -> Iterator[str]:
+    """The lines of one block."""
     match block:
         case Paragraph(text):
             yield from (escape(text), "")

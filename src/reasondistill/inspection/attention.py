@@ -1,0 +1,67 @@
+"""Where a student looks in its prompt while it writes: cross-attention of one target.
+
+Attention is what a layer mixes, not why it does so: a word that is looked at need not have moved the answer (Jain and
+Wallace 2019, "Attention is not Explanation"). Tests that change the input are in `faithfulness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reasondistill.records import Example
+from reasondistill.students import Checkpoint
+from reasondistill.tasks import render_target
+
+
+class CrossAttention(NamedTuple):
+    """Weights (layers, heads, T, S): of each of T target tokens on S prompt tokens, each row a distribution."""
+
+    prompt: list[str]
+    target: list[str]
+    weights: NDArray[np.float32]
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """(T, S), over layers and heads."""
+        found: NDArray[np.float32] = self.weights.mean(axis=(0, 1))
+        return found
+
+
+def cross_attention(student: Checkpoint, example: Example, *, label: str, explanation: str) -> CrossAttention:
+    """The cross-attention of a student that writes ``label`` and ``explanation`` of an example.
+
+    Rows are those of the states that predict each token: the row beside a word says where it looked to write it.
+
+    Raises:
+        ValueError: the student's order is ``separate``, which has no target of both.
+    """
+    import torch
+
+    codec, task, order = student.codec, student.asked.task, student.asked.order
+    prompt = codec.encode_prompts([task.render_prompts(order, example)["explanation"]])[0]
+    target = render_target(order, label, explanation)
+    if target is None:
+        raise ValueError(f"nothing is written for {example.id} in the order {order}")
+    ids = codec.encode_targets([target])[0].ids
+    model, implementation = student.model, student.model.config._attn_implementation
+    model.set_attn_implementation("eager")  # the fused one does not hand its weights out
+    try:
+        with torch.inference_mode():
+            found = model.eval()(
+                input_ids=torch.tensor([prompt]),
+                decoder_input_ids=torch.tensor([[codec.decoder_start_token_id, *ids[:-1]]]),
+                output_attentions=True,
+            ).cross_attentions
+    finally:
+        model.set_attn_implementation(implementation)
+    weights = torch.stack([layer[0] for layer in found]).float().numpy()
+    return CrossAttention(pieces(student.tokenizer, prompt), pieces(student.tokenizer, ids), weights)
+
+
+def pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The text of each token by itself."""
+    return [tokenizer.decode([i]) for i in ids]
