@@ -7,6 +7,7 @@ by default `scenes`.
 from __future__ import annotations
 
 import base64
+import io
 import os
 import sys
 import tempfile
@@ -18,6 +19,8 @@ PICTURES = HERE / "pictures"
 PICTURE = "picture"
 """The tag of the cell whose figure stands in README.md."""
 SECONDS = 600
+COLOURS = 96
+"""Of a figure: its few own ones, and their shades at the edges of lines and letters."""
 
 
 def sources() -> list[Path]:
@@ -73,12 +76,25 @@ def pictures(notebook: Any) -> list[bytes]:
     return [base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.get("data", {})]
 
 
+def lighten(notebook: Any) -> Any:
+    """The same notebook with its figures in a palette of colours: a third of the bytes, and no difference to the eye."""
+    from PIL import Image
+
+    for output in (o for cell in notebook.cells for o in cell.get("outputs", ())):
+        if "image/png" in output.get("data", {}):
+            picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+            small = io.BytesIO()
+            picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+            output.data["image/png"] = base64.b64encode(small.getvalue()).decode("ascii")
+    return notebook
+
+
 def build(source: Path) -> None:
     """Execute one, and write it and its picture."""
     import nbformat
 
     with tempfile.TemporaryDirectory(prefix="reasondistill-notebook-") as folder:
-        notebook = execute(read(source), Path(folder))
+        notebook = lighten(execute(read(source), Path(folder)))
     nbformat.write(notebook, source.with_suffix(".ipynb"))
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / f"{source.stem}.png").write_bytes(pictures(notebook)[0])
