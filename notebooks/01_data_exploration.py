@@ -94,8 +94,9 @@ commonest = sorted(
 table = {c: {label: of.get(c, 0.0) for label, of in shares.items()} for c in commonest[:8]}
 apart = max(table, key=lambda c: max(table[c].values()) - min(table[c].values()))
 most = max(table[apart], key=table[apart].get)
+others = max(share for label, share in table[apart].items() if label != most)
 title = (
-    f"“{apart}” stands in {table[apart][most]:.0%} of {most} explanations, {min(table[apart].values()):.0%} elsewhere"
+    f"“{apart}” stands in {table[apart][most]:.0%} of {most} explanations, in {others:.0%} of another label's at most"
 )
 show(bars("connectives", title, "A bar for each label.", table, unit="explanations that hold it"))
 

@@ -77,7 +77,7 @@ def pictures(notebook: Any) -> list[bytes]:
 
 
 def lighten(notebook: Any) -> Any:
-    """The same notebook with its figures in a palette of colours: a third of the bytes, and no difference to the eye."""
+    """The same notebook with its figures in a palette of colours: a third of the bytes, and it looks the same."""
     from PIL import Image
 
     for output in (o for cell in notebook.cells for o in cell.get("outputs", ())):
