@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def test_a_teachers_file_adds_explanations_by_id(pairs: Path, tmp_path: Path) ->
         ([{"id": "z", "label": "neutral", "explanation": "x"}], "none with an id of these rows"),
         ([{"id": "a", "label": "neutral"}], "a row of the teacher t"),
         ([{"explanation": "x"}], "a row of the teacher t"),
+        ([{"id": "a", "label": "neutral", "explanation": "half \ud800"}], "half of a surrogate pair"),
         ([{"id": "a", "explanation": "x"}, {"id": "a", "explanation": "y"}], "'a' again"),
         ([{"id": "a", "label": 1, "explanation": "x"}], "a row of the teacher t"),
         ([{"id": "a", "label": "Entailment", "explanation": "x"}], "argue for the labels of these rows.*Entailment"),
@@ -143,7 +145,7 @@ def test_a_teachers_file_adds_explanations_by_id(pairs: Path, tmp_path: Path) ->
 )
 def test_a_teachers_file_that_does_not_fit(pairs: Path, tmp_path: Path, rows: list[Any], said: str) -> None:
     path = tmp_path / "t.jsonl"
-    write_jsonl(path, rows)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     with pytest.raises(DataError, match=said):
         texts(pairs, teachers={"t": str(path)})
 

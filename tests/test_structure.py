@@ -17,6 +17,7 @@ PACKAGE = ROOT / "src" / "reasondistill"
 ORDER = (
     "errors",
     "files",
+    "locks",
     "strict_yaml",
     "arrow_cache",
     "records",

@@ -16,6 +16,7 @@ from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
+from reasondistill.locks import held
 from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
@@ -303,26 +304,19 @@ def _meta_file(predictions: Path) -> Path:
 
 @contextmanager
 def _alone(out: Path, part: Path) -> Iterator[None]:
-    """Keep a second process from appending to the same file; the system lets go of the lock when this one ends."""
-    from filelock import FileLock, Timeout
-
-    part.parent.mkdir(parents=True, exist_ok=True)
+    """Keep a second process from appending to the same file."""
     lock_file = part.with_name(f"{part.name}.lock")
-    lock = FileLock(lock_file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            out,
-            expected="predictions that no other process is writing",
-            found="another one at work on them",
-            fix="Wait for it, or name another file with --out.",
-        ) from error
-    try:
-        yield
-    finally:
-        lock_file.unlink(missing_ok=True)
-        lock.release()
+    with held(
+        lock_file,
+        of=out,
+        expected="predictions that no other process is writing",
+        found="another one at work on them",
+        fix="Wait for it, or name another file with --out.",
+    ):
+        try:
+            yield
+        finally:
+            lock_file.unlink(missing_ok=True)
 
 
 def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from reasondistill.config import TrainConfig
 from reasondistill.errors import DataError, OutputError, UserError
 from reasondistill.files import parse_json_object, read_json, require_new_folder, write_json, write_jsonl
+from reasondistill.locks import held, is_held
 from reasondistill.results import Results
 from reasondistill.strict_yaml import validate_config
 
@@ -151,53 +152,37 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out of this run; the system lets go of the lock when a process ends, however it ends.
+        """Keep other processes out of this run.
 
         Raises:
             OutputError: another process is at work on the run.
         """
-        from filelock import FileLock, Timeout
-
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._lock_file, timeout=1)  # `in_use` may hold it for a moment
         try:
-            lock.acquire()
-        except Timeout as error:
+            holder = self._lock_holder.read_text(encoding="utf-8").strip()
+        except OSError:
+            holder = "another process"
+        with held(
+            self._lock_file,
+            of=self.folder,
+            expected="a run that nobody else is at work on",
+            found=f"one that {holder} is training",
+            fix="Wait for it or stop it, or give this run another name (--set name=…).",
+        ):
             try:
-                holder = self._lock_holder.read_text(encoding="utf-8").strip()
-            except OSError:
-                holder = "another process"
-            raise OutputError(
-                self.folder,
-                expected="a run that nobody else is at work on",
-                found=f"one that {holder} is training",
-                fix="Wait for it or stop it, or give this run another name (--set name=…).",
-            ) from error
-        try:
-            with suppress(OSError):  # on a full disk the lock holds as well
-                self._lock_holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
-            yield
-        finally:
-            self._lock_holder.unlink(missing_ok=True)
-            lock.release()
-            if not self.folder.exists():  # a mistake was found before the run began: leave nothing
-                self._lock_file.unlink(missing_ok=True)
-                with suppress(OSError):
-                    self.folder.parent.rmdir()  # only where it is empty
+                with suppress(OSError):  # on a full disk the lock holds as well
+                    self._lock_holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+                yield
+            finally:
+                self._lock_holder.unlink(missing_ok=True)
+                if not self.folder.exists():  # a mistake was found before the run began: leave nothing
+                    self._lock_file.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        self.folder.parent.rmdir()  # only where it is empty
 
     @property
     def in_use(self) -> bool:
         """Whether a process is at work on the run."""
-        from filelock import FileLock, Timeout
-
-        if not self._lock_file.exists():
-            return False
-        lock = FileLock(self._lock_file, timeout=0)
-        try:
-            with lock:
-                return False
-        except (Timeout, OSError):
-            return True
+        return is_held(self._lock_file)
 
     # Beside the folder: a lock in it would make a new run's folder one that exists.
 

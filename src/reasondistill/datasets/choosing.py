@@ -14,7 +14,7 @@ from reasondistill.datasets.loaded import Loaded
 from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl
-from reasondistill.records import Example, Explanation
+from reasondistill.records import Example, Explanation, parse_record
 
 _OUT_OF = 2**64
 
@@ -138,5 +138,6 @@ def _read_teacher(name: str, path: str | Path) -> _Taught:
             )
         if identity in found:
             raise DataError(where, expected="each id once", found=f"{identity!r} again", fix="Keep one.")
-        found[identity] = [(label, str(text)) for label, text in pairs]
+        read = [parse_record(Explanation, {"text": t, "source": name, "label": label}, where) for label, t in pairs]
+        found[identity] = [(explanation.label, explanation.text) for explanation in read]
     return found

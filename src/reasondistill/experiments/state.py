@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.experiments.grid import Cell, Sweep
 from reasondistill.experiments.settings import Scored
 from reasondistill.files import read_json, read_versioned_json, write_json
+from reasondistill.locks import held, is_held
 from reasondistill.runs import RUN_FILE, Run
 
 State = Literal["finished", "running", "failed", "stopped", "waiting"]
@@ -61,54 +61,24 @@ def _failure_file(sweep: Sweep, cell: Cell) -> Path:
     return sweep.folder / "logs" / f"{cell.name}.failed.json"
 
 
-@contextmanager
-def claimed(sweep: Sweep, cell: Cell) -> Iterator[None]:
-    """Keep other processes off this cell; the system lets go of the lock when a process ends, however it ends.
+def claimed(sweep: Sweep, cell: Cell) -> AbstractContextManager[None]:
+    """Keep other processes off this cell.
 
     Raises:
-        OutputError: another process is at work on it, or the folder cannot be locked.
+        OutputError: on entering: another process is at work on it, or the folder cannot be locked.
     """
-    from filelock import FileLock, Timeout
-
-    path = _lock_file(sweep, cell)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=1)  # `in_use` may hold it for a moment
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            run_of(cell).folder,
-            expected="a cell that nobody else is at work on",
-            found="one that another process is running",
-            fix="Wait for it; the sweep goes on with the others.",
-        ) from error
-    except OSError as error:
-        raise OutputError(
-            path,
-            expected="a file system that locks files, so that no cell is run by two processes at once",
-            found=error.strerror or str(error),
-            fix="Name a folder on another one (--set sweeps_dir=…).",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return held(
+        _lock_file(sweep, cell),
+        of=run_of(cell).folder,
+        expected="a cell that nobody else is at work on",
+        found="one that another process is running",
+        fix="Wait for it; the sweep goes on with the others.",
+    )
 
 
 def in_use(sweep: Sweep, cell: Cell) -> bool:
     """Whether a process is at work on the cell."""
-    from filelock import FileLock, Timeout
-
-    path = _lock_file(sweep, cell)
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # no locks here, or none for this user: `claimed` says so to whoever begins
-        return False
+    return is_held(_lock_file(sweep, cell))
 
 
 def _lock_file(sweep: Sweep, cell: Cell) -> Path:

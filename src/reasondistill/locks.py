@@ -1,0 +1,58 @@
+"""One process at a time: locks on files, which the system lets go of when a process ends, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reasondistill.errors import OutputError
+
+_MOMENT = 1.0
+"""Seconds to wait for a lock: `is_held` may hold it for a moment."""
+
+
+@contextmanager
+def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> Iterator[None]:
+    """Hold a lock, whose folder is made.
+
+    Args:
+        of: what it is the lock of, and ``expected``, ``found``, ``fix``: what to say where another process holds it.
+
+    Raises:
+        OutputError: another process holds it, or the file system locks no files.
+    """
+    from filelock import FileLock, Timeout
+
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_file, timeout=_MOMENT)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(of, expected=expected, found=found, fix=fix) from error
+    except OSError as error:
+        raise OutputError(
+            lock_file,
+            expected="a file system that locks files, so that two processes do not do the same at once",
+            found=error.strerror or str(error),
+            fix="Name a folder on another one.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(lock_file: Path) -> bool:
+    """Whether a process holds the lock."""
+    from filelock import FileLock, Timeout
+
+    if not lock_file.exists():
+        return False
+    try:
+        with FileLock(lock_file, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # no locks here, or none for this user: `held` says so to whoever begins
+        return False
