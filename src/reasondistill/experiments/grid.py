@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,7 @@ from reasondistill.datasets.sources import REGISTERED
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.experiments.settings import Scored, SweepSettings
 from reasondistill.files import fingerprint
-from reasondistill.strict_yaml import read_yaml, validate_config
+from reasondistill.strict_yaml import Layer, merge, read_layered, validate_config
 
 _LONGEST_SLUG = 40  # characters of a value in a cell's name
 
@@ -107,7 +107,7 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     settings = load_config(SweepSettings, path, overrides)
     if small:
         settings = settings.made_small()
-    base, at = _base(settings, path)
+    base = _base(settings, path)
     variants = [
         *_grid(settings),
         *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells),
@@ -119,7 +119,7 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
         for variant in variants:
             for seed in variant.seeds:
                 try:
-                    config = _config(base, at, settings, variant, seed, runs)
+                    config = _config(base, settings, variant, seed, runs)
                 except UserError as error:
                     problems.append(f"cell {variant.name}: {error}".replace("\n", "\n  "))
                     break  # its other seeds have the same mistakes
@@ -133,18 +133,15 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     return Sweep(settings, tuple(cells), arguments)
 
 
-def _base(settings: SweepSettings, path: Path) -> tuple[dict[str, Any], str]:
-    """The base configuration as plain values, and what messages call it."""
+def _base(settings: SweepSettings, path: Path) -> list[Layer]:
+    """The base configuration as plain values: of its file, what it includes below it."""
     if isinstance(settings.base, str):
-        file = path.parent / settings.base
-        return read_yaml(file), str(file)
-    return settings.base, f"{path}: base"
+        return read_layered(path.parent / settings.base)
+    return [Layer(f"{path}: base", settings.base)]
 
 
-def _config(
-    base: Mapping[str, Any], at: str, settings: SweepSettings, variant: _Variant, seed: int, runs: Path
-) -> TrainConfig:
-    value = copy.deepcopy(dict(base))
+def _config(base: Sequence[Layer], settings: SweepSettings, variant: _Variant, seed: int, runs: Path) -> TrainConfig:
+    value = merge(base)
     if variant.after is not None:
         student = runs / _named(variant.after, seed) / "student"
         value["student"] = {"kind": "hub", "checkpoint": str(student)}
@@ -158,7 +155,7 @@ def _config(
     ]
     if problems:
         raise ConfigError.gather("set", problems)
-    return validate_config(TrainConfig, value, where=at)
+    return validate_config(TrainConfig, value, where=base[-1].name, layers=base)
 
 
 def _named(variant: str, seed: int) -> str:

@@ -31,7 +31,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
         model, tokenizer = make_scratch(wanted, texts_of(examples, task, config.order))
     else:
         if isinstance(wanted, HubStudent):
-            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision)
+            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision, dropout=wanted.dropout)
         else:
             model, tokenizer = make_warm_start(wanted)
         if wanted.vocabulary == "task":
