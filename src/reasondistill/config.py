@@ -25,6 +25,7 @@ from pydantic import (
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
+from reasondistill.wording import phrases_problem
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -45,6 +46,26 @@ class Augment(Config):
 
     copies: Positive = 1
     edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]
+
+
+class Confidence(Config):
+    """Words at the end of each explanation for how sure a student was of the row; see `datasets.confident`."""
+
+    predictions: str
+    """A file of that student's predictions of these rows, with probabilities."""
+    phrases: Annotated[list[str], Field(min_length=2)] = ["I am not sure.", "I am fairly sure.", "I am sure."]
+    """From the least sure to the surest; each gets as many rows."""
+    probability_of: Literal["own", "gold"] = "own"
+    """Of the label that the student gives itself, or of the row's."""
+    shuffle: bool = False
+    """Give the phrases to the rows at random: a control, whose words must tell nothing."""
+
+    @field_validator("phrases")
+    @classmethod
+    def _apart(cls, value: list[str]) -> list[str]:
+        if problem := phrases_problem(value):
+            raise ValueError(problem)
+        return value
 
 
 class Source(Config):
@@ -70,6 +91,8 @@ class Source(Config):
     """Of explanations with votes, keep those that this share of people found acceptable."""
     augment: Augment | None = None
     """Add edited copies, after all of the above."""
+    confidence: Confidence | None = None
+    """End each explanation with words for how sure a student was."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How much of the training this source gets beside others; see `Mixing`."""
 
@@ -114,6 +137,14 @@ class Data(Config):
     @property
     def train_sources(self) -> list[Source]:
         return _sources(self.train)
+
+    @model_validator(mode="after")
+    def _phrases_of_one_source(self) -> Self:
+        if sum(source.confidence is not None for source in self.train_sources) > 1:
+            raise ValueError("train: confidence is for one source at most: phrases state the mean of its bins")
+        if self.validation is not None and self.validation.confidence is not None:
+            raise ValueError("validation: confidence is for training sources: phrases are fitted on what is learned")
+        return self
 
 
 class Shrink(Config):
@@ -346,6 +377,12 @@ class TrainConfig(Config):
         alpha, beta = self.loss.weights(0.0)
         if alpha == beta == 0:
             raise ValueError("loss: alpha and beta are both 0: there is nothing to learn")
+        return self
+
+    @model_validator(mode="after")
+    def _phrases_have_a_place(self) -> Self:
+        if self.order == "label_only" and any(source.confidence for source in self.data.train_sources):
+            raise ValueError("data.train.confidence: label_only writes no explanation that a phrase could end")
         return self
 
     @model_validator(mode="after")
