@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reasondistill.config import (
+    EvalConfig,
     Generation,
     HubStudent,
     JudgeConfig,
@@ -94,6 +95,10 @@ def test_a_schedule_goes_from_start_to_end_and_stays_there() -> None:
     assert Loss().weights(1.0) == (0.5, 0.5)
 
 
+INCLUDED = ("model_configs", "eval_configs")
+"""Files that training_configs.yaml includes, and that are no training by themselves."""
+
+
 @pytest.mark.parametrize(
     "path", sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("src/reasondistill/builtin/*.yaml")])
 )
@@ -103,6 +108,9 @@ def test_every_configuration_that_is_shipped_loads(path: Path) -> None:
         return
     if path.stem.startswith("sweep_"):
         assert load_config(SweepSettings, path).small, "a shipped sweep has a small version"
+        return
+    if path.stem in INCLUDED:
+        assert load_config(EvalConfig, path) if path.stem == "eval_configs" else read_yaml(path)["student"]
         return
     config = load_config(TrainConfig, path)
     assert config.training, "a shipped configuration says how to train"

@@ -22,6 +22,7 @@ ORDER = (
     "arrow_cache",
     "records",
     "tasks",
+    "wording",
     "config",
     "datasets",
     "metrics",

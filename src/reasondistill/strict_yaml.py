@@ -1,11 +1,15 @@
-"""YAML read strictly: a key given twice, a key that is no word and broken syntax are mistakes, named by line."""
+"""YAML read strictly: a key given twice, a key that is no word and broken syntax are mistakes, named by line.
+
+A file may be laid over others: ``include: [other.yaml]``, relative to it. See `read_layered`.
+"""
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -56,6 +60,67 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return _parse_yaml("\n".join(line for _, line in read_lines(path)), str(path))
 
 
+class Layer(NamedTuple):
+    """What one file says, without what it includes."""
+
+    name: str
+    value: dict[str, Any]
+
+
+def read_layered(path: str | Path) -> list[Layer]:
+    """Read a YAML mapping and what its key ``include`` names: one file, or a list of files, relative to its folder.
+
+    Returns:
+        A layer for each file, what goes before last: the file itself, before it its included files from the last to
+        the first, each above what it includes itself.
+
+    Raises:
+        DataError: one of the files is absent, empty or not UTF-8.
+        ConfigError: one of them is no YAML, no mapping, holds a key twice or includes itself; it is named.
+    """
+    return _layers(Path(path), ())
+
+
+def _layers(path: Path, trail: tuple[Path, ...]) -> list[Layer]:
+    value = read_yaml(path)
+    given = value.pop("include", [])
+    included = [given] if isinstance(given, str) else given
+    if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
+        raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
+    trail = (*trail, path.resolve())
+    layers: list[Layer] = []
+    for name in included:
+        file = path.parent / name
+        if file.resolve() in trail:
+            raise ConfigError(path, expected="files that do not include themselves", found=f"include: {name}")
+        layers += _layers(file, trail)
+    return [*layers, Layer(str(path), value)]
+
+
+def merge(layers: Sequence[Layer]) -> dict[str, Any]:
+    """One mapping out of several, key by key; what comes later goes before, and lists are taken whole.
+
+    A mapping with another ``kind`` than the one below it takes its whole place, as the keys of kinds differ.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _lay_over(merged, copy.deepcopy(layer.value))
+    return merged
+
+
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key, value in above.items():
+        inner = below.get(key)
+        if (
+            isinstance(inner, dict)
+            and isinstance(value, dict)
+            and value.get("kind", inner.get("kind")) == inner.get("kind")
+        ):
+            _lay_over(inner, value)
+        else:
+            below[key] = value
+
+
 def _parse_yaml(text: str, name: str) -> dict[str, Any]:
     value = parse_yaml_value(text, name)
     if not isinstance(value, dict):
@@ -88,23 +153,49 @@ def parse_yaml_value(text: str, name: str) -> Any:
         loader.dispose()
 
 
-def validate_config(kind: type[M], value: dict[str, Any], *, where: object) -> M:
+def validate_config(kind: type[M], value: dict[str, Any], *, where: object, layers: Sequence[Layer] = ()) -> M:
     """Build a model from plain values, such as those of a YAML file.
 
+    Args:
+        where: what messages call all of it.
+        layers: the files that ``value`` was merged from, as `read_layered` gives them.
+
     Raises:
-        ConfigError: every mistake is named, with its key, at once.
+        ConfigError: every mistake is named at once, with its key and, where that stands in a file that was included,
+            with that file.
     """
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise ConfigError.gather(where, [_problem(e) for e in error.errors()]) from error
+        raise ConfigError.gather(where, [_problem(e) + _origin(e, layers) for e in error.errors()]) from error
+
+
+def _key_path(error: Any) -> list[Any]:
+    # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
+    noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
+    return [part for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
+
+
+def _origin(error: Any, layers: Sequence[Layer]) -> str:
+    """The included files that a mistake stands in, in brackets; nothing where it is the file's own, or nobody's."""
+    path, found = _key_path(error), []
+    for layer in layers if path else ():
+        value: Any = layer.value
+        try:
+            for part in path:
+                value = value[part]
+        except (LookupError, TypeError):
+            continue
+        # A mapping may come from several files; anything else is as the last one says, or was changed by the caller.
+        if isinstance(value, dict) or value == error["input"]:
+            found.append(layer.name)
+    if found and not isinstance(error["input"], dict):
+        found = found[-1:]
+    return f" (in {', '.join(found)})" if any(name != layers[-1].name for name in found) else ""
 
 
 def _problem(error: Any) -> str:
-    # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
-    noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
-    parts = [str(part) for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
-    key = ".".join(parts) or "configuration"
+    key = ".".join(map(str, _key_path(error))) or "configuration"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):

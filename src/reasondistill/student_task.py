@@ -10,6 +10,7 @@ from reasondistill.config import Generation
 from reasondistill.errors import CheckpointError
 from reasondistill.files import read_json, write_json
 from reasondistill.tasks import OutputOrder, Task
+from reasondistill.wording import Phrase
 
 TASK_FILE = "task.json"
 SCHEMA_VERSION = 1
@@ -26,9 +27,13 @@ class StudentTask(BaseModel):
     max_source_length: int
     max_target_length: int
     generation: Generation
+    phrases: tuple[Phrase, ...] = ()
+    """With which it ends its explanations to say how sure it is, and what each states."""
 
     def save(self, folder: str | Path) -> None:
-        write_json(Path(folder) / TASK_FILE, self.model_dump(mode="json"))
+        # A student without phrases keeps the file, and so the fingerprint, that it had before there were any.
+        value = self.model_dump(mode="json", exclude=None if self.phrases else {"phrases"})
+        write_json(Path(folder) / TASK_FILE, value)
 
     @classmethod
     def load(cls, folder: str | Path) -> StudentTask:

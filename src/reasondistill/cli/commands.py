@@ -18,6 +18,7 @@ from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
     DataArgument,
+    EvalConfigOption,
     SplitOption,
     StudentArgument,
     mapping,
@@ -147,6 +148,7 @@ def predict(
     split: SplitOption = None,
     columns: Columns = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
+    config: EvalConfigOption = None,
     num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
     free: Annotated[bool, typer.Option("--free", help="Also let it write unforced: gives parse_rate.")] = False,
     calibration: Annotated[
@@ -158,6 +160,7 @@ def predict(
     ] = None,
 ) -> None:
     """Label, probabilities and explanation for each row. A stopped job goes on where it ended."""
+    from reasondistill.config import EvalConfig, load_config
     from reasondistill.datasets import load
     from reasondistill.prediction import Student, predict_file
     from reasondistill.runs import RUN_FILE, Run
@@ -166,13 +169,14 @@ def predict(
         if not (student / RUN_FILE).is_file():
             raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
         out = Run(student).predictions(split or "all")
+    asked = {} if config is None else load_config(EvalConfig, config).generation.model_dump(exclude_unset=True)
+    if num_beams is not None:
+        asked["num_beams"] = num_beams
     quiet_libraries()
     loaded_student = Student.load(student, calibrated=calibration)
     loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     loaded = loaded.first(limit) if limit else loaded
-    generation = loaded_student.generation
-    if num_beams is not None:
-        generation = generation.model_copy(update={"num_beams": num_beams})
+    generation = loaded_student.generation.model_copy(update=asked)
     with progress("predicting", len(loaded.examples)) as advance:
         predict_file(
             loaded_student,

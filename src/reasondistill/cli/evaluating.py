@@ -11,10 +11,12 @@ import typer
 from reasondistill.cli.shared import (
     Columns,
     DataArgument,
+    EvalConfigOption,
     SplitOption,
     TaskOption,
     TeacherOption,
     mapping,
+    named_teachers,
     needs_extra,
     plain,
     print_headline,
@@ -26,6 +28,7 @@ from reasondistill.cli.shared import (
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
+    from reasondistill.config import EvaluateOptions
     from reasondistill.faithfulness import Outcome
     from reasondistill.judge import Judge
     from reasondistill.prediction import Student
@@ -43,7 +46,13 @@ def evaluate(
     task: TaskOption = None,
     columns: Columns = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
-    bertscore: Annotated[bool, typer.Option(help="Score with BERTScore too; it takes most of the time.")] = True,
+    config: EvalConfigOption = None,
+    bertscore: Annotated[
+        bool | None,
+        typer.Option(
+            "--bertscore/--no-bertscore", help="Score with BERTScore too (default); it takes most of the time."
+        ),
+    ] = None,
     bertscore_encoder: Annotated[
         str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
     ] = None,
@@ -60,25 +69,39 @@ def evaluate(
         int | None, typer.Option(min=1, help="With --student: at most so many examples in each test.")
     ] = None,
     efficiency: Annotated[
-        bool, typer.Option(help="With --student: measure what it costs here, on the first 100 examples.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--efficiency/--no-efficiency",
+            help="With --student: measure what it costs here, on the first 100 examples (default).",
+        ),
+    ] = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
-    from reasondistill.evaluation import EvaluationSettings, save
     from reasondistill.evaluation import evaluate as run_evaluation
+    from reasondistill.evaluation import save
     from reasondistill.evaluation.pairing import join
     from reasondistill.files import require_new_folder
     from reasondistill.prediction import made_by
     from reasondistill.records import outside, read_predictions
 
     require_new_folder(out)
+    settings = _settings(
+        config,
+        bertscore=bertscore,
+        bertscore_encoder=bertscore_encoder,
+        bertscore_layer=bertscore_layer,
+        judge=None if judge is None else str(judge),
+        teachers=named_teachers(teacher),
+        faithfulness_limit=faithfulness_limit,
+        efficiency=efficiency,
+    )
     quiet_libraries()
     loaded_judge = None
-    if judge is not None:
+    if settings.judge is not None:
         with needs_extra("train"):
             from reasondistill.judge import Judge
-        loaded_judge = Judge.load(judge)
+        loaded_judge = Judge.load(settings.judge)
     asked = task_for(task, data)
     maker = None if student is None else _maker(predictions, student, asked)
     if maker is None and faithfulness_limit is not None:
@@ -90,13 +113,13 @@ def evaluate(
     answers = list(read_predictions(predictions))
     # Mistakes in what was given, before anything takes time.
     join(answers, loaded.examples, asked)
-    teachers = teachers_for(teacher, loaded.examples)
+    teachers = teachers_for(settings.teachers, loaded.examples)
 
     def tell(stage: str) -> None:
         say(f"[dim]{plain(stage)}[/]")
 
     costs = None
-    if student is not None and maker is not None and efficiency:
+    if student is not None and maker is not None and settings.efficiency:
         from reasondistill.efficiency import measure
 
         costs = measure(student, loaded.examples, loaded=maker, progress=tell)
@@ -106,9 +129,7 @@ def evaluate(
         task=asked,
         name=loaded.name,
         split=split,
-        settings=EvaluationSettings(
-            bertscore=bertscore, bertscore_encoder=bertscore_encoder, bertscore_layer=bertscore_layer
-        ),
+        settings=settings,
         train_examples=others or None,
         judge=loaded_judge,
         teachers=teachers,
@@ -119,11 +140,19 @@ def evaluate(
         evaluation = evaluation.with_efficiency(costs)
     if maker is not None:
         evaluation = evaluation.with_faithfulness(
-            _tested(maker, loaded.examples, answers, faithfulness_limit, loaded_judge, tell)
+            _tested(maker, loaded.examples, answers, settings.faithfulness_limit, loaded_judge, tell)
         )
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
     say(f"[bold]results[/]  {out / 'results.json'}")
+
+
+def _settings(config: Path | None, **given: object) -> EvaluateOptions:
+    """What the file says, under the options that were given; an option that is None was not."""
+    from reasondistill.config import EvalConfig, EvaluateOptions, load_config
+
+    settings = EvaluateOptions() if config is None else load_config(EvalConfig, config).evaluation
+    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _maker(predictions: Path, student: Path, task: Task) -> Student:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,20 +59,38 @@ TeacherOption = Annotated[
 ]
 
 
-def teachers_for(asked: list[str] | None, examples: Sequence[Example]) -> list[Teacher]:
-    """The teachers that were asked for: NAME=FILE, or NAME alone, a source of the examples' explanations."""
+EvalConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="YAML",
+        help="Generation and evaluation, as in configs/eval_configs.yaml; an option given beside it goes before.",
+    ),
+]
+
+
+def named_teachers(asked: list[str] | None) -> dict[str, str | None] | None:
+    """Name → file of the teachers that were asked for: NAME=FILE, or NAME alone, which has no file."""
+    if not asked:
+        return None
+    found: dict[str, str | None] = {}
+    for text in asked:
+        name, equals, file = text.partition("=")
+        if not name or (equals and not file) or name in found:
+            raise DataError("--teacher", expected="NAME=FILE, or NAME, each name once", found=repr(text))
+        found[name] = file if equals else None
+    return found
+
+
+def teachers_for(asked: Mapping[str, str | None], examples: Sequence[Example]) -> list[Teacher]:
+    """Teachers by name and file; without one, a source of the examples' explanations."""
     from reasondistill.evaluation import Teacher
     from reasondistill.records import read_predictions
 
-    found = []
-    for text in asked or ():
-        name, equals, file = text.partition("=")
-        if not name or (equals and not file):
-            raise DataError("--teacher", expected="NAME=FILE, or NAME", found=repr(text))
-        found.append(
-            Teacher.of_predictions(name, read_predictions(file)) if equals else Teacher.of_source(name, examples)
-        )
-    return found
+    return [
+        Teacher.of_source(name, examples) if file is None else Teacher.of_predictions(name, read_predictions(file))
+        for name, file in asked.items()
+    ]
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from reasondistill.comparison.loading import ScoredRow, System
 from reasondistill.errors import DataError
 from reasondistill.metrics import calibration, label
 from reasondistill.metrics.simulation import las, las_statistics
+from reasondistill.metrics.stated import auroc, stated_ece, stated_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric
 
@@ -25,6 +26,7 @@ SCORE_OF = {
     "copy_rate": "copy",
     "explanation_length": "length",
     "empty_rate": "empty",
+    "stated_rate": "stated",
     "student_teacher_label_agreement": "teacher_label_agreement",
     "student_teacher_agreement": "teacher_agreement",
     "reconstruction_consistency": "reconstruction_kept",
@@ -34,6 +36,7 @@ SCORE_OF = {
 _UNSOUND = {
     "distinct_2": "it falls as a corpus grows and as rows repeat: neither a resample nor another part is comparable",
     "aurc": "it ranks all rows, and is no function of sums over them: compare its intervals, or brier",
+    "confidence_auroc": "it ranks all rows, and is no function of sums over them: compare its intervals",
     "robustness_agreement": "it ranks all rows, and is no function of sums over them: compare its intervals",
 }
 _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
@@ -121,6 +124,8 @@ def _measure(name: str, system: System, labels: Sequence[str]) -> Measure | None
         return _macro_f1(rows, labels)
     if name == "ece":
         return _ece(rows, int(system.results.settings.get("ece_bins", calibration.ECE_BINS)))
+    if name in ("stated_ece", "stated_auroc"):
+        return _stated(name, rows)
     if name in ("bleu", "chrf"):
         return _corpus(rows, CorpusMetric("bleu" if name == "bleu" else "chrf"))
     if name == "las":
@@ -191,6 +196,20 @@ def _ece(rows: Sequence[ScoredRow], bins: int) -> Measure | None:
         return calibration.ece(sums.reshape(*sums.shape[:-1], 3, bins))
 
     return Measure("corpus", statistics.reshape(len(rows), -1), present, function)
+
+
+def _stated(name: str, rows: Sequence[ScoredRow]) -> Measure | None:
+    extras = [(row.model_extra or {}).get("stated_confidence") for row in rows]
+    stated = [None if value is None else float(value) for value in extras]
+    values, statistics = stated_statistics(stated, [None if row.gold is None else row.correct for row in rows])
+    if not len(values):
+        return None
+
+    def function(sums: FloatArray) -> FloatArray:
+        shaped = sums.reshape(*sums.shape[:-1], 2, len(values))
+        return stated_ece(shaped, values) if name == "stated_ece" else auroc(shaped)
+
+    return Measure("corpus", statistics.reshape(len(rows), -1), statistics.sum(axis=(1, 2)) > 0, function)
 
 
 def _corpus(rows: Sequence[ScoredRow], metric: CorpusMetric) -> Measure | None:

@@ -17,6 +17,7 @@ from reasondistill.errors import DataError, UserError
 from reasondistill.files import fingerprint_of_texts
 from reasondistill.records import Example
 from reasondistill.tasks import Task
+from reasondistill.wording import Phrase
 
 Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 """Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
@@ -34,12 +35,14 @@ class Loaded:
             looked at: go through them in order, and do not keep them all.
         set_aside: reason → how many rows (or explanations, or highlights) of the source it kept out.
         ignored_columns: columns of the source that nothing was read from.
+        phrases: how its explanations say in words how sure a student was, where they do.
     """
 
     name: str
     examples: Sequence[Example]
     set_aside: dict[str, int] = field(default_factory=dict)
     ignored_columns: tuple[str, ...] = ()
+    phrases: tuple[Phrase, ...] = ()
 
     @cached_property
     def stored(self) -> StoredExamples:

@@ -15,6 +15,7 @@ from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
 from reasondistill.datasets.augmenting import augmented
 from reasondistill.datasets.choosing import chosen
 from reasondistill.datasets.comve import is_comve, read_comve
+from reasondistill.datasets.confident import worded
 from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.datasets.esnli import is_esnli, read_esnli
 from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
@@ -103,6 +104,7 @@ def load_source(source: Source, task: Task, seed: int) -> Loaded:
         loaded = loaded.joined_with(other)
     loaded = chosen(loaded, source, given, seed)
     loaded = loaded.first(source.limit) if source.limit else loaded
+    loaded = worded(loaded, source.confidence, seed) if source.confidence else loaded
     return augmented(loaded, source.augment, seed, as_given=given) if source.augment else loaded
 
 

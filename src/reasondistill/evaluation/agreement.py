@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import EvaluationSettings, Scored
+from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.teacher_style import compare_style
 from reasondistill.evaluation.teachers import Beside, Taught, Teacher
 from reasondistill.metrics.explanation import Compared, ExplanationScorer

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.pairing import Row, join
-from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slices import measure_slices
+from reasondistill.evaluation.stated import score_stated
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.teachers import Teacher, match_teachers
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
@@ -108,6 +109,7 @@ def evaluate(
         seed=settings.seed,
     )
     scored = score_labels(rows, task, bootstrap)
+    score_stated(scored, rows, bootstrap, settings.seed)
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
     if judge is not None:
         add_support(texts, rows, task, judge, bootstrap, progress)
@@ -193,8 +195,15 @@ def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
         "correct": None if example.label is None else prediction.label == example.label,
         "probabilities": prediction.probabilities,
         "explanation": prediction.explanation,
+        **(_stated(prediction) if prediction.states else {}),
         "references": row.references,
         "fields": example.fields,
         **dict.fromkeys(ROUGE_NAMES),
         **scores,
     }
+
+
+def _stated(prediction: Prediction) -> dict[str, Any]:
+    """What ``explanation`` was cut by, and what that states."""
+    value = prediction.stated_confidence
+    return {"confidence_phrase": prediction.confidence_phrase, "stated": value is not None, "stated_confidence": value}

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import EvaluationSettings, Scored
+from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics import floors, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out

@@ -42,13 +42,18 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
             found=f"others: {few(unknown)}",
             fix="Name the data, and the split of it, that were predicted.",
         )
-    pairs = [(example, answers[example.id]) for example in data.values()]
+    pairs = [(example, without_phrase(answers[example.id])) for example in data.values()]
     _check_answers(pairs, task)
     # A reference without any text is none: there is nothing in it to compare with.
     return [
         Row(example, prediction, [e.text for e in example.references if not is_empty(e.text)])
         for example, prediction in pairs
     ]
+
+
+def without_phrase(prediction: Prediction) -> Prediction:
+    """The prediction with an explanation that does not say how sure it is: references have no such words."""
+    return prediction.model_copy(update={"explanation": prediction.reasons}) if prediction.states else prediction
 
 
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:

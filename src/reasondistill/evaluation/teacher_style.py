@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import EvaluationSettings
 from reasondistill.evaluation.slice_rules import language_of
 from reasondistill.evaluation.teachers import Taught
 from reasondistill.files import fingerprint

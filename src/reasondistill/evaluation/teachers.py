@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reasondistill.errors import DataError
-from reasondistill.evaluation.pairing import Row, by_id, check_labels, few
+from reasondistill.evaluation.pairing import Row, by_id, check_labels, few, without_phrase
 from reasondistill.files import fingerprint
 from reasondistill.metrics.text import is_empty
 from reasondistill.records import Example, Prediction
@@ -41,7 +41,7 @@ class Teacher:
         Raises:
             DataError: an id is doubled.
         """
-        answers = by_id(_where(name), list(predictions))
+        answers = by_id(_where(name), [without_phrase(one) for one in predictions])
         content = sorted([one.id, one.label or "", one.explanation] for one in answers.values())
         return cls(
             name,

@@ -82,7 +82,7 @@ def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
     progress("going on with the training" if begun else "training")
     train(cell.config, resume=begun)
     student = Student.load(run.student)
-    for scored in sweep.settings.evaluations:
+    for scored in sweep.scored(cell):
         if not (run.results(scored.part) / "results.json").is_file():
             _score(student, scored, run, progress)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,7 @@ from reasondistill.datasets.sources import REGISTERED
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.experiments.settings import Scored, SweepSettings
 from reasondistill.files import fingerprint
-from reasondistill.strict_yaml import read_yaml, validate_config
+from reasondistill.strict_yaml import Layer, merge, read_layered, validate_config
 
 _LONGEST_SLUG = 40  # characters of a value in a cell's name
 
@@ -66,6 +66,10 @@ class Sweep:
             found.setdefault(cell.variant, []).append(cell)
         return found
 
+    def scored(self, cell: Cell) -> list[Scored]:
+        """What a cell's student is asked."""
+        return [one for one in self.settings.evaluations if one.cells is None or cell.variant in one.cells]
+
     @property
     def baseline(self) -> str:
         """The variant that the others are tested against."""
@@ -107,7 +111,7 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     settings = load_config(SweepSettings, path, overrides)
     if small:
         settings = settings.made_small()
-    base, at = _base(settings, path)
+    base = _base(settings, path)
     variants = [
         *_grid(settings),
         *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells),
@@ -119,7 +123,7 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
         for variant in variants:
             for seed in variant.seeds:
                 try:
-                    config = _config(base, at, settings, variant, seed, runs)
+                    config = _config(base, settings, variant, seed, runs)
                 except UserError as error:
                     problems.append(f"cell {variant.name}: {error}".replace("\n", "\n  "))
                     break  # its other seeds have the same mistakes
@@ -133,32 +137,39 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     return Sweep(settings, tuple(cells), arguments)
 
 
-def _base(settings: SweepSettings, path: Path) -> tuple[dict[str, Any], str]:
-    """The base configuration as plain values, and what messages call it."""
+def _base(settings: SweepSettings, path: Path) -> list[Layer]:
+    """The base configuration as plain values: of its file, what it includes below it."""
     if isinstance(settings.base, str):
-        file = path.parent / settings.base
-        return read_yaml(file), str(file)
-    return settings.base, f"{path}: base"
+        return read_layered(path.parent / settings.base)
+    return [Layer(f"{path}: base", settings.base)]
 
 
-def _config(
-    base: Mapping[str, Any], at: str, settings: SweepSettings, variant: _Variant, seed: int, runs: Path
-) -> TrainConfig:
-    value = copy.deepcopy(dict(base))
+def _config(base: Sequence[Layer], settings: SweepSettings, variant: _Variant, seed: int, runs: Path) -> TrainConfig:
+    value, changes = merge(base), variant.changes
     if variant.after is not None:
-        student = runs / _named(variant.after, seed) / "student"
-        value["student"] = {"kind": "hub", "checkpoint": str(student)}
+        before = runs / _named(variant.after, seed)
+        value["student"] = {"kind": "hub", "checkpoint": str(before / "student")}
+        changes = _filled(changes, str(before))
     own = {"name": _named(variant.name, seed), "seed": seed, "runs_dir": str(runs)}
     # What is said of the base's student does not hold for another one.
     shared = {k: v for k, v in settings.set.items() if variant.after is None or k.split(".")[0] != "student"}
     problems = [
         problem
-        for key, given in [*shared.items(), *variant.changes.items(), *own.items()]
+        for key, given in [*shared.items(), *changes.items(), *own.items()]
         if (problem := set_key(value, key, copy.deepcopy(given)))
     ]
     if problems:
         raise ConfigError.gather("set", problems)
-    return validate_config(TrainConfig, value, where=at)
+    return validate_config(TrainConfig, value, where=base[-1].name, layers=base)
+
+
+def _filled(value: Any, after: str) -> Any:
+    """The same with the folder of the run that a cell goes on from in place of ``{after}``."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, after) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, after) for inner in value]
+    return value.replace("{after}", after) if isinstance(value, str) else value
 
 
 def _named(variant: str, seed: int) -> str:
@@ -194,6 +205,12 @@ def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[
     parts = [scored.part for scored in settings.evaluations]
     for part in sorted({part for part in parts if parts.count(part) > 1}):
         yield f"evaluate: two are called {part!r}: give each a name"
+    for scored in settings.evaluations:
+        for name in [name for name in scored.cells or () if name not in names]:
+            yield f"evaluate: {scored.part}: cells: expected some of {', '.join(names)}, found {name!r}"
+    for name in names:
+        if all(scored.cells is not None and name not in scored.cells for scored in settings.evaluations):
+            yield f"cells.{name}: no part of evaluate is for it"
     if settings.baseline is not None and settings.baseline not in names:
         yield f"baseline: expected one of {', '.join(names)}, found {settings.baseline!r}"
     known: dict[str, _Variant] = {}
@@ -220,8 +237,23 @@ def _absent_files(settings: SweepSettings, cells: Sequence[Cell]) -> Iterator[st
             for name, file in source.teachers.items():
                 if not Path(file).is_file():
                     yield f"cell {cell.variant}: data: teachers.{name}: {file}: no file at this path"
+            if source.confidence is not None:
+                yield from _absent_predictions(settings, cell, Path(source.confidence.predictions))
     for scored in settings.evaluations:
         yield from _absent_of(scored)
+
+
+def _absent_predictions(settings: SweepSettings, cell: Cell, file: Path) -> Iterator[str]:
+    """Predictions to learn from: there already, or made by the cell that this one goes on from."""
+    where = f"cell {cell.variant}: data: confidence.predictions: {file}"
+    if cell.after is None or file.parent != Path(cell.config.runs_dir) / cell.after / "predictions":
+        if not file.is_file():
+            yield f"{where}: no file at this path"
+        return
+    before = cell.after.rpartition("-s")[0]
+    parts = [one.part for one in settings.evaluations if one.cells is None or before in one.cells]
+    if file.stem not in parts:
+        yield f"{where}: {before} will have predictions of {', '.join(parts)}, as evaluate says, and no others"
 
 
 def _absent_of(scored: Scored) -> Iterator[str]:

@@ -26,6 +26,8 @@ class Scored(Config):
     columns: dict[str, str | list[str]] | None = None
     fields: dict[str, str] = Field(default_factory=dict)
     """What the rows get in fields that only some of the cells' tasks have."""
+    cells: list[str] | None = None
+    """Score these cells only, such as one whose answers another cell learns from; by default all."""
     num_beams: Positive | None = None
     bertscore: bool = True
     judge: str | None = None
@@ -68,7 +70,11 @@ class CellSettings(Config):
     seeds: Seeds | None = None
     """Instead of the sweep's."""
     after: str | None = None
-    """Begin with the student that this cell made with the same seed, in place of ``student``."""
+    """Begin with the student that this cell made with the same seed, in place of ``student``.
+
+    ``{after}`` in a value of ``set`` is the folder of that run: a student can learn from what the one before it
+    predicted.
+    """
     small: Changes | None = None
     """Instead of ``set`` in the small version."""
 

@@ -39,7 +39,7 @@ def state_of(sweep: Sweep, cell: Cell) -> State:
 
 
 def finished(sweep: Sweep, cell: Cell) -> bool:
-    parts = [scored.part for scored in sweep.settings.evaluations]
+    parts = [scored.part for scored in sweep.scored(cell)]
     return all((run_of(cell).results(part) / "results.json").is_file() for part in parts)
 
 
@@ -105,7 +105,7 @@ def begin(sweep: Sweep) -> None:
         before = read_versioned_json(path, SCHEMA_VERSION, what="a sweep of ", fix=fix).get("evaluate", {})
     for part in sorted(scored.keys() & before.keys()):
         then = Scored(source="").model_dump(mode="json") | before[part]  # keys that came since
-        if keys := sorted(k for k in scored[part] if scored[part][k] != then.get(k)):
+        if keys := sorted(k for k in scored[part] if k != "cells" and scored[part][k] != then.get(k)):
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
         raise ConfigError.gather(sweep.folder, [*problems, "Or give the new sweep another name (--set name=…)."])

@@ -43,6 +43,10 @@ METRIC_TITLES: Final = {
     "ece": "ECE",
     "brier": "Brier score",
     "aurc": "AURC",
+    "stated_rate": "States how sure it is",
+    "stated_ece": "ECE of stated confidence",
+    "stated_auroc": "AUROC of stated confidence",
+    "confidence_auroc": "AUROC of probabilities",
     "coverage": "Coverage (share answered)",
     "selective_accuracy": "Accuracy of what is answered",
     "f1": "F1",
@@ -56,7 +60,7 @@ FLOOR_TITLES: Final = {
     "student_fewer_references": "Student against as many references",
 }
 LOWER_IS_BETTER: Final = frozenset(
-    {"ece", "brier", "aurc", "empty_rate", "copy_rate", "ct_unfaithfulness", "inconsistency"}
+    {"ece", "stated_ece", "brier", "aurc", "empty_rate", "copy_rate", "ct_unfaithfulness", "inconsistency"}
 )
 _OTHER_SCALES: Final = frozenset({"bleu", "chrf", "explanation_length"})  # the rest lie in [0, 1]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")

@@ -32,7 +32,36 @@ def selective_blocks(source: Source, scored: Scored, prefix: str) -> list[Block]
     if points:
         caption = "Accuracy of the surest answers, by the share that is answered; the band is the 95% interval."
         blocks.append(Gallery((coverage_figure(f"{prefix}coverage", "Accuracy at coverage", caption, points),)))
+    if stated := scored.results.calibration.get("stated"):
+        blocks.append(_stated_table(stated))
     return [*blocks, *(_calibration_blocks(source.calibration) if source.calibration is not None else ())]
+
+
+class StatedValue(Lenient):
+    """One entry of ``calibration.stated.values`` in results.json."""
+
+    phrase: str | None = None
+    value: float
+    n: int
+    accuracy: float
+    ci95: tuple[float, float] | None = None
+
+
+def _stated_table(stated: dict[str, Any]) -> Table:
+    """What the system says of its confidence, and how often it is right when it says so."""
+    rows = [parse_record(StatedValue, row, "results.json: calibration.stated") for row in stated.get("values", ())]
+    cells = tuple(
+        (
+            Cell(row.phrase or "–"),
+            Cell(f"{row.value:.3f}"),
+            Cell(f"{row.accuracy:.3f}", "" if row.ci95 is None else f"{row.ci95[0]:.3f} to {row.ci95[1]:.3f}"),
+            Cell(f"{row.n:,}"),
+        )
+        for row in rows
+    )
+    shuffled = stated.get("shuffled_auroc")
+    note = "" if shuffled is None else f"Control: the same values on other rows have an AUROC of {shuffled:.3f}."
+    return Table("Confidence in words", ("Words", "States", "Right", "Rows"), cells, note=note)
 
 
 @drawing()

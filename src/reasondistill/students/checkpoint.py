@@ -77,7 +77,9 @@ def checkpoint_fingerprint(folder: str | Path) -> str:
     return fingerprint([(p.name, file_fingerprint(p)) for p in files])
 
 
-def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> tuple[Any, Any]:
+def load_seq2seq(
+    name: str, *, revision: str = "main", local: bool = False, dropout: float | None = None
+) -> tuple[Any, Any]:
     """Load any encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
 
     No code of a checkpoint's own is run.
@@ -85,6 +87,7 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
     Args:
         revision: of the hub.
         local: it is a student in a folder: nothing is fetched, and all of its weights must be there.
+        dropout: in embeddings and blocks, instead of what the checkpoint's configuration says.
 
     Raises:
         CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
@@ -109,6 +112,8 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
             found=f"a model of type {config.model_type!r}",
             fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
         )
+    if dropout is not None:
+        _set_dropout(name, config, dropout)
     try:
         model, told = AutoModelForSeq2SeqLM.from_pretrained(
             name, config=config, use_safetensors=True, output_loading_info=True, **options
@@ -122,6 +127,19 @@ def load_seq2seq(name: str, *, revision: str = "main", local: bool = False) -> t
     if local:
         _require_all(name, told)
     return keep_epsilon(keep_untied(model)), tokenizer
+
+
+def _set_dropout(name: str, config: Any, dropout: float) -> None:
+    """Write a rate into a model's configuration, under the name that its family gives it."""
+    key = next((key for key in ("dropout_rate", "dropout") if hasattr(config, key)), None)
+    if key is None:
+        raise CheckpointError(
+            name,
+            expected="a configuration with dropout_rate (T5) or dropout (BART), as student.dropout is set",
+            found=f"one of type {config.model_type!r} with neither",
+            fix="Leave student.dropout out.",
+        )
+    setattr(config, key, dropout)
 
 
 def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:

@@ -14,10 +14,12 @@ from reasondistill.students.shrinking import shrink
 from reasondistill.students.vocabulary import trim
 from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks import OutputOrder, Task
+from reasondistill.wording import Phrase
 
 
-def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoint:
-    """Make the student that ``config`` describes; ``examples`` are its training split.
+def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Sequence[Phrase] = ()) -> Checkpoint:
+    """Make the student that ``config`` describes; ``examples`` are its training split, whose explanations end with
+    ``phrases`` where there are some.
 
     Random weights come from torch's global generator: seed it first.
 
@@ -31,7 +33,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
         model, tokenizer = make_scratch(wanted, texts_of(examples, task, config.order))
     else:
         if isinstance(wanted, HubStudent):
-            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision)
+            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision, dropout=wanted.dropout)
         else:
             model, tokenizer = make_warm_start(wanted)
         if wanted.vocabulary == "task":
@@ -44,6 +46,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example]) -> Checkpoi
         max_source_length=config.max_source_length,
         max_target_length=config.max_target_length,
         generation=config.generation,
+        phrases=tuple(phrases),
     )
     student = Checkpoint(model, tokenizer, asked)
     check_labels(student.codec, task, config.order, examples)
