@@ -15,7 +15,7 @@ see the same examples with the same optimizer settings, in float32 but for `bflo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +57,8 @@ class Plan:
     max_target_length: int
     training: Mapping[str, Any]
     """Keys of transformers.Seq2SeqTrainingArguments."""
+    loss: Mapping[str, float] = field(default_factory=dict)
+    """Of ours: alpha and beta; 0.5 each by default."""
 
 
 class Seen(NamedTuple):
@@ -112,6 +114,7 @@ def _ours(plan: Plan, examples: Sequence[Example], folder: Path, *, vocabulary: 
             "max_target_length": plan.max_target_length,
             "data": {"train": {"source": "examples"}, "explanations_per_example": plan.explanations},
             "student": HubStudent.model_validate({"checkpoint": plan.student, "vocabulary": vocabulary}),
+            "loss": plan.loss,
             "training": {
                 **plan.training,
                 "bf16": bf16,

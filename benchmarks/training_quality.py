@@ -51,6 +51,7 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "explanations": 1,
             "max_source_length": 64,
             "max_target_length": 48,
+            "loss": {"alpha": asked.alpha, "beta": 1 - asked.alpha},
             "training": settings(
                 max_steps=steps,
                 learning_rate=2e-3,

@@ -200,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few rows, a tiny student: does it run?")
     parser.add_argument("--quality", action="store_true", help="on scenes: what do all learn from as many?")
     parser.add_argument("--examples", type=int, default=57_600, help="with --quality, that each learns from")
+    parser.add_argument("--alpha", type=float, default=0.1, help="with --quality, of ours; beta is what is left of 1")
     parser.add_argument("--test-rows", type=int, default=1000, help="with --quality, that each answers")
     parser.add_argument("--folder", type=Path, help="where students and logs go; a temporary place by default")
     parser.add_argument("--json", type=Path, help="also write every measurement there")
