@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from reasondistill.arguments import has_fast_bf16
 from reasondistill.datasets.scenes import generate
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -146,7 +147,8 @@ def test_quality_compares_what_was_learned(module: Any, tmp_path: Path, capsys: 
     asked = ["--quality", "--quick", "--examples", "12", "--test-rows", "30"]
     assert module("training_speed").main([*asked, "--json", str(out)]) == 0
     found = json.loads(out.read_text(encoding="utf-8"))
-    assert found["values"].keys() == {"ours", "step_by_step", "plain"}
-    assert found["against_ours"].keys() == {"step_by_step", "plain"}
+    others = {"step_by_step", "plain", *(["bfloat16"] if has_fast_bf16() else [])}
+    assert found["values"].keys() == {"ours", *others}
+    assert found["against_ours"].keys() == others
     assert found["against_ours"]["plain"].keys() == {"label_accuracy", "rougeL"}
     assert "paired bootstrap" in capsys.readouterr().out
