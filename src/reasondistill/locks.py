@@ -43,8 +43,8 @@ def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> I
         lock.release()
 
 
-def is_held(lock_file: Path) -> bool:
-    """Whether a process holds the lock."""
+def is_held(lock_file: Path, *, unsure: bool) -> bool:
+    """Whether a process holds the lock; ``unsure`` where the file cannot be locked here, or not by this user."""
     from filelock import FileLock, Timeout
 
     if not lock_file.exists():
@@ -54,5 +54,5 @@ def is_held(lock_file: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # no locks here, or none for this user: `held` says so to whoever begins
-        return False
+    except OSError:
+        return unsure

@@ -182,7 +182,7 @@ class Run:
     @property
     def in_use(self) -> bool:
         """Whether a process is at work on the run."""
-        return is_held(self._lock_file)
+        return is_held(self._lock_file, unsure=True)  # another user's may be going on
 
     # Beside the folder: a lock in it would make a new run's folder one that exists.
 

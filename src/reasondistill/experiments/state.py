@@ -78,7 +78,7 @@ def claimed(sweep: Sweep, cell: Cell) -> AbstractContextManager[None]:
 
 def in_use(sweep: Sweep, cell: Cell) -> bool:
     """Whether a process is at work on the cell."""
-    return is_held(_lock_file(sweep, cell))
+    return is_held(_lock_file(sweep, cell), unsure=False)  # `claimed` says what is wrong to whoever begins
 
 
 def _lock_file(sweep: Sweep, cell: Cell) -> Path:
