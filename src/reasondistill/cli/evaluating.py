@@ -23,7 +23,6 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
     task_for,
-    teachers_for,
 )
 from reasondistill.errors import DataError
 
@@ -81,6 +80,7 @@ def evaluate(
     from reasondistill.evaluation import evaluate as run_evaluation
     from reasondistill.evaluation import save
     from reasondistill.evaluation.pairing import join
+    from reasondistill.evaluation.teachers import named
     from reasondistill.files import require_new_folder
     from reasondistill.prediction import made_by
     from reasondistill.records import outside, read_predictions
@@ -113,7 +113,7 @@ def evaluate(
     answers = list(read_predictions(predictions))
     # Mistakes in what was given, before anything takes time.
     join(answers, loaded.examples, asked)
-    teachers = teachers_for(settings.teachers, loaded.examples)
+    teachers = named(settings.teachers, loaded.examples)
 
     def tell(stage: str) -> None:
         say(f"[dim]{plain(stage)}[/]")

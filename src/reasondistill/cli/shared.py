@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +12,6 @@ import typer
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
-    from reasondistill.evaluation import Teacher
-    from reasondistill.records import Example
     from reasondistill.reporting.document import Block
     from reasondistill.results import Results
     from reasondistill.tasks import Task
@@ -80,17 +78,6 @@ def named_teachers(asked: list[str] | None) -> dict[str, str | None] | None:
             raise DataError("--teacher", expected="NAME=FILE, or NAME, each name once", found=repr(text))
         found[name] = file if equals else None
     return found
-
-
-def teachers_for(asked: Mapping[str, str | None], examples: Sequence[Example]) -> list[Teacher]:
-    """Teachers by name and file; without one, a source of the examples' explanations."""
-    from reasondistill.evaluation import Teacher
-    from reasondistill.records import read_predictions
-
-    return [
-        Teacher.of_source(name, examples) if file is None else Teacher.of_predictions(name, read_predictions(file))
-        for name, file in asked.items()
-    ]
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row, by_id, check_labels, few, without_phrase
 from reasondistill.files import fingerprint
 from reasondistill.metrics.text import is_empty
-from reasondistill.records import Example, Prediction
+from reasondistill.records import Example, Prediction, read_predictions
 from reasondistill.tasks import Task
 
 
@@ -103,6 +103,18 @@ class Beside(NamedTuple):
 
     teacher: Teacher
     answers: list[Taught | None]
+
+
+def named(files: Mapping[str, str | None], examples: Sequence[Example]) -> list[Teacher]:
+    """Teachers by name: of the predictions in their file, or, without one, of the explanations of that source.
+
+    Raises:
+        DataError: a file is not usable, or no explanation has this source.
+    """
+    return [
+        Teacher.of_source(name, examples) if file is None else Teacher.of_predictions(name, read_predictions(file))
+        for name, file in files.items()
+    ]
 
 
 def match_teachers(teachers: Sequence[Teacher], rows: Sequence[Row], task: Task) -> list[Beside]:

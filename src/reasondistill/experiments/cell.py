@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from reasondistill.config import Source
 from reasondistill.datasets import load_source
 from reasondistill.errors import ConfigError, StoppedError
-from reasondistill.evaluation import EvaluationSettings, Teacher, evaluate, save
+from reasondistill.evaluation import EvaluationSettings, evaluate, save
+from reasondistill.evaluation.teachers import named
 from reasondistill.experiments.grid import Cell, Sweep
 from reasondistill.experiments.settings import Scored
 from reasondistill.experiments.state import claimed, finished, forget_failure, record_failure, run_of
@@ -54,18 +55,11 @@ def check_scored(sweep: Sweep) -> None:
     tasks = {cell.config.task.model_dump_json(): cell.config.task for cell in sweep.cells}
     for scored in sweep.settings.evaluations:
         for task in tasks.values():
-            _teachers(scored, list(load_source(_source(scored), task, 0).examples))
+            named(scored.teachers, list(load_source(_source(scored), task, 0).examples))
 
 
 def _source(scored: Scored) -> Source:
     return Source(**scored.model_dump(include={"source", "split", "limit", "columns", "fields"}))
-
-
-def _teachers(scored: Scored, examples: Sequence[Example]) -> list[Teacher]:
-    return [
-        Teacher.of_source(name, examples) if path is None else Teacher.of_predictions(name, read_predictions(path))
-        for name, path in scored.teachers.items()
-    ]
 
 
 def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
@@ -115,7 +109,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         settings=EvaluationSettings(bertscore=scored.bertscore),
         train_examples=outside(everything.examples, examples) or None,
         judge=judge,
-        teachers=_teachers(scored, examples),
+        teachers=named(scored.teachers, examples),
         made_by=student.fingerprint,
         progress=progress,
     )
