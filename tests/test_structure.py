@@ -34,6 +34,7 @@ ORDER = (
     "students",
     "engines",
     "losses",
+    "argument_checks",
     "checkpoints",
     "stopping",
     "training",

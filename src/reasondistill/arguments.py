@@ -13,6 +13,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from reasondistill.argument_checks import problems_of, refusals, rehearse
 from reasondistill.config import TrainConfig
 from reasondistill.errors import ConfigError, MissingExtraError, UserError
 
@@ -98,17 +99,24 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     # Earlier releases of transformers 5 lack some.
     known = {field.name for field in fields(Seq2SeqTrainingArguments)}
     defaults = {name: value for name, value in defaults.items() if name in known}
-    try:
+    given = defaults | config.training
+    # PyTorch wants both betas to be of one type.
+    given |= {name: float(given[name]) for name in ("adam_beta1", "adam_beta2") if name in given}
+    with refusals():
         arguments = Seq2SeqTrainingArguments(
-            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **(defaults | config.training)
+            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **given
         )
-        _check_optimizer(arguments)
-    except (TypeError, ValueError, ImportError, NotImplementedError) as error:
-        raise ConfigError("training", problem=str(error).strip()) from error
     _check_trackers(arguments.report_to)
-    if arguments.eval_strategy != "no" and config.data.validation is None:
+    asking = (
+        "eval_strategy" if arguments.eval_strategy != "no" else "eval_on_start" if arguments.eval_on_start else None
+    )
+    if asking is not None and config.data.validation is None:
         raise ConfigError(
-            "data.validation", expected="a validation part, since training.eval_strategy asks for one", found="none"
+            "data.validation", expected=f"a validation part, since training.{asking} asks for one", found="none"
+        )
+    if arguments.save_strategy == "best" and arguments.eval_strategy == "no":
+        raise ConfigError(
+            "training.eval_strategy", expected="steps or epoch, since training.save_strategy is best", found="no"
         )
     if config.early_stopping_patience and not arguments.load_best_model_at_end:
         raise ConfigError(
@@ -118,6 +126,7 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
         )
     # One process drives one device.
     arguments._n_gpu = min(arguments.n_gpu, 1)
+    rehearse(arguments, evaluates=config.data.validation is not None)
     return arguments
 
 
@@ -134,25 +143,17 @@ def _refuse(config: TrainConfig, kind: Any) -> None:
     defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
     given = config.training
     problems = [f"{key}: {why}" for key, why in _REFUSED.items() if key in given and given[key] != defaults.get(key)]
+    problems += problems_of({key: value for key, value in given.items() if key not in _REFUSED}, kind)
     measure = str(given.get("metric_for_best_model", "loss")).removeprefix("eval_")
     measures = {"loss", "both"}
     if config.order != "label_only":
         measures |= _EXPLANATION_MEASURES
     if config.order != "explanation_only":
         measures |= _LABEL_MEASURES
-    if measure not in measures:
+    if measure not in measures and not any(p.startswith("metric_for_best_model:") for p in problems):
         problems.append(f"metric_for_best_model: expected one of {', '.join(sorted(measures))}, found {measure!r}")
     if problems:
         raise ConfigError.gather("training", problems)
-
-
-def _check_optimizer(arguments: Any) -> None:
-    """Raise what transformers would raise for a missing package once the data are read."""
-    from transformers import Trainer
-
-    # The others are made out of the student's modules.
-    if not arguments.optim_target_modules and "lomo" not in arguments.optim.value:
-        Trainer.get_optimizer_cls_and_kwargs(arguments)
 
 
 def _check_trackers(names: Sequence[str]) -> None:

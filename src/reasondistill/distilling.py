@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,19 +15,20 @@ import numpy as np
 from reasondistill.arguments import memory_advice, tracking, training_arguments
 from reasondistill.calibration import Calibration, CalibrationData
 from reasondistill.checkpoints import last_good, room_for, step_of
-from reasondistill.config import Denoising, Loss, TrainConfig
+from reasondistill.config import Denoising, Loss, TrainConfig, WarmStartStudent
 from reasondistill.datasets import Loaded, load_source
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
 from reasondistill.engines.calibrating import LEAST_ROWS, calibrate, without_labels
-from reasondistill.errors import ConfigError, DataError, OutputError
+from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
 from reasondistill.records import Example
-from reasondistill.runs import Run
+from reasondistill.runs import RUN_FILE, Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
+from reasondistill.students.positions import check_lengths
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         )
     run = Run(Path(config.runs_dir) / config.name)
     if resume:
-        Run.open(run.folder)
+        _require_begun(run)
     else:
         Run.require_new(config)  # before minutes of reading data
     from reasondistill.stopping import terminating_like_ctrl_c
@@ -72,14 +73,40 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         return _train(config, run, resume=resume)
 
 
-def check(config: TrainConfig) -> None:
-    """Hold a configuration to what can be known of it before any data are read.
+def _require_begun(run: Run) -> None:
+    """Refuse to go on with what has not begun.
 
     Raises:
-        ConfigError: transformers, or this library, refuses an argument of its training.
+        DataError: the folder holds no run.
+    """
+    if not (run.folder / RUN_FILE).is_file():
+        raise DataError(
+            run.folder,
+            expected=f"a run to go on with (with {RUN_FILE} in it)",
+            found="none",
+            fix="Begin it: the same command without --resume.",
+        )
+    Run.open(run.folder)
+
+
+def check(config: TrainConfig, *, lengths: bool = True) -> None:
+    """Hold a configuration to what can be known of it before any data are read.
+
+    Args:
+        lengths: also those, for which the student's checkpoint has to be there.
+
+    Raises:
+        ConfigError: transformers, or this library, refuses an argument of its training, or a length is more than the
+            student has positions.
+        CheckpointError: the student's checkpoint or encoder cannot be had.
         MissingExtraError: an extra that it needs is not installed.
     """
-    training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
+    folder = Path(config.runs_dir) / config.name / "checkpoints"
+    training_arguments(config, folder)
+    if (denoising := _denoising(config)) is not None:
+        _denoising_arguments(config, denoising, folder)
+    if lengths:
+        check_lengths(config)
 
 
 def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
@@ -90,6 +117,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         if run.info()["status"] == "finished":
             return run
         run.tidy()
+    check(config)
     arguments = training_arguments(config, run.checkpoints)
     parts = load_parts(config)
     set_seed(config.seed)
@@ -108,16 +136,39 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     else:
         run.write(data=facts_now, status="running")  # killed before it was written, or stopped
     try:
-        if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
+        if (denoising := _denoising(config)) is not None:
             student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
     except BaseException as error:
-        with suppress(OSError, OutputError):  # on a full disk; `list_runs` sees that nobody is at work on it
-            run.write(status="stopped")
+        advice = _leave(run)
         if isinstance(error, KeyboardInterrupt):
-            _LOG.warning("Stopped. The same command with --resume goes on from the last checkpoint, if there is one.")
+            _LOG.warning("Stopped. %s", advice)
         raise
     return run
+
+
+def _leave(run: Run) -> str:
+    """Keep a run that did not end for going on with it, or take it away where it made no step; what works then."""
+    with suppress(OSError, UserError):  # on a full disk; `list_runs` sees that nobody is at work on it
+        if not run.has_work:
+            run.remove()
+            return "No step was made, and nothing is kept: the same command without --resume begins anew."
+        run.write(status="stopped")
+    return "The same command with --resume goes on from the last checkpoint, if there is one."
+
+
+def _denoising(config: TrainConfig) -> Denoising | None:
+    return config.student.denoising if isinstance(config.student, WarmStartStudent) else None
+
+
+def _stepped(run: Run) -> Callable[[], None]:
+    """What notes that a step was made: from then on the run is kept, however it ends."""
+
+    def note() -> None:
+        with room_for("a line", run.folder / RUN_FILE):
+            run.write(stepped=True)
+
+    return note
 
 
 class Parts(NamedTuple):
@@ -184,6 +235,21 @@ def facts(part: Loaded) -> dict[str, Any]:
     return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside, **said}
 
 
+def _denoising_arguments(config: TrainConfig, denoising: Denoising, output_dir: Path) -> Any:
+    return training_arguments(
+        config.model_copy(
+            update={
+                # What is said of training as a whole holds here; what is said of its batches and evaluations does not.
+                "training": {key: value for key, value in config.training.items() if key in _OF_BOTH_PHASES}
+                | denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
+                | {"save_strategy": "no"},
+                "early_stopping_patience": None,
+            }
+        ),
+        output_dir,
+    )
+
+
 def _denoise(
     config: TrainConfig, denoising: Denoising, student: Checkpoint, examples: Sequence[Example], run: Run
 ) -> Checkpoint:
@@ -196,18 +262,7 @@ def _denoise(
     if done.is_dir():
         return load_checkpoint(done)
     run.metrics.unlink(missing_ok=True)
-    arguments = training_arguments(
-        config.model_copy(
-            update={
-                # What is said of training as a whole holds here; what is said of its batches and evaluations does not.
-                "training": {key: value for key, value in config.training.items() if key in _OF_BOTH_PHASES}
-                | denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
-                | {"save_strategy": "no"},
-                "early_stopping_patience": None,
-            }
-        ),
-        run.checkpoints,
-    )
+    arguments = _denoising_arguments(config, denoising, run.checkpoints)
     features = denoising_features(
         examples,
         student.codec,
@@ -227,6 +282,7 @@ def _denoise(
             train_dataset=features,
             log_file=run.metrics,
             phase="denoising",
+            on_first_step=_stepped(run),
         )
         with memory_advice(config, trainer, batch_key="student.denoising.per_device_train_batch_size"):
             trainer.train()
@@ -303,6 +359,7 @@ def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, par
             encoder_learning_rate=config.encoder_learning_rate,
             log_file=run.metrics,
             early_stopping_patience=config.early_stopping_patience,
+            on_first_step=_stepped(run),
         )
         elapsed = _run_trainer(config, trainer, run, truncated=_cuts(train_features, parts.examples, config, codec))
     _finish(config, student, trainer, run, elapsed, parts.validation)
@@ -320,6 +377,13 @@ def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict
     started = time.monotonic()
     with memory_advice(config, trainer), trainer.stop.listening():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.state.global_step == 0:
+        raise ConfigError(
+            "training.dataloader_drop_last",
+            expected=f"a whole batch at least ({config.training.get('per_device_train_batch_size', 8)} rows)",
+            found=f"{len(trainer.train_dataset)} rows to learn from: not a step was made",
+            fix="Set it to false, or lower training.per_device_train_batch_size.",
+        )
     return time.monotonic() - started
 
 

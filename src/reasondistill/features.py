@@ -17,8 +17,9 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasondistill.arrow_cache import TableCache
+from reasondistill.config import Generation
 from reasondistill.datasets.stored import StoredExamples
-from reasondistill.errors import CheckpointError, TaskError
+from reasondistill.errors import CheckpointError, ConfigError, TaskError
 from reasondistill.files import fingerprint
 from reasondistill.records import Example
 from reasondistill.tasks import OutputOrder, Segment, Target, Task
@@ -48,6 +49,39 @@ class EncodedTarget(NamedTuple):
     truncated: bool
 
 
+class Positions(NamedTuple):
+    """How many tokens the encoder and the decoder have positions for; None: as many as there is memory for."""
+
+    encoder: int | None = None
+    decoder: int | None = None
+
+    def problems(
+        self,
+        *,
+        max_source_length: int = 0,
+        max_target_length: int = 0,
+        generation: Generation | None = None,
+        prefix: int = 1,
+    ) -> list[str]:
+        """Which lengths are more than there are positions, each with what fits.
+
+        Args:
+            prefix: tokens that the decoder reads before it writes, its start token among them.
+        """
+        written = 0 if generation is None else generation.max_new_tokens
+        asked = [
+            ("max_source_length", max_source_length, self.encoder),
+            ("max_target_length", max_target_length, self.decoder),
+            # What is written last is not read again.
+            ("generation.max_new_tokens", written, None if self.decoder is None else self.decoder - prefix + 1),
+        ]
+        return [
+            f"{name}: expected at most {fits:,}, as the student has no more positions, found {length:,}"
+            for name, length, fits in asked
+            if fits is not None and length > fits
+        ]
+
+
 class Codec:
     """Texts to token ids and back, for one student.
 
@@ -56,14 +90,25 @@ class Codec:
         decoder_start_token_id: what the student's decoder reads first.
         max_source_length: longest prompt in tokens; longer ones lose their end.
         max_target_length: longest target in tokens; see `encode_targets`.
+        positions: how many tokens the student has positions for.
 
     Raises:
+        ConfigError: it has fewer positions than these lengths.
         CheckpointError: the tokenizer cannot tell where in a text its tokens stand, or lacks an end or padding token.
     """
 
     def __init__(
-        self, tokenizer: Any, *, decoder_start_token_id: int, max_source_length: int, max_target_length: int
+        self,
+        tokenizer: Any,
+        *,
+        decoder_start_token_id: int,
+        max_source_length: int,
+        max_target_length: int,
+        positions: Positions = Positions(),  # noqa: B008 - an immutable default
     ) -> None:
+        if problems := positions.problems(max_source_length=max_source_length, max_target_length=max_target_length):
+            raise ConfigError.gather("lengths", problems)
+        self.positions = positions
         self.tokenizer = tokenizer
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
@@ -157,6 +202,18 @@ class Codec:
         """What the decoder is made to read before it writes: the start token, and the ids of ``text``."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
         return [self.decoder_start_token_id, *self.target_start, *ids]
+
+    def require_room(self, prefixes: Iterable[str], generation: Generation) -> None:
+        """Hold what is to be written after ``prefixes`` to the positions that the student has.
+
+        Raises:
+            ConfigError: it may be longer; the message has what fits.
+        """
+        if self.positions.decoder is None:
+            return
+        longest = max((len(self.encode_prefix(prefix)) for prefix in prefixes), default=1)
+        if problems := self.positions.problems(generation=generation, prefix=longest):
+            raise ConfigError.gather("lengths", problems)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids, without special tokens and without white space around it."""

@@ -15,12 +15,13 @@ from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
+from reasondistill.features import Codec
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
 from reasondistill.locks import held
 from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
-from reasondistill.tasks import OutputOrder, Task
+from reasondistill.tasks import OutputOrder, Task, explanation_prefix
 from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
@@ -172,6 +173,15 @@ class Student:
         """
         return explanation_scores(self.engine, self.task, self.order, examples, labels, explanations)
 
+    def require_room(self, generation: Generation) -> None:
+        """Hold what is to be written to the positions that the student has, as far as its task's labels tell.
+
+        Raises:
+            ConfigError: ``generation.max_new_tokens`` is more; the message has what fits.
+        """
+        if isinstance(codec := getattr(self.engine, "codec", None), Codec):
+            codec.require_room({explanation_prefix(self.order, label) for label in self.task.labels or ()}, generation)
+
     def threshold_for(self, precision: float) -> float:
         """Below which confidence to abstain, for a wanted share of right labels among the answers.
 
@@ -226,13 +236,15 @@ def predict_file(
         progress: called with how many examples are done.
 
     Raises:
-        ConfigError: there is no abstain threshold for that precision.
+        ConfigError: there is no abstain threshold for that precision, or the student has too few positions for
+            ``generation``.
         OutputError: predictions of another student, data or setting are there, or another process is writing them.
     """
     out = Path(out)
     if precision is not None:
         student.threshold_for(precision)  # before anything is written
     settings = generation or student.generation
+    student.require_room(settings)
     meta = {
         "schema_version": 1,
         "student": student.fingerprint,

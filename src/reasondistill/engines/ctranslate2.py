@@ -112,6 +112,7 @@ class CTranslate2Engine:
         return scores
 
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
+        self.codec.require_room(set(prefixes), generation)
         written: list[Generated] = [Generated("", False)] * len(prompts)
         sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
         starts = {prefix: self._tokens(self.codec.encode_prefix(prefix)[1:]) for prefix in set(prefixes)}

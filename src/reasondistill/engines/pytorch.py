@@ -81,6 +81,7 @@ class TorchEngine:
             eos_token_id=self.codec.eos_token_id,
             decoder_start_token_id=self.codec.decoder_start_token_id,
         )
+        self.codec.require_room(set(prefixes), generation)
         written: list[Generated] = [Generated("", False)] * len(prompts)
         starts = {prefix: self.codec.encode_prefix(prefix) for prefix in set(prefixes)}
         for batch in self._encode(prompts):

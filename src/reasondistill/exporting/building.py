@@ -116,6 +116,7 @@ def export(
             tokenizer=facts,
             decoder_start_token_id=codec.decoder_start_token_id,
             architecture=architecture_of(checkpoint.model),
+            positions=codec.positions,
             files={path.name: FileSeal.model_validate(seal_of(path)) for path in sorted(part.iterdir())},
             versions=versions(),
             parity=parity,

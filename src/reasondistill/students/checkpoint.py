@@ -11,6 +11,7 @@ from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
 from reasondistill.files import file_fingerprint, fingerprint
 from reasondistill.student_task import StudentTask
+from reasondistill.students.positions import positions_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Checkpoint:
             decoder_start_token_id=self.model.config.decoder_start_token_id,
             max_source_length=self.asked.max_source_length,
             max_target_length=self.asked.max_target_length,
+            positions=positions_of(self.model),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -93,7 +95,34 @@ def load_seq2seq(
         CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
     """
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    config = seq2seq_config(name, revision=revision, local=local)
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    if dropout is not None:
+        _set_dropout(name, config, dropout)
+    try:
+        model, told = AutoModelForSeq2SeqLM.from_pretrained(
+            name, config=config, use_safetensors=True, output_loading_info=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    # A RuntimeError says that weights are of other sizes than config.json says.
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
+        ) from error
+    if local:
+        _require_all(name, told)
+    return keep_epsilon(keep_untied(model)), tokenizer
+
+
+def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) -> Any:
+    """The configuration of an encoder-decoder, as in `load_seq2seq`.
+
+    Raises:
+        CheckpointError: it cannot be had, or is of no encoder-decoder.
+    """
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
     # Without a word on remote code transformers asks on the terminal whether to run it.
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
@@ -112,21 +141,7 @@ def load_seq2seq(
             found=f"a model of type {config.model_type!r}",
             fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
         )
-    if dropout is not None:
-        _set_dropout(name, config, dropout)
-    try:
-        model, told = AutoModelForSeq2SeqLM.from_pretrained(
-            name, config=config, use_safetensors=True, output_loading_info=True, **options
-        )
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    # A RuntimeError says that weights are of other sizes than config.json says.
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
-        ) from error
-    if local:
-        _require_all(name, told)
-    return keep_epsilon(keep_untied(model)), tokenizer
+    return config
 
 
 def _set_dropout(name: str, config: Any, dropout: float) -> None:

@@ -13,7 +13,7 @@ from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.vocabulary import trim
 from reasondistill.students.warm_start import make_warm_start
-from reasondistill.tasks import OutputOrder, Task
+from reasondistill.tasks import OutputOrder, Task, explanation_prefix
 from reasondistill.wording import Phrase
 
 
@@ -26,6 +26,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
     Raises:
         CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
         TaskError: its tokenizer cannot tell the task's labels apart.
+        ConfigError: a length is more than it has positions.
     """
     task = config.task
     wanted = config.student
@@ -49,7 +50,10 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
         phrases=tuple(phrases),
     )
     student = Checkpoint(model, tokenizer, asked)
-    check_labels(student.codec, task, config.order, examples)
+    codec = student.codec
+    check_labels(codec, task, config.order, examples)
+    labels = set(task.labels or (label for example in examples for label in task.choices_for(example)))
+    codec.require_room({explanation_prefix(config.order, label) for label in labels}, config.generation)
     return student
 
 
