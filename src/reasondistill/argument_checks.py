@@ -1,8 +1,8 @@
 """Values of transformers' training arguments, held to their types and ranges and then tried on a stub.
 
 transformers checks few of its arguments when it is given them: a rate of "x" or betas of 2 are found when the optimizer
-is made, after the data were read, and some only in the middle of a training. What is found here is found before anything
-is written.
+is made, after the data were read, and some only in the middle of a training. What is found here is found before
+anything is written.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ write, and what to change when memory runs out.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import re
@@ -99,7 +100,7 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     # Earlier releases of transformers 5 lack some.
     known = {field.name for field in fields(Seq2SeqTrainingArguments)}
     defaults = {name: value for name, value in defaults.items() if name in known}
-    given = defaults | config.training
+    given = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
     # PyTorch wants both betas to be of one type.
     given |= {name: float(given[name]) for name in ("adam_beta1", "adam_beta2") if name in given}
     with refusals():
@@ -295,5 +296,6 @@ def _advice(config: TrainConfig, arguments: Any, batch_key: str | None, *, train
         f"max_source_length and max_target_length (now {config.max_source_length} and {config.max_target_length})"
     )
     return (
-        f"What needs less, with --set: {'; '.join(listed)}. A run keeps its configuration: begin one of another name."
+        f"What needs less, with --set: {'; '.join(listed)}. "
+        "A run that has made a step keeps its configuration: begin one of another name."
     )

@@ -25,6 +25,7 @@ from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
 from reasondistill.records import Example
 from reasondistill.runs import RUN_FILE, Run
+from reasondistill.signals import terminating_like_ctrl_c
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
@@ -67,8 +68,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         _require_begun(run)
     else:
         Run.require_new(config)  # before minutes of reading data
-    from reasondistill.stopping import terminating_like_ctrl_c
-
     with run.locked(), terminating_like_ctrl_c():
         return _train(config, run, resume=resume)
 

@@ -339,7 +339,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         wanted = self.control.should_log or self.control.should_evaluate or self.control.should_save
         if wanted or self.args.device.type == "cpu":
             self._watch.check()
-        if self.on_first_step is not None:
+        if self.on_first_step is not None and self.state.global_step > 0:
             self.on_first_step()
             self.on_first_step = None
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)

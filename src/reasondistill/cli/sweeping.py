@@ -10,6 +10,7 @@ import typer
 
 from reasondistill.cli.shared import needs_extra, plain, quiet_libraries, say, wide_say
 from reasondistill.errors import DataError
+from reasondistill.locks import BusyError
 
 if TYPE_CHECKING:
     from reasondistill.experiments import Sweep
@@ -74,13 +75,16 @@ def sweep(
         return
     if dry_run:
         with needs_extra("train"):
+            from reasondistill.experiments.cell import check_trainings
+
+            quiet_libraries()
+            check_trainings(loaded)
             _print_cells(loaded)
         return
     with needs_extra("train"):
-        from reasondistill.distilling import check
         from reasondistill.experiments import state
-        from reasondistill.experiments.cell import check_scored, run_cell
-        from reasondistill.experiments.running import run_sweep
+        from reasondistill.experiments.cell import check_scored, check_trainings, run_cell
+        from reasondistill.experiments.running import BUSY, run_sweep
     quiet_libraries()
     if summary:
         _summarise(loaded)
@@ -88,11 +92,14 @@ def sweep(
     if cell is not None:
         chosen = loaded.cell(cell)
         state.begin(loaded)
-        run_cell(loaded, chosen, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+        try:
+            run_cell(loaded, chosen, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+        except BusyError as error:
+            say(plain(str(error)))
+            raise typer.Exit(BUSY) from None
         say(f"[bold]results[/]  {plain(str(state.run_of(chosen).folder / 'results'))}")
         return
-    for each in loaded.cells:
-        check(each.config)
+    check_trainings(loaded)
     check_scored(loaded)
     state.begin(loaded)
     _print_cells(loaded)
