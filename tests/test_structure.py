@@ -29,6 +29,7 @@ ORDER = (
     "metrics",
     "results",
     "auditing",
+    "positions",
     "features",
     "calibration",
     "student_task",

@@ -222,7 +222,7 @@ def tiny_bert(folder: Path, layers: int = 4) -> Path:
             num_hidden_layers=layers,
             num_attention_heads=4,
             intermediate_size=64,
-            max_position_embeddings=64,
+            max_position_embeddings=160,
         )
     )
     with torch.no_grad():  # trained encoders have token types and norms that are not trivial

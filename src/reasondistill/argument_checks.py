@@ -179,7 +179,7 @@ def _in_words(hint: Any) -> str:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals(where: str = "training") -> Iterator[None]:
     """Turn what transformers, PyTorch or accelerate raise over arguments into a mistake of the user's.
 
     Only for code that does nothing but look at arguments: four libraries refuse in their own ways, down to KeyError and
@@ -194,7 +194,7 @@ def refusals() -> Iterator[None]:
         raise
     except Exception as error:
         kind = "" if isinstance(error, ValueError | ImportError | NotImplementedError) else f"{type(error).__name__}: "
-        raise ConfigError("training", problem=kind + (str(error).strip() or repr(error))) from error
+        raise ConfigError(where, problem=kind + (str(error).strip() or repr(error))) from error
 
 
 def rehearse(arguments: Any, *, evaluates: bool) -> None:
@@ -254,17 +254,25 @@ def _rehearse(arguments: Any, evaluates: bool) -> None:
         train_dataset=rows,
         eval_dataset=rows if evaluates else None,
     )
-    loaders = [trainer.get_train_dataloader(), *([trainer.get_eval_dataloader()] if evaluates else [])]
-    if arguments.dataloader_num_workers == 0:  # no processes are started for this
-        for loader in loaders:
-            next(iter(loader), None)
-    _use_optimizer(trainer, arguments)
-    trainer.accelerator.prepare_model(trainer.model)  # compiled at its first use, which it never has
+    with refusals("training.dataloader_…"):
+        loaders = [trainer.get_train_dataloader(), *([trainer.get_eval_dataloader()] if evaluates else [])]
+        if arguments.dataloader_num_workers == 0:  # no processes are started for this
+            for loader in loaders:
+                next(iter(loader), None)
+    with refusals("training.optim"):
+        optimizer = _used_optimizer(trainer, arguments)
+    if optimizer is not None:
+        with refusals(f"training.lr_scheduler_type {arguments.lr_scheduler_type.value}"):
+            _follow_schedule(trainer, arguments, optimizer)
+    with refusals("training.torch_compile"):
+        trainer.accelerator.prepare_model(trainer.model)  # compiled at its first use, which it never has
     if arguments.gradient_checkpointing or arguments.gradient_checkpointing_kwargs:
-        _checkpoint_activations(arguments, trainer.model)
+        with refusals("training.gradient_checkpointing_kwargs"):
+            _checkpoint_activations(arguments, trainer.model)
 
 
-def _use_optimizer(trainer: Any, arguments: Any) -> None:
+def _used_optimizer(trainer: Any, arguments: Any) -> Any:
+    """The optimizer after a step; None where it is made of a student's own modules."""
     import torch
 
     name = arguments.optim.value
@@ -274,7 +282,7 @@ def _use_optimizer(trainer: Any, arguments: Any) -> None:
         except ValueError as error:
             if "No target modules found" not in str(error):
                 raise
-        return
+        return None
     if arguments.optim_target_modules:
         raise ConfigError(
             "training.optim_target_modules", expected="one of GaLore's or APOLLO's optimizers", found=f"optim: {name}"
@@ -292,7 +300,7 @@ def _use_optimizer(trainer: Any, arguments: Any) -> None:
     for parameter in trainer.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-    _follow_schedule(trainer, arguments, optimizer)
+    return optimizer
 
 
 def _follow_schedule(trainer: Any, arguments: Any, optimizer: Any) -> None:

@@ -56,6 +56,7 @@ _REFUSED = {
     "sortish_sampler": "set train_sampling_strategy: group_by_length",
     "average_tokens_across_devices": "losses are always means over the tokens of all processes",
     "debug": "transformers' debugging cannot read the masks of these batches; training stops at a loss that is NaN",
+    "ddp_backend": "one process drives one device",
     "do_train": _BY_COMMAND,
     "do_eval": _BY_COMMAND,
     "do_predict": _BY_COMMAND,
@@ -102,6 +103,8 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     defaults = {name: value for name, value in defaults.items() if name in known}
     given = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
     # PyTorch wants both betas to be of one type.
+    if given["report_to"] is None:
+        given["report_to"] = "none"
     given |= {name: float(given[name]) for name in ("adam_beta1", "adam_beta2") if name in given}
     with refusals():
         arguments = Seq2SeqTrainingArguments(
@@ -145,7 +148,8 @@ def _refuse(config: TrainConfig, kind: Any) -> None:
     given = config.training
     problems = [f"{key}: {why}" for key, why in _REFUSED.items() if key in given and given[key] != defaults.get(key)]
     problems += problems_of({key: value for key, value in given.items() if key not in _REFUSED}, kind)
-    measure = str(given.get("metric_for_best_model", "loss")).removeprefix("eval_")
+    measure = given.get("metric_for_best_model")
+    measure = "loss" if measure is None else str(measure).removeprefix("eval_")
     measures = {"loss", "both"}
     if config.order != "label_only":
         measures |= _EXPLANATION_MEASURES

@@ -15,7 +15,6 @@ from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
-from reasondistill.features import Codec
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
 from reasondistill.locks import held
 from reasondistill.packages import is_package
@@ -179,7 +178,7 @@ class Student:
         Raises:
             ConfigError: ``generation.max_new_tokens`` is more; the message has what fits.
         """
-        if isinstance(codec := getattr(self.engine, "codec", None), Codec):
+        if (codec := getattr(self.engine, "codec", None)) is not None:  # as the engines that run a model have it
             codec.require_room({explanation_prefix(self.order, label) for label in self.task.labels or ()}, generation)
 
     def threshold_for(self, precision: float) -> float:

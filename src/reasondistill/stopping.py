@@ -120,5 +120,5 @@ def _no_number(what: str, step: int, ids: list[str]) -> TrainingError:
         expected=f"a {what} that is a number",
         found=f"NaN or infinity on the examples {shown}",
         fix="Look at them (data audit), or lower training.learning_rate, raise warmup_steps, and train in bf16 or fp32 "
-        "instead of fp16. Nothing was saved after this step; --resume goes on from the last checkpoint, if there is one.",
+        "instead of fp16. Nothing was saved after this step; --resume goes on from the last checkpoint, where one is.",
     )

@@ -12,9 +12,10 @@ from reasondistill.calibration import Calibration
 from reasondistill.engines.architecture import Architecture
 from reasondistill.engines.ctranslate2 import CTranslate2Engine
 from reasondistill.errors import CheckpointError, MissingExtraError
-from reasondistill.features import Codec, Positions
+from reasondistill.features import Codec
 from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.packages.tokenizer import PlainTokenizer
+from reasondistill.positions import Positions
 from reasondistill.student_task import StudentTask
 
 _CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}

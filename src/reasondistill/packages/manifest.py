@@ -11,9 +11,9 @@ from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.config import Generation
 from reasondistill.engines.architecture import Architecture
 from reasondistill.errors import CheckpointError, UserError
-from reasondistill.features import Positions
 from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
 from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
+from reasondistill.positions import Positions
 from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"

@@ -10,8 +10,8 @@ from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
 from reasondistill.files import file_fingerprint, fingerprint
+from reasondistill.positions import Positions
 from reasondistill.student_task import StudentTask
-from reasondistill.students.positions import positions_of
 
 
 @dataclass(frozen=True)
@@ -228,3 +228,18 @@ def keep_epsilon(model: Any) -> Any:
 def parameter_count(model: Any) -> int:
     """Parameters of a model, shared ones counted once."""
     return sum(p.numel() for p in model.parameters())
+
+
+def positions_of(model: Any) -> Positions:
+    """The rows of a model's position tables; None for a side that has none."""
+    return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
+
+
+def _rows(side: Any) -> int | None:
+    from torch.nn import Embedding
+
+    for name, module in side.named_modules():
+        # An offset: rows in front that no token gets, as in BART's.
+        if isinstance(module, Embedding) and "position" in name:
+            return int(module.num_embeddings) - int(getattr(module, "offset", 0))
+    return None

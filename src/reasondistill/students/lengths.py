@@ -1,30 +1,15 @@
-"""How many tokens a student can read and write: as many as its tables of positions have rows.
+"""How many tokens a student will be able to read and write: as many as its tables of positions have rows.
 
 T5 and its kin have relative positions and no table; BART and a warm start from BERT have one for each side.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from reasondistill.config import HubStudent, TrainConfig, WarmStartStudent
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.features import Positions
-
-
-def positions_of(model: Any) -> Positions:
-    """The rows of a model's position tables; None for a side that has none."""
-    return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
-
-
-def _rows(side: Any) -> int | None:
-    from torch.nn import Embedding
-
-    for name, module in side.named_modules():
-        # An offset: rows in front that no token gets, as in BART's.
-        if isinstance(module, Embedding) and "position" in name:
-            return int(module.num_embeddings) - int(getattr(module, "offset", 0))
-    return None
+from reasondistill.positions import Positions
+from reasondistill.students.checkpoint import positions_of, seq2seq_config
+from reasondistill.students.warm_start import encoder_path
 
 
 def check_lengths(config: TrainConfig) -> None:
@@ -55,8 +40,6 @@ def _of_checkpoint(student: HubStudent) -> Positions:
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    from reasondistill.students.checkpoint import seq2seq_config
-
     config = seq2seq_config(student.checkpoint, revision=student.revision)
     with torch.device("meta"):  # its layout without its weights
         return positions_of(AutoModelForSeq2SeqLM.from_config(config))
@@ -64,8 +47,6 @@ def _of_checkpoint(student: HubStudent) -> Positions:
 
 def _of_encoder(student: WarmStartStudent) -> Positions:
     from transformers import AutoConfig
-
-    from reasondistill.students.warm_start import encoder_path
 
     try:
         config = AutoConfig.from_pretrained(encoder_path(student.encoder), trust_remote_code=False)
