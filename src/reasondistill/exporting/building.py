@@ -96,7 +96,7 @@ def export(
         if native.calibration is not None:
             shutil.copyfile(folder / CALIBRATION_FILE, part / CALIBRATION_FILE)
         progress(f"comparing with the student on {len(sample.examples):,} rows of {sample.data.name}")
-        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.asked)
+        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.asked, positions=codec.positions)
         packaged = replace(native, engine=engine)
         parity = compare(native, packaged, sample, limits or limits_for(quantization))
         if parity.beyond:
