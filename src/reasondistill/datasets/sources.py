@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,19 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
             need_label,
         )
         if (kept := recall(key)) is not None:
-            return kept
+            return dataclasses.replace(kept, reader=lambda aside: _rows_of(path, task, columns, need_label, aside))
+    return _read_file(path, task, columns, need_label, key)
+
+
+def _rows_of(
+    path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, set_aside: Counter[str]
+) -> Iterable[tuple[str, Example]]:
+    """The rows of a file whose examples came out of the cache, with their places."""
+    reader = _read_file(path, task, columns, need_label, None).reader
+    return () if reader is None else reader(set_aside)
+
+
+def _read_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, key: str | None) -> Loaded:
     form = "" if columns else _form(path)
     if form == "e-snli":
         return read_esnli(path, task=task, key=key)

@@ -84,6 +84,7 @@ def open_engine(
         decoder_start_token_id=decoder_start_token_id,
         max_source_length=asked.max_source_length,
         max_target_length=asked.max_target_length,
+        order=asked.order,
     )
     try:
         where = device()

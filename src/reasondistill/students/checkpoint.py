@@ -28,6 +28,7 @@ class Checkpoint:
             decoder_start_token_id=self.model.config.decoder_start_token_id,
             max_source_length=self.asked.max_source_length,
             max_target_length=self.asked.max_target_length,
+            order=self.asked.order,
         )
 
     def save(self, folder: str | Path) -> None:
