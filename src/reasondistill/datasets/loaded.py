@@ -83,12 +83,17 @@ class Loaded:
         return replace(self, examples=self.stored.joined_with(other.stored))
 
 
-def recall(key: str) -> Loaded | None:
-    """The data set that `gather` kept under this key."""
+def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:
+    """The data set that `gather` kept under this key; ``again`` reads its source, should somebody ask for places."""
     found = _CACHE.get(key)
     if found is None or found[0].schema != SCHEMA:
         return None
-    return _loaded(*found)
+
+    def read(set_aside: Counter[str]) -> Iterable[tuple[str, Example]]:
+        reader = again().reader
+        return () if reader is None else reader(set_aside)
+
+    return replace(_loaded(*found), reader=read)
 
 
 def gather(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,9 +233,11 @@ def _task_of_file(path: Path) -> Task:
     return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path), "nli"))
 
 
-def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
+def _from_file(
+    path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, *, cached: bool = True
+) -> Loaded:
     key = None
-    if path.stat().st_size >= CACHED_FROM:
+    if cached and path.stat().st_size >= CACHED_FROM:
         beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
         key = fingerprint(
             _READERS,
@@ -244,20 +247,8 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
             dict(columns or {}),
             need_label,
         )
-        if (kept := recall(key)) is not None:
-            return dataclasses.replace(kept, reader=lambda aside: _rows_of(path, task, columns, need_label, aside))
-    return _read_file(path, task, columns, need_label, key)
-
-
-def _rows_of(
-    path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, set_aside: Counter[str]
-) -> Iterable[tuple[str, Example]]:
-    """The rows of a file whose examples came out of the cache, with their places."""
-    reader = _read_file(path, task, columns, need_label, None).reader
-    return () if reader is None else reader(set_aside)
-
-
-def _read_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, key: str | None) -> Loaded:
+        if (kept := recall(key, partial(_from_file, path, task, columns, need_label, cached=False))) is not None:
+            return kept
     form = "" if columns else _form(path)
     if form == "e-snli":
         return read_esnli(path, task=task, key=key)
