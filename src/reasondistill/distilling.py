@@ -30,11 +30,18 @@ from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
 from reasondistill.students.lengths import check_lengths
+from reasondistill.students.create import choice_problems
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
 _MEASURED = 10_000
 """Texts that were cut of which so many are measured, to say how long they get."""
+
+UNDECIDABLE = "choices that the student cannot decide between"
+"""Why a row is set aside, in ``run.json``: its tokenizer cannot write one, or tell two of them apart."""
+
+_NAMED = 3
+"""Rows that a message names."""
 
 _OF_BOTH_PHASES = frozenset(
     {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "run_name", "project"}
@@ -121,6 +128,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     parts = load_parts(config)
     set_seed(config.seed)
     student = create_student(config, parts.examples, parts.phrases)
+    parts = parts.decidable(config, student.codec)
     facts_now = parts.facts()
     if not resume:
         run = Run.create(config)
@@ -189,6 +197,21 @@ class Parts(NamedTuple):
         """How the explanations of one of the sources say how sure a student was, where they do."""
         return next((part.phrases for part in self.train if part.phrases), ())
 
+    def decidable(self, config: TrainConfig, codec: Codec) -> Parts:
+        """Without the rows between whose own choices a student cannot decide: they are counted, and named.
+
+        Raises:
+            DataError: no other rows are left.
+        """
+        data = config.data
+        train = [
+            _decidable(part, source.source, config, codec)
+            for part, source in zip(self.train, data.train_sources, strict=True)
+        ]
+        if self.validation is None or data.validation is None:
+            return Parts(train)
+        return Parts(train, _decidable(self.validation, data.validation.source, config, codec))
+
     def facts(self) -> dict[str, Any]:
         """What run.json keeps of them, by part; joined sources are ``train 1``, ``train 2`` …"""
         numbered = ["train"] if len(self.train) == 1 else [f"train {i}" for i in range(1, len(self.train) + 1)]
@@ -226,6 +249,31 @@ def load_parts(config: TrainConfig) -> Parts:
                 fix="Take another split or file.",
             )
     return Parts(train, validation)
+
+
+def _decidable(part: Loaded, source: str, config: TrainConfig, codec: Codec) -> Loaded:
+    problems = choice_problems(codec, config.task, config.order, part.examples)
+    if not any(problems):
+        return part
+    ids = [identity for identity, problem in zip(part.stored.column("id"), problems, strict=True) if problem]
+    reasons = [problem for problem in problems if problem]
+    named = "; ".join(f"{place}: {reason}" for place, reason in zip(part.places(ids[:_NAMED]), reasons, strict=False))
+    if len(ids) == len(problems):
+        raise DataError(
+            source,
+            expected="choices that the student's tokenizer can write and tell apart, in at least one row",
+            found=f"none in {len(ids):,} rows, such as {named}",
+            fix="Reword the choices, or take another student.",
+        )
+    _LOG.warning(
+        "%s: %d of %d rows are set aside, whose choices the student's tokenizer cannot write or tell apart: %s%s",
+        source,
+        len(ids),
+        len(problems),
+        named,
+        " …" if len(ids) > _NAMED else "",
+    )
+    return part.only([problem is None for problem in problems], reason=UNDECIDABLE)
 
 
 def facts(part: Loaded) -> dict[str, Any]:

@@ -163,6 +163,7 @@ def predict(
     from reasondistill.config import EvalConfig, load_config
     from reasondistill.datasets import load
     from reasondistill.prediction import Student, predict_file
+    from reasondistill.records import read_predictions
     from reasondistill.runs import RUN_FILE, Run
 
     if out is None:
@@ -189,6 +190,11 @@ def predict(
             progress=advance,
         )
     say(f"[bold]predictions[/]  {out}")
+    if loaded_student.task.labels is None and loaded_student.order != "explanation_only":
+        undecided = [prediction.id for prediction in read_predictions(out) if prediction.label is None]
+        if undecided:
+            say(plain(f"{len(undecided)} without a label, as the student's tokenizer cannot tell their choices apart:"))
+            say(plain("; ".join(loaded.places(undecided[:3])) + (" …" if len(undecided) > 3 else "")))
 
 
 app.command()(calibrate)
@@ -221,6 +227,10 @@ def report(
 def explain(
     student: StudentArgument,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
+    choices: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A;B;…", help='What to choose from, where the task asks each row: "bank;river".'),
+    ] = None,
     precision: Annotated[
         float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")
     ] = None,
@@ -235,7 +245,8 @@ def explain(
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
     loaded = Student.load(student)
-    prediction = loaded.explain(precision=precision, **given)
+    listed = None if choices is None else [text for part in choices for text in map(str.strip, part.split(";")) if text]
+    prediction = loaded.explain(given, choices=listed, precision=precision)
     if json_output:
         print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
         return

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,9 +233,11 @@ def _task_of_file(path: Path) -> Task:
     return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path), "nli"))
 
 
-def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
+def _from_file(
+    path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, *, cached: bool = True
+) -> Loaded:
     key = None
-    if path.stat().st_size >= CACHED_FROM:
+    if cached and path.stat().st_size >= CACHED_FROM:
         beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
         key = fingerprint(
             _READERS,
@@ -244,7 +247,7 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
             dict(columns or {}),
             need_label,
         )
-        if (kept := recall(key)) is not None:
+        if (kept := recall(key, partial(_from_file, path, task, columns, need_label, cached=False))) is not None:
             return kept
     form = "" if columns else _form(path)
     if form == "e-snli":

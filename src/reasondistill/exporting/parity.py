@@ -60,7 +60,9 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
         n=len(pairs),
         data=sample.data,
         generation=student.generation,
-        label_agreement=None if pairs[0][0].label is None else _share([a.label == b.label for a, b in pairs]),
+        label_agreement=None
+        if all(a.label is None for a, _ in pairs)
+        else _share([a.label == b.label for a, b in pairs]),
         probability_difference=max(differences, default=None),
         probability_difference_p95=float(np.percentile(differences, 95)) if differences else None,
         explanation_identity=_share([a.explanation == b.explanation for a, b in pairs]) if explains else None,

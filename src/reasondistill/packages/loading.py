@@ -93,6 +93,7 @@ def open_engine(
         max_source_length=asked.max_source_length,
         max_target_length=asked.max_target_length,
         positions=positions,
+        order=asked.order,
     )
     try:
         where = device()

@@ -30,6 +30,7 @@ class Checkpoint:
             max_source_length=self.asked.max_source_length,
             max_target_length=self.asked.max_target_length,
             positions=positions_of(self.model),
+            order=self.asked.order,
         )
 
     def save(self, folder: str | Path) -> None:
