@@ -29,8 +29,8 @@ from reasondistill.signals import terminating_like_ctrl_c
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
-from reasondistill.students.lengths import check_lengths
 from reasondistill.students.create import choice_problems
+from reasondistill.students.lengths import check_lengths
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)

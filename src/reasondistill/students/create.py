@@ -55,7 +55,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
     codec = student.codec
     if task.labels is not None and config.order != "explanation_only":
         codec.check_labels(task.labels, config.order)
-    labels = set(task.labels or (label for example in examples for label in task.choices_for(example)))
+    labels = set(task.labels or (choice for example in examples for choice in example.choices or ()))
     codec.require_room({explanation_prefix(config.order, label) for label in labels}, config.generation)
     return student
 
