@@ -18,7 +18,7 @@ from torch import nn
 from reasondistill.config import Lora, Part
 from reasondistill.errors import ConfigError, MissingExtraError
 from reasondistill.student_task import TASK_FILE
-from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.checkpoint import Checkpoint, head_is_tied
 
 _ATTENDING = {"q", "v", "q_proj", "v_proj"}
 """What query and value projections are called in T5's family and in BART's; the pair of Hu et al. 2022."""
@@ -119,7 +119,7 @@ def _put_in(student: Checkpoint, lora: Lora, seed: int) -> AdaptedCheckpoint:
                 found=f"{sorted(linear)} in a model of type {model.config.model_type!r}",
                 fix="Name the ones to adapt.",
             )
-    head_is_shared = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    head_is_shared = head_is_tied(model)
     # A seed of their own, so that a run that was cut before its first checkpoint begins with the same adapters.
     with torch.random.fork_rng():
         torch.manual_seed(seed)
