@@ -42,7 +42,10 @@ class AdaptedCheckpoint(Checkpoint):
 
     def merged(self) -> Checkpoint:
         """The student itself, each adapter added to its weights; this one is used up by it."""
+        tied = self.model.config.tie_word_embeddings
         model = self.tuner.merge_and_unload()
+        # peft 0.21 compares a head with the encoder's embeddings, and takes T5Gemma's for one of its own.
+        model.config.tie_word_embeddings = tied
         return Checkpoint(model.requires_grad_(True), self.tokenizer, self.asked)
 
 
