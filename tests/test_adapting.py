@@ -167,7 +167,9 @@ def test_a_run_with_a_frozen_encoder(tmp_path: Path) -> None:
 
 
 @needs_peft
-@pytest.mark.parametrize("family", ["flan-t5", "t5-1.1", "t5", "mt5", "longt5", "bart", "pegasus", "t5gemma", "t5gemma2"])
+@pytest.mark.parametrize(
+    "family", ["flan-t5", "t5-1.1", "t5", "mt5", "longt5", "bart", "pegasus", "t5gemma", "t5gemma2"]
+)
 def test_a_merged_student_is_a_plain_one_that_answers_alike(family: str, tmp_path: Path) -> None:
     student = tiny.student(family)
     before = weights(student.model)

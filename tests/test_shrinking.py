@@ -160,7 +160,7 @@ def test_each_of_umt5_s_layers_keeps_its_own_positions() -> None:
 
 def test_a_family_whose_layout_is_unknown_is_refused_unless_nothing_is_asked_for() -> None:
     model = made("t5gemma")
-    with pytest.raises(ConfigError, match="that can be made smaller .*found a model of type 't5gemma'"):
+    with pytest.raises(ConfigError, match=r"that can be made smaller .*found a model of type 't5gemma'"):
         shrink(model, Shrink(num_layers=1))
     assert shrink(model, Shrink()) is model
 

@@ -52,9 +52,9 @@ def head(model: Any, states: Tensor) -> Tensor:
         states = states * output_scale(model)
     logits: Tensor = model.lm_head(states)
     if kind == "bart":
-        return logits + model.final_logits_bias
+        logits = logits + model.final_logits_bias
     if kind == "gemma" and (cap := model.get_decoder().config.final_logit_softcapping) is not None:
-        return torch.tanh(logits / cap) * cap
+        logits = torch.tanh(logits / cap) * cap
     return logits
 
 

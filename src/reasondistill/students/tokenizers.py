@@ -129,7 +129,7 @@ class _MarianBackend:
 
         # The one form that all releases of sentencepiece have; its places are those of bytes.
         message = self._slow.spm_target.encode(text, out_type="serialized_proto")
-        pieces = sentencepiece_pb2.SentencePieceText.FromString(message).pieces
+        pieces = sentencepiece_pb2.SentencePieceText.FromString(message).pieces  # type: ignore[attr-defined]
         character = [*(i for i, c in enumerate(text) for _ in c.encode()), len(text)]
         unknown = self._ids[str(self._slow.unk_token)]
         return _Encoded(
