@@ -96,8 +96,11 @@ class MarianPair:
     def __len__(self) -> int:
         return len(self.slow)
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        return self.slow(*args, **options)
+    def __call__(self, texts: Any, *, add_special_tokens: bool = True, **options: Any) -> Any:
+        """Prompts; without special tokens, which only targets lack, targets."""
+        if add_special_tokens:
+            return self.slow(texts, **options)
+        return self.slow(text_target=texts, add_special_tokens=False, **options)
 
     def decode(self, ids: list[int], *, skip_special_tokens: bool) -> str:
         text: str = self.slow.decode(ids, skip_special_tokens=skip_special_tokens, use_source_tokenizer=False)
