@@ -274,6 +274,15 @@ def test_an_old_checkpoint_may_have_more_weights_and_lack_those_that_are_compute
             assert torch.equal(value, model.state_dict()[name]), name
 
 
+def test_a_checkpoint_without_a_head_of_its_own_is_whole(tmp_path: Path) -> None:
+    """As facebook/bart-base is: the model beneath the head, whose weights are the table's, and whose bias is 0."""
+    folder = saved("bart", tmp_path / "bart")
+    tiny.bart().model.save_pretrained(folder)
+    model, _ = load_seq2seq(str(folder))
+    assert head_is_tied(model)
+    assert not model.final_logits_bias.any()
+
+
 def test_a_decoder_that_starts_with_nothing_is_refused() -> None:
     model = tiny.mbart()
     assert decoder_start(model) == tiny.mbart_tokenizer().convert_tokens_to_ids("ro_RO")

@@ -387,7 +387,8 @@ def marian_tokenizer() -> Any:
     import sentencepiece
     from transformers import MarianTokenizer
 
-    folder = Path(tempfile.mkdtemp(prefix="tiny-marian-"))
+    kept = tempfile.TemporaryDirectory(prefix="tiny-marian-")  # as long as the tokenizer, which copies from it
+    folder = Path(kept.name)
     pieces: dict[str, None] = {}
     for side, size in (("source", 220), ("target", 180)):
         sentencepiece.SentencePieceTrainer.train(
@@ -400,9 +401,9 @@ def marian_tokenizer() -> Any:
         pieces |= dict.fromkeys(model.id_to_piece(i) for i in range(3, len(model)))
     names = ["</s>", "<unk>", *pieces, "<pad>"]
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}), encoding="utf-8")
-    return as_fast(
-        MarianTokenizer(str(folder / "source.model"), str(folder / "target.model"), str(folder / "vocab.json"))
-    )
+    slow = MarianTokenizer(str(folder / "source.model"), str(folder / "target.model"), str(folder / "vocab.json"))
+    slow.kept = kept
+    return as_fast(slow)
 
 
 FAMILIES = {
