@@ -172,7 +172,7 @@ class _LargerStudent(Config):
 
 
 class HubStudent(_LargerStudent):
-    """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
+    """A Hugging Face encoder-decoder checkpoint of a supported family, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
     checkpoint: str = "google/flan-t5-base"

@@ -54,7 +54,8 @@ class Codec:
     """Texts to token ids and back, for one student.
 
     Args:
-        tokenizer: a fast tokenizer of transformers, or a `packages.tokenizer.PlainTokenizer`.
+        tokenizer: a fast tokenizer of transformers, or one in its form: `packages.tokenizer.PlainTokenizer` and
+            `students.tokenizers.MarianPair`.
         decoder_start_token_id: what the student's decoder reads first.
         max_source_length: longest prompt in tokens; longer ones lose their end.
         max_target_length: longest target in tokens; see `encode_targets`.
@@ -191,7 +192,7 @@ class Codec:
 
     def encode_prefix(self, text: str) -> list[int]:
         """What the decoder is made to read before it writes: the start token, and the ids of ``text``."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        ids: list[int] = self._backend().encode_batch([text], add_special_tokens=False)[0].ids if text else []
         return [self.decoder_start_token_id, *self.target_start, *ids]
 
     def require_room(self, prefixes: Iterable[str], generation: Generation) -> None:

@@ -87,10 +87,10 @@ def export(
     native = Student.load(folder)
     sample = sample or load_sample(folder)
     codec = checkpoint.codec
-    facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
     with atomic_folder(out) as part:
         progress(f"converting to {quantization}")
         convert(checkpoint, part, quantization)
+        facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
         save_tokenizer(checkpoint.tokenizer, part)
         checkpoint.asked.save(part)
         if native.calibration is not None:
