@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,14 @@ from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
-from reasondistill.evaluation.pairing import Row, join
+from reasondistill.evaluation.pairing import Row, gives_labels, join
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.stated import score_stated
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.teachers import Teacher, match_teachers
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import ROUGE_NAMES
+from reasondistill.metrics.text import ROUGE_NAMES, is_empty
 from reasondistill.records import Example, Prediction
 from reasondistill.results import DatasetInfo, Results
 from reasondistill.tasks import NLI, Task
@@ -138,6 +139,7 @@ def evaluate(
                 "max": max(used, default=0),
                 "mean": sum(used) / len(used) if used else 0.0,
             },
+            "reference_sources": _sources(rows),
             **texts.settings,
             **scored.settings,
             **agreed.settings,
@@ -170,7 +172,8 @@ def evaluate(
         errors=errors.summary,
         agreement=agreed.details,
     )
-    return Evaluation(results, [_as_row(row, scores) for row, scores in zip(rows, texts.rows, strict=True)])
+    labelled = gives_labels(rows, task)
+    return Evaluation(results, [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)])
 
 
 def save(evaluation: Evaluation, out: str | Path) -> None:
@@ -184,15 +187,18 @@ def save(evaluation: Evaluation, out: str | Path) -> None:
         write_jsonl(folder / "per_example.jsonl", evaluation.rows)
 
 
-def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of per_example.jsonl; scores that need references are None where there are none."""
+def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
+    """A line of per_example.jsonl; scores that need references are None where there are none.
+
+    ``labelled``: the system gives labels, so that a missing one is wrong.
+    """
     example, prediction = row.example, row.prediction
     return {
         "id": example.id,
         "group": example.group,
         "gold": example.label,
         "label": prediction.label,
-        "correct": None if example.label is None else prediction.label == example.label,
+        "correct": prediction.label == example.label if labelled and example.label is not None else None,
         "probabilities": prediction.probabilities,
         "explanation": prediction.explanation,
         **(_stated(prediction) if prediction.states else {}),
@@ -201,6 +207,12 @@ def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
         **dict.fromkeys(ROUGE_NAMES),
         **scores,
     }
+
+
+def _sources(rows: Sequence[Row]) -> dict[str, int]:
+    """Who the references are from, and how many of them, the most first."""
+    written = (e.source for row in rows for e in row.example.references if not is_empty(e.text))
+    return dict(Counter(written).most_common())
 
 
 def _stated(prediction: Prediction) -> dict[str, Any]:
