@@ -38,7 +38,7 @@ def errors_section(results: Results) -> list[Block]:
     for cell in cells[:CELLS]:
         cards = tuple(_card(one, errors) for one in cell["examples"][:CELL_CARDS])
         given = "given no label" if cell["predicted"] is None else f"taken for {cell['predicted']}"
-        rule = f"{_first(len(cards), cell['n'])}, the highest confidence first."
+        rule = f"{_first(len(cards), cell['n'])}{', the highest confidence first' if cards[1:] else ''}."
         blocks.append(Cards(f"{cell['gold']} {given}", rule, cards))
     metric = errors.get("metric")
     found = (errors.get("examples") or {}).get("explanation", ())
@@ -176,8 +176,8 @@ def _slices_text(slices: Sequence[Mapping[str, Any]], ranking: str, settings: Ma
         return "No slice has enough rows, and enough beside it, to be ranked."
     worse = [one["name"] for one in ranked if _verdict(one, ranking) == "worse"]
     text = (
-        f"Each slice is compared with the rest of the rows. The first is the worst for certain: the one whose "
-        f"difference in {title} has the lowest upper bound. "
+        f"Each slice is compared with the rest of the rows. They stand in the order of the upper bound of their "
+        f"difference in {title}, the lowest first. "
     )
     if worse:
         named = [f"“{name}”" for name in worse[:NAMED]] + ([f"{len(worse) - NAMED} more"] if worse[NAMED:] else [])
@@ -202,7 +202,7 @@ def _forests(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequenc
             continue
         caption = f"{metric_title(name)} on each slice less that on the rest, with 95% intervals."
         if cut > 0:
-            caption += f" The {FOREST_ROWS} worst by {_lower(metric_title(ranking))}; {cut} more are in the table."
+            caption += f" The {FOREST_ROWS} worst by {_lower(metric_title(ranking))}; the table has {cut} more."
         title = f"Slices: {_lower(metric_title(name))}"
         drawings.append(forest(f"{prefix}slices-{name.lower().replace('_', '-')}", title, caption, rows))
     return [Gallery(tuple(drawings))] if drawings else []
