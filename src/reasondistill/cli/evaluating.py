@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +23,8 @@ from reasondistill.cli.shared import (
     print_headline,
     quiet_libraries,
     say,
-    task_for,
 )
-from reasondistill.errors import DataError
+from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
@@ -82,7 +82,7 @@ def evaluate(
     from reasondistill.evaluation.pairing import join
     from reasondistill.evaluation.teachers import named
     from reasondistill.files import require_new_folder
-    from reasondistill.prediction import made_by
+    from reasondistill.prediction import made_by, maker_of
     from reasondistill.records import outside, read_predictions
 
     require_new_folder(out)
@@ -102,17 +102,20 @@ def evaluate(
         with needs_extra("train"):
             from reasondistill.judge import Judge
         loaded_judge = Judge.load(settings.judge)
-    asked = task_for(task, data)
-    maker = None if student is None else _maker(predictions, student, asked)
+    maker = None if student is None else maker_of(predictions, student)
     if maker is None and faithfulness_limit is not None:
         raise DataError("--faithfulness-limit", expected="--student beside it", found="none", fix="Name the student.")
-    everything = load(data, task=asked, columns=mapping(columns))
-    loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
-    loaded = loaded.first(limit) if limit else loaded
-    others = outside(everything.examples, loaded.examples)
     answers = list(read_predictions(predictions))
-    # Mistakes in what was given, before anything takes time.
-    join(answers, loaded.examples, asked)
+    asked, because = _task(task, predictions, maker, data, mapping(columns), answers)
+    if maker is not None:
+        _require_task(maker, asked)
+    with _says_task(asked, because):
+        everything = load(data, task=asked, columns=mapping(columns))
+        loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
+        loaded = loaded.first(limit) if limit else loaded
+        others = outside(everything.examples, loaded.examples)
+        # Mistakes in what was given, before anything takes time.
+        join(answers, loaded.examples, asked)
     teachers = named(settings.teachers, loaded.examples)
 
     def tell(stage: str) -> None:
@@ -155,11 +158,47 @@ def _settings(config: Path | None, **given: object) -> EvaluateOptions:
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def _maker(predictions: Path, student: Path, task: Task) -> Student:
-    """The student that made ``predictions``, if the data's task is its own."""
-    from reasondistill.prediction import maker_of
+def _task(
+    asked: str | None,
+    predictions: Path,
+    maker: Student | None,
+    data: str,
+    columns: dict[str, str | list[str]] | None,
+    answers: Sequence[Prediction],
+) -> tuple[Task, str]:
+    """The task, and what says so: --task, the predictions' record, their student, or the data; "" for --task."""
+    from reasondistill.datasets.recognising import recognise
+    from reasondistill.evaluation.pairing import labels_given
+    from reasondistill.prediction import task_answered
+    from reasondistill.tasks import get_task
 
-    maker = maker_of(predictions, student)
+    if asked is not None:
+        return get_task(asked), ""
+    if (recorded := task_answered(predictions)) is not None:
+        return recorded, "the record of the predictions"
+    if maker is not None:
+        return maker.task, "the student"
+    task, because = recognise(data, columns, labels_given(answers))
+    say(f"[dim]{plain(f'task {task.name}, by {because}')}[/]")
+    return task, because
+
+
+@contextmanager
+def _says_task(task: Task, because: str) -> Iterator[None]:
+    """Mistakes under a task that nobody named say where it is from."""
+    try:
+        yield
+    except (DataError, TaskError) as error:
+        if not because:
+            raise
+        fix = f"{error.fix} The rows are read as the task {task.name}, told by {because} (--task: another).".strip()
+        raise type(error)(
+            error.where, expected=error.expected, found=error.found, problem=error.problem, fix=fix
+        ) from error
+
+
+def _require_task(maker: Student, task: Task) -> None:
+    """Refuse a student of another task than the data's."""
     if (maker.task.fields, maker.task.labels) != (task.fields, task.labels):
         raise DataError(
             "--student",
@@ -167,7 +206,6 @@ def _maker(predictions: Path, student: Path, task: Task) -> Student:
             found=f"one of {maker.task.name!r} (fields {list(maker.task.fields)}, labels {maker.task.labels})",
             fix="Name the student's task with --task.",
         )
-    return maker
 
 
 def _tested(

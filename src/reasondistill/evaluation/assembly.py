@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.datasets.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
-from reasondistill.evaluation.pairing import Row, gives_labels, join
+from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.stated import score_stated
 from reasondistill.evaluation.support import add_support
@@ -73,7 +74,7 @@ def evaluate(
     predictions: Iterable[Prediction],
     examples: Iterable[Example],
     *,
-    task: Task = NLI,
+    task: Task | None = None,
     name: str,
     split: str | None = None,
     settings: EvaluationSettings | None = None,
@@ -88,6 +89,7 @@ def evaluate(
     Args:
         predictions: in any order.
         examples: those to score, no others: a split is chosen before.
+        task: that they are of; by default told by their fields and the labels at hand (`recognise_examples`).
         name: of the data set, to be recorded.
         split: which part of it ``examples`` are, to be recorded.
         train_examples: where the template floor's templates are found; without them, in the scored references.
@@ -102,6 +104,9 @@ def evaluate(
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
     """
     settings = settings or EvaluationSettings()
+    predictions, examples = list(predictions), list(examples)
+    if task is None:
+        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
     rows = join(predictions, examples, task)
     matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
