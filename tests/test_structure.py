@@ -18,6 +18,7 @@ ORDER = (
     "errors",
     "files",
     "locks",
+    "budget",
     "strict_yaml",
     "arrow_cache",
     "records",

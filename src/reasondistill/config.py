@@ -309,6 +309,10 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+FAITHFULNESS_TIMES = 5
+"""How many times as long as its costs a student's tests of faithfulness may take."""
+
+
 class EvaluateOptions(EvaluationSettings):
     """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
 
@@ -319,6 +323,8 @@ class EvaluateOptions(EvaluationSettings):
     """Where a student is named: at most so many examples in each test."""
     efficiency: bool = True
     """Where a student is named: measure what it costs."""
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 120.0
+    """Where a student is named: seconds for its costs, and `FAITHFULNESS_TIMES` as many for its tests; 0: no end."""
 
 
 class EvalConfig(Config):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reasondistill.budget import BUDGET_CUT
 from reasondistill.cli.shared import (
+    BudgetOption,
     Columns,
     DataArgument,
     EvalConfigOption,
@@ -24,6 +26,7 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
 )
+from reasondistill.cli.status import status_line
 from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from reasondistill.judge import Judge
     from reasondistill.prediction import Student
     from reasondistill.records import Example, Prediction
+    from reasondistill.results import Results
     from reasondistill.tasks import Task
 
 
@@ -74,6 +78,7 @@ def evaluate(
             help="With --student: measure what it costs here, on the first 100 examples (default).",
         ),
     ] = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -95,6 +100,7 @@ def evaluate(
         teachers=named_teachers(teacher),
         faithfulness_limit=faithfulness_limit,
         efficiency=efficiency,
+        budget=budget,
     )
     quiet_libraries()
     loaded_judge = None
@@ -103,8 +109,9 @@ def evaluate(
             from reasondistill.judge import Judge
         loaded_judge = Judge.load(settings.judge)
     maker = None if student is None else maker_of(predictions, student)
-    if maker is None and faithfulness_limit is not None:
-        raise DataError("--faithfulness-limit", expected="--student beside it", found="none", fix="Name the student.")
+    for option, value in (("--faithfulness-limit", faithfulness_limit), ("--budget", budget)):
+        if maker is None and value is not None:
+            raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
     answers = list(read_predictions(predictions))
     asked, because = _task(task, predictions, maker, data, mapping(columns), answers)
     if maker is not None:
@@ -118,35 +125,34 @@ def evaluate(
         join(answers, loaded.examples, asked)
     teachers = named(settings.teachers, loaded.examples)
 
-    def tell(stage: str) -> None:
-        say(f"[dim]{plain(stage)}[/]")
+    with status_line() as tell:
+        costs = None
+        if student is not None and maker is not None and settings.efficiency:
+            from reasondistill.efficiency import measure
 
-    costs = None
-    if student is not None and maker is not None and settings.efficiency:
-        from reasondistill.efficiency import measure
-
-        costs = measure(student, loaded.examples, loaded=maker, progress=tell)
-    evaluation = run_evaluation(
-        answers,
-        loaded.examples,
-        task=asked,
-        name=loaded.name,
-        split=split,
-        settings=settings,
-        train_examples=others or None,
-        judge=loaded_judge,
-        teachers=teachers,
-        made_by=made_by(predictions),
-        progress=tell,
-    )
-    if costs is not None:
-        evaluation = evaluation.with_efficiency(costs)
-    if maker is not None:
-        evaluation = evaluation.with_faithfulness(
-            _tested(maker, loaded.examples, answers, settings.faithfulness_limit, loaded_judge, tell)
+            costs = measure(student, loaded.examples, loaded=maker, budget=settings.budget or None, progress=tell)
+        evaluation = run_evaluation(
+            answers,
+            loaded.examples,
+            task=asked,
+            name=loaded.name,
+            split=split,
+            settings=settings,
+            train_examples=others or None,
+            judge=loaded_judge,
+            teachers=teachers,
+            made_by=made_by(predictions),
+            progress=tell,
         )
+        if costs is not None:
+            evaluation = evaluation.with_efficiency(costs)
+        if maker is not None:
+            evaluation = evaluation.with_faithfulness(
+                _tested(maker, loaded.examples, answers, settings, loaded_judge, tell)
+            )
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
+    _say_what_was_cut(evaluation.results)
     say(f"[bold]results[/]  {out / 'results.json'}")
 
 
@@ -212,14 +218,37 @@ def _tested(
     maker: Student,
     examples: Sequence[Example],
     answers: Sequence[Prediction],
-    limit: int | None,
+    options: EvaluateOptions,
     judge: Judge | None,
     progress: Callable[[str], None],
 ) -> Outcome:
+    from reasondistill.config import FAITHFULNESS_TIMES
     from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
 
     given = {p.id: p for p in answers}
+    limit = options.faithfulness_limit
     settings = FaithfulnessSettings() if limit is None else FaithfulnessSettings().limited(limit)
     return measure_faithfulness(
-        maker, examples, [given[e.id] for e in examples], settings=settings, judge=judge, progress=progress
+        maker,
+        examples,
+        [given[e.id] for e in examples],
+        settings=settings,
+        judge=judge,
+        budget=options.budget * FAITHFULNESS_TIMES or None,
+        progress=progress,
     )
+
+
+def _say_what_was_cut(results: Results) -> None:
+    """How many examples each test of a student looked at, and what the budget did not allow."""
+    tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
+    if tests:
+        looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
+        say(f"[bold]tests[/]    {plain(looked_at)} examples")
+    reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
+    reasons |= results.efficiency.get("not_measured", {})
+    cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
+    for name, why in cut.items():
+        say(f"[bold]cut[/]      {plain(f'{name}: {why}')}")
+    if cut:
+        say("[dim]--budget SECONDS gives more time, --budget 0 all that it takes[/]")

@@ -57,6 +57,16 @@ TeacherOption = Annotated[
 ]
 
 
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0,
+        metavar="SECONDS",
+        help="For measuring costs, 120 by default; tests of faithfulness get 5 times as long. A slow student is asked "
+        "less, and what was left out is said. 0: no end.",
+    ),
+]
 EvalConfigOption = Annotated[
     Path | None,
     typer.Option(

@@ -94,14 +94,16 @@ def trust_section(results: Results, prefix: str) -> list[Block]:
     reasons = tuple((_told(name).title, str(t["left_out"])) for name, t in tests.items() if "left_out" in t)
     blocks: list[Block] = [
         Paragraph(
-            f"{len(applied)} of {len(tests)} tests apply to this student. Each looks at a sample of whole groups of "
+            f"{len(applied)} of {len(tests)} tests were done. Each looks at a sample of whole groups of "
             "examples, chosen by hash. No single one proves faithfulness, but a student that fails one is not to be "
             "trusted in that respect."
         )
     ]
     for name in sorted(applied, key=lambda name: ([*TESTS, name].index(name), name)):
         blocks += _test(name, applied[name], results.metrics, results.settings, prefix)
-    return [*blocks, *([Facts("Tests that do not apply", reasons)] if reasons else [])]
+    cut = tuple((_told(name).title, str(t["shortened"])) for name, t in applied.items() if "shortened" in t)
+    lists = (("Tests cut short", cut), ("Tests that were not done", reasons))
+    return [*blocks, *(Facts(title, items) for title, items in lists if items)]
 
 
 def _told(name: str) -> Told:
