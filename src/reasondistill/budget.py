@@ -57,9 +57,9 @@ def spoken(seconds: float) -> str:
 def largest_that_fits(work: Callable[[int], T], most: int, budget: Budget) -> tuple[int, T]:
     """Do ``work`` on ``most`` examples, or on as many as the budget allows; at least on one.
 
-    Samples grow: the first has one example, and the time that one and two of them took tells what a larger one takes,
-    so that a slow student is never asked for all before anybody knows how long that takes. Where all are likely to
-    fit they are the next step. Without an end ``most`` is the first and only one.
+    Samples grow: the first has one example, and what it took tells how many the next may have, so that a slow student
+    is never asked for all before anybody knows how long that takes. Where all are likely to fit they are the next
+    step. Without an end ``most`` is the first and only one.
 
     Args:
         work: on so many examples, the same ones first whatever the number; done anew for each number.
@@ -69,21 +69,18 @@ def largest_that_fits(work: Callable[[int], T], most: int, budget: Budget) -> tu
     """
     if budget.seconds is None:
         return most, work(most)
-    size, taken, fixed = 1, 0.0, 0.0
+    size = 1
     done, took = _timed(work, size, budget)
-    each = took
     while size < most:
-        left = _MARGIN * budget.left
-        fitting = math.inf if each <= 0 else (left - fixed) / each
+        left = budget.left
+        fitting = math.inf if took <= 0 else _MARGIN * left * size / took
         following = most if fitting >= most else min(int(fitting), _GROWTH * size)
+        if following < 2 * size and 2 * took <= left:
+            following = min(2 * size, most)  # part of the time may not hang on the number: twice as many take no more
         if following <= size:
             break
-        taken, before = took, size
         size = following
         done, took = _timed(work, size, budget)
-        # A line through both: part of the time is spent whatever the number.
-        each = max(0.0, took - taken) / (size - before)
-        fixed = max(0.0, took - each * size)
     return size, done
 
 
