@@ -12,11 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from reasondistill.cli import app
+from reasondistill.config import Generation
 from reasondistill.datasets.recognising import recognise
-from reasondistill.errors import DataError
+from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation import EvaluationSettings, evaluate
+from reasondistill.files import fingerprint
+from reasondistill.prediction import task_answered
 from reasondistill.records import Example, Prediction
 from reasondistill.results import Results
+from reasondistill.student_task import StudentTask
 from reasondistill.tasks import NLI, Task
 
 TICKETS = [("My card was charged twice.", "billing"), ("The app closes.", "bug"), ("Please add a map.", "feature")]
@@ -126,3 +130,27 @@ def test_evaluate_in_python_takes_the_task_from_the_examples() -> None:
     odd = [examples[0], examples[1].model_copy(update={"fields": {"other": "x"}})]
     with pytest.raises(DataError, match="Name the task"):
         evaluate(answers[:2], odd, name="tickets", settings=settings)
+
+
+def test_a_run_tells_the_task_of_its_own_predictions(tmp_path: Path) -> None:
+    task = Task(name="verdicts", fields=("premise", "hypothesis"), labels=("yes", "no"))
+    run_folder = tmp_path / "run"
+    (run_folder / "student").mkdir(parents=True)
+    (run_folder / "predictions").mkdir()
+    (run_folder / "run.json").write_text("{}", encoding="utf-8")
+    asked = StudentTask(
+        task=task, order="label_first", max_source_length=64, max_target_length=32, generation=Generation()
+    )
+    asked.save(run_folder / "student")
+    predictions = run_folder / "predictions" / "test.jsonl"
+    assert task_answered(predictions) is None  # without a record it may be anybody's
+    # A record as earlier versions wrote it has the fingerprint alone.
+    identity = fingerprint(task.model_dump(mode="json"), "label_first")
+    record = predictions.with_name("test.meta.json")
+    record.write_text(json.dumps({"task": identity}), encoding="utf-8")
+    assert task_answered(predictions) == task
+    record.write_text(json.dumps({"task": "another's"}), encoding="utf-8")
+    assert task_answered(predictions) is None
+    record.write_text(json.dumps({"task": identity, "task_definition": {"name": 3}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="task_definition"):
+        task_answered(predictions)

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+BUDGET = 120.0
+"""Seconds that measuring a student's costs takes at most, where nobody says."""
 BUDGET_CUT = "the time budget of"
 """How every reason begins that names a budget."""
 
@@ -37,6 +39,11 @@ class Budget:
     def left(self) -> float:
         """Seconds that are left, not below 0; infinite without an end."""
         return math.inf if self.seconds is None else max(0.0, self.seconds - (self.clock() - self.begun))
+
+    @property
+    def spoken_left(self) -> str:
+        """``1 min 40 s of 2 min``."""
+        return f"{spoken(self.left)} of {self}"
 
     def share(self, part: float) -> Budget:
         """A part, from 0 to 1, of what is left, as a budget of its own that begins now."""

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from reasondistill.budget import BUDGET
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
@@ -323,7 +324,7 @@ class EvaluateOptions(EvaluationSettings):
     """Where a student is named: at most so many examples in each test."""
     efficiency: bool = True
     """Where a student is named: measure what it costs."""
-    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 120.0
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = BUDGET
     """Where a student is named: seconds for its costs, and `FAITHFULNESS_TIMES` as many for its tests; 0: no end."""
 
 

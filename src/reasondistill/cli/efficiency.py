@@ -44,8 +44,9 @@ def efficiency(
     """
     from dataclasses import replace
 
+    from reasondistill.budget import BUDGET
     from reasondistill.datasets import load
-    from reasondistill.efficiency import BUDGET, EfficiencySettings, measure
+    from reasondistill.efficiency import EfficiencySettings, measure
     from reasondistill.files import require_new_file
     from reasondistill.prediction import Student
     from reasondistill.reporting.efficiency import blocks

@@ -43,7 +43,7 @@ TaskOption = Annotated[
     typer.Option(
         "--task",
         help="Which fields and labels the rows have: nli, comve, cose, instructions, or a .yaml file. "
-        "By default the data's own.",
+        "By default the data's own; in `evaluate` that of the predictions' record, where there is one.",
     ),
 ]
 TeacherOption = Annotated[

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-from reasondistill.budget import BUDGET_CUT, Budget, spoken
+from reasondistill.budget import BUDGET, BUDGET_CUT, Budget
 from reasondistill.efficiency.energy import EnergyMeter, Unreadable, find_meter
 from reasondistill.efficiency.engines import EngineCosts, costs_of
 from reasondistill.efficiency.flops import flops_per_example
@@ -30,9 +29,6 @@ from reasondistill.prediction import Student
 from reasondistill.records import Example
 from reasondistill.results import DatasetInfo
 from reasondistill.runs import find_student, hardware, versions
-
-BUDGET: Final = 120.0
-"""Seconds that measuring takes at most, where nobody says."""
 
 _FIRST_PASS = 0.1
 """The share of the budget that a pass over single answers may take: three of them, as many of labels and batches."""
@@ -152,7 +148,7 @@ class _Plan:
         return f"{BUDGET_CUT} {self.budget}"
 
     def tell(self, stage: str) -> None:
-        left = "" if self.budget.seconds is None else f", {spoken(self.budget.left)} of {self.budget} left"
+        left = "" if self.budget.seconds is None else f", {self.budget.spoken_left} left"
         self.progress(f"{stage}{left}")
 
     def fits(self, answers: float, figure: str) -> bool:

@@ -91,8 +91,9 @@ def measure_faithfulness(
         judge.refuse_task(subject.task)
         judge.refuse_seen(examples, subject.task)
     time_for_all, whole = Budget(budget, clock), settings
+    tell = progress if budget is None else lambda stage: progress(f"{stage}, {time_for_all.spoken_left} left")
     if answers is None:
-        settings, answers = _answers(subject, examples, settings, time_for_all, progress)
+        settings, answers = _answers(subject, examples, settings, time_for_all, tell)
     bootstrap = GroupBootstrap([e.cluster for e in examples], resamples=resamples, seed=seed)
     tests: dict[str, Callable[..., Outcome]] = {
         "label_consistency": partial(label_consistency, judge=judge),
@@ -110,7 +111,7 @@ def measure_faithfulness(
             found[name] = left_out(f"{BUDGET_CUT} {time_for_all} was used up")
             continue
         share = time_for_all.share(1 / (len(tests) - turn))
-        run = partial(_limited, test, subject, examples, answers, getattr(settings, name), bootstrap, progress)
+        run = partial(_limited, test, subject, examples, answers, getattr(settings, name), bootstrap, tell)
         try:
             asked, wanted = (getattr(one, name).examples for one in (settings, whole))
             found[name] = _in_time(run, asked, min(wanted, len(examples)), share, time_for_all)
