@@ -130,7 +130,7 @@ def _unknown(
     if label not in header and (guess := _label_column(header, rows, given)) is not None:
         mapping["label"] = label = guess
     if label in header:
-        given |= {str(row[label]) for _, row in rows() if row.get(label)}
+        given |= {value for _, row in rows() if isinstance(value := row.get(label), str) and value}
     taken = {label, *(one for value in columns.values() for one in ([value] if isinstance(value, str) else value))}
     free = [name for name in header if name not in taken and not _NO_FIELD.fullmatch(name)]
     fields = [key for key in columns if not _NO_FIELD.fullmatch(key)]
@@ -141,7 +141,7 @@ def _unknown(
             fields.append(field)
             mapping |= {} if field == name else {field: name}
     stem = re.sub(r"\W+", "_", Path(source).stem) or "own"
-    asked = {"name": stem, "fields": fields, "labels": sorted(given)}
+    asked = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(given)}
     options = "".join(f" --columns {json.dumps(f'{key}={name}', ensure_ascii=False)}" for key, name in mapping.items())
     return DataError(
         source,
