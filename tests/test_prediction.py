@@ -476,6 +476,16 @@ def test_another_jobs_predictions_are_not_mixed_with(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_job_that_an_earlier_version_began_goes_on(tmp_path: Path) -> None:
+    out, meta_file = tmp_path / "test.jsonl", tmp_path / "test.meta.json"
+    stopped(out, pairs(6), after=1)
+    meta = json.loads(meta_file.read_text(encoding="utf-8"))
+    assert meta.pop("task_definition") == NLI.model_dump(mode="json")
+    meta_file.write_text(json.dumps(meta), encoding="utf-8")
+    predict_file(student(), pairs(6), out, facts=FACTS)
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 6
+
+
 def test_a_file_of_unknown_origin_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "test.jsonl"
     out.write_text("mine\n", encoding="utf-8")

@@ -19,6 +19,7 @@ ORDER = (
     "files",
     "locks",
     "signals",
+    "budget",
     "strict_yaml",
     "arrow_cache",
     "records",

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from reasondistill.budget import BUDGET
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
@@ -310,6 +311,10 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+FAITHFULNESS_TIMES = 5
+"""How many times as long as its costs a student's tests of faithfulness may take."""
+
+
 class EvaluateOptions(EvaluationSettings):
     """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
 
@@ -320,6 +325,8 @@ class EvaluateOptions(EvaluationSettings):
     """Where a student is named: at most so many examples in each test."""
     efficiency: bool = True
     """Where a student is named: measure what it costs."""
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = BUDGET
+    """Where a student is named: seconds for its costs, and `FAITHFULNESS_TIMES` as many for its tests; 0: no end."""
 
 
 class EvalConfig(Config):

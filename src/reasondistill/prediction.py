@@ -19,7 +19,9 @@ from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, w
 from reasondistill.locks import held
 from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
-from reasondistill.runs import find_student
+from reasondistill.runs import RUN_FILE, find_student
+from reasondistill.strict_yaml import validate_config
+from reasondistill.student_task import StudentTask
 from reasondistill.tasks import OutputOrder, Task, explanation_prefix, label_problem
 from reasondistill.wording import Phrase, spoken
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from reasondistill.packages.loading import LoadedPackage
 
 T = TypeVar("T")
+
+_DEFINITION = "task_definition"
+"""The key of a predictions file's record that holds its task."""
 
 WINDOW = 512
 """Examples that are in memory at one time, sorted by length for their batches, and written before the next ones are
@@ -317,6 +322,7 @@ def predict_file(
         "schema_version": 1,
         "student": student.fingerprint,
         "task": fingerprint(student.task.model_dump(mode="json"), student.order),
+        _DEFINITION: student.task.model_dump(mode="json"),
         "generation": settings.model_dump(mode="json"),
         "free": free,
         "calibration": student.calibration.fingerprint if student.calibration else None,
@@ -387,6 +393,28 @@ def made_by(predictions: str | Path) -> str | None:
     return said if isinstance(said, str) else None
 
 
+def task_answered(predictions: str | Path) -> Task | None:
+    """The task that a predictions file answers: as its record says, else as the student of the run says it lies in.
+
+    None where neither is there.
+
+    Raises:
+        DataError: the record is broken.
+        CheckpointError: the run's student is.
+    """
+    predictions = Path(predictions)
+    meta_file = _meta_file(predictions)
+    meta = read_json(meta_file) if meta_file.is_file() else {}
+    if (definition := meta.get(_DEFINITION)) is not None:
+        return validate_config(Task, definition, where=f"{meta_file}: {_DEFINITION}")
+    run = predictions.resolve().parent.parent
+    if not meta or not (run / RUN_FILE).is_file():
+        return None
+    asked = StudentTask.load(find_student(run))
+    # Predictions of another student may lie in a run's folder.
+    return asked.task if meta.get("task") == fingerprint(asked.task.model_dump(mode="json"), asked.order) else None
+
+
 def _meta_file(predictions: Path) -> Path:
     return predictions.with_name(f"{predictions.stem}.meta.json")
 
@@ -412,6 +440,7 @@ def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None
     """Begin, or go on with, the job that ``meta`` describes."""
     if meta_file.exists():
         before = read_json(meta_file)
+        before.setdefault(_DEFINITION, meta[_DEFINITION])  # earlier versions wrote the task's fingerprint alone
         differing = sorted(key for key in before.keys() | meta.keys() if before.get(key) != meta.get(key))
         if differing:
             raise OutputError(

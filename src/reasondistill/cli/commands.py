@@ -32,6 +32,7 @@ from reasondistill.cli.shared import (
     wide_say,
 )
 from reasondistill.cli.sweeping import sweep
+from reasondistill.cli.waiting import let_threads_sleep
 from reasondistill.errors import DataError, StoppedError, UserError
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.add_typer(judge_app, name="judge")
 
 def main() -> None:
     """Run a command; exit 2 with a sentence on a mistake of the user's."""
+    let_threads_sleep()
     try:
         app()
     except UserError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reasondistill.cli.shared import (
+    BudgetOption,
     Columns,
     DataArgument,
     SplitOption,
@@ -17,6 +18,7 @@ from reasondistill.cli.shared import (
     quiet_libraries,
     say,
 )
+from reasondistill.cli.status import status_line
 
 
 def efficiency(
@@ -34,6 +36,7 @@ def efficiency(
         list[int] | None,
         typer.Option("--batch-size", min=1, help="Try so many examples at once; repeatable. By default 4, 16 and 64."),
     ] = None,
+    budget: BudgetOption = None,
 ) -> None:
     """What a student costs here: memory, latency, throughput, FLOPs, sizes, and energy where the machine tells it.
 
@@ -41,6 +44,7 @@ def efficiency(
     """
     from dataclasses import replace
 
+    from reasondistill.budget import BUDGET
     from reasondistill.datasets import load
     from reasondistill.efficiency import EfficiencySettings, measure
     from reasondistill.files import require_new_file
@@ -57,14 +61,16 @@ def efficiency(
     part = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     rows = part.first(limit)
     sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}
-    found = measure(
-        student,
-        rows.examples,
-        EfficiencySettings(examples=limit, repeats=repeats, **sizes),
-        loaded=loaded_student,
-        dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
-        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
-    )
+    with status_line() as tell:
+        found = measure(
+            student,
+            rows.examples,
+            EfficiencySettings(examples=limit, repeats=repeats, **sizes),
+            loaded=loaded_student,
+            dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
+            budget=(BUDGET if budget is None else budget) or None,
+            progress=tell,
+        )
     print_blocks(blocks(found))
     found.save(out)
     say(f"[bold]efficiency[/]  {plain(str(out))}")

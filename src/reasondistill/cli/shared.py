@@ -43,7 +43,7 @@ TaskOption = Annotated[
     typer.Option(
         "--task",
         help="Which fields and labels the rows have: nli, comve, cose, instructions, or a .yaml file. "
-        "By default the data's own.",
+        "By default the data's own; in `evaluate` that of the predictions' record, where there is one.",
     ),
 ]
 TeacherOption = Annotated[
@@ -57,6 +57,16 @@ TeacherOption = Annotated[
 ]
 
 
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0,
+        metavar="SECONDS",
+        help="For measuring costs, 120 by default; tests of faithfulness get 5 times as long. A slow student is asked "
+        "less, and what was left out is said. 0: no end.",
+    ),
+]
 EvalConfigOption = Annotated[
     Path | None,
     typer.Option(

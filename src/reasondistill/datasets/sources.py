@@ -115,9 +115,35 @@ def task_of(source: str | Path) -> Task:
     Raises:
         DataError: the source is unknown or cannot be read.
     """
+    return published_task(source) or NLI
+
+
+def published_task(source: str | Path) -> Task | None:
+    """The task of a built-in or published set; None for a user's own file.
+
+    Raises:
+        DataError: the source is unknown or cannot be read.
+    """
     if _is_scenes(str(source)) or _esnli_folder(str(source)) is not None:
         return NLI
-    return _task_of_file(_file(Path(source)))
+    path = _file(Path(source))
+    return _task_of_file(path) if _form(path) else None
+
+
+def open_rows(source: str | Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
+    """The column names of a user's file (of JSON, the first row's keys), and what begins to read its rows anew.
+
+    Raises:
+        DataError: the file is absent, of an unknown kind, or cannot be read.
+    """
+    path = _file(Path(source))
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(path)
+    if suffix in DELIMITERS:
+        return read_table(path)[0], lambda: read_table(path)[1]
+    first = next(_objects(path), None)
+    return ([] if first is None else [*first[1]]), lambda: _objects(path)
 
 
 def downloads_folder(name: str) -> Path:

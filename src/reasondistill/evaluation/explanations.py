@@ -133,15 +133,15 @@ def _floor_systems(
         chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
         filled = [floors.fill_template(t, one.fields) for t, one in zip(chosen, student, strict=True)]
         systems["template"] = [[one._replace(explanation=f) for one, f in zip(student, filled, strict=True)]]
-    humans, fewer = leave_one_out(student)
-    if humans:
-        systems["references"], systems["student_fewer_references"] = humans, fewer
+    held_out, fewer = leave_one_out(student)
+    if held_out:
+        systems["references"], systems["student_fewer_references"] = held_out, fewer
     settings = {
         "template": {
             "found_in": "scored references" if train_examples is None else "training explanations",
             "templates": templates,
         },
-        "references": {"n": len(humans[0]) if humans else 0, "scored": "each in turn against the row's others"},
+        "references": {"n": len(held_out[0]) if held_out else 0, "scored": "each in turn against the row's others"},
     }
     return systems, settings
 

@@ -67,6 +67,16 @@ def without_phrase(prediction: Prediction) -> Prediction:
     return prediction.model_copy(update={"explanation": prediction.reasons}) if prediction.states else prediction
 
 
+def labels_given(predictions: Iterable[Prediction]) -> set[str]:
+    """Every label that predictions name, those that only have a probability among them."""
+    return {label for p in predictions for label in (p.label, *p.probabilities) if label is not None}
+
+
+def gives_labels(rows: Sequence[Row], task: Task) -> bool:
+    """Whether labels are asked for and the system gives any: only then is a missing one wrong."""
+    return task.labels != () and any(row.prediction.label for row in rows)
+
+
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:
     """Records by their ids; a `DataError` that begins with ``where`` if an id comes twice."""
     times = Counter(record.id for record in records)

@@ -163,20 +163,20 @@ class ExplanationScorer:
 
 
 def leave_one_out(compared: Sequence[Compared]) -> tuple[list[list[Compared]], list[list[Compared]]]:
-    """Human explanations and the system's, each against the same smaller number of references.
+    """References and the system's explanations, each against the same smaller number of references.
 
     In turn k each row's k-th reference is held out: the first result scores it against the row's others, the second
     scores the system's explanation against those others. Only rows with at least two references take part; turns
     without rows are left out, so that both are empty where no row has two references.
     """
     rows = [one for one in compared if len(one.references) >= 2]
-    humans, systems = [], []
+    held_out, systems = [], []
     for k in range(max((len(one.references) for one in rows), default=0)):
         turn = [
             (one, one.references[k], [*one.references[:k], *one.references[k + 1 :]])
             for one in rows
             if k < len(one.references)
         ]
-        humans.append([Compared(held_out, others, one.fields) for one, held_out, others in turn])
+        held_out.append([Compared(reference, others, one.fields) for one, reference, others in turn])
         systems.append([Compared(one.explanation, others, one.fields) for one, _, others in turn])
-    return humans, systems
+    return held_out, systems

@@ -35,6 +35,25 @@ def is_empty(text: str) -> bool:
     return not text.strip()
 
 
+def is_one_of(text: str, others: Iterable[str]) -> bool:
+    """Whether a text, not an empty one, equals one of ``others`` but for case, spaces and punctuation."""
+    return not is_empty(text) and _bare(text) in set(map(_bare, others))
+
+
+def _bare(text: str) -> str:
+    """A text without what `is_one_of` overlooks. Marks that make another number of a number stay: 1.5, 3/2, -2, 5%."""
+    whole = unicodedata.normalize("NFKC", text).replace("\u2212", "-").casefold()
+    around = zip(f" {whole}", whole, f"{whole[1:]} ", strict=False)
+    kept = "".join(
+        mark
+        for before, mark, after in around
+        if not (mark.isspace() or unicodedata.category(mark).startswith("P"))
+        or mark == "%"
+        or (mark in "-.,/:*" and after.isdigit() and not before.isalpha())
+    )
+    return kept or "".join(whole.split())  # of nothing but marks: "?!" is not "..."
+
+
 def aggregate(scores: Sequence[float], how: Aggregate) -> float:
     """One score out of one for each reference; at least one is needed."""
     return max(scores) if how == "max" else sum(scores) / len(scores)
