@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,10 +22,14 @@ from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
+from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, LossCount, sentences
 from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
+    from reasondistill.features import Codec
     from reasondistill.packages.loading import LoadedPackage
+
+_LOG = logging.getLogger(__name__)
 
 WINDOW = 512
 """Examples that are in memory at one time, sorted by length for their batches, and written before the next ones are
@@ -172,6 +177,20 @@ class Student:
         """
         return explanation_scores(self.engine, self.task, self.order, examples, labels, explanations)
 
+    def losses(self, examples: Iterable[Example]) -> dict[str, Any] | None:
+        """What its tokenizer cannot read of the prompts of examples: see `unknown_tokens.LossCount.found`.
+
+        None where its engine takes texts as they are.
+        """
+        codec: Codec | None = getattr(self.engine, "codec", None)
+        if codec is None:
+            return None
+        count = LossCount(codec.tokenizer, codec.max_source_length)
+        for example in examples:
+            for prompt in dict.fromkeys(self.task.render_prompts(self.order, example).values()):
+                count.add(example.id, prompt)
+        return count.found()
+
     def threshold_for(self, precision: float) -> float:
         """Below which confidence to abstain, for a wanted share of right labels among the answers.
 
@@ -250,6 +269,9 @@ def predict_file(
         if out.exists():
             progress(len(examples))
             return out
+        lost = student.losses(examples)
+        if lost and (lines := sentences(lost, from_share=WORTH_SAYING)):
+            _LOG.warning("%s %s", " ".join(lines), READS_EVERYTHING)
         _answer(student, examples, part, options, progress)
         part.replace(out)
     return out

@@ -230,12 +230,16 @@ def explain(
     import json
 
     from reasondistill.prediction import Student
-    from reasondistill.records import as_row
+    from reasondistill.records import Example, as_row
+    from reasondistill.unknown_tokens import sentences
 
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
     loaded = Student.load(student)
     prediction = loaded.explain(precision=precision, **given)
+    if lost := loaded.losses([Example(id="1", fields=given)]):
+        for sentence in sentences(lost):
+            print(sentence, file=sys.stderr)
     if json_output:
         print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
         return

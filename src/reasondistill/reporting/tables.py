@@ -17,7 +17,7 @@ from reasondistill.reporting.formatting import (
     metric_value,
     size,
 )
-from reasondistill.reporting.headline import HEADLINE_METRICS
+from reasondistill.reporting.headline import HEADLINE_METRICS, not_read
 from reasondistill.reporting.loading import RunInfo, Source
 from reasondistill.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
 
@@ -76,6 +76,7 @@ def all_metrics(results: Results) -> Table:
         for name, metric in sorted(results.metrics.items(), key=lambda item: _reading_place(item[0]))
     ]
     note = "↓: lower is better. Intervals are the student's alone; only a paired test compares two systems."
+    note = f"{note} {not_read(results)}".strip()
     return Table("All metrics", ("Metric", "Value", "95% interval", "Examples"), tuple(rows), note=note)
 
 
