@@ -29,7 +29,7 @@ from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
-from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, LossCount, plain, sentences
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
@@ -384,7 +384,7 @@ def _lost(features: Any, examples: Sequence[Example], config: TrainConfig, codec
                 count.add(example.id, prompt, targets)
     found = _of_all_rows(count.found(), table)
     if lines := sentences(found, from_share=WORTH_SAYING):
-        _LOG.warning("%s %s", " ".join(lines), READS_EVERYTHING)
+        _LOG.warning("%s %s", " ".join(lines), advice(found))
     return found
 
 

@@ -22,7 +22,7 @@ from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
 from reasondistill.runs import find_student
 from reasondistill.tasks import OutputOrder, Task
-from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, LossCount, sentences
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
 from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def predict_file(
             return out
         lost = student.losses(examples)
         if lost and (lines := sentences(lost, from_share=WORTH_SAYING)):
-            _LOG.warning("%s %s", " ".join(lines), READS_EVERYTHING)
+            _LOG.warning("%s %s", " ".join(lines), advice(lost))
         _answer(student, examples, part, options, progress)
         part.replace(out)
     return out

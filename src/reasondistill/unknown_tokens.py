@@ -12,15 +12,17 @@ UNREADABLE: Final = 0.1
 TOO_MANY: Final = 0.2
 """A metric that could not read more than this share of its rows is left out."""
 READS_EVERYTHING: Final = (
-    "Tokenizers that work on bytes lose nothing: `student.kind: scratch` has one, and of `student.kind: hub` "
-    "facebook/bart-base; google/mt5-small reads all scripts, but no line breaks."
+    "A tokenizer that works on bytes loses nothing: `student.kind: scratch` makes one, and facebook/bart-base "
+    "(`student.kind: hub`) has one; google/mt5-small was trained on 101 languages."
 )
 """Which students read what others lose, as advice."""
+RAISE: Final = "Raise max_source_length: prompts that differ at their end were cut."
 
 WORTH_SAYING: Final = 0.001
 """A command says that texts lose something from this share of them on; single odd characters spoil nothing."""
 
-_SHOWN: Final = 8  # characters, and prompts that became the same, that are named
+_SHOWN: Final = 8  # characters that are named
+_SHOWN_IDS: Final = 3  # sets of prompts that became the same, and prompts of each
 _BATCH: Final = 1000
 _NAMES: Final = {"\n": "line break", "\t": "tab"}
 
@@ -47,9 +49,9 @@ class Reader:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._backend = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
-        self.unknown_id: int | None = tokenizer.unk_token_id
-        self._spaces = [space for space in _NAMES if self._ids(f"a{space}a") == self._ids("a a")]
+        self._backend = getattr(tokenizer, "backend_tokenizer", None) if getattr(tokenizer, "is_fast", False) else None
+        self.unknown_id: int | None = getattr(tokenizer, "unk_token_id", None)
+        self._spaces = [space for space in _NAMES if self.encode([f"a{space}a"]) == self.encode(["a a"])]
 
     def losses(self, texts: Sequence[str]) -> list[Loss]:
         """What each text loses."""
@@ -57,26 +59,31 @@ class Reader:
 
     def read(self, texts: Sequence[str]) -> list[tuple[list[int], Loss]]:
         """The tokens of each text, without special ones and uncut, and what it loses."""
+        ids = self.encode(texts)
         if self._backend is None:
-            return [(ids, self._of_ids(ids)) for ids in map(self._ids, texts)]
-        if self._backend.truncation is not None:  # left behind by an earlier call
-            self._backend.no_truncation()
-        if self._backend.padding is not None:
-            self._backend.no_padding()
-        ids = [one.ids for one in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+            return [(own, self._of_ids(own)) for own in ids]
         # Where characters stand takes as long again, and is asked only where some may be lost.
         asked = [k for k, text in enumerate(texts) if self.unknown_id in ids[k] or not plain(text)]
         encoded = self._backend.encode_batch([texts[k] for k in asked], add_special_tokens=False)
         offsets = {k: one.offsets for k, one in zip(asked, encoded, strict=True)}
         return [(own, self._loss(texts[k], own, offsets.get(k))) for k, own in enumerate(ids)]
 
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+    def encode(self, texts: Sequence[str], *, special: bool = False) -> list[list[int]]:
+        """The tokens of each text, uncut."""
+        if not texts:
+            return []
+        if self._backend is None:
+            ids: list[list[int]] = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+            return ids
+        if self._backend.truncation is not None:  # left behind by an earlier call
+            self._backend.no_truncation()
+        if self._backend.padding is not None:
+            self._backend.no_padding()
+        return [one.ids for one in self._backend.encode_batch_fast(list(texts), add_special_tokens=special)]
 
     def _of_ids(self, ids: Sequence[int]) -> Loss:
         unknown = sum(i == self.unknown_id for i in ids) if self.unknown_id is not None else 0
-        return Loss(len(ids), unknown, unknown / len(ids) if ids else 1.0, "")
+        return Loss(len(ids), unknown, unknown / len(ids) if ids else 0.0, "")
 
     def _loss(self, text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]] | None) -> Loss:
         counted = self._of_ids(ids)
@@ -118,12 +125,13 @@ class LossCount:
 
     def __init__(self, tokenizer: Any, max_source_length: int | None = None) -> None:
         self._reader = Reader(tokenizer)
-        special = len(tokenizer("a")["input_ids"]) - len(tokenizer("a", add_special_tokens=False)["input_ids"])
-        self._limit = None if max_source_length is None else max(0, max_source_length - special)
+        framed, bare = (self._reader.encode(["a"], special=special)[0] for special in (True, False))
+        self._limit = None if max_source_length is None else max(0, max_source_length - len(framed) + len(bare))
         self._counts = {name: Counter[str]() for name in ("prompts", "targets")}
         self._characters: Counter[str] = Counter()
         self._first: dict[int, tuple[int, str]] = {}  # hash of a prompt's ids → hash of its text, id of its row
         self._same: dict[int, dict[int, str]] = {}
+        self._cut: set[int] = set()  # keys of ``_same`` whose prompts lost their end
         self._waiting: tuple[list[tuple[str, str]], list[str]] = [], []
 
     def add(self, identity: str, prompt: str, targets: Iterable[str] = ()) -> None:
@@ -144,6 +152,8 @@ class LossCount:
             first, of_row = self._first.setdefault(key, (own, identity))
             if own != first:
                 self._same.setdefault(key, {first: of_row}).setdefault(own, identity)
+                if self._limit is not None and len(ids) > self._limit:
+                    self._cut.add(key)
         for loss in self._reader.losses(targets):
             self._note("targets", loss)
 
@@ -157,7 +167,8 @@ class LossCount:
 
         ``prompts`` and ``targets``: ``n``, ``lossy`` (how many lost something), ``with_unknown`` (of those, how many
         hold an unknown token), ``tokens`` and ``unknown``; ``characters``: the commonest lost ones with their number;
-        ``same_prompts``: how many different prompts became another's tokens, and ``ids`` of a few, by set.
+        ``same_prompts``: how many different prompts became another's tokens, ``cut``, how many of them as they lost
+        their end, and ``ids`` of a few, by set.
         """
         self._count()
         keys = ("n", "lossy", "with_unknown", "tokens", "unknown")
@@ -167,7 +178,8 @@ class LossCount:
             "characters": [[character, n] for character, n in ranked[:_SHOWN]],
             "same_prompts": {
                 "n": sum(map(len, self._same.values())),
-                "ids": [list(one.values())[:_SHOWN] for one in list(self._same.values())[:_SHOWN]],
+                "cut": sum(len(self._same[key]) for key in self._cut),
+                "ids": [list(one.values())[:_SHOWN_IDS] for one in list(self._same.values())[:_SHOWN_IDS]],
             },
         }
 
@@ -210,6 +222,13 @@ def same_sentence(found: Mapping[str, Any]) -> str:
         f"{same['n']:,} prompts have the tokens of another, different one, so that a student cannot tell them apart: "
         f"{some}{more}."
     )
+
+
+def advice(found: Mapping[str, Any]) -> str:
+    """What to do about what `LossCount.found` found."""
+    same = found["same_prompts"]
+    lost = lost_share(found) > 0 or same["n"] > same["cut"]
+    return " ".join([*([RAISE] if same["cut"] else []), *([READS_EVERYTHING] if lost else [])])
 
 
 def shown(character: str) -> str:

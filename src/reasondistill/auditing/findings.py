@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from reasondistill.auditing.columns import NO_LABEL
 from reasondistill.auditing.texts import FLAWS, UNKNOWN
-from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, loss_sentence, lost_share
+from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, advice, loss_sentence, lost_share
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("problem", "warning", "note")
@@ -419,7 +419,7 @@ def _lost(found: Found) -> Iterator[Finding]:
         yield _finding(
             "problem" if share >= 0.1 else "warning",
             f"{_count(same, 'prompt')} ({percent(share)}) have the tokens of another, different one",
-            "A student cannot tell them apart. Where they were cut, raise max_source_length. " + READS_EVERYTHING,
+            f"A student cannot tell them apart. {advice(lost)}",
             ids=lost["same_prompts"]["ids"],
             prompts=same,
         )

@@ -91,7 +91,7 @@ def score_explanations(
         fewer_rows = _add_beside(scored, scorer, student, systems, controls, unread)
         if unread.rows or fewer_rows:
             scored.settings["unread"] = {
-                "bound": UNREADABLE,
+                "bounds": {"tokens": UNREADABLE, "letters": text.UNREAD_LETTERS, "rows": TOO_MANY},
                 "of": len(referenced),
                 "rows": unread.rows,
                 "left_out": unread.left_out,

@@ -15,6 +15,7 @@ from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import (
     ROUGE_NAMES,
+    UNREAD_LETTERS,
     Aggregate,
     CorpusMetric,
     Rouge,
@@ -50,14 +51,17 @@ _ROWS_AT_ONCE = 4096
 
 FigureOf = dict[str, float]
 
-_MORE = f"of the explanation, or of each of its references, more than {UNREADABLE:.0%} of"
-_READ_BY_ROUGE = f"rouge-score keeps a-z and 0-9 only, and {_MORE} the letters are others. chrF reads every script."
+_OF = "of the explanation, or of each of its references, more than {:.0%} of the"
+_READ_BY_ROUGE = (
+    f"rouge-score keeps a-z and 0-9 only, and {_OF.format(UNREAD_LETTERS)} letters are others. chrF reads every script."
+)
 _READ_BY_BLEU = (
-    f"BLEU needs spaces between words, and {_MORE} the characters are of scripts without. chrF reads every script."
+    f"BLEU needs spaces between words, and {_OF.format(UNREAD_LETTERS)} characters are of scripts without. chrF reads "
+    "every script."
 )
 _READ_BY_ENCODER = (
-    f"{_MORE} the tokens, or of the characters, are unknown to the encoder {{}}. Name one that knows the script with "
-    "--bertscore-encoder, such as xlm-roberta-base."
+    f"{_OF.format(UNREADABLE)} tokens, or of the characters, are unknown to the encoder {{}}. Name one that knows the "
+    "script with --bertscore-encoder, such as xlm-roberta-base."
 )
 
 

@@ -16,13 +16,15 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from reasondistill.metrics.statistics import FloatArray
-from reasondistill.unknown_tokens import UNREADABLE
 
 Aggregate = Literal["max", "mean"]
 """How an explanation's scores against several references become one."""
 
 ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
 COPY_THRESHOLD = 0.9
+UNREAD_LETTERS = 0.2
+"""ROUGE and BLEU do not score a text of which more than this share of the letters is not for them. Accents stay below:
+German has some 2%, Czech 15%; Vietnamese does not."""
 
 _TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
 _T = TypeVar("_T")
@@ -92,7 +94,7 @@ class Rouge:
 
     @staticmethod
     def reads(text: str) -> bool:
-        """Whether a-z and 0-9 are all but `UNREADABLE` of a text's letters, digits, marks and pictures.
+        """Whether a-z and 0-9 are all but `UNREAD_LETTERS` of a text's letters, digits, marks and pictures.
 
         A text that has none of them, as "…", is read: there is nothing that could be lost.
         """
@@ -101,7 +103,7 @@ class Rouge:
         lowered = text.lower()
         kept = len(_OF_ROUGE.findall(lowered))
         lost = sum(not c.isascii() and unicodedata.category(c).startswith(_WRITTEN) for c in lowered)
-        return lost <= UNREADABLE * (kept + lost)
+        return lost <= UNREAD_LETTERS * (kept + lost)
 
     def _count_tokens(self, text: str) -> _Tokens:
         from rouge_score.tokenize import tokenize
@@ -160,12 +162,12 @@ class CorpusMetric:
     def reads(self, text: str) -> bool:
         """Whether a text can be scored: BLEU needs words with spaces between them, chrF nothing.
 
-        Not read is a text of which more than `UNREADABLE` of the characters, white space aside, are of scripts without
-        such spaces: the tokenizer 13a takes a Chinese sentence for one word.
+        Not read is a text of which more than `UNREAD_LETTERS` of the characters, white space aside, are of scripts
+        without such spaces: the tokenizer 13a takes a Chinese sentence for one word.
         """
         if self.name == "chrf" or text.isascii():
             return True
-        return len(_ONE_UNSPACED.findall(text)) <= UNREADABLE * len("".join(text.split()))
+        return len(_ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
 
     def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
         """The counts of one row, `width` of them; it needs a reference."""
