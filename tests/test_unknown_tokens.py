@@ -16,6 +16,7 @@ from reasondistill.auditing import audit
 from reasondistill.comparison import compare, load_systems
 from reasondistill.datasets.loaded import Loaded
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
+from reasondistill.evaluation.teachers import Teacher
 from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer
 from reasondistill.metrics.text import CorpusMetric, Rouge, distinct_2, is_copy, length, tokens, words
@@ -299,6 +300,56 @@ def test_systems_are_compared_on_rows_that_could_be_read_for_both(tmp_path: Path
         scored(mixed).save(tmp_path / name)
     found = compare(load_systems([tmp_path / "four", tmp_path / "five"]))
     assert (found.pairs[0].metrics["bleu"].n, found.pairs[0].metrics["rougeL"].n) == (9, 9)
+
+
+class StubJudge:
+    """Gives every explanation that it reads the same support."""
+
+    settings = {"judge": "stub"}  # noqa: RUF012
+
+    def __init__(self, unread: str) -> None:
+        self.encoder = self
+        self._unread = unread
+
+    def reads(self, texts: Sequence[str]) -> list[bool]:
+        return [text != self._unread for text in texts]
+
+    def support(self, rows: Any, progress: Any = None) -> list[float]:
+        return [0.75 for row in rows if row.explanation != self._unread or pytest.fail("asked what it cannot read")]
+
+    def refuse_task(self, task: Task) -> None: ...
+
+    def refuse_seen(self, examples: Any, task: Task) -> None: ...
+
+
+@pytest.mark.parametrize(("times", "left_out"), [(1, False), (4, True)])
+def test_a_judge_gives_no_support_to_what_it_cannot_read(times: int, left_out: bool) -> None:
+    examples, answers = rows_of([*ENGLISH[times:], *[(f"the shop number {k} is good", THAI) for k in range(times)]])
+    judge: Any = StubJudge(THAI)
+    found = evaluate(answers, examples, task=TASK, name="made", settings=PLAIN, judge=judge).results
+    assert found.settings["unread"]["rows"]["support"] == times
+    assert ("support" in found.settings["unread"]["left_out"]) is left_out
+    assert ("support" in found.metrics) is not left_out
+    if not left_out:
+        assert (found.metrics["support"].value, found.metrics["support"].n) == (0.75, 8)
+        assert found.floors["copied_text"]["support"] == 0.75
+
+
+def test_agreement_with_a_teacher_is_not_read_off_unread_texts() -> None:
+    examples, answers = rows_of([*ENGLISH, ("a good shop", "a good shop")])
+    given = [a.model_copy(update={"explanation": a.explanation if k else THAI}) for k, a in enumerate(answers)]
+    few = Teacher.of_predictions("few", given)
+    all_of_it = Teacher.of_predictions("all", [a.model_copy(update={"explanation": THAI}) for a in answers])
+    found = evaluate(
+        answers, examples, task=TASK, name="made", settings=PLAIN, teachers=[few, all_of_it]
+    ).results.agreement
+    assert (
+        found["few"]["explanation"]["rougeL"]["all"]["value"],
+        found["few"]["explanation"]["rougeL"]["all"]["n"],
+    ) == (1, 9)
+    assert "left_out" not in found["few"]
+    assert found["all"]["explanation"] == {}
+    assert found["all"]["left_out"]["rougeL"].startswith("10 of 10 rows were not read")
 
 
 def test_a_report_says_first_that_explanations_are_empty(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored
+from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.metrics import floors, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanation import Compared, ExplanationScorer, Unread, leave_one_out
@@ -19,7 +19,7 @@ from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.records import Example
 from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
-from reasondistill.unknown_tokens import TOO_MANY, UNREADABLE
+from reasondistill.unknown_tokens import TOO_MANY
 
 _MEANS = {
     **{name: name for name in (*text.ROUGE_NAMES, "bertscore_f1")},
@@ -91,7 +91,7 @@ def score_explanations(
         fewer_rows = _add_beside(scored, scorer, student, systems, controls, unread)
         if unread.rows or fewer_rows:
             scored.settings["unread"] = {
-                "bounds": {"tokens": UNREADABLE, "letters": text.UNREAD_LETTERS, "rows": TOO_MANY},
+                "bounds": BOUNDS,
                 "of": len(referenced),
                 "rows": unread.rows,
                 "left_out": unread.left_out,
