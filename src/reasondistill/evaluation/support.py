@@ -92,9 +92,11 @@ def add_support(
             if any(value is not None for value in of_label):
                 scored.per_label.setdefault(name, {})[SUPPORT] = mean(of_label, bootstrap)
     for name, texts in beside.items():
-        of_floor = [v for v, o in zip(judged(texts, predicted), own, strict=True) if o is not None]
-        too_few = sum(v is None for v in of_floor) > TOO_MANY * len(of_floor)
-        if (value := _mean(of_floor)) is not None and not too_few and name in scored.floors:
+        # On the rows that have the system's own: where the judge can read a floor on most of these.
+        there = [text for text, o in zip(texts, own, strict=True) if text is not None and o is not None]
+        too_few = sum(not read[text] for text in there) > TOO_MANY * len(there)
+        value = _mean(v for v, o in zip(judged(texts, predicted), own, strict=True) if o is not None)
+        if value is not None and not too_few and name in scored.floors:
             scored.floors[name][SUPPORT] = value
     if "references" in scored.floors:
         value = _mean(v for texts in people for v in judged(texts, gold))

@@ -177,14 +177,19 @@ class ExplanationScorer:
             metric.note([one.references for one in compared])
         return {name: rows[:, columns] for name, columns in self._columns.items()}
 
+    def _table(self, compared: Sequence[Compared]) -> dict[str, FloatArray]:
+        """By metric the scores (n,), or the counts (n, S), of rows; NaN in rows that it could not read."""
+        counts = self.corpus_statistics(compared)
+        rows = np.array([self._known[_key(one)][: len(ROUGE_NAMES)] for one in compared])
+        table = {name: rows[:, k] for k, name in enumerate(ROUGE_NAMES)}
+        if self._bertscore is not None:
+            values = [self._known_bertscore[_key(one)] for one in compared]
+            table["bertscore_f1"] = np.array([np.nan if value is None else value for value in values])
+        return {**table, **counts}
+
     def scored(self, compared: Sequence[Compared]) -> dict[str, NDArray[np.bool_]]:
         """Which rows each metric could read, (n,) by name; each row needs a reference."""
-        counts = self.corpus_statistics(compared)
-        overlaps = [self.overlap(one) for one in compared]
-        return {
-            **{name: np.array([row[name] is not None for row in overlaps]) for name in overlaps[0]},
-            **{name: ~np.isnan(of[:, 0]) for name, of in counts.items()},
-        }
+        return _read_rows(self._table(compared))
 
     def unread(self, compared: Sequence[Compared]) -> Unread:
         """How many rows each metric could not read, and which metrics that leaves out."""
@@ -202,22 +207,21 @@ class ExplanationScorer:
             },
         )
 
-    def figures(self, compared: Sequence[Compared], rows: Mapping[str, NDArray[np.bool_]] | None = None) -> FigureOf:
-        """Every metric by name, of the rows that it could read; there must be rows, each with a reference.
+    def figures(self, compared: Sequence[Compared]) -> FigureOf:
+        """Every metric by name, of the rows that it could read; there must be rows, each with a reference."""
+        table = self._table(compared)
+        return self._figures(compared, table, _read_rows(table))
 
-        Args:
-            rows: by metric, as `scored` gives them: which rows count.
-        """
-        counts = self.corpus_statistics(compared)
-        overlaps = [self.overlap(one) for one in compared]
+    def _figures(
+        self, compared: Sequence[Compared], table: Mapping[str, FloatArray], rows: Mapping[str, NDArray[np.bool_]]
+    ) -> FigureOf:
+        """The figures of some rows, by metric; of a metric without rows there is none."""
         found = {}
-        for name, inside in (self.scored(compared) if rows is None else rows).items():
-            if not inside.any():
-                continue
-            if name in self.corpus:
-                found[name] = self.corpus[name].score(counts[name][inside].sum(axis=0))
-            else:
-                found[name] = float(np.mean([overlaps[k][name] for k in np.flatnonzero(inside)]))
+        for name, inside in rows.items():
+            if name in self.corpus and inside.any():
+                found[name] = self.corpus[name].score(table[name][inside].sum(axis=0))
+            elif inside.any():
+                found[name] = float(np.mean(table[name][inside]))
         return {
             **found,
             "distinct_2": distinct_2(c.explanation for c in compared),
@@ -240,9 +244,10 @@ class ExplanationScorer:
         sizes: list[dict[str, int]] = []
         of: Counter[str] = Counter()
         for turn, other in zip(turns, others, strict=True):
-            theirs = self.scored(other)
-            both = {name: read & theirs[name] for name, read in self.scored(turn).items()}
-            figures.append((self.figures(turn, both), self.figures(other, both)))
+            tables = self._table(turn), self._table(other)
+            ours, theirs = map(_read_rows, tables)
+            both = {name: read & theirs[name] for name, read in ours.items()}
+            figures.append((self._figures(turn, tables[0], both), self._figures(other, tables[1], both)))
             sizes.append({name: int(read.sum()) for name, read in both.items()})
             of.update({name: int(read.sum()) for name, read in theirs.items()})
         means = []
@@ -264,6 +269,10 @@ class ExplanationScorer:
                 }
             )
         return means[0], means[1], {name: (sum(size[name] for size in sizes), of[name]) for name in of}
+
+
+def _read_rows(table: Mapping[str, FloatArray]) -> dict[str, NDArray[np.bool_]]:
+    return {name: ~np.isnan(values if values.ndim == 1 else values[:, 0]) for name, values in table.items()}
 
 
 def leave_one_out(compared: Sequence[Compared]) -> tuple[list[list[Compared]], list[list[Compared]]]:
