@@ -451,7 +451,9 @@ def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogC
     cut = run.info()["truncated"]
     assert 0 < cut["sources"] <= cut["of_sources"]
     assert 0 < cut["targets"] <= cut["of"]
-    message, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"]
+    message, same, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"]
+    assert same.startswith(f"{run.info()['lost']['same_prompts']['n']} prompts have the tokens of another")
+    assert same.endswith("Raise max_source_length: prompts that differ at their end were cut.")
     assert other.startswith("Not calibrated")  # for want of validation rows
     assert f"{cut['sources']} of {cut['of_sources']} prompts lost tokens to max_source_length = 20" in message
     assert f"{cut['targets']} of {cut['of']} targets lost tokens to max_target_length = 16" in message

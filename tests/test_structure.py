@@ -16,6 +16,7 @@ PACKAGE = ROOT / "src" / "reasondistill"
 
 ORDER = (
     "errors",
+    "unknown_tokens",
     "files",
     "locks",
     "signals",

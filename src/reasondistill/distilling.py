@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_co
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
 from reasondistill.students.create import choice_problems
 from reasondistill.students.lengths import check_lengths
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
@@ -408,11 +410,19 @@ def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, par
             early_stopping_patience=config.early_stopping_patience,
             on_first_step=_stepped(run),
         )
-        elapsed = _run_trainer(config, trainer, run, truncated=_cuts(train_features, parts.examples, config, codec))
+        elapsed = _run_trainer(
+            config,
+            trainer,
+            run,
+            truncated=_cuts(train_features, parts.examples, config, codec),
+            lost=_lost(train_features, parts.examples, config, codec),
+        )
     _finish(config, student, trainer, run, elapsed, parts.validation)
 
 
-def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int]) -> float:
+def _run_trainer(
+    config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int], lost: dict[str, Any]
+) -> float:
     """Train, from the last whole checkpoint where there is one; the seconds that it took.
 
     Raises:
@@ -420,7 +430,7 @@ def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict
     """
     checkpoint = last_good(run.checkpoints)
     run.forget_after(step_of(checkpoint) if checkpoint else 0)
-    run.write(status="running", truncated=truncated)
+    run.write(status="running", truncated=truncated, lost=lost)
     started = time.monotonic()
     with memory_advice(config, trainer), trainer.stop.listening():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -470,16 +480,81 @@ def _cuts(features: Any, examples: Sequence[Example], config: TrainConfig, codec
     return counts
 
 
+def _lost(features: Any, examples: Sequence[Example], config: TrainConfig, codec: Codec) -> dict[str, Any]:
+    """What the student's tokenizer cannot read of prompts and targets; where that is worth it, it is said once.
+
+    Only rows that may have lost something are read again: with an unknown token, with a prompt of the same tokens as
+    another's, or with characters that a tokenizer may drop.
+    """
+    table = features.data.table
+    rows = _lossy_rows(table, codec.tokenizer.unk_token_id)
+    count = LossCount(codec.tokenizer, codec.max_source_length)
+    for example in examples:
+        for prompt, targets in _rendered(example, config):
+            if example.id in rows or not all(map(plain, (prompt, *targets))):
+                count.add(example.id, prompt, targets)
+    found = _of_all_rows(count.found(), table)
+    if lines := sentences(found, from_share=WORTH_SAYING):
+        _LOG.warning("%s %s", " ".join(lines), advice(found))
+    return found
+
+
+def _lossy_rows(table: Any, unknown: int | None) -> set[str]:
+    """The ids of rows with an unknown token, or with the prompt of another row."""
+    rows: set[str] = set()
+    first: dict[bytes, str] = {}
+    for batch in table.select(["id", "input_ids", "target_ids"]).to_batches():
+        ids, prompts, targets = batch.columns
+        flat, ends = prompts.flatten().to_numpy(), prompts.offsets.to_numpy() - prompts.offsets[0].as_py()
+        hit = set() if unknown is None else {*_places_of(prompts, unknown), *_places_of(targets, unknown)}
+        for place, identity in enumerate(ids.to_pylist()):
+            key = hashlib.sha256(flat[ends[place] : ends[place + 1]].tobytes()).digest()[:16]
+            before = first.setdefault(key, identity)
+            if before != identity:
+                rows |= {before, identity}
+            if place in hit:
+                rows.add(identity)
+    return rows
+
+
+def _places_of(lists: Any, token: int) -> set[int]:
+    """The rows of lists, or of lists of lists, that hold a token."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parents = pc.list_parent_indices(lists)
+    flat = lists.flatten()
+    if pa.types.is_list(flat.type):
+        inner = pc.list_parent_indices(flat)
+        flat, parents = flat.flatten(), parents.take(inner)
+    return set(parents.filter(pc.equal(flat, token)).to_pylist())
+
+
+def _of_all_rows(found: dict[str, Any], table: Any) -> dict[str, Any]:
+    """The same with the numbers of all prompts, targets and their tokens, special ones among them."""
+    import pyarrow.compute as pc
+
+    targets = pc.list_flatten(table["target_ids"])
+    sizes = {
+        "prompts": (len(table), pc.sum(pc.list_value_length(table["input_ids"])).as_py()),
+        "targets": (len(targets), pc.sum(pc.list_value_length(targets)).as_py()),
+    }
+    return found | {name: found[name] | {"n": n, "tokens": tokens or 0} for name, (n, tokens) in sizes.items()}
+
+
+def _rendered(example: Example, config: TrainConfig) -> Iterator[tuple[str, list[str]]]:
+    """The prompts of an example as texts, each with its targets."""
+    texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
+    texts = texts[: config.data.explanations_per_example] or [None]
+    for prompt, targets in config.task.render(config.order, example, texts):
+        yield prompt, [target.text for target in targets]
+
+
 def _longest(examples: Iterable[Example], config: TrainConfig, codec: Codec) -> dict[str, int]:
     """Tokens of the longest prompt and target, uncut."""
-    prompts: list[str] = []
-    targets: list[str] = []
-    for example in examples:
-        texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
-        texts = texts[: config.data.explanations_per_example] or [None]
-        for prompt, its in config.task.render(config.order, example, texts):
-            prompts.append(prompt)
-            targets.extend(target.text for target in its)
+    rendered = [pair for example in examples for pair in _rendered(example, config)]
+    prompts = [prompt for prompt, _ in rendered]
+    targets = [target for _, its in rendered for target in its]
 
     def most(texts: list[str], *, framed: bool) -> int:
         encoded = codec.tokenizer(texts, add_special_tokens=framed, truncation=False)

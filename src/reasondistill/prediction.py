@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +24,16 @@ from reasondistill.runs import RUN_FILE, find_student
 from reasondistill.strict_yaml import validate_config
 from reasondistill.student_task import StudentTask
 from reasondistill.tasks import OutputOrder, Task, explanation_prefix, label_problem
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
 from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
+    from reasondistill.features import Codec
     from reasondistill.packages.loading import LoadedPackage
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 _DEFINITION = "task_definition"
 """The key of a predictions file's record that holds its task."""
@@ -247,6 +252,20 @@ class Student:
         if (codec := getattr(self.engine, "codec", None)) is not None:  # as the engines that run a model have it
             codec.require_room({explanation_prefix(self.order, label) for label in self.task.labels or ()}, generation)
 
+    def losses(self, examples: Iterable[Example]) -> dict[str, Any] | None:
+        """What its tokenizer cannot read of the prompts of examples: see `unknown_tokens.LossCount.found`.
+
+        None where its engine takes texts as they are.
+        """
+        codec: Codec | None = getattr(self.engine, "codec", None)
+        if codec is None:
+            return None
+        count = LossCount(codec.tokenizer, codec.max_source_length)
+        for example in examples:
+            for prompt in dict.fromkeys(self.task.render_prompts(self.order, example).values()):
+                count.add(example.id, prompt)
+        return count.found()
+
     def threshold_for(self, precision: float) -> float:
         """Below which confidence to abstain, for a wanted share of right labels among the answers.
 
@@ -336,6 +355,9 @@ def predict_file(
         if out.exists():
             progress(len(examples))
             return out
+        lost = student.losses(examples)
+        if lost and (lines := sentences(lost, from_share=WORTH_SAYING)):
+            _LOG.warning("%s %s", " ".join(lines), advice(lost))
         _answer(student, examples, part, options, progress)
         part.replace(out)
     return out

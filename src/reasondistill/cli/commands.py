@@ -242,13 +242,17 @@ def explain(
     import json
 
     from reasondistill.prediction import Student
-    from reasondistill.records import as_row
+    from reasondistill.records import Example, as_row
+    from reasondistill.unknown_tokens import sentences
 
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
     loaded = Student.load(student)
     listed = None if choices is None else [text for part in choices for text in map(str.strip, part.split(";")) if text]
     prediction = loaded.explain(given, choices=listed, precision=precision)
+    if lost := loaded.losses([Example(id="1", fields=given)]):
+        for sentence in sentences(lost):
+            print(sentence, file=sys.stderr)
     if json_output:
         print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
         return

@@ -214,8 +214,13 @@ def print_headline(results: Results, title: str) -> None:
     from rich.table import Table
 
     from reasondistill.reporting import headline
+    from reasondistill.reporting.headline import left_out, not_read
 
     table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
     for row in headline(results):
         table.add_row(*row.cells())
     say(table)
+    for names, reason in left_out(results):
+        say(f"[bold]left out[/]  {plain(f'{names}: {reason}')}")
+    if sentence := not_read(results):
+        say(plain(sentence))

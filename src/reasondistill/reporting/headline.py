@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from reasondistill.comparison.measures import settings_of
 from reasondistill.reporting.formatting import (
@@ -30,6 +30,9 @@ HEADLINE_METRICS: Final = (
     "faithfulness",
     "ece",
 )
+
+A_FEW: Final = 0.01
+"""The first paragraph names empty explanations where they are more than this share."""
 
 Verdict = Literal["above", "level", "below"]
 
@@ -69,8 +72,42 @@ def headline_row(results: Results, name: str) -> HeadlineRow:
     values = {f: v[name] for f, v in results.floors.items() if name in v and f not in NOT_FLOORS}
     floor = max(values, key=lambda f: values[f], default=None)
     floor_value = None if floor is None else values[floor]
-    verdict = None if floor_value is None else _verdict(metric, floor_value)
+    verdict = None if floor_value is None else _verdict(_on_rows_of(floor, name, results), floor_value)
     return HeadlineRow(name, metric_title(name), metric.value, metric.ci95, metric.n, floor, floor_value, verdict)
+
+
+def _on_rows_of(floor: str | None, name: str, results: Results) -> Metric:
+    """The student's figure on the rows that a floor is scored on: a metric may not be able to read all of them."""
+    metric = results.metrics[name]
+    fewer = _unread(results).get("floors", {}).get(floor, {}).get(name)
+    if not fewer or fewer["student"] is None:
+        return metric
+    apart = fewer["student"] - metric.value
+    within = None if metric.ci95 is None else (metric.ci95[0] + apart, metric.ci95[1] + apart)
+    return metric.model_copy(update={"value": fewer["student"], "ci95": within})
+
+
+def _unread(results: Results) -> Mapping[str, Any]:
+    found = results.settings.get("unread")
+    return found if isinstance(found, Mapping) else {}
+
+
+def left_out(results: Results) -> list[tuple[str, str]]:
+    """Metrics that could not read too many of the texts, those of one reason together, and the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in _unread(results).get("left_out", {}).items():
+        by_reason.setdefault(reason, []).append(metric_title(name))
+    return [(listing(names), reason) for reason, names in by_reason.items()]
+
+
+def not_read(results: Results) -> str:
+    """How many rows do not count in metrics that could not read them, in a sentence; empty where there are none."""
+    found = _unread(results)
+    rows = {n: k for n, k in found.get("rows", {}).items() if n not in found["left_out"] and n in results.metrics}
+    if not rows:
+        return ""
+    counts = listing([f"{metric_title(name)} {count:,}" for name, count in rows.items()])
+    return f"Rows that could not be read, and do not count, of {found['of']:,}: {counts}."
 
 
 def _verdict(metric: Metric, floor: float) -> Verdict:
@@ -93,6 +130,10 @@ def summarise(source: Source) -> str:
     sentences += [_overlap_sentence(results, rows[name]) for name in ("rougeL", "bertscore_f1") if name in rows]
     if sentence := _reference_sentence(results):
         sentences.append(sentence)
+    if names := [title for title, _ in left_out(results)]:
+        sentences.append(f"Left out, as they cannot read these texts: {', '.join(names)}.")
+    if empty := _empty_sentence(results):
+        sentences.append(empty)
     if ece := rows.get("ece"):
         sentences.append(f"Its confidence misses its accuracy by {100 * ece.value:.1f} points on average (ECE).")
     return " ".join(sentences)
@@ -129,6 +170,15 @@ def _overlap_sentence(results: Results, row: HeadlineRow) -> str:
     if copied is not None and row.floor != "copied_hypothesis":
         sentence += f"; {_as_floor('copied_hypothesis')} reaches {metric_value(row.metric, copied)}"
     return f"{sentence}."
+
+
+def _empty_sentence(results: Results) -> str:
+    metric = results.metrics.get("empty_rate")
+    if metric is None or metric.value <= A_FEW:
+        return ""
+    if metric.value == 1:
+        return f"It explains nothing: all {metric.n:,} explanations are empty."
+    return f"{round(metric.value * metric.n):,} of {metric.n:,} explanations ({metric.value:.1%}) are empty."
 
 
 def _as_floor(name: str) -> str:
@@ -176,6 +226,11 @@ def summarise_several(sources: Sequence[Source]) -> str:
         behind = [s for s, row in rows if row.verdict in ("below", "level")]
         if behind:
             sentences.append(f"On {metric_title(metric)}, not shown to beat the strongest floor: {listing(behind)}.")
+    empty = [(s, r.metrics["empty_rate"].value) for s, r in scored if "empty_rate" in r.metrics]
+    if named := [f"{share:.1%} of the explanations of {s}" for s, share in empty if share > A_FEW]:
+        sentences.append(f"Empty are {listing(named)}.")
+    if unread := [f"{s} ({', '.join(title for title, _ in names)})" for s, r in scored if (names := left_out(r))]:
+        sentences.append(f"Left out, as they cannot read the texts: {listing(unread)}.")
     if unscored := [s.name for s in sources if s.main is None]:
         sentences.append(f"Not evaluated yet: {listing(unscored)}.")
     return " ".join(sentences)

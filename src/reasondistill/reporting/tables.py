@@ -18,7 +18,7 @@ from reasondistill.reporting.formatting import (
     references_of,
     size,
 )
-from reasondistill.reporting.headline import HEADLINE_METRICS
+from reasondistill.reporting.headline import HEADLINE_METRICS, not_read
 from reasondistill.reporting.loading import RunInfo, Source
 from reasondistill.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
 
@@ -78,6 +78,7 @@ def all_metrics(results: Results) -> Table:
         for name, metric in sorted(results.metrics.items(), key=lambda item: _reading_place(item[0]))
     ]
     note = "↓: lower is better. Intervals are the student's alone; only a paired test compares two systems."
+    note = f"{note} {not_read(results)}".strip()
     return Table("All metrics", ("Metric", "Value", "95% interval", "Examples"), tuple(rows), note=note)
 
 

@@ -55,16 +55,18 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(model, tokenizer, asked)
 
 
-def load_tokenizer(folder: str | Path) -> Any:
-    """A saved student's tokenizer alone.
+def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> Any:
+    """A saved student's tokenizer alone, or with ``local_files_only=False`` that of a hub id too.
 
     Raises:
-        CheckpointError: the folder has none.
+        CheckpointError: there is none.
     """
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=local_files_only, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
     return as_fast(tokenizer)
