@@ -259,7 +259,8 @@ def _decidable(part: Loaded, source: str, config: TrainConfig, codec: Codec) -> 
         return part
     ids = [identity for identity, problem in zip(part.stored.column("id"), problems, strict=True) if problem]
     reasons = [problem for problem in problems if problem]
-    named = "; ".join(f"{place}: {reason}" for place, reason in zip(part.places(ids[:_NAMED]), reasons, strict=False))
+    places = zip(part.places(ids[:_NAMED]), reasons, strict=False)
+    named = "; ".join(f"{place}: {reason}".rstrip(".") for place, reason in places)
     if len(ids) == len(problems):
         raise DataError(
             source,
