@@ -425,6 +425,8 @@ FAMILIES = {
     "t5gemma": (t5gemma, gemma_tokenizer),
     "t5gemma2": (t5gemma2, gemma_tokenizer),
 }
+FEW = ("flan-t5", "t5", "mt5", "bart", "pegasus")
+"""Families that differ most, for tests that need not see all: test_families.py sees every one."""
 
 
 def student(family: str = "t5", order: OutputOrder = "label_first", **asked: Any) -> Checkpoint:
