@@ -102,6 +102,12 @@ class OneWordJudge:
 
     settings: ClassVar[dict[str, Any]] = {"judge": "one word", "fingerprint": "0"}
 
+    @property
+    def encoder(self) -> Any:
+        from reasondistill.judge.encoders import WordEncoder
+
+        return WordEncoder([])
+
     def refuse_task(self, task: Any) -> None: ...
 
     def refuse_seen(self, examples: Any, task: Any) -> None:
