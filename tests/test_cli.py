@@ -604,7 +604,7 @@ def test_evaluate_of_the_first_rows_says_which_limit_to_give(
     (tmp_path / "part.jsonl").write_text("".join(lines[:12]), encoding="utf-8")
     asked = ("evaluate", tmp_path / "part.jsonl", "scenes:120", "--no-bertscore", "--out", tmp_path / "results")
     message = run(*asked, *(() if limit is None else ("--limit", limit))).mistake
-    advice = re.search(r"the first 12 examples: score as many, with (--limit 12)\.", message)
+    advice = re.search(r"the first 12 examples, score as many: with (--limit 12)\.", message)
     assert advice is not None, message
     assert not (tmp_path / "results").exists()
     if limit is None:

@@ -33,15 +33,15 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
             "predictions",
             expected=f"one for each of the {len(data)} examples",
             found=f"none for {few(missing)}",
-            fix=_of_the_first(list(answers), list(data))
-            or "Predict the same split of the same data again, or name the split that was predicted.",
+            fix="Predict the same split of the same data again, or name the split that was predicted."
+            + _of_the_first(list(answers), list(data)),
         )
     if unknown := [i for i in answers if i not in data]:
         raise DataError(
             "predictions",
             expected="ids of the scored examples",
             found=f"others: {few(unknown)}",
-            fix=_of_the_first(list(answers), list(data)) or "Name the data, and the split of it, that were predicted.",
+            fix="Name the data, and the split of it, that were predicted." + _of_the_first(list(answers), list(data)),
         )
     pairs = [(example, without_phrase(answers[example.id])) for example in data.values()]
     _check_answers(pairs, task)
@@ -56,9 +56,7 @@ def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
     """What to do where there are predictions of another number of the first rows; "" where it is something else."""
     n = min(len(answers), len(data))
     if len(answers) != len(data) and set(answers[:n]) == set(data[:n]):
-        return (
-            f"These are predictions of the first {len(answers)} examples: score as many, with --limit {len(answers)}."
-        )
+        return f" Or, as these are predictions of the first {len(answers)} examples, score as many: with --limit {len(answers)}."
     return ""
 
 
