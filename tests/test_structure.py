@@ -16,6 +16,7 @@ PACKAGE = ROOT / "src" / "reasondistill"
 
 ORDER = (
     "errors",
+    "text_encodings",
     "files",
     "locks",
     "strict_yaml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from typing import Any
@@ -12,6 +13,7 @@ from reasondistill.datasets.loaded import Loaded
 from reasondistill.records import Example, as_row
 
 UNLABELLED = "(none)"
+_LONG = 1_000_000
 PERCENTILES = (5, 50, 95, 100)
 
 
@@ -24,7 +26,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         ``groups``: how many there are; ``explanations``: ``total``, ``per_example`` (how many reference explanations
         an example has → count) and ``sources`` (source → count); ``highlighted``: examples with highlights;
         ``words``: field (and ``explanation``) → percentile of the number of words, ``p5`` … ``p100``; ``set_aside``:
-        reason → count; ``ignored_columns``; ``sample``: the first two rows.
+        reason → count; ``ignored_columns``; ``notes``: what was recognised in the file; ``sample``: the first two rows.
     """
     splits: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
@@ -41,9 +43,9 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         sources.update(e.source for e in example.explanations)
         references = example.references
         per_example[str(len(references))] += 1
-        explained.extend(len(e.text.split()) for e in references)
+        explained.extend(_words(e.text) for e in references)
         for name, text in example.fields.items():
-            lengths.setdefault(name, array("q")).append(len(text.split()))
+            lengths.setdefault(name, array("q")).append(_words(text))
         highlighted += any(example.highlights or ())
     words = {name: _percentiles(found) for name, found in lengths.items()}
     if explained:
@@ -64,8 +66,14 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         "words": words,
         "set_aside": dict(loaded.set_aside),
         "ignored_columns": list(loaded.ignored_columns),
+        "notes": list(loaded.notes),
         "sample": [as_row(example) for example in loaded.examples[:2]],
     }
+
+
+def _words(text: str) -> int:
+    # A list of all words of a hundred megabytes would take gigabytes.
+    return len(text.split()) if len(text) < _LONG else sum(1 for _ in re.finditer(r"\S+", text))
 
 
 def _percentiles(lengths: array[int]) -> dict[str, int]:

@@ -29,11 +29,14 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
     if not data:
         raise DataError("data", expected="examples to score", found="none", fix="Check the file and the split.")
     if missing := [i for i in data if i not in answers]:
+        fix = "Predict the same split of the same data again, or name the split that was predicted."
+        if answers and list(data)[: len(answers)] == list(answers):
+            fix = f"Score those that there are, the first ones: --limit {len(answers)}. Or predict the others too."
         raise DataError(
             "predictions",
             expected=f"one for each of the {len(data)} examples",
             found=f"none for {few(missing)}",
-            fix="Predict the same split of the same data again, or name the split that was predicted.",
+            fix=fix,
         )
     if unknown := [i for i in answers if i not in data]:
         raise DataError(
