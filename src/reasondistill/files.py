@@ -126,8 +126,11 @@ def _no_utf8(path: Path, number: int, error: UnicodeDecodeError) -> DataError:
     with path.open("rb") as stream:
         western = is_western(stream)
     with path.open("rb") as stream:
-        words = odd_words(islice(stream, number - 1, None))
-    possible = [("cp1252", " ".join(word.decode("cp1252") for word in words))] if western else readings(words)[:6]
+        lines = list(islice((line for line in islice(stream, number - 1, None) if not line.isascii()), 20))
+    if western:
+        possible = [("cp1252", " ".join(word.decode("cp1252") for word in odd_words(lines)))]
+    else:
+        possible = readings(lines)[:8]
     encoding = possible[0][0] if possible else "cp1252"
     old, new = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8_{path.name}")))
     as_words = " or ".join(f"{reading!r} in {encoding}" for encoding, reading in possible)
@@ -153,7 +156,9 @@ def read_jsonl(path: str | Path, *, notes: list[str] | None = None) -> Iterator[
     line_end = "\r" if re.match(r"[^\r\n]*\r(?!\n)", read_head(path)) else "\n"
     for number, line in read_lines(path, line_end=line_end, notes=notes):
         if line.strip():
-            yield number, parse_json_object(line, f"{path}:{number}")
+            row = parse_json_object(line, f"{path}:{number}")
+            _refuse_half_pairs(line, row, f"{path}:{number}")
+            yield number, row
 
 
 def parse_json_object(text: str, where: str) -> dict[str, Any]:
@@ -166,10 +171,6 @@ def parse_json_object(text: str, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(where, expected="a JSON object", found=_shorten(text), fix="Mend or remove the line.")
     return value
-
-
-_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-"""Either half of a pair; most are followed by the other one."""
 
 
 def _parse_json(text: str, where: str, expected: str) -> Any:
@@ -187,9 +188,18 @@ def _parse_json(text: str, where: str, expected: str) -> Any:
         raise DataError(
             where, expected=expected, found=f"{_shorten(text)} ({error})", fix="Mend or remove the line."
         ) from error
+    return value
+
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""Either half of a surrogate pair; most are followed by the other one."""
+
+
+def _refuse_half_pairs(text: str, row: dict[str, Any], where: str) -> None:
+    """Refuse a row, with the text that it was parsed from, that no file in UTF-8 could hold."""
     if half := _HALF_PAIR.search(text):
         try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
             raise DataError(
                 where,
@@ -197,7 +207,6 @@ def _parse_json(text: str, where: str, expected: str) -> Any:
                 found=f"half of a surrogate pair ({half[0]} or another), which is none: a text that was cut inside it",
                 fix="Remove it, or write \\ufffd in its place.",
             ) from error
-    return value
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -236,11 +245,14 @@ def read_json_list(path: str | Path, *, notes: list[str] | None = None) -> Itera
     value = _parse_json(text, str(path), "a list of JSON objects")
     if not isinstance(value, list):
         raise _no_list(path, value, text)
+    half_pairs = _HALF_PAIR.search(text) is not None
     for number, row in enumerate(value, start=1):
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}: item {number}", expected="an object", found=_shorten(repr(row)), fix="Mend or remove it."
             )
+        if half_pairs:
+            _refuse_half_pairs(json.dumps(row), row, f"{path}: item {number}")
         yield number, row
 
 
@@ -250,7 +262,8 @@ def _no_list(path: str | Path, value: Any, text: str) -> DataError:
     if lists:
         new = shlex.quote(str(Path(path).with_name(f"list_{Path(path).name}")))
         take = f"import json, sys; json.dump(json.load(sys.stdin)[{lists[0]!r}], sys.stdout)"
-        fix = f"Take the list out of it: python -c {shlex.quote(take)} < {shlex.quote(str(path))} > {new}"
+        code = f'"{take}"' if lists[0].isidentifier() else shlex.quote(take)
+        fix = f"Take the list out of it: python -c {code} < {shlex.quote(str(path))} > {new}"
     found = f"an object with the keys {_shorten(', '.join(value))}" if isinstance(value, dict) else _shorten(text)
     return DataError(path, expected="a list of objects", found=found, fix=fix)
 

@@ -24,11 +24,16 @@ _MARKS = (  # UTF-32's mark begins with UTF-16's
 _WORD = re.compile(rb"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")
 
 # Letters of Western Europe; Icelandic ones are left out, as their bytes are letters of Turkish.
-_LETTER = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßÿÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜ"
-_BETWEEN_LETTERS = "’‘–—´·\u00a0\u00ad"
-_WESTERN = re.compile(
-    rf"(?:[\x00-\x7f]|[{_LETTER}](?![{_LETTER}]{{2}})|(?<![a-zA-Z])Œ|œ(?=[uit])|[{_BETWEEN_LETTERS}]"
-    rf"|[€‚„…†‡‰‹“”•™›¡-¿](?![a-zA-Z{_LETTER}])|(?<![a-zA-Z{_LETTER}])[€‚„…†‡‰‹“”•™›¡-¿])*"
+_LETTERS = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßÿœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ"
+_SIGNS = "£§©ª®°±²³´µ¹º¼½¾×÷‰‹›"
+_MARKS_OF_TEXT = "“”„«»…€¿¡•™’‘–—·\u00a0"
+_WESTERN = re.compile(rf"[\x00-\x7f{_LETTERS}{_SIGNS}{_MARKS_OF_TEXT}]*")
+_UNLIKELY = re.compile(
+    rf"[{_LETTERS}{_SIGNS}]{{3}}"  # "ïîæ": Russian, or Chinese
+    rf"|[{_LETTERS}][{_SIGNS}]|[{_SIGNS}][{_LETTERS}{_SIGNS}]|[a-zA-Z][{_SIGNS}][a-zA-Z]"  # "za¿ó³æ": Polish
+    rf"|[ª®²³´¹¼½¾‰][a-zA-Z]|µ(?![a-zA-Z])|”[a-zA-Z{_LETTERS}]|(?<![a-zA-Z])·(?![ a-zA-Z])"
+    rf"|[a-zA-Z{_LETTERS}][“”„«»€¿¡•™][a-zA-Z{_LETTERS}]|[{_LETTERS}]…[a-zA-Z{_LETTERS}]|[a-zA-Z]…[{_LETTERS}]"
+    rf"|(?<![a-zA-Z])[{_LETTERS}]{{2}}(?![a-zA-Z])|œ(?![uit])"
 )
 # By names that iconv knows too. Any bytes are words of some language in those with one byte a letter.
 _ONE_BYTE = ("cp1250", "cp1251", "koi8-r", "cp1253", "cp1254", "cp1255", "iso8859-2", "macintosh", "cp850")
@@ -61,8 +66,8 @@ def decode_head(head: bytes) -> str:
 def is_western(lines: Iterable[bytes]) -> bool:
     """Whether lines read as Windows-1252 (or Latin-1) hold what people write in Western Europe.
 
-    Lines in UTF-8 among them speak against it, and so do symbols inside words ("za¿ó³æ", which is Polish) and three
-    such letters in a row ("ïîæ", which is Russian).
+    Lines in UTF-8 among them speak against it, and so do signs inside words ("za¿ó³æ", which is Polish) and three
+    letters in a row that are not ASCII ("ïîæ", which is Russian).
     """
     for line in lines:
         if line.isascii():
@@ -74,7 +79,7 @@ def is_western(lines: Iterable[bytes]) -> bool:
                 text = line.decode("cp1252")
             except UnicodeDecodeError:
                 return False
-            if not _WESTERN.fullmatch(text):
+            if not _WESTERN.fullmatch(text) or _UNLIKELY.search(text):
                 return False
         else:
             return False
@@ -87,16 +92,23 @@ def odd_words(lines: Iterable[bytes], most: int = 3) -> list[bytes]:
     return list(islice(dict.fromkeys(words), most))
 
 
-def readings(words: Iterable[bytes]) -> list[tuple[str, str]]:
-    """``(encoding, the words in it)`` for each encoding in which they look like words: for a person to choose from."""
-    together = list(words)
+def readings(lines: Iterable[bytes]) -> list[tuple[str, str]]:
+    """``(encoding, first words in it)`` for each encoding in which they look like words: a person can choose."""
+    odd = list(islice((line for line in lines if not line.isascii()), 20))
+    words = odd_words(odd)
     possible: dict[str, str] = {}
     for encoding in (*_ONE_BYTE, *_SEVERAL_BYTES):
         try:
-            texts = [word.decode(encoding) for word in together]
+            if encoding in _ONE_BYTE:
+                texts = [word.decode(encoding) for word in words]
+                fits = all(map(_is_word, texts))
+            else:  # a letter's second byte may be a separator in ASCII
+                text = b"".join(odd).decode(encoding)
+                texts = [word for word in re.findall(r"\w+", text) if not word.isascii()][:3]
+                fits = bool(texts)
         except UnicodeDecodeError:
             continue
-        if encoding in _SEVERAL_BYTES or all(map(_is_word, texts)):
+        if fits:
             possible.setdefault(" ".join(texts), encoding)
     return [(encoding, reading) for reading, encoding in possible.items()]
 

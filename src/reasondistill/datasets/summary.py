@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter
 from typing import Any
@@ -13,7 +12,7 @@ from reasondistill.datasets.loaded import Loaded
 from reasondistill.records import Example, as_row
 
 UNLABELLED = "(none)"
-_LONG = 1_000_000
+_STRETCH = 1_000_000
 PERCENTILES = (5, 50, 95, 100)
 
 
@@ -72,8 +71,13 @@ def describe(loaded: Loaded) -> dict[str, Any]:
 
 
 def _words(text: str) -> int:
-    # A list of all words of a hundred megabytes would take gigabytes.
-    return len(text.split()) if len(text) < _LONG else sum(1 for _ in re.finditer(r"\S+", text))
+    """``len(text.split())``, a stretch at a time: a list of all words of a hundred megabytes would take gigabytes."""
+    count = 0
+    for begin in range(0, len(text), _STRETCH):
+        count += len(text[begin : begin + _STRETCH].split())
+        if begin and not text[begin - 1].isspace() and not text[begin].isspace():
+            count -= 1  # a word that goes on
+    return count
 
 
 def _percentiles(lengths: array[int]) -> dict[str, int]:

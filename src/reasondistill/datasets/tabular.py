@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from reasondistill.datasets.loaded import Loaded, gather
 from reasondistill.datasets.own_columns import kind_of, name_of, own_columns, own_values
+from reasondistill.datasets.splits import usual_split
 from reasondistill.errors import DataError
 from reasondistill.records import Example, number_as_text, parse_record
 from reasondistill.tasks import Task
@@ -96,6 +97,8 @@ def find_columns(
         explanations = sorted((n for n in header if _EXPLANATION.fullmatch(n)), key=_explanation_number)
     elif isinstance(explanations, str):
         explanations = [explanations]
+    elif not names.issuperset(explanations) and ",".join(explanations) in names:
+        explanations = [",".join(explanations)]  # one name that holds a comma
 
     needed = {single[key]: key for key in [*task.fields, "label", *_OPTIONAL] if key in mapping or key in task.fields}
     if need_label and task.labels != ():
@@ -168,6 +171,8 @@ def read_rows(
             where, fallback_id = f"{path}:{number}", f"{path.name}:{number}"
             if columns is None or not _is_flat(row, mapping):
                 known = {key: value for key, value in row.items() if value is not None}
+                if isinstance(known.get("split"), str):
+                    known["split"] = usual_split(known["split"])
                 yield where, parse_record(Example, {"id": fallback_id, **known}, where)
             else:
                 yield where, _flat_example(row, columns, task, where, fallback_id, set_aside)
@@ -259,9 +264,9 @@ def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[
     for name in (name for name in columns.explanations if name in row):
         value = row[name]
         if isinstance(value, list):
-            texts += [_with_votes(item, row) if isinstance(item, dict) else _named(item, name) for item in value]
+            texts += [_listed(item, name, row) for item in value]
         else:
-            texts.append(_named(_text(row, name, where), name))
+            texts.append({"text": _text(row, name, where), "source": name})
     several = row.get("explanations") if "explanations" not in columns.explanations else None
     if several is None or several == "":
         return texts
@@ -272,20 +277,19 @@ def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[
             found=kind_of(several),
             fix='Write ["…", "…"], or name single texts explanation_1, explanation_2, ….',
         )
-    return texts + [_with_votes(item, row) if isinstance(item, dict) else _named(item) for item in several]
+    return texts + [_listed(item, "explanations", row) for item in several]
 
 
-def _named(text: object, source: str = "explanations") -> dict[str, Any]:
-    return {"text": text, "source": source}
-
-
-def _with_votes(item: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """An explanation as it is, or in the form of Wiegreffe et al. 2022: how many of a row's annotators accept it."""
+def _listed(item: object, column: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of a list of explanations: a text, an explanation as it is, or one in the form of Wiegreffe et al. 2022,
+    which says how many of a row's annotators accept it."""
+    if not isinstance(item, dict):
+        return {"text": item, "source": column}
     if "acceptable_votes" not in item:
-        return dict(item)
+        return {"source": column, **item}
     votes = {"acceptable": item["acceptable_votes"], "of": row.get(_ANNOTATORS)}
     kept = {key: item[key] for key in ("text", "source", "label") if key in item}
-    return {"source": "explanations", **kept, "votes": votes}
+    return {"source": column, **kept, "votes": votes}
 
 
 def _is_blank(value: object) -> bool:
