@@ -176,7 +176,9 @@ def test_a_file_of_two_encodings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     for lines in (["Tür".encode(), "Tür".encode("cp1252")], ["Tür".encode("cp1252"), "Tür".encode()]):
         path.write_bytes(b"text,label\n" + b"".join(line + b",positive\n" for line in lines))
-        assert "expected text in UTF-8" in complaint(lambda: load(path, task=SENTIMENT))
+        message = complaint(lambda: load(path, task=SENTIMENT))
+        assert "expected text in UTF-8" in message
+        assert "is in UTF-8: if the file was joined of several" in message
     path.write_bytes(b"\xef\xbb\xbftext,label\nT\xfcr,positive\n")  # it says that it is UTF-8
     assert ":2: expected text in UTF-8" in complaint(lambda: load(path, task=SENTIMENT))
 

@@ -134,7 +134,11 @@ def _no_utf8(path: Path, number: int, error: UnicodeDecodeError) -> DataError:
     encoding = possible[0][0] if possible else "cp1252"
     old, new = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8_{path.name}")))
     as_words = " or ".join(f"{reading!r} in {encoding}" for encoding, reading in possible)
-    choose = ", with the encoding whose words are right," if len(possible) > 1 else ""
+    choose = " with the encoding whose words are right" if len(possible) > 1 else ""
+    if other := _first_utf8(path):
+        choose += (
+            f" (but line {other} is in UTF-8: if the file was joined of several, convert those, or mend line {number})"
+        )
     return DataError(
         f"{path}:{number}",
         expected="text in UTF-8",
@@ -142,6 +146,17 @@ def _no_utf8(path: Path, number: int, error: UnicodeDecodeError) -> DataError:
         + (f": {as_words}" if possible else ""),
         fix=f"Save the file as UTF-8, or convert it{choose}: iconv -f {encoding} -t utf-8 {old} > {new}",
     )
+
+
+def _first_utf8(path: Path) -> int | None:
+    """The first line that is UTF-8 and not ASCII."""
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            if not raw.isascii():
+                with contextlib.suppress(UnicodeDecodeError):
+                    raw.decode("utf-8")
+                    return number
+    return None
 
 
 def read_jsonl(path: str | Path, *, notes: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

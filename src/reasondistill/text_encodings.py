@@ -36,7 +36,7 @@ _UNLIKELY = re.compile(
     rf"|(?<![a-zA-Z])[{_LETTERS}]{{2}}(?![a-zA-Z])|œ(?![uit])"
 )
 # By names that iconv knows too. Any bytes are words of some language in those with one byte a letter.
-_ONE_BYTE = ("cp1250", "cp1251", "koi8-r", "cp1253", "cp1254", "cp1255", "iso8859-2", "macintosh", "cp850")
+_ONE_BYTE = ("cp1250", "cp1251", "koi8-r", "cp1253", "cp1254", "cp1255", "iso8859-2", "macintosh", "cp850", "cp1252")
 _SEVERAL_BYTES = ("gb18030", "big5", "shift_jis", "euc-jp", "cp949")
 
 

@@ -363,7 +363,8 @@ def _say(source: str, loaded: Loaded) -> None:
 
 @cache
 def _say_once(message: str) -> None:
-    _LOG.warning(message)
+    # A column's name may hold what a terminal would obey.
+    _LOG.warning("%s", "".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 def _part(loaded: Loaded, split: str, source: str) -> Loaded:

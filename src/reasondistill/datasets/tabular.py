@@ -107,8 +107,9 @@ def find_columns(
         needed[single["choices"]] = "choices"
     needed.update((name, "explanation") for name in explanations)
     if missing := [name for name in needed if name not in names]:
+        likely = next((name for name in header if name.strip().casefold() == missing[0].casefold()), "<column>")
         fix = (
-            f"Rename the columns, say which they are (--columns {needed[missing[0]]}=<column>), or name the task that "
+            f"Rename the columns, say which they are (--columns {needed[missing[0]]}={likely}), or name the task that "
             "has these fields (--task mine.yaml)."
         )
         raise DataError(
