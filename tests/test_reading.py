@@ -318,6 +318,15 @@ def test_a_table_that_looks_published_is_read_for_the_task(
     assert set(loaded.ignored_columns) == set(header.split(",")) - {*fields, "label"}
 
 
+def test_what_instances_and_explanations_beside_hold_is_named_too(tmp_path: Path) -> None:
+    row = {"instruction": "Do.", "name": "n", "instances": [{"input": "", "output": "o", "label": "good"}]}
+    assert load(write(tmp_path / "t.jsonl", row)).ignored_columns == ("name", "instances.label")
+    write(tmp_path / "cose_x.jsonl", {"id": "q", "explanation": {"open-ended": "x"}, "votes": 3})
+    choices = [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}]
+    question = {"id": "q", "answerKey": "A", "question": {"stem": "?", "choices": choices}, "label": 1}
+    assert load(write(tmp_path / "q.jsonl", question)).ignored_columns == ("cose_x.jsonl: votes", "label")
+
+
 def test_a_form_still_holds_for_a_part_of_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "esnli_dev.csv"
     path.write_text("pairID,gold_label,Sentence1,Sentence2,Explanation_1\n1.jpg#0,neutral,A,B,C\n")
@@ -527,6 +536,9 @@ def test_choices_are_a_list(tmp_path: Path) -> None:
     assert ":1: expected a list of texts" in complaint(lambda: load(path, task=QUIZ))
     path = write(tmp_path / "t.jsonl", {"fields": {"question": "Where?"}, "choices": "bank", "label": "bank"})
     assert f"{path}:1: " in complaint(lambda: load(path, task=QUIZ))
+    for odd in (5, {"a": 1}, [["x"]], True):
+        write(path, {"question": "Where?", "choices": odd, "label": "bank"})
+        assert f"{path}:1: " in complaint(lambda: load(tmp_path / "t.jsonl", task=QUIZ))
     path = write(tmp_path / "t.jsonl", {"question": "How many?", "choices": [1, 2, 30], "label": 2})
     assert (load(path, task=QUIZ).examples[0].choices, load(path, task=QUIZ).examples[0].label) == (
         ("1", "2", "30"),

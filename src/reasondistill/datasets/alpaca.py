@@ -77,6 +77,8 @@ def read_alpaca(
             for number, item in enumerate(instances, start=1):
                 if not isinstance(item, dict):
                     raise DataError(where, expected="instances with 'input' and 'output'", found=repr(item)[:60])
+                if listed is not None:
+                    ignored.update(dict.fromkeys(f"instances.{name}" for name in item if name not in _USED))
                 instance = parse_record(Instance, {k: v for k, v in item.items() if v is not None}, where)
                 if not instance.output.strip():
                     set_aside["empty explanation"] += 1

@@ -42,8 +42,8 @@ def read_comve(path: str | Path, *, task: Task, notes: list[str] | None = None, 
     The label says which statement is against common sense, ``first`` or ``second``. The file always has the correct
     one first; a hash of both statements decides their order here, so that the place gives nothing away and a pair is
     the same example in every file. Rows with the same correct statement share a group. Columns ``id``, ``group`` and
-    ``split`` hold. Confusing reasons argue for no
-    label (``""``): they are neither learned from nor compared with. Set aside and counted: empty reasons.
+    ``split`` hold. Confusing reasons argue for no label (``""``): they are neither learned from nor compared with. Set
+    aside and counted: empty reasons.
 
     Raises:
         DataError: a column is missing, or a row does not fit ``task``.
@@ -82,5 +82,6 @@ def read_comve(path: str | Path, *, task: Task, notes: list[str] | None = None, 
             }
             yield f"{path}:{line}", parse_record(Example, value, f"{path}:{line}")
 
-    ignored = tuple(name for name in header if name not in {*REQUIRED, *reasons, *own.values()})
+    used = {*REQUIRED, *reasons, *own.values()}
+    ignored = [name for name in header if name not in used]
     return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)

@@ -23,6 +23,7 @@ from reasondistill.tasks import Task, label_problem
 
 EXPLANATIONS = "cose_*.jsonl"
 _USED = ("answerKey", "id", "question")
+_USED_BESIDE = ("id", "explanation")
 
 
 class Choice(BaseModel):
@@ -110,6 +111,7 @@ def read_cose(
         explained: dict[str, list[Words]] = {}
         for file in sorted(path.parent.glob(EXPLANATIONS)):
             for line, row in read_jsonl(file, notes=notes):
+                ignored.update(dict.fromkeys(f"{file.name}: {name}" for name in row if name not in _USED_BESIDE))
                 found = parse_record(Explained, row, f"{file}:{line}")
                 explained.setdefault(found.id, []).append(found.explanation)
         for line, row in rows():

@@ -52,9 +52,8 @@ def read_esnli_hub(
 
     ``id`` is ``<file>:<row from 1>`` and ``group`` the premise, which is all that is left of the image. So a group is
     another one than in the official CSVs, and rows fall into other parts. Columns ``id``, ``group`` and ``split`` go
-    before that. Set aside and counted: rows with no gold
-    label (-1 or null) or an empty sentence, and rows' first explanations that are empty; an empty second or third one
-    is none.
+    before that. Set aside and counted: rows with no gold label (-1 or null) or an empty sentence, and rows' first
+    explanations that are empty; an empty second or third one is none.
 
     ``notes`` and ``key`` are as in `datasets.loaded.gather`.
 

@@ -265,7 +265,7 @@ def _task_of_file(path: Path) -> Task:
 def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
     key = None
     if path.stat().st_size >= CACHED_FROM:
-        beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
+        beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() in (".jsonl", ".json") else []
         key = fingerprint(
             _READERS,
             path.name,

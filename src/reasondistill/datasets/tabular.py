@@ -86,7 +86,7 @@ def find_columns(
             fix=f"Write it as what=column, for example {task.fields[0]}=text_a.",
         )
     names = set(header)
-    single = own_columns(header)
+    single = own_columns(name for name in header if name not in task.fields)
     for key in known[:-1]:
         name = mapping.get(key, single.get(key, key))
         if not isinstance(name, str):
@@ -228,16 +228,14 @@ def _choices(value: object, column: str, where: str) -> object:
     return value or None
 
 
-def _label(
-    value: object, column: str, task: Task, choices: Sequence[object] | None, where: str, set_aside: Counter[str]
-) -> str | None:
+def _label(value: object, column: str, task: Task, choices: object, where: str, set_aside: Counter[str]) -> str | None:
     """A row's label, which may be a number, or the only item of a list; what stands for none is counted.
 
     Truth values are labels where the task has labels of their name (true, false) or number (1, 0).
     """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    known = list(task.labels or map(number_as_text, choices or ()))
+    known = list(task.labels or map(number_as_text, choices if isinstance(choices, list) else ()))
     if isinstance(value, bool):
         spelt = (str(value).lower(), str(value), str(int(value)))
         value = next((text for text in spelt if text in known), value)
