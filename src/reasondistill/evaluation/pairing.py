@@ -31,7 +31,7 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
     if missing := [i for i in data if i not in answers]:
         fix = "Predict the same split of the same data again, or name the split that was predicted."
         if answers and list(data)[: len(answers)] == list(answers):
-            fix = f"Score those that there are, the first ones: --limit {len(answers)}. Or predict the others too."
+            fix += f" Or score the first ones alone, which it has: --limit {len(answers)}."
         raise DataError(
             "predictions",
             expected=f"one for each of the {len(data)} examples",
