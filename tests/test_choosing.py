@@ -138,7 +138,7 @@ def test_a_teachers_file_adds_explanations_by_id(pairs: Path, tmp_path: Path) ->
         ([{"explanation": "x"}], "a row of the teacher t"),
         ([{"id": "a", "label": "neutral", "explanation": "half \ud800"}], "half of a surrogate pair"),
         ([{"id": "a", "explanation": "x"}, {"id": "a", "explanation": "y"}], "'a' again"),
-        ([{"id": "a", "label": 1, "explanation": "x"}], "a row of the teacher t"),
+        ([{"id": "a", "label": ["x"], "explanation": "x"}], "a row of the teacher t"),
         ([{"id": "a", "label": "Entailment", "explanation": "x"}], "argue for the labels of these rows.*Entailment"),
         ([{"id": "a", "label": "entailment", "explanation": " "}], "argue for the labels of these rows"),
     ],

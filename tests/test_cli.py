@@ -170,7 +170,11 @@ BROKEN: dict[str, tuple[str, bytes | None, list[str]]] = {
     ),
     "an empty file": ("data.csv", b"", ["data.csv", "an empty file"]),
     "a header alone": ("data.csv", HEADER.encode(), ["data.csv", "at least one row"]),
-    "invalid UTF-8": ("data.csv", GOOD.encode() + b"b,caf\xe9,x,neutral,y\n", ["data.csv:3", "UTF-8", "0xe9"]),
+    "invalid UTF-8": (
+        "data.csv",
+        (GOOD + "b,café,x,neutral,y\n").encode() + b"c,caf\xe9,x,neutral,y\n",
+        ["data.csv:4", "UTF-8", "0xe9", "line 3 is in UTF-8"],
+    ),
     "a ragged CSV": (
         "data.csv",
         (GOOD + "b,A dog, runs.,A cat runs.,neutral,y\n").encode(),

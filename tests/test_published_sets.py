@@ -110,7 +110,7 @@ def test_cose_joins_questions_and_explanations_by_id(tmp_path: Path) -> None:
     [
         ({"answerKey": "E"}, "expected an answerKey among A, B, C, found 'E'"),
         ({"question": {"stem": "x", "choices": [{"label": "A", "text": "y"}]}}, "at least 2 items"),
-        ({"id": 7}, "id: Input should be a valid string"),
+        ({"id": ["q1"]}, "id: Input should be a valid string"),
         ({"question": "x"}, "question: Input should be"),
     ],
 )

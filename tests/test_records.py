@@ -108,7 +108,8 @@ def test_a_doubled_id_names_both_lines(tmp_path: Path) -> None:
     [
         (Prediction, {"label": "x"}, ["id: Field required"]),
         (Prediction, {"id": "", "label": "x"}, ["id: "]),
-        (Prediction, {"id": 1, "label": "x"}, ["id: "]),
+        (Prediction, {"id": True, "label": "x"}, ["id: "]),
+        (Prediction, {"id": 1.5, "label": "x"}, ["id: "]),
         (Prediction, {"id": "1"}, ["label: Field required"]),
         (Prediction, {"id": "1", "label": "x", "probabilities": {"x": 1.5}}, ["probabilities.x"]),
         (Prediction, {"id": "1", "label": "x", "probabilities": {"x": float("nan")}}, ["probabilities.x"]),

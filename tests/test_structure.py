@@ -17,6 +17,7 @@ PACKAGE = ROOT / "src" / "reasondistill"
 ORDER = (
     "errors",
     "unknown_tokens",
+    "text_encodings",
     "files",
     "locks",
     "signals",

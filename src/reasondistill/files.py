@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from reasondistill.errors import DataError, OutputError
+from reasondistill.text_encodings import HEAD, decode_head, is_western, odd_words, readings, wide_encoding
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])})
 
@@ -34,40 +40,140 @@ def require_file(path: str | Path, *, what: str = "a file") -> Path:
     return path
 
 
-def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield ``(line number from 1, line without its end)`` of a UTF-8 file; a leading byte-order mark is dropped.
+def read_head(path: str | Path) -> str:
+    """The first megabyte of a text file, for `text_encodings.decode_head`'s uses."""
+    with require_file(path).open("rb") as stream:
+        return decode_head(stream.read(HEAD))
 
-    Lines end only at \\n or \\r\\n: other separators (U+2028, \\v, …) may stand inside a text.
+
+def read_lines(path: str | Path, *, line_end: str = "\n", notes: list[str] | None = None) -> Iterator[tuple[int, str]]:
+    """Yield ``(line number from 1, line without its end)`` of a text file; a leading byte-order mark is dropped.
+
+    Lines end only at \\n or \\r\\n, or with ``line_end="\\r"`` only at \\r: other separators (U+2028, \\v, …) may stand
+    inside a text. The file is UTF-8, or UTF-16 or UTF-32 by its first bytes.
+
+    Args:
+        notes: is told of another encoding than UTF-8. With it, a file that `is_western` may be in Windows-1252 too.
 
     Raises:
-        DataError: the file is absent or empty, or a line is not valid UTF-8.
+        DataError: the file is absent or empty, or a line is in another encoding.
     """
     path = require_file(path)
     with path.open("rb") as stream:
-        for number, raw in enumerate(stream, start=1):
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
+        wide = wide_encoding(stream.read(HEAD))
+        stream.seek(0)
+        if wide is not None:
+            add_note(notes, f"read as {wide[:6].upper()}")
+            yield from _wide_lines(stream, wide, line_end, path)
+            return
+        encoding, only_ascii = "utf-8", True
+        for number, raw in enumerate(_pieces(stream, line_end.encode()), start=1):
+            if number == 1 and raw.startswith(codecs.BOM_UTF8):
+                raw, only_ascii = raw[len(codecs.BOM_UTF8) :], False
             try:
-                line = raw.decode("utf-8")
+                line = raw.decode(encoding)
             except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}:{number}",
-                    expected="text in UTF-8",
-                    found=f"the byte 0x{raw[error.start]:02x} at column {error.start + 1}",
-                    fix="Save the file as UTF-8 (for example: iconv -f latin1 -t utf-8).",
-                ) from error
-            yield number, line.removesuffix("\n").removesuffix("\r")
+                # What came before is the same text in Windows-1252 if it was ASCII, and only then.
+                with path.open("rb") as again:
+                    if not only_ascii or notes is None or not is_western(again):
+                        raise _no_utf8(path, number, error) from error
+                with path.open("rb") as again:
+                    words = ", ".join(repr(word.decode("cp1252")) for word in odd_words(again))
+                add_note(notes, f"read as Windows-1252, as it is not UTF-8{f' ({words})' if words else ''}")
+                encoding = "cp1252"
+                line = raw.decode(encoding)
+            only_ascii = only_ascii and line.isascii()
+            yield number, line.removesuffix(line_end).removesuffix("\r")
 
 
-def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def add_note(notes: list[str] | None, note: str) -> None:
+    """Add what was recognised in a file, once."""
+    if notes is not None and note not in notes:
+        notes.append(note)
+
+
+def _pieces(stream: IO[bytes], line_end: bytes) -> Iterator[bytes]:
+    if line_end == b"\n":
+        yield from stream
+        return
+    begun: list[bytes] = []
+    while block := stream.read(HEAD):
+        *whole, rest = block.split(line_end)
+        for piece in whole:
+            yield b"".join([*begun, piece])
+            begun = []
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield last
+
+
+def _wide_lines(stream: IO[bytes], encoding: str, line_end: str, path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        for number, line in enumerate(io.TextIOWrapper(stream, encoding, newline=line_end), start=1):
+            text = line.removeprefix("\ufeff") if number == 1 else line
+            yield number, text.removesuffix(line_end).removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}:{number + 1}",
+            expected=f"text in {encoding[:6].upper()}, in which the file begins",
+            found=f"bytes that are none ({error.reason})",
+            fix="Save the file as UTF-8.",
+        ) from error
+
+
+def _no_utf8(path: Path, number: int, error: UnicodeDecodeError) -> DataError:
+    with path.open("rb") as stream:
+        western = is_western(stream)
+    with path.open("rb") as stream:
+        lines = list(islice((line for line in islice(stream, number - 1, None) if not line.isascii()), 20))
+    if western:
+        possible = [("cp1252", " ".join(word.decode("cp1252") for word in odd_words(lines)))]
+    else:
+        possible = readings(lines)[:8]
+    encoding = possible[0][0] if possible else "cp1252"
+    old, new = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8_{path.name}")))
+    as_words = " or ".join(f"{reading!r} in {encoding}" for encoding, reading in possible)
+    choose = " with the encoding whose words are right" if len(possible) > 1 else ""
+    if other := _first_utf8(path):
+        choose += (
+            f" (but line {other} is in UTF-8: if the file was joined of several, convert those, or mend line {number})"
+        )
+    return DataError(
+        f"{path}:{number}",
+        expected="text in UTF-8",
+        found=f"the byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
+        + (f": {as_words}" if possible else ""),
+        fix=f"Save the file as UTF-8, or convert it{choose}: iconv -f {encoding} -t utf-8 {old} > {new}",
+    )
+
+
+def _first_utf8(path: Path) -> int | None:
+    """The first line that is UTF-8 and not ASCII."""
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            if not raw.isascii():
+                with contextlib.suppress(UnicodeDecodeError):
+                    raw.decode("utf-8")
+                    return number
+    return None
+
+
+def read_jsonl(path: str | Path, *, notes: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(line number, object)`` of a JSON Lines file; blank lines are passed over.
+
+    ``notes`` is as in `read_lines`.
 
     Raises:
         DataError: a line is not a JSON object, or holds a key twice.
     """
-    for number, line in read_lines(path):
+    # JSON has no line end inside a text, so that the first one is that of a line.
+    line_end = "\r" if re.match(r"[^\r\n]*\r(?!\n)", read_head(path)) else "\n"
+    for number, line in read_lines(path, line_end=line_end, notes=notes):
         if line.strip():
-            yield number, parse_json_object(line, f"{path}:{number}")
+            row = parse_json_object(line, f"{path}:{number}")
+            _refuse_half_pairs(line, row, f"{path}:{number}")
+            yield number, row
 
 
 def parse_json_object(text: str, where: str) -> dict[str, Any]:
@@ -92,11 +198,30 @@ def _parse_json(text: str, where: str, expected: str) -> Any:
         return result
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        value = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise DataError(
             where, expected=expected, found=f"{_shorten(text)} ({error})", fix="Mend or remove the line."
         ) from error
+    return value
+
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""Either half of a surrogate pair; most are followed by the other one."""
+
+
+def _refuse_half_pairs(text: str, row: dict[str, Any], where: str) -> None:
+    """Refuse a row, with the text that it was parsed from, that no file in UTF-8 could hold."""
+    if half := _HALF_PAIR.search(text):
+        try:
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(
+                where,
+                expected="characters",
+                found=f"half of a surrogate pair ({half[0]} or another), which is none: a text that was cut inside it",
+                fix="Remove it, or write \\ufffd in its place.",
+            ) from error
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -123,22 +248,39 @@ def read_versioned_json(
     return value
 
 
-def read_json_list(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_list(path: str | Path, *, notes: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(number from 1, object)`` of a JSON file that holds a list of objects. The whole file is read at once.
+
+    ``notes`` is as in `read_lines`.
 
     Raises:
         DataError: the file is no JSON, no list, or an item is no object.
     """
-    text = "\n".join(line for _, line in read_lines(path))
-    found = _parse_json(text, str(path), "a list of JSON objects")
-    if not isinstance(found, list):
-        raise DataError(path, expected="a list of objects", found=_shorten(text), fix="Write [{…}, {…}].")
-    for number, row in enumerate(found, start=1):
+    text = "\n".join(line for _, line in read_lines(path, notes=notes))
+    value = _parse_json(text, str(path), "a list of JSON objects")
+    if not isinstance(value, list):
+        raise _no_list(path, value, text)
+    half_pairs = _HALF_PAIR.search(text) is not None
+    for number, row in enumerate(value, start=1):
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}: item {number}", expected="an object", found=_shorten(repr(row)), fix="Mend or remove it."
             )
+        if half_pairs:
+            _refuse_half_pairs(json.dumps(row), row, f"{path}: item {number}")
         yield number, row
+
+
+def _no_list(path: str | Path, value: Any, text: str) -> DataError:
+    lists = [key for key, inner in value.items() if isinstance(inner, list)] if isinstance(value, dict) else []
+    fix = "Write [{…}, {…}]."
+    if lists:
+        new = shlex.quote(str(Path(path).with_name(f"list_{Path(path).name}")))
+        take = f"import json, sys; json.dump(json.load(sys.stdin)[{lists[0]!r}], sys.stdout)"
+        code = f'"{take}"' if lists[0].isidentifier() else shlex.quote(take)
+        fix = f"Take the list out of it: python -c {code} < {shlex.quote(str(path))} > {new}"
+    found = f"an object with the keys {_shorten(', '.join(value))}" if isinstance(value, dict) else _shorten(text)
+    return DataError(path, expected="a list of objects", found=found, fix=fix)
 
 
 @contextlib.contextmanager

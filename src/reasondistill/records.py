@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl, write_jsonl
@@ -22,8 +22,25 @@ def _no_lone_surrogates(text: str) -> str:
     return text
 
 
+def number_as_text(value: object) -> object:
+    """A whole number as the text that stands for it (7 and 7.0 as "7"), and anything else as it is.
+
+    Ids and labels are numbers in many files, and tables in which one is missing keep them as floats.
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+_EXACT = 2**53
+"""From here on floats are not whole numbers one by one."""
+
 Text = Annotated[str, AfterValidator(_no_lone_surrogates)]
-Id = Annotated[str, Field(min_length=1), AfterValidator(_no_lone_surrogates)]
+Name = Annotated[Text, BeforeValidator(number_as_text)]
+"""A text that a file may write as a whole number: a label, a group."""
+Id = Annotated[str, Field(min_length=1), AfterValidator(_no_lone_surrogates), BeforeValidator(number_as_text)]
 _LARGEST = 2**31 - 1
 Position = Annotated[int, Field(ge=0, le=_LARGEST)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -55,7 +72,7 @@ class Explanation(_Record):
 
     text: Text
     source: Text
-    label: Text | None = None
+    label: Name | None = None
     votes: Votes | None = None
 
 
@@ -68,12 +85,12 @@ class Example(_Record):
 
     id: Id
     fields: dict[Text, Text]
-    label: Text | None = None
-    choices: tuple[Text, ...] | None = Field(default=None, strict=False)
+    label: Name | None = None
+    choices: tuple[Name, ...] | None = Field(default=None, strict=False)
     explanations: tuple[Explanation, ...] = Field(default=(), strict=False)
-    group: Text | None = None
+    group: Name | None = None
     highlights: tuple[dict[Text, list[Position]], ...] | None = Field(default=None, strict=False)
-    split: Text | None = None
+    split: Name | None = None
 
     @property
     def references(self) -> list[Explanation]:
@@ -98,11 +115,11 @@ class Prediction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     id: Id
-    label: Text | None
+    label: Name | None
     explanation: Text = ""
-    probabilities: dict[str, Probability] = Field(default_factory=dict)
+    probabilities: dict[Text, Probability] = Field(default_factory=dict)
     raw_output: Text | None = None
-    parsed_label: Text | None = None
+    parsed_label: Name | None = None
     truncated: bool = False
     confidence_phrase: Text | None = None
     """Words at the end of ``explanation`` for how sure the system is; "" where it should have written some."""

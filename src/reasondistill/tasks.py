@@ -190,6 +190,11 @@ class Task(BaseModel):
         return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
+def distinct(labels: Sequence[str]) -> bool:
+    """Whether labels differ by more than case and spacing, which do not count in a student's text."""
+    return len({_plain(label) for label in labels}) == len(labels)
+
+
 def label_problem(labels: Sequence[str]) -> str | None:
     """Why these labels cannot be told apart in a student's text, or None if they can."""
     for label in labels:
@@ -199,8 +204,7 @@ def label_problem(labels: Sequence[str]) -> str | None:
             return (
                 f"the label {label!r} holds {_EXPLANATION_MARK!r} or {_LABEL_MARK!r}, which separate a target's parts"
             )
-    plain = [_plain(label) for label in labels]
-    if len(set(plain)) < len(plain):
+    if not distinct(labels):
         return f"the labels {list(labels)} hold one twice (case and spacing do not count)"
     return None
 

@@ -42,6 +42,7 @@ def data_show(
     from rich.table import Table
 
     from reasondistill.datasets import describe, load
+    from reasondistill.datasets.tabular import listed
 
     found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
     if json_output:
@@ -59,18 +60,23 @@ def data_show(
         lengths.add_row(name, *map(str, percentiles.values()))
     say(lengths)
     say(f"explanations: {found['explanations']['total']:,}, by source {found['explanations']['sources']}")
-    for what in ("set_aside", "ignored_columns"):
-        if found[what]:
-            say(f"{what.replace('_', ' ')}: {found[what]}")
+    if found["set_aside"]:
+        say(f"set aside: {plain(str(found['set_aside']))}")
+    if found["ignored_columns"]:
+        say(f"ignored columns: {plain(listed(found['ignored_columns']))}")
     say(f"fingerprint: {found['fingerprint']}")
     for row in found["sample"]:
         say("")
         for name, text in row["fields"].items():
-            say(f"[bold]{name}[/]: {plain(text)}")
+            say(f"[bold]{name}[/]: {plain(_shown(text))}")
         say(f"[bold]label[/]: {plain(str(row.get('label')))}")
         for explanation in row["explanations"]:
             aim = f" (for {explanation['label'] or 'no label'})" if "label" in explanation else ""
-            say(f"  - {plain(explanation['text'] + aim)}")
+            say(f"  - {plain(_shown(explanation['text']) + aim)}")
+
+
+def _shown(text: str, most: int = 2000) -> str:
+    return f"{text[:most]}… ({len(text):,} characters)" if len(text) > most else text
 
 
 @data_app.command("audit")

@@ -31,7 +31,8 @@ Columns = Annotated[
     typer.Option(
         "--columns",
         metavar="WHAT=COLUMN",
-        help="Where a file's columns have other names: premise=text_a, explanation=why1,why2 …; repeatable.",
+        help="Where a file's columns have other names: premise=text_a, explanation=why1,why2 …; repeatable. "
+        "Of explanations, a name with a comma in it stands in quotes: 'explanation=\"why, briefly\",why2'.",
     ),
 ]
 SplitOption = Annotated[
@@ -104,7 +105,23 @@ def mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
     if not columns:
         return None
     found = pairs(columns, "--columns WHAT=COLUMN")
-    return {what: column.split(",") if "," in column else column for what, column in found.items()}
+    return {what: _names(names) if what == "explanation" else names for what, names in found.items()}
+
+
+def _names(text: str) -> str | list[str]:
+    """One name, or several between commas; a name that holds a comma stands in double quotes, as in a CSV file."""
+    import csv
+
+    try:
+        names = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise DataError(
+            f"--columns explanation={text}",
+            expected="names between commas, one with a comma in it in double quotes",
+            found=str(error),
+            fix="Write it as --columns 'explanation=\"why, briefly\",why_at_length'.",
+        ) from error
+    return names if len(names) > 1 else names[0] if names else ""
 
 
 def task_for(task: str | None, data: str) -> Task:

@@ -14,9 +14,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.own_columns import own_columns, own_values
 from reasondistill.errors import DataError
 from reasondistill.records import Example, parse_record
 from reasondistill.tasks import Task
+
+_USED = ("instruction", "input", "output", "instances")
 
 
 class Instance(BaseModel):
@@ -29,19 +32,32 @@ def is_alpaca(row: Mapping[str, Any]) -> bool:
     return isinstance(row.get("instruction"), str) and ("output" in row or "instances" in row)
 
 
+def gives(task: Task, row: Mapping[str, Any]) -> bool:
+    """Whether instructions have what a task asks for: no label, and the output as what is learned.
+
+    A row with an explanation of its own is one of this form only for the form's own task.
+    """
+    explained = any(str(name).startswith("explanation") for name in row) and task.name != "instructions"
+    return set(task.fields) <= {"instruction", "input"} and task.labels == () and not explained
+
+
 def read_alpaca(
     path: str | Path,
     rows: Callable[[], Iterable[tuple[int, Mapping[str, Any]]]],
     *,
     task: Task,
+    notes: list[str] | None = None,
     key: str | None = None,
 ) -> Loaded:
     """Read instructions; each instance of one becomes an example, and they share a group.
+
+    A row's own ``id``, ``group`` and ``split`` hold; its instances' ids are ``<id>.<number>`` where there are several.
 
     Raises:
         DataError: a row has no instruction, or an instance no output.
     """
     path = Path(path)
+    ignored: dict[str, None] = {}
 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
         for line, row in rows():
@@ -55,19 +71,23 @@ def read_alpaca(
                     found=f"the keys {', '.join(map(str, row))}",
                     fix="Complete the row.",
                 )
-            identity = str(row.get("id") or f"{path.name}:{line}")
+            columns = own_columns(row)
+            own = {"id": f"{path.name}:{line}", "group": instruction, **own_values(row, columns, where)}
+            ignored.update(dict.fromkeys(name for name in row if name not in _USED and name not in columns.values()))
             for number, item in enumerate(instances, start=1):
                 if not isinstance(item, dict):
                     raise DataError(where, expected="instances with 'input' and 'output'", found=repr(item)[:60])
+                if listed is not None:
+                    ignored.update(dict.fromkeys(f"instances.{name}" for name in item if name not in _USED))
                 instance = parse_record(Instance, {k: v for k, v in item.items() if v is not None}, where)
                 if not instance.output.strip():
                     set_aside["empty explanation"] += 1
                 value = {
-                    "id": identity if len(instances) == 1 else f"{identity}.{number}",
+                    **own,
+                    "id": own["id"] if len(instances) == 1 else f"{own['id']}.{number}",
                     "fields": {"instruction": instruction, "input": instance.input},
                     "explanations": [{"text": instance.output, "source": "output"}] if instance.output.strip() else [],
-                    "group": instruction,
                 }
                 yield where, parse_record(Example, value, where)
 
-    return gather(path.stem, path, read, task, key=key)
+    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)

@@ -14,7 +14,7 @@ from reasondistill.datasets.loaded import Loaded
 from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl
-from reasondistill.records import Example, Explanation, parse_record
+from reasondistill.records import Example, Explanation, number_as_text, parse_record
 
 _OUT_OF = 2**64
 
@@ -127,8 +127,9 @@ def _read_teacher(name: str, path: str | Path) -> _Taught:
     found: _Taught = {}
     for number, row in read_jsonl(path):
         where = f"{path}:{number}"
-        identity, several = row.get("id", row.get("pairID")), row.get("explanations")
-        pairs = list(several.items()) if isinstance(several, dict) else [(row.get("label"), row.get("explanation"))]
+        identity, several = number_as_text(row.get("id", row.get("pairID"))), row.get("explanations")
+        label = number_as_text(row.get("label"))
+        pairs = list(several.items()) if isinstance(several, dict) else [(label, row.get("explanation"))]
         sound = all(isinstance(text, str) and isinstance(label, str | None) for label, text in pairs)
         if not isinstance(identity, str) or not sound:
             raise DataError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.own_columns import own_columns, own_values
 from reasondistill.datasets.tables import read_table
 from reasondistill.errors import DataError
 from reasondistill.records import Example, parse_record
@@ -28,19 +29,28 @@ def is_comve(header: Iterable[str]) -> bool:
     return bool(set(REQUIRED) & set(header))
 
 
-def read_comve(path: str | Path, *, task: Task, key: str | None = None) -> Loaded:
+def gives(task: Task) -> bool:
+    """Whether ComVE has what a task asks for: two statements, and which is the nonsense if it asks for labels."""
+    return set(task.fields) <= {"first", "second"} and (
+        task.labels == () or set(task.labels or ()) >= {"first", "second"}
+    )
+
+
+def read_comve(path: str | Path, *, task: Task, notes: list[str] | None = None, key: str | None = None) -> Loaded:
     """Read one of ComVE's CSVs.
 
     The label says which statement is against common sense, ``first`` or ``second``. The file always has the correct
     one first; a hash of both statements decides their order here, so that the place gives nothing away and a pair is
-    the same example in every file. Rows with the same correct statement share a group. Confusing reasons argue for no
-    label (``""``): they are neither learned from nor compared with. Set aside and counted: empty reasons.
+    the same example in every file. Rows with the same correct statement share a group. Columns ``id``, ``group`` and
+    ``split`` hold. Confusing reasons argue for no label (``""``): they are neither learned from nor compared with. Set
+    aside and counted: empty reasons.
 
     Raises:
         DataError: a column is missing, or a row does not fit ``task``.
     """
     path = Path(path)
-    header, _ = read_table(path)
+    header, _ = read_table(path, notes)
+    own = own_columns(header)
     reasons = [name for name in header if _REASON.fullmatch(name)]
     if missing := [name for name in REQUIRED if name not in header]:
         raise DataError(
@@ -51,7 +61,7 @@ def read_comve(path: str | Path, *, task: Task, key: str | None = None) -> Loade
         )
 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
-        for line, row in read_table(path)[1]:
+        for line, row in read_table(path, notes)[1]:
             correct, incorrect = (row[name] for name in REQUIRED)
             explanations: list[dict[str, Any]] = []
             for name in reasons:
@@ -68,8 +78,10 @@ def read_comve(path: str | Path, *, task: Task, key: str | None = None) -> Loade
                 "label": "first" if first else "second",
                 "explanations": explanations,
                 "group": correct,
+                **own_values(row, own, f"{path}:{line}"),
             }
             yield f"{path}:{line}", parse_record(Example, value, f"{path}:{line}")
 
-    ignored = tuple(name for name in header if name not in {*REQUIRED, *reasons})
-    return gather(path.stem, path, read, task, ignored_columns=ignored, key=key)
+    used = {*REQUIRED, *reasons, *own.values()}
+    ignored = [name for name in header if name not in used]
+    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)

@@ -8,19 +8,22 @@ Two files that are joined by id: CommonsenseQA's questions (``train_rand_split.j
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.loaded import INDISTINCT, Loaded, gather
+from reasondistill.datasets.own_columns import own_columns, own_values
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl
-from reasondistill.records import Example, parse_record
+from reasondistill.records import Example, Id, parse_record
 from reasondistill.tasks import Task, label_problem
 
 EXPLANATIONS = "cose_*.jsonl"
+_USED = ("answerKey", "id", "question")
+_USED_BESIDE = ("id", "explanation")
 
 
 class Choice(BaseModel):
@@ -34,7 +37,7 @@ class Stem(BaseModel):
 
 
 class Question(BaseModel):
-    id: str
+    id: Id
     question: Stem
     answer_key: Annotated[str | None, Field(alias="answerKey")] = None
 
@@ -46,13 +49,18 @@ class Words(BaseModel):
 
 
 class Explained(BaseModel):
-    id: str
+    id: Id
     explanation: Words
 
 
 def is_questions(row: Mapping[str, Any]) -> bool:
     """Whether a file's first row is one of CommonsenseQA's."""
     return isinstance(row.get("question"), dict) and "stem" in row["question"]
+
+
+def gives(task: Task) -> bool:
+    """Whether CoS-E has what a task asks for: a question, and choices of its own if it asks for labels."""
+    return set(task.fields) <= {"question"} and not task.labels
 
 
 def find_questions(folder: Path) -> Path:
@@ -77,7 +85,14 @@ def find_questions(folder: Path) -> Path:
     return found[0]
 
 
-def read_cose(path: str | Path, *, task: Task, key: str | None = None) -> Loaded:
+def read_cose(
+    path: str | Path,
+    rows: Callable[[], Iterable[tuple[int, dict[str, Any]]]],
+    *,
+    task: Task,
+    notes: list[str] | None = None,
+    key: str | None = None,
+) -> Loaded:
     """Read a file of questions with the explanations that lie beside it (``cose_*.jsonl``).
 
     ``choices`` are the answers' texts and ``label`` is the right one's. The words that an annotator selected are kept
@@ -90,21 +105,25 @@ def read_cose(path: str | Path, *, task: Task, key: str | None = None) -> Loaded
         DataError: a row is not of this form, or the answer key names none of the choices.
     """
     path = Path(path)
+    ignored: dict[str, None] = {}
 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
         explained: dict[str, list[Words]] = {}
         for file in sorted(path.parent.glob(EXPLANATIONS)):
-            for line, row in read_jsonl(file):
+            for line, row in read_jsonl(file, notes=notes):
+                ignored.update(dict.fromkeys(f"{file.name}: {name}" for name in row if name not in _USED_BESIDE))
                 found = parse_record(Explained, row, f"{file}:{line}")
                 explained.setdefault(found.id, []).append(found.explanation)
-        for line, row in read_jsonl(path):
+        for line, row in rows():
             where = f"{path}:{line}"
             question = parse_record(Question, row, where)
             texts = [choice.text.strip() for choice in question.question.choices]
             words = explained.pop(question.id, [])
             if label_problem(texts):
-                set_aside["answers that cannot be told apart"] += 1
+                set_aside[INDISTINCT] += 1
                 continue
+            own = own_columns(row)
+            ignored.update(dict.fromkeys(name for name in row if name not in _USED and name not in own.values()))
             kept = [w for w in words if w.open_ended.strip()]
             set_aside.update(["empty explanation"] * (len(words) - len(kept)))
             value = {
@@ -115,12 +134,13 @@ def read_cose(path: str | Path, *, task: Task, key: str | None = None) -> Loaded
                 "explanations": [{"text": w.open_ended.strip(), "source": "human"} for w in kept],
                 "group": question.question.stem,
                 "highlights": [_selected(question.question.stem, w.selected) for w in kept] or None,
+                **own_values(row, own, where),
             }
             yield where, parse_record(Example, value, where)
         if explained:
             set_aside["explanation of a question that is not in the file"] += sum(map(len, explained.values()))
 
-    return gather(path.stem, path, read, task, key=key)
+    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)
 
 
 def _answer(question: Question, where: str) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.own_columns import own_columns, own_values
 from reasondistill.datasets.tables import read_table
 from reasondistill.errors import DataError
 from reasondistill.records import Example, parse_record
@@ -32,21 +33,27 @@ def is_esnli(header: Iterable[str]) -> bool:
     return len(set(REQUIRED) & set(header)) >= 3
 
 
-def read_esnli(path: str | Path, *, task: Task = NLI, key: str | None = None) -> Loaded:
+def gives(task: Task) -> bool:
+    """Whether e-SNLI has what a task asks for: its sentences, and its three labels if the task has any."""
+    return set(task.fields) <= set(SENTENCES) and (task.labels == () or set(NLI.labels or ()) <= set(task.labels or ()))
+
+
+def read_esnli(path: str | Path, *, task: Task = NLI, notes: list[str] | None = None, key: str | None = None) -> Loaded:
     """Read one of e-SNLI's CSVs.
 
     ``id`` is the pairID and ``group`` the image before its ``#``, or the premise where there is none: rows of one
-    image share their caption and must not be split apart. Set aside and counted, by reason: rows with no gold label
-    (empty or ``-``) or an empty sentence, rows that repeat an earlier one in everything that is read, explanations
-    that are empty, and highlights that do not fit their sentence (they become ``{}``).
+    image share their caption and must not be split apart. Columns ``id``, ``group`` and ``split`` go before these.
+    Set aside and counted, by reason: rows with no gold label (empty or ``-``) or an empty sentence, rows that repeat an
+    earlier one in everything that is read, explanations that are empty, and highlights that do not fit their sentence
+    (they become ``{}``).
 
-    ``key`` is as in `datasets.loaded.gather`.
+    ``notes`` and ``key`` are as in `datasets.loaded.gather`.
 
     Raises:
         DataError: a column is missing, a label is unknown, or a pairID occurs twice with different content.
     """
     path = Path(path)
-    header, _ = read_table(path)
+    header, _ = read_table(path, notes)
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise DataError(
@@ -56,15 +63,16 @@ def read_esnli(path: str | Path, *, task: Task = NLI, key: str | None = None) ->
             fix="Fetch the official file again, or map its columns (--columns).",
         )
     numbers = sorted(int(match[1]) for name in header if (match := _EXPLANATION.fullmatch(name)))
-    used = {*REQUIRED, *(f"Explanation_{number}" for number in numbers)}
+    own = own_columns(header)
+    used = {*REQUIRED, *(f"Explanation_{number}" for number in numbers), *own.values()}
     ignored = tuple(name for name in header if name not in used and not _OTHER_COLUMNS.fullmatch(name))
 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
-        return _examples(path, read_table(path)[1], numbers, set_aside)
+        return _examples(path, read_table(path, notes)[1], numbers, own, set_aside)
 
     # Joining the two train files by hand easily doubles rows. The same content twice does no harm once; another
     # content under the same id is a mistake that `gather` refuses, naming both lines.
-    return gather(path.stem, path, read, task, ignored_columns=ignored, drop_repeats=True, key=key)
+    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, drop_repeats=True, key=key)
 
 
 def highlighted_words(sentence: str, marked: str, highlighted: str = "") -> list[int] | None:
@@ -103,7 +111,11 @@ def _listed_words(sentence: str, highlighted: str) -> list[int] | None:
 
 
 def _examples(
-    path: Path, rows: Iterable[tuple[int, dict[str, str]]], numbers: list[int], set_aside: Counter[str]
+    path: Path,
+    rows: Iterable[tuple[int, dict[str, str]]],
+    numbers: list[int],
+    own: Mapping[str, str],
+    set_aside: Counter[str],
 ) -> Iterator[tuple[str, Example]]:
     for line, row in rows:
         if row["gold_label"].strip() in ("", "-"):
@@ -132,6 +144,7 @@ def _examples(
                     "explanations": explanations,
                     "group": image if image and mark else row["Sentence1"],
                     "highlights": highlights or None,
+                    **own_values(row, own, f"{path}:{line}"),
                 },
                 f"{path}:{line}",
             ),

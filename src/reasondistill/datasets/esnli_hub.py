@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.own_columns import own_columns, own_values
 from reasondistill.errors import DataError
 from reasondistill.records import Example, parse_record
 from reasondistill.tasks import NLI, Task
@@ -44,15 +45,17 @@ def is_esnli_hub(path: str | Path) -> bool:
     return all(_is_text(schema.field(name).type) for name in texts) and pa.types.is_integer(schema.field("label").type)
 
 
-def read_esnli_hub(path: str | Path, *, task: Task = NLI, key: str | None = None) -> Loaded:
+def read_esnli_hub(
+    path: str | Path, *, task: Task = NLI, notes: list[str] | None = None, key: str | None = None
+) -> Loaded:
     """Read one of the hub's Parquet files of e-SNLI.
 
     ``id`` is ``<file>:<row from 1>`` and ``group`` the premise, which is all that is left of the image. So a group is
-    another one than in the official CSVs, and rows fall into other parts. Set aside and counted: rows with no gold
-    label (-1 or null) or an empty sentence, and rows' first explanations that are empty; an empty second or third one
-    is none.
+    another one than in the official CSVs, and rows fall into other parts. Columns ``id``, ``group`` and ``split`` go
+    before that. Set aside and counted: rows with no gold label (-1 or null) or an empty sentence, and rows' first
+    explanations that are empty; an empty second or third one is none.
 
-    ``key`` is as in `datasets.loaded.gather`.
+    ``notes`` and ``key`` are as in `datasets.loaded.gather`.
 
     Raises:
         DataError: the file is no Parquet, a column is missing, or a label is unknown.
@@ -69,7 +72,8 @@ def read_esnli_hub(path: str | Path, *, task: Task = NLI, key: str | None = None
             found=f"{', '.join(names)}, without {', '.join(missing)}",
             fix="Fetch the file again, or map its columns (--columns).",
         )
-    used = [name for name in (*FIELDS, "label", *EXPLANATIONS) if name in names]
+    own = own_columns(names)
+    used = [name for name in (*FIELDS, "label", *EXPLANATIONS, *own.values()) if name in names]
 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
         for number, row in _rows(path, used):
@@ -93,11 +97,12 @@ def read_esnli_hub(path: str | Path, *, task: Task = NLI, key: str | None = None
                 "label": LABELS[label],
                 "explanations": [{"text": text, "source": "human"} for text in texts if text.strip()],
                 "group": row["premise"] or "",
+                **own_values(row, own, where),
             }
             yield where, parse_record(Example, value, where)
 
     ignored = tuple(name for name in names if name not in used)
-    return gather(path.stem, path, read, task, ignored_columns=ignored, key=key)
+    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -14,13 +14,16 @@ import pyarrow as pa
 from reasondistill.arrow_cache import TableCache
 from reasondistill.datasets.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
-from reasondistill.files import fingerprint_of_texts
+from reasondistill.files import add_note, fingerprint_of_texts
 from reasondistill.records import Example
-from reasondistill.tasks import Task
+from reasondistill.tasks import Task, distinct
 from reasondistill.wording import Phrase
 
 Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 """Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
+
+INDISTINCT = "answers that cannot be told apart"
+"""Why a row is set aside whose choices differ in nothing but case and spacing."""
 
 _CACHE = TableCache("examples")
 
@@ -35,6 +38,7 @@ class Loaded:
             looked at: go through them in order, and do not keep them all.
         set_aside: reason → how many rows (or explanations, or highlights) of the source it kept out.
         ignored_columns: columns of the source that nothing was read from.
+        notes: what was recognised in the source that its name does not say, as its encoding.
         phrases: how its explanations say in words how sure a student was, where they do.
         reader: reads its source anew; None where it has none.
     """
@@ -43,6 +47,7 @@ class Loaded:
     examples: Sequence[Example]
     set_aside: dict[str, int] = field(default_factory=dict)
     ignored_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     phrases: tuple[Phrase, ...] = ()
     reader: Reader | None = field(default=None, compare=False, repr=False)
 
@@ -102,16 +107,19 @@ def gather(
     read: Reader,
     task: Task,
     *,
-    ignored_columns: tuple[str, ...] = (),
+    ignored_columns: Iterable[str] = (),
+    notes: list[str] | None = None,
     drop_repeats: bool = False,
     need_label: bool = False,
     key: str | None = None,
 ) -> Loaded:
     """Make a data set out of a source's rows, each checked against the task.
 
-    Rows in which a field of the task is blank are set aside.
+    Rows in which a field of the task is blank are set aside, and rows whose choices differ in nothing but case and
+    spacing.
 
     Args:
+        ignored_columns: what nothing is read from; may grow while rows are read, and so may ``notes``.
         drop_repeats: set rows aside, too, that repeat an earlier one in everything.
         need_label: refuse a source in which no row has a label, where the task has labels.
         key: keep the data set in the cache under this key; see `recall`.
@@ -122,12 +130,12 @@ def gather(
 
     def fill() -> tuple[Iterator[pa.RecordBatch], dict[str, Any]]:
         set_aside: Counter[str] = Counter()
-        facts: dict[str, Any] = {"name": name, "set_aside": {}, "ignored_columns": list(ignored_columns)}
-        rows = _checked_rows(where, read, task, set_aside, drop_repeats=drop_repeats, need_label=need_label)
+        facts: dict[str, Any] = {"name": name, "set_aside": {}, "ignored_columns": [], "notes": []}
+        rows = _checked_rows(where, read, task, set_aside, notes, drop_repeats=drop_repeats, need_label=need_label)
 
         def batches() -> Iterator[pa.RecordBatch]:
             yield from to_batches(rows)
-            facts["set_aside"] = dict(set_aside)
+            facts.update(set_aside=dict(set_aside), ignored_columns=list(ignored_columns), notes=list(notes or ()))
 
         return batches(), facts
 
@@ -135,26 +143,45 @@ def gather(
 
 
 def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:
-    return Loaded(facts["name"], StoredExamples(table), facts["set_aside"], tuple(facts["ignored_columns"]))
+    return Loaded(
+        facts["name"],
+        StoredExamples(table),
+        facts["set_aside"],
+        tuple(facts["ignored_columns"]),
+        tuple(facts["notes"]),
+    )
 
 
 def _checked_rows(
-    where: object, read: Reader, task: Task, set_aside: Counter[str], *, drop_repeats: bool, need_label: bool
+    where: object,
+    read: Reader,
+    task: Task,
+    set_aside: Counter[str],
+    notes: list[str] | None,
+    *,
+    drop_repeats: bool,
+    need_label: bool,
 ) -> Iterator[tuple[Example, str]]:
     # Hashes instead of the ids themselves: of half a million rows they take a tenth of the room. Two different ids
     # have the same 64 bits once in 10^8 sets of that size.
     seen: dict[int, int] = {}
     kept = labelled = 0
     for place, example in read(set_aside):
-        content = content_hash(_checked(example, task, place))
+        indistinct = task.labels is None and not distinct(example.choices or ())
+        content = content_hash(example if indistinct else _checked(example, task, place))
         identity = hash(example.id)
-        everything = hash((content, example.group, str(example.highlights))) if drop_repeats else 0
+        everything = hash((content, example.group, example.split, str(example.highlights))) if drop_repeats else 0
         if identity in seen:
             if drop_repeats and seen[identity] == everything:
                 set_aside["repeated row"] += 1
                 continue
             raise _doubled(place, example.id, read)
         seen[identity] = everything
+        if indistinct:
+            if INDISTINCT not in set_aside:
+                add_note(notes, f"line {place.rpartition(':')[2]}, {example.id!r}: {INDISTINCT}: {example.choices}")
+            set_aside[INDISTINCT] += 1
+            continue
         blank = [name for name in task.fields if name not in task.optional and not example.fields[name].strip()]
         if blank:
             set_aside[f"empty {blank[0]}"] += 1
@@ -186,6 +213,8 @@ def _doubled(place: str, identity: str, read: Reader) -> DataError:
 
 def _checked(example: Example, task: Task, where: str) -> Example:
     try:
+        if task.labels is None:
+            task.choices_for(example)  # of a row without a label too: its label is to be predicted
         return task.check(example)
     except UserError as error:  # the task knows the example's id; the user needs the line too
         raise DataError(
@@ -193,5 +222,5 @@ def _checked(example: Example, task: Task, where: str) -> Example:
             expected=error.expected,
             found=f"{error.found} in {error.where}" if error.found else "",
             fix=error.fix,
-            problem=error.problem,
+            problem=f"{error.where}: {error.problem}" if error.problem else "",
         ) from error

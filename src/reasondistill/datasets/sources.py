@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from reasondistill.arrow_cache import cache_folder
 from reasondistill.config import Source
+from reasondistill.datasets import alpaca, comve, cose, esnli
 from reasondistill.datasets.alpaca import is_alpaca, read_alpaca
 from reasondistill.datasets.augmenting import augmented
 from reasondistill.datasets.choosing import chosen
@@ -21,11 +24,20 @@ from reasondistill.datasets.cose import EXPLANATIONS, find_questions, is_questio
 from reasondistill.datasets.esnli import is_esnli, read_esnli
 from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.datasets.loaded import Loaded, gather, recall
+from reasondistill.datasets.splits import usual_split
 from reasondistill.datasets.tables import DELIMITERS, read_table
-from reasondistill.datasets.tabular import ColumnMapping, Row, read_rows
+from reasondistill.datasets.tabular import ColumnMapping, Row, listed, read_rows
 from reasondistill.datasets.writing import restored
 from reasondistill.errors import DataError
-from reasondistill.files import file_fingerprint, fingerprint, read_json_list, read_jsonl, require_file
+from reasondistill.files import (
+    add_note,
+    file_fingerprint,
+    fingerprint,
+    read_head,
+    read_json_list,
+    read_jsonl,
+    require_file,
+)
 from reasondistill.records import Example
 from reasondistill.tasks import NLI, Task, get_task
 
@@ -39,8 +51,10 @@ DEFAULT_SCENES = 6000
 CACHED_FROM = 1_000_000
 """Bytes from which a file's examples are kept in the cache; smaller ones are read again as fast."""
 
-_READERS = 2
+_READERS = 3
 """Goes up when a reader makes other examples out of the same file."""
+
+_LOG = logging.getLogger(__name__)
 
 _GENERATED = re.compile(r"scenes(?::(?P<size>[0-9]{1,9}))?(?:@(?P<seed>[0-9]{1,9}))?")
 
@@ -61,9 +75,11 @@ def load(
         source: a registered name (``scenes``, ``scenes:6000``, ``scenes:6000@3`` for 6000 with seed 3) or a path
             that ends in .csv, .tsv, .jsonl, .json or .parquet. Files of e-SNLI, ComVE, CoS-E and Alpaca are
             recognised by their columns; e-SNLI's and CoS-E's may be named by their folder. e-SNLI's folder, and
-            ``e-snli`` once it was downloaded, have the official parts.
+            ``e-snli`` once it was downloaded, have the official parts. Separators, line ends and encodings are
+            recognised too, and said.
         split: keep this part only. Where no row says which part it belongs to, `splits.split_of` its group decides.
-        task: what the rows must have: fields, and labels that they may carry; by default the task of `task_of`.
+        task: what the rows must have: fields, and labels that they may carry; by default the task of `task_of`. A
+            published form that does not have them is read as a user's own table.
         size: how many scenes to generate; for built-in data only.
         seed: which scenes; for built-in data only. What ``source`` says goes before ``size`` and ``seed``.
         columns: what → its column, where a file's columns have other names than the task's:
@@ -80,10 +96,13 @@ def load(
     elif size is not None:
         raise DataError(source, problem="size is for built-in data", fix="Leave it out to read the whole file.")
     elif (folder := _esnli_folder(name)) is not None:
-        return _official_parts(folder, split, task or NLI)
+        loaded = _official_parts(folder, split, task or NLI)
+        _say(name, loaded)
+        return loaded
     else:
         path = _file(Path(source))
         loaded = _from_file(path, task or _task_of_file(path), columns, need_label)
+    _say(name, loaded)
     return loaded if split is None else _part(loaded, split, name)
 
 
@@ -186,6 +205,13 @@ def _official_parts(folder: Path, split: str | None, task: Task) -> Loaded:
     for part, pattern in _OFFICIAL.items():
         for path in sorted(folder.glob(pattern)) if split in (None, part) else ():
             one = _from_file(path, task, None, True)
+            if any(own is not None for own in one.stored.values("split")):
+                raise DataError(
+                    path,
+                    expected=f"the part {part!r} that its name stands for",
+                    found="a column 'split' in it",
+                    fix="Name the file instead of its folder to have that column hold, or remove the column.",
+                )
             one = dataclasses.replace(one, examples=one.stored.named(part))
             set_aside.update(one.set_aside)
             found = one if found is None else found.joined_with(one)
@@ -241,22 +267,25 @@ def _file(path: Path) -> Path:
     return require_file(path, what="a data file")
 
 
-def _form(path: Path) -> str:
-    """Which published form a file has, by its columns; ``""`` for a user's own."""
+def _form(path: Path, task: Task | None, notes: list[str] | None = None) -> str:
+    """Which published form a file has, by its columns; ``""`` for a user's own, and where the form lacks what the
+    task asks for."""
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
-        header, _ = read_table(path)
-        return "e-snli" if is_esnli(header) else "comve" if is_comve(header) else ""
+        header, _ = read_table(path, notes)
+        if is_esnli(header):
+            return "e-snli" if task is None or esnli.gives(task) else ""
+        return "comve" if is_comve(header) and (task is None or comve.gives(task)) else ""
     if suffix == ".parquet":
-        return "e-snli-hub" if is_esnli_hub(path) else ""
-    first = next(_objects(path), None)
-    if first is None:
-        return ""
-    return "cose" if is_questions(first[1]) else "alpaca" if is_alpaca(first[1]) else ""
+        return "e-snli-hub" if is_esnli_hub(path) and (task is None or esnli.gives(task)) else ""
+    _, first = next(_objects(path, notes), (0, {}))
+    if is_questions(first):
+        return "cose" if task is None or cose.gives(task) else ""
+    return "alpaca" if is_alpaca(first) and (task is None or alpaca.gives(task, first)) else ""
 
 
 def _task_of_file(path: Path) -> Task:
-    return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path), "nli"))
+    return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path, None, []), "nli"))
 
 
 def _from_file(
@@ -264,7 +293,7 @@ def _from_file(
 ) -> Loaded:
     key = None
     if cached and path.stat().st_size >= CACHED_FROM:
-        beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
+        beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() in (".jsonl", ".json") else []
         key = fingerprint(
             _READERS,
             path.name,
@@ -275,32 +304,55 @@ def _from_file(
         )
         if (kept := recall(key, partial(_from_file, path, task, columns, need_label, cached=False))) is not None:
             return kept
-    form = "" if columns else _form(path)
+    notes: list[str] = []
+    form = "" if columns else _form(path, task, notes)
     if form == "e-snli":
-        return read_esnli(path, task=task, key=key)
+        return read_esnli(path, task=task, notes=notes, key=key)
     if form == "e-snli-hub":
-        return read_esnli_hub(path, task=task, key=key)
+        return read_esnli_hub(path, task=task, notes=notes, key=key)
     if form == "comve":
-        return read_comve(path, task=task, key=key)
+        return read_comve(path, task=task, notes=notes, key=key)
     if form == "cose":
-        return read_cose(path, task=task, key=key)
+        return read_cose(path, lambda: _objects(path, notes), task=task, notes=notes, key=key)
     if form == "alpaca":
-        return read_alpaca(path, lambda: _objects(path), task=task, key=key)
+        return read_alpaca(path, lambda: _objects(path, notes), task=task, notes=notes, key=key)
     suffix = path.suffix.lower()
     header: list[str] | None = None
     rows: Callable[[], Iterator[Row]]
     if suffix == ".parquet":
         header, rows = _parquet(path)
     elif suffix in DELIMITERS:
-        header, rows = read_table(path)[0], lambda: read_table(path)[1]
+        header, rows = read_table(path, notes)[0], lambda: read_table(path, notes)[1]
     else:
-        rows = lambda: _objects(path)  # noqa: E731
-    return read_rows(path, rows, task, columns, header=header, need_label=need_label, key=key)
+        rows = lambda: _objects(path, notes)  # noqa: E731
+    return read_rows(path, rows, task, columns, header=header, need_label=need_label, notes=notes, key=key)
 
 
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """``(line, object)`` of JSON Lines, or ``(number from 1, object)`` of a JSON file that holds a list of them."""
-    return read_jsonl(path) if path.suffix.lower() == ".jsonl" else read_json_list(path)
+def _objects(path: Path, notes: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """``(line, object)`` of JSON Lines, or ``(number from 1, object)`` of a JSON file that holds a list of them.
+
+    The content says which of them it is, and the suffix only where that leaves it open.
+    """
+    lines = path.suffix.lower() == ".jsonl"
+    head = read_head(path).lstrip()
+    if lines and head.startswith("["):
+        add_note(notes, "one list of all rows, instead of a row on each line")
+        return read_json_list(path, notes=notes)
+    if not lines and head.startswith("{") and _begins_with_a_row(head):
+        add_note(notes, "a row on each line, instead of one list of all rows")
+        return read_jsonl(path, notes=notes)
+    return read_jsonl(path, notes=notes) if lines else read_json_list(path, notes=notes)
+
+
+def _begins_with_a_row(head: str) -> bool:
+    """Whether the first line is an object of its own: not the beginning of one, or all of one that holds a list."""
+    first, _, rest = re.split(r"(\r\n|\n|\r|$)", head, maxsplit=1)
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    inner = row.values() if isinstance(row, dict) else ()
+    return bool(rest.strip() or (row and not any(isinstance(v, list) and v and isinstance(v[0], dict) for v in inner)))
 
 
 def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
@@ -324,14 +376,30 @@ def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
         header = list(pyarrow.parquet.ParquetFile(path).schema_arrow.names)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise broken(error) from error
-    if doubled := sorted({name for name in header if header.count(name) > 1}):
+    if doubled := sorted(name for name, times in Counter(header).items() if times > 1):
         raise DataError(path, expected="column names that occur once", found=f"{doubled} more than once")
     return header, rows
+
+
+def _say(source: str, loaded: Loaded) -> None:
+    """Say, once, what was recognised in a source, and which of its columns are not used."""
+    if loaded.ignored_columns:
+        _say_once(f"{source}: columns that are not used: {listed(loaded.ignored_columns, most=8)}")
+    for note in loaded.notes:
+        _say_once(f"{source}: {note}")
+
+
+@cache
+def _say_once(message: str) -> None:
+    # A column's name may hold what a terminal would obey.
+    _LOG.warning("%s", "".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 def _part(loaded: Loaded, split: str, source: str) -> Loaded:
     rows = len(loaded.stored)
     without = sum(own is None for own in loaded.stored.values("split"))
+    if without < rows:
+        split = usual_split(split)
     if 0 < without < rows:
         raise DataError(
             source,

@@ -23,6 +23,25 @@ def split_of(group: str) -> Split:
     return "validation" if remainder == 7 else "test"
 
 
+_KNOWN_AS = {
+    name: split
+    for split, names in {
+        "train": ("train", "training", "trn"),
+        "validation": ("validation", "valid", "val", "dev", "development"),
+        "test": ("test", "testing", "tst"),
+    }.items()
+    for name in names
+}
+
+
+def usual_split(name: str) -> str:
+    """``train``, ``validation`` or ``test`` for a name that is one of them by another spelling (Test, dev, val).
+
+    Any other name stays as it is.
+    """
+    return _KNOWN_AS.get(name.strip().casefold(), name)
+
+
 def part_of(split: str | None, group: str | None, identity: str) -> str:
     """The part of a row: its own where it names one, else that of its group, or of its id where it has none."""
     if split is not None:

@@ -37,6 +37,8 @@ SCHEMA = pa.schema(
 
 BATCH = 2048
 """Rows that are Python objects at one time."""
+LARGEST_BATCH = 2**26
+"""Characters from which fewer rows make a batch: Arrow counts a column's bytes in 32 bits."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -180,13 +182,15 @@ def _explanation(value: dict[str, Any]) -> Explanation:
 def to_batches(examples: Iterable[tuple[Example, str]]) -> Iterator[pa.RecordBatch]:
     """Examples, each with its `content_hash`, as record batches of `SCHEMA`."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    characters = 0
     for example, content in examples:
+        characters += sum(map(len, example.fields.values())) + sum(len(e.text) for e in example.explanations)
         row = _row(example, content)
         for name, values in columns.items():
             values.append(row[name])
-        if len(columns["id"]) == BATCH:
+        if len(columns["id"]) == BATCH or characters >= LARGEST_BATCH:
             yield _batch(columns)
-            columns = {name: [] for name in SCHEMA.names}
+            columns, characters = {name: [] for name in SCHEMA.names}, 0
     if columns["id"]:
         yield _batch(columns)
 

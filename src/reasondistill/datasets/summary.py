@@ -12,6 +12,7 @@ from reasondistill.datasets.loaded import Loaded
 from reasondistill.records import Example, as_row
 
 UNLABELLED = "(none)"
+_STRETCH = 1_000_000
 PERCENTILES = (5, 50, 95, 100)
 
 
@@ -24,7 +25,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         ``groups``: how many there are; ``explanations``: ``total``, ``per_example`` (how many reference explanations
         an example has → count) and ``sources`` (source → count); ``highlighted``: examples with highlights;
         ``words``: field (and ``explanation``) → percentile of the number of words, ``p5`` … ``p100``; ``set_aside``:
-        reason → count; ``ignored_columns``; ``sample``: the first two rows.
+        reason → count; ``ignored_columns``; ``notes``: what was recognised in the file; ``sample``: the first two rows.
     """
     splits: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
@@ -41,9 +42,9 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         sources.update(e.source for e in example.explanations)
         references = example.references
         per_example[str(len(references))] += 1
-        explained.extend(len(e.text.split()) for e in references)
+        explained.extend(_words(e.text) for e in references)
         for name, text in example.fields.items():
-            lengths.setdefault(name, array("q")).append(len(text.split()))
+            lengths.setdefault(name, array("q")).append(_words(text))
         highlighted += any(example.highlights or ())
     words = {name: _percentiles(found) for name, found in lengths.items()}
     if explained:
@@ -64,8 +65,19 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         "words": words,
         "set_aside": dict(loaded.set_aside),
         "ignored_columns": list(loaded.ignored_columns),
+        "notes": list(loaded.notes),
         "sample": [as_row(example) for example in loaded.examples[:2]],
     }
+
+
+def _words(text: str) -> int:
+    """``len(text.split())``, a stretch at a time: a list of all words of a hundred megabytes would take gigabytes."""
+    count = 0
+    for begin in range(0, len(text), _STRETCH):
+        count += len(text[begin : begin + _STRETCH].split())
+        if begin and not text[begin - 1].isspace() and not text[begin].isspace():
+            count -= 1  # a word that goes on
+    return count
 
 
 def _percentiles(lengths: array[int]) -> dict[str, int]:

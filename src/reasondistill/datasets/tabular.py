@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from reasondistill.datasets.loaded import Loaded, gather
+from reasondistill.datasets.own_columns import kind_of, name_of, own_columns, own_values
+from reasondistill.datasets.splits import usual_split
 from reasondistill.errors import DataError
-from reasondistill.records import Example, parse_record
+from reasondistill.records import Example, number_as_text, parse_record
 from reasondistill.tasks import Task
 
 ColumnMapping: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -28,6 +30,16 @@ _ANNOTATORS = "annotators"
 """How many people judged each of a row's explanations; beside ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
 _EXPLANATION = re.compile(r"explanation(?:_([0-9]{1,4}))?")
+_NO_LABEL = ("-1", "-")
+"""What stands in many published files for a row without a label."""
+_FOREIGN = {
+    "conversations": "Turn each conversation into an instruction and its output: python -c "
+    "\"import json, sys; [print(json.dumps(dict(instruction=r['conversations'][0]['value'], "
+    "output=r['conversations'][1]['value']))) for r in json.load(sys.stdin)]\" < OLD.json > NEW.jsonl",
+    "annotations": "If this is Label Studio's JSON, export the project as JSON-MIN or CSV, which have a column for "
+    "each answer, and say which they are: --columns label=<column>.",
+}
+"""Columns that tell of another tool's form → how to come from there to a table."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,12 @@ class Columns:
     split: str | None
     choices: str | None
     explanations: tuple[str, ...]
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The columns of a row's own id, group and split that the file has."""
+        named = {"id": self.id, "group": self.group, "split": self.split}
+        return {what: name for what, name in named.items() if name is not None}
 
     def names(self) -> set[str]:
         single = {self.label, self.id, self.group, self.split, self.choices} - {None}
@@ -67,9 +85,10 @@ def find_columns(
             found=", ".join(map(repr, unknown)),
             fix=f"Write it as what=column, for example {task.fields[0]}=text_a.",
         )
-    single: dict[str, str] = {}
+    names = set(header)
+    single = own_columns(name for name in header if name not in task.fields)
     for key in known[:-1]:
-        name = mapping.get(key, key)
+        name = mapping.get(key, single.get(key, key))
         if not isinstance(name, str):
             raise DataError("columns", expected=f"one column for {key!r}", found=f"the list {list(name)}")
         single[key] = name
@@ -78,6 +97,8 @@ def find_columns(
         explanations = sorted((n for n in header if _EXPLANATION.fullmatch(n)), key=_explanation_number)
     elif isinstance(explanations, str):
         explanations = [explanations]
+    elif not names.issuperset(explanations) and ",".join(explanations) in names:
+        explanations = [",".join(explanations)]  # one name that holds a comma
 
     needed = {single[key]: key for key in [*task.fields, "label", *_OPTIONAL] if key in mapping or key in task.fields}
     if need_label and task.labels != ():
@@ -85,14 +106,19 @@ def find_columns(
     if task.labels is None:
         needed[single["choices"]] = "choices"
     needed.update((name, "explanation") for name in explanations)
-    if missing := [name for name in needed if name not in header]:
+    if missing := [name for name in needed if name not in names]:
+        likely = next((name for name in header if name.strip().casefold() == missing[0].casefold()), "<column>")
+        fix = (
+            f"Rename the columns, say which they are (--columns {needed[missing[0]]}={likely}), or name the task that "
+            "has these fields (--task mine.yaml)."
+        )
         raise DataError(
             where,
             expected=f"the columns {', '.join(needed)}",
-            found=f"{', '.join(header) or 'none'}, without {', '.join(missing)}",
-            fix=f"Rename the columns, or say which they are: --columns {needed[missing[0]]}=<column>.",
+            found=f"{listed(header) or 'none'}, without {', '.join(missing)}",
+            fix=next((advice for name, advice in _FOREIGN.items() if name in names), fix),
         )
-    present = {key: name if name in header else None for key, name in single.items()}
+    present = {key: name if name in names else None for key, name in single.items()}
     return Columns(
         fields={field: single[field] for field in task.fields},
         label=present["label"],
@@ -104,6 +130,12 @@ def find_columns(
     )
 
 
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names of columns, the first ones where there are many."""
+    named = ", ".join(names[:most])
+    return f"{named}, … ({len(names):,} in all)" if len(names) > most else named
+
+
 def read_rows(
     path: Path,
     rows: Callable[[], Iterable[Row]],
@@ -112,6 +144,7 @@ def read_rows(
     *,
     header: Sequence[str] | None = None,
     need_label: bool = True,
+    notes: list[str] | None = None,
     key: str | None = None,
 ) -> Loaded:
     """Make a data set out of a file's rows.
@@ -123,7 +156,7 @@ def read_rows(
     Args:
         rows: begins to read the file anew.
         header: the file's column names; None where rows say themselves what they hold (JSON Lines).
-        key: as in `datasets.loaded.gather`.
+        notes: as in `datasets.loaded.gather`, and so is ``key``.
 
     Raises:
         DataError: as `find_columns` and `datasets.loaded.gather`; a row lacks a field, or holds what is no text.
@@ -139,12 +172,15 @@ def read_rows(
             where, fallback_id = f"{path}:{number}", f"{path.name}:{number}"
             if columns is None or not _is_flat(row, mapping):
                 known = {key: value for key, value in row.items() if value is not None}
+                if isinstance(known.get("split"), str):
+                    known["split"] = usual_split(known["split"])
                 yield where, parse_record(Example, {"id": fallback_id, **known}, where)
             else:
-                yield where, _flat_example(row, columns, where, fallback_id, set_aside)
+                yield where, _flat_example(row, columns, task, where, fallback_id, set_aside)
 
-    ignored = tuple(n for n in header if columns and n not in {*columns.names(), "explanations", _ANNOTATORS})
-    return gather(path.stem, path, examples, task, ignored_columns=ignored, need_label=need_label, key=key)
+    used = {*columns.names(), "explanations", _ANNOTATORS} if columns else set(header)
+    ignored = [name for name in header if name not in used]
+    return gather(path.stem, path, examples, task, ignored_columns=ignored, need_label=need_label, notes=notes, key=key)
 
 
 def _is_flat(row: Mapping[str, Any], mapping: ColumnMapping | None) -> bool:
@@ -152,14 +188,14 @@ def _is_flat(row: Mapping[str, Any], mapping: ColumnMapping | None) -> bool:
 
 
 def _flat_example(
-    row: Mapping[str, Any], columns: Columns, where: str, fallback_id: str, set_aside: Counter[str]
+    row: Mapping[str, Any], columns: Columns, task: Task, where: str, fallback_id: str, set_aside: Counter[str]
 ) -> Example:
     missing = [name for name in columns.fields.values() if name not in row]
     if missing:
         raise DataError(
             where,
             expected=f"the keys {', '.join(columns.fields.values())}",
-            found=f"{', '.join(row) or 'none'}, without {', '.join(missing)}",
+            found=f"{listed(list(row)) or 'none'}, without {', '.join(missing)}",
             fix="Complete the row.",
         )
     fields = {field: _text(row, name, where) for field, name in columns.fields.items()}
@@ -168,42 +204,91 @@ def _flat_example(
     if len(kept) < len(explanations):
         set_aside["empty explanation"] += len(explanations) - len(kept)
     value: dict[str, Any] = {
-        "id": _optional_text(row, columns.id, where) or fallback_id,
+        "id": fallback_id,
         "fields": fields,
-        "label": _optional_text(row, columns.label, where),
         "explanations": kept,
-        "group": _optional_text(row, columns.group, where) or next(iter(fields.values())),
-        "split": _optional_text(row, columns.split, where),
+        "group": next(iter(fields.values())),
+        **own_values(row, columns.own, where),
     }
     if columns.choices is not None:
-        value["choices"] = row.get(columns.choices)
+        value["choices"] = _choices(row.get(columns.choices), columns.choices, where)
+    if columns.label is not None:
+        value["label"] = _label(row.get(columns.label), columns.label, task, value.get("choices"), where, set_aside)
     return parse_record(Example, value, where)
 
 
+def _choices(value: object, column: str, where: str) -> object:
+    if isinstance(value, str) and value.strip():
+        raise DataError(
+            where,
+            expected=f"a list of texts in {column!r}",
+            found=f"the text {value[:40]!r}",
+            fix='Write the rows as JSON Lines, with "choices": ["…", "…"].',
+        )
+    return value or None
+
+
+def _label(value: object, column: str, task: Task, choices: object, where: str, set_aside: Counter[str]) -> str | None:
+    """A row's label, which may be a number, or the only item of a list; what stands for none is counted.
+
+    Truth values are labels where the task has labels of their name (true, false) or number (1, 0).
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    known = list(task.labels or map(number_as_text, choices if isinstance(choices, list) else ()))
+    if isinstance(value, bool):
+        spelt = (str(value).lower(), str(value), str(int(value)))
+        value = next((text for text in spelt if text in known), value)
+    elif isinstance(value, str) and value not in known and re.fullmatch(r"-?[0-9]{1,15}\.0+", value):
+        value = value.split(".")[0]  # a table in which a number is missing has 1.0 for 1
+    label = name_of(value, column, where)
+    if label is None or not label.strip() or label in known or not known:
+        return label if label and label.strip() else None
+    if label in _NO_LABEL:
+        set_aside[f"label {label}, which stands for none"] += 1
+        return None
+    if label.lstrip("-").isdigit():
+        raise DataError(
+            where,
+            expected=f"one of the labels {known[:20]}",
+            found=f"the number {label} in {column!r}",
+            fix="Write the labels' names instead of numbers, or name a task whose labels are the numbers "
+            f'(--task mine.yaml, with labels: ["{label}", …]).',
+        )
+    return label
+
+
 def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[dict[str, Any]]:
-    found = [{"text": _text(row, name, where), "source": name} for name in columns.explanations if name in row]
-    listed = row.get("explanations") if "explanations" not in columns.explanations else None
-    if listed is None or listed == "":
-        return found
-    if not isinstance(listed, list):
+    texts: list[dict[str, Any]] = []
+    for name in (name for name in columns.explanations if name in row):
+        value = row[name]
+        if isinstance(value, list):
+            texts += [_listed(item, name, row) for item in value]
+        else:
+            texts.append({"text": _text(row, name, where), "source": name})
+    several = row.get("explanations") if "explanations" not in columns.explanations else None
+    if several is None or several == "":
+        return texts
+    if not isinstance(several, list):
         raise DataError(
             where,
             expected="a list of texts in 'explanations'",
-            found=_kind(listed),
+            found=kind_of(several),
             fix='Write ["…", "…"], or name single texts explanation_1, explanation_2, ….',
         )
-    for item in listed:
-        found.append(_with_votes(item, row) if isinstance(item, dict) else {"text": item, "source": "explanations"})
-    return found
+    return texts + [_listed(item, "explanations", row) for item in several]
 
 
-def _with_votes(item: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """An explanation as it is, or in the form of Wiegreffe et al. 2022: how many of a row's annotators accept it."""
+def _listed(item: object, column: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of a list of explanations: a text, an explanation as it is, or one in the form of Wiegreffe et al. 2022,
+    which says how many of a row's annotators accept it."""
+    if not isinstance(item, dict):
+        return {"text": item, "source": column}
     if "acceptable_votes" not in item:
-        return dict(item)
+        return {"source": column, **item}
     votes = {"acceptable": item["acceptable_votes"], "of": row.get(_ANNOTATORS)}
     kept = {key: item[key] for key in ("text", "source", "label") if key in item}
-    return {"source": "explanations", **kept, "votes": votes}
+    return {"source": column, **kept, "votes": votes}
 
 
 def _is_blank(value: object) -> bool:
@@ -214,20 +299,10 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     value = row.get(name)
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):  # ids and groups are often numbers
-        return str(value)
+    value = number_as_text(value)
     if isinstance(value, str):
         return value
-    raise DataError(where, expected=f"a text in {name!r}", found=_kind(value), fix="Write it as a text.")
-
-
-def _optional_text(row: Mapping[str, Any], name: str | None, where: str) -> str | None:
-    return (_text(row, name, where) or None) if name is not None else None
-
-
-def _kind(value: object) -> str:
-    names = {"bool": "a truth value", "float": "a number", "list": "a list", "dict": "an object", "str": "a text"}
-    return names.get(type(value).__name__, f"a value of type {type(value).__name__}")
+    raise DataError(where, expected=f"a text in {name!r}", found=kind_of(value), fix="Write it as a text.")
 
 
 def _explanation_number(name: str) -> int:
