@@ -56,7 +56,8 @@ def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
     """What to do where there are predictions of another number of the first rows; "" where it is something else."""
     n = min(len(answers), len(data))
     if len(answers) != len(data) and set(answers[:n]) == set(data[:n]):
-        return f" Or, as these are predictions of the first {len(answers)} examples, score as many: with --limit {len(answers)}."
+        n = len(answers)
+        return f" Or, as these are predictions of the first {n} examples, score as many: with --limit {n}."
     return ""
 
 
