@@ -101,7 +101,7 @@ def load(
         return loaded
     else:
         path = _file(Path(source))
-        loaded = _from_file(path, task or _task_of_file(path), columns, need_label)
+        loaded = _from_file(path, task or _published_task(path) or NLI, columns, need_label)
     _say(name, loaded)
     return loaded if split is None else _part(loaded, split, name)
 
@@ -145,8 +145,7 @@ def published_task(source: str | Path) -> Task | None:
     """
     if _is_scenes(str(source)) or _esnli_folder(str(source)) is not None:
         return NLI
-    path = _file(Path(source))
-    return _task_of_file(path) if _form(path) else None
+    return _published_task(_file(Path(source)))
 
 
 def open_rows(source: str | Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
@@ -284,8 +283,14 @@ def _form(path: Path, task: Task | None, notes: list[str] | None = None) -> str:
     return "alpaca" if is_alpaca(first) and (task is None or alpaca.gives(task, first)) else ""
 
 
-def _task_of_file(path: Path) -> Task:
-    return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path, None, []), "nli"))
+_TASKS = {"e-snli": "nli", "e-snli-hub": "nli", "comve": "comve", "cose": "cose", "alpaca": "instructions"}
+"""Published form → its task."""
+
+
+def _published_task(path: Path) -> Task | None:
+    """The task of a file in a published form; None for a user's own."""
+    form = _form(path, None, [])
+    return get_task(_TASKS[form]) if form else None
 
 
 def _from_file(
