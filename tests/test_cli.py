@@ -473,7 +473,7 @@ def occupied(folder: Path) -> dict[str, bytes]:
 def test_train_does_not_write_into_a_folder_that_exists(run: Run, tmp_path: Path) -> None:
     before = occupied(tmp_path / "runs" / "tiny")
     message = run("train", config_file(tmp_path)).mistake
-    assert_named(message, [str(tmp_path / "runs" / "tiny"), "one that exists", "--resume", "--set name="])
+    assert_named(message, [str(tmp_path / "runs" / "tiny"), "no run", "Move it away", "--set name="])
     assert tree(tmp_path / "runs" / "tiny") == before
 
 

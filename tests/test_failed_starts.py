@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_as_it_began_goes_on_with_resume(tmp_path: Path) -
 
 
 def test_resuming_what_never_began_says_how_to_begin(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a run to go on with.*Begin it: the same command without --resume"):
+    with pytest.raises(DataError, match=r"a run folder to go on with.*Begin it: the same command without --resume"):
         train(asked(tmp_path), resume=True)
     assert not list(tmp_path.iterdir())
 

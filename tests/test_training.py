@@ -220,7 +220,7 @@ def test_a_run_holds_what_it_depended_on_and_a_student_that_answers(tmp_path: Pa
     prediction = Student.load(run.folder).explain(premise="A man is asleep.", hypothesis="A man is awake.")
     assert prediction.label in NLI.labels
     assert "reasondistill" in (run.student / "README.md").read_text()
-    with pytest.raises(OutputError, match="--resume"):
+    with pytest.raises(OutputError, match="--set name="):
         train(config(tmp_path))
 
 

@@ -90,7 +90,7 @@ def _require_begun(run: Run) -> None:
     if not (run.folder / RUN_FILE).is_file():
         raise DataError(
             run.folder,
-            expected=f"a run to go on with (with {RUN_FILE} in it)",
+            expected=f"a run folder to go on with (with {RUN_FILE} in it)",
             found="none",
             fix="Begin it: the same command without --resume.",
         )
