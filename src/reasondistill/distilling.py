@@ -111,11 +111,9 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
             student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError, OutputError):  # on a full disk; `list_runs` sees that nobody is at work on it
             run.write(status="stopped")
-        if isinstance(error, KeyboardInterrupt):
-            _LOG.warning("Stopped. The same command with --resume goes on from the last checkpoint, if there is one.")
         raise
     return run
 

@@ -43,6 +43,10 @@ def run_quickstart(
 ) -> Quickstart:
     """Train, predict the test part, evaluate and report; stages whose files are there are not done again.
 
+    Args:
+        say: gets a line of plain text on what is begun.
+        progress: gives, for a title and a total, what takes how much of it is done.
+
     Raises:
         MissingExtraError: PyTorch or transformers is not installed.
         UserError: a file in the way, or of another student.
@@ -66,7 +70,7 @@ def run_quickstart(
     def part(split: str) -> Any:
         return load(_DATA, split=split, size=source.size, seed=config.seed)
 
-    say(f"[bold]train[/]    {out / config.name}{' (there already: going on from it)' if begun else ''}")
+    say(f"train {out / config.name}{' (there already: going on from it)' if begun else ''}")
     run = train(config, resume=begun)
     test = part("test")
     student = Student.load(run.student)
@@ -80,7 +84,7 @@ def run_quickstart(
         )
     results_file = run.results("test") / "results.json"
     if not results_file.exists():
-        say("[bold]evaluate[/] the test part")
+        say("evaluate the test part")
         evaluation = evaluate(
             read_predictions(predictions),
             test.examples,

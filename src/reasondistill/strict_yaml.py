@@ -19,9 +19,48 @@ from reasondistill.files import read_lines
 
 M = TypeVar("M", bound=BaseModel)
 
+_MOST_NODES, _DEEPEST, _MOST_FILES = 20_000, 50, 200
+"""No configuration comes near. Aliases count as what they stand for: a few lines of them can stand for any number."""
+
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, and reads 1e-4 as a number."""
+    """YAML that refuses a key given twice, and what is too large or too deep, and reads 1e-4 as a number."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        if self._nodes > _MOST_NODES:  # before the rest of a long file is read
+            raise self._too_much(self.line)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            self._count(node, {}, 1)
+        return node
+
+    def _count(self, node: yaml.Node, sizes: dict[int, int], depth: int) -> int:
+        """The nodes below and with ``node``; ``sizes`` has those that were counted, 0 for those being counted."""
+        if (size := sizes.get(id(node))) is None:
+            sizes[id(node)] = 0
+            children = [child for pair in node.value for child in pair] if node.id == "mapping" else node.value
+            below = children if node.id in ("mapping", "sequence") else ()
+            size = sizes[id(node)] = 1 + sum(self._count(child, sizes, depth + 1) for child in below)
+        line = node.start_mark.line
+        if size == 0:
+            where = f"{self.name}:{line + 1}"
+            raise ConfigError(where, expected="aliases of something else", found="one that stands for itself")
+        if size > _MOST_NODES or depth > _DEEPEST:
+            raise self._too_much(line)
+        return size
+
+    def _too_much(self, line: int) -> ConfigError:
+        limit = f"at most {_MOST_NODES:,} values, nested at most {_DEEPEST} deep"
+        return ConfigError(f"{self.name}:{line + 1}", expected=limit, found="more, with what aliases stand for")
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -78,23 +117,26 @@ def read_layered(path: str | Path) -> list[Layer]:
         DataError: one of the files is absent, empty or not UTF-8.
         ConfigError: one of them is no YAML, no mapping, holds a key twice or includes itself; it is named.
     """
-    return _layers(Path(path), ())
+    layers: list[Layer] = []
+    _add_layers(Path(path), (), layers)
+    return layers
 
 
-def _layers(path: Path, trail: tuple[Path, ...]) -> list[Layer]:
+def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> None:
     value = read_yaml(path)
     given = value.pop("include", [])
     included = [given] if isinstance(given, str) else given
     if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
         raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
     trail = (*trail, path.resolve())
-    layers: list[Layer] = []
     for name in included:
         file = path.parent / name
         if file.resolve() in trail:
             raise ConfigError(path, expected="files that do not include themselves", found=f"include: {name}")
-        layers += _layers(file, trail)
-    return [*layers, Layer(str(path), value)]
+        _add_layers(file, trail, layers)
+    if len(layers) >= _MOST_FILES:
+        raise ConfigError(path, expected=f"at most {_MOST_FILES} files that include each other", found="more")
+    layers.append(Layer(str(path), value))
 
 
 def merge(layers: Sequence[Layer]) -> dict[str, Any]:
@@ -148,7 +190,12 @@ def parse_yaml_value(text: str, name: str) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
-        raise ConfigError(where, expected="YAML", found=str(getattr(error, "problem", None) or error)) from error
+        problem = str(getattr(error, "problem", None) or error).removeprefix("found ")
+        if isinstance(error, RecursionError):
+            problem = "too many values in each other"
+        elif isinstance(error, TypeError | LookupError | AttributeError):
+            problem = "a value that does not fit its tag"
+        raise ConfigError(where, expected="YAML", found=problem) from error
     finally:
         loader.dispose()
 

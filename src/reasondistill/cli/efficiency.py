@@ -12,11 +12,10 @@ from reasondistill.cli.shared import (
     DataArgument,
     SplitOption,
     mapping,
-    plain,
     print_blocks,
     quiet_libraries,
-    say,
 )
+from reasondistill.cli.terminal import fact, stage
 
 
 def efficiency(
@@ -63,8 +62,8 @@ def efficiency(
         EfficiencySettings(examples=limit, repeats=repeats, **sizes),
         loaded=loaded_student,
         dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
-        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+        progress=stage,
     )
     print_blocks(blocks(found))
     found.save(out)
-    say(f"[bold]efficiency[/]  {plain(str(out))}")
+    fact("efficiency", out)

@@ -18,12 +18,11 @@ from reasondistill.cli.shared import (
     mapping,
     named_teachers,
     needs_extra,
-    plain,
     print_headline,
     quiet_libraries,
-    say,
     task_for,
 )
+from reasondistill.cli.terminal import fact, stage
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
@@ -115,14 +114,11 @@ def evaluate(
     join(answers, loaded.examples, asked)
     teachers = named(settings.teachers, loaded.examples)
 
-    def tell(stage: str) -> None:
-        say(f"[dim]{plain(stage)}[/]")
-
     costs = None
     if student is not None and maker is not None and settings.efficiency:
         from reasondistill.efficiency import measure
 
-        costs = measure(student, loaded.examples, loaded=maker, progress=tell)
+        costs = measure(student, loaded.examples, loaded=maker, progress=stage)
     evaluation = run_evaluation(
         answers,
         loaded.examples,
@@ -134,17 +130,17 @@ def evaluate(
         judge=loaded_judge,
         teachers=teachers,
         made_by=made_by(predictions),
-        progress=tell,
+        progress=stage,
     )
     if costs is not None:
         evaluation = evaluation.with_efficiency(costs)
     if maker is not None:
         evaluation = evaluation.with_faithfulness(
-            _tested(maker, loaded.examples, answers, settings.faithfulness_limit, loaded_judge, tell)
+            _tested(maker, loaded.examples, answers, settings.faithfulness_limit, loaded_judge, stage)
         )
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
-    say(f"[bold]results[/]  {out / 'results.json'}")
+    fact("results", out / "results.json")
 
 
 def _settings(config: Path | None, **given: object) -> EvaluateOptions:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, SplitOption, mapping, plain, quiet_libraries, say
+from reasondistill.cli.shared import Columns, SplitOption, mapping, quiet_libraries
+from reasondistill.cli.terminal import fact, say, stage
 from reasondistill.packages.manifest import Quantization
 
 
@@ -81,10 +82,10 @@ def export(
         quantization=quantization,
         sample=load_sample(student, sample, split=split, columns=mapping(columns), limit=limit),
         limits=limits,
-        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+        progress=stage,
     )
     for name, value in describe(exported.manifest.parity).items():
         bound = limits.model_dump().get(name)
-        say(f"{name:24} {value:.4g}" + (f"  [dim](limit {bound:g})[/]" if bound is not None else ""))
-    say(f"[bold]package[/]  {plain(str(exported.folder))} ({exported.bytes / 1e6:,.1f} MB)")
-    say(f"[bold]next[/]     reasondistill explain {plain(str(exported.folder))} FIELD=TEXT…")
+        say(f"{name:24} {value:.4g}" + (f"  (limit {bound:g})" if bound is not None else ""))
+    fact("package", f"{exported.folder} ({exported.bytes / 1e6:,.1f} MB)")
+    fact("next", f"reasondistill explain {exported.folder} FIELD=TEXT…")
