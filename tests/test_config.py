@@ -244,7 +244,7 @@ def test_a_doubled_key_is_named_with_its_line(tmp_path: Path, text: str, line: i
         ("- a\n", "expected keys and values (name: …), found list"),
         ("name: [1\n", "train.yaml:1: expected YAML, found "),
         ("a: b: c\n", "train.yaml:1: expected YAML, found mapping values are not allowed here"),
-        ("a: *b\n", "train.yaml:1: expected YAML, found found undefined alias"),
+        ("a: *b\n", "train.yaml:1: expected YAML, found undefined alias"),
         ("1: x\n", "train.yaml:1: expected keys that are words, found 1"),
         ("yes: x\n", "expected keys that are words, found True"),
         ("a: !!python/object:os.system x\n", "train.yaml:1: expected YAML, found could not determine a constructor"),

@@ -34,6 +34,14 @@ def require_file(path: str | Path, *, what: str = "a file") -> Path:
     return path
 
 
+def real_path(path: str | Path) -> Path:
+    """``path`` without the links in it; where they lead in a circle, or no file can have its name, as it is given."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(path)
+
+
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield ``(line number from 1, line without its end)`` of a UTF-8 file; a leading byte-order mark is dropped.
 
@@ -268,9 +276,9 @@ def _new(path: str | Path) -> Path:
     except FileNotFoundError:
         above = next((folder for folder in path.absolute().parents if folder.exists()), path.absolute().parent)
         if not above.is_dir():
-            problem = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            problem = OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         elif not os.access(above, os.W_OK | os.X_OK):
-            problem = PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)}: {above}")
+            problem = OSError(errno.EACCES, f"{os.strerror(errno.EACCES)}: {above}")
         else:
             return path
         raise _unwritable(path, problem) from None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from reasondistill.config import TrainConfig, load_config
 from reasondistill.errors import MissingExtraError
+from reasondistill.files import require_new_folder
 from reasondistill.results import Results
 from reasondistill.runs import RUN_FILE
 
@@ -66,6 +67,8 @@ def run_quickstart(
     config = quickstart_config(out, shuffle_labels=shuffle_labels)
     source = config.data.train_sources[0]
     begun = (out / config.name / RUN_FILE).is_file()
+    if not begun:
+        require_new_folder(out / config.name)
 
     def part(split: str) -> Any:
         return load(_DATA, split=split, size=source.size, seed=config.seed)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from reasondistill.errors import ConfigError
-from reasondistill.files import read_lines
+from reasondistill.files import read_lines, real_path
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -47,8 +47,9 @@ class _StrictLoader(yaml.SafeLoader):
         """The nodes below and with ``node``; ``sizes`` has those that were counted, 0 for those being counted."""
         if (size := sizes.get(id(node))) is None:
             sizes[id(node)] = 0
-            children = [child for pair in node.value for child in pair] if node.id == "mapping" else node.value
-            below = children if node.id in ("mapping", "sequence") else ()
+            below = node.value if isinstance(node, yaml.CollectionNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                below = [child for pair in below for child in pair]
             size = sizes[id(node)] = 1 + sum(self._count(child, sizes, depth + 1) for child in below)
         line = node.start_mark.line
         if size == 0:
@@ -128,10 +129,10 @@ def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> Non
     included = [given] if isinstance(given, str) else given
     if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
         raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
-    trail = (*trail, path.resolve())
+    trail = (*trail, real_path(path))
     for name in included:
         file = path.parent / name
-        if file.resolve() in trail:
+        if real_path(file) in trail:
             raise ConfigError(path, expected="files that do not include themselves", found=f"include: {name}")
         _add_layers(file, trail, layers)
     if len(layers) >= _MOST_FILES:

@@ -35,6 +35,7 @@ from reasondistill.cli.shared import (
 from reasondistill.cli.sweeping import sweep
 from reasondistill.cli.terminal import (
     complain,
+    drawn,
     fact,
     going_on,
     progress,
@@ -275,7 +276,7 @@ def explain(
         say_json(as_row(prediction))
         return
     for label, probability in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
-        bar = "█" * round(20 * probability)
+        bar = drawn("█", "#") * round(20 * probability)
         row = f"{visible(label):15} {probability:6.1%} {bar}"
         say(Text(row, "bold" if label == prediction.label else "dim"))
     for line in confidence_lines(prediction, loaded.calibration, precision):

@@ -16,8 +16,9 @@ from reasondistill.errors import OutputError, StoppedError
 if TYPE_CHECKING:
     from rich.console import Console
 
-# What moves the cursor, colours, or turns the direction of all that follows; a line's end and a tab may stay.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What moves the cursor, colours, or turns the direction of all that follows, and bytes of a name that are not UTF-8.
+# A line's end and a tab may stay.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
@@ -74,6 +75,15 @@ def say_json(value: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2)
     print(text)
+
+
+def drawn(character: str, instead: str) -> str:
+    """``character``, or what to draw with where the output's encoding lacks it."""
+    try:
+        character.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return instead
+    return character
 
 
 def complain(text: str) -> None:

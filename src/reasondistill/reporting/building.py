@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reasondistill.errors import OutputError
-from reasondistill.files import atomic_write
+from reasondistill.files import atomic_write, real_path
 from reasondistill.reporting import html, markdown
 from reasondistill.reporting.loading import load_sources
 from reasondistill.reporting.sections import compose
@@ -65,7 +65,7 @@ def _require_room(files: ReportFiles, out: Path, sources: Sequence[Path]) -> Non
             found="something that `reasondistill report` did not make",
             fix="Name another folder, or move it away: nothing is overwritten.",
         )
-    is_source = any(out.resolve() == Path(source).resolve() for source in sources)
+    is_source = any(real_path(out) == real_path(source) for source in sources)
     if out.is_dir() and any(out.iterdir()) and not earlier and not is_source:
         raise OutputError(
             out,
