@@ -6,6 +6,7 @@ Commands and their paths are read off the command line itself, so that a new one
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 import re
@@ -39,6 +40,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "name": "s",
         "sweeps_dir": "sweeps",
         "base": BASE,
+        "cells": [{"name": "a"}],
         "evaluate": {"source": "scenes:12", "bertscore": False},
     },
     "judge train": {"name": "j", "judges_dir": "judges", "data": {"explained": {"source": "scenes:60"}}},
@@ -169,7 +171,7 @@ def _file(path: Path) -> Path:
 
 
 def _link(path: Path, target: str) -> Path:
-    if not path.is_symlink():
+    if not os.path.lexists(path):
         path.symlink_to(target)
     return path
 
@@ -199,7 +201,9 @@ def kinds(command: str, parameter: str) -> Iterator[str]:
 
 
 FINE = {  # nothing is wrong with these, or it is listed as what it is
-    *(("quickstart", "out", place) for place in ("a folder",)),
+    ("quickstart", "out", "a folder"),
+    ("data audit", "out", "a folder"),
+    *(("runs", "folder", place) for place in ("a folder", "an empty name", "the system's folder")),
     *(("runs", "folder", f"{content} files in a folder") for content in CONTENTS),
 }
 GOOD_OUTPUTS = ("absent", "an empty name", "markup", "escape sequences", "bytes that are not UTF-8")
@@ -249,6 +253,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "others": str(here / "two"),
         "folder": str(here),
         "judge": "builtin:scenes",
+        "calibrate data": "scenes:60",
         "name": "e-snli",
         "fields": "premise=A man.",
         "more fields": "hypothesis=A hat.",
@@ -314,41 +319,117 @@ SENTENCE = re.compile(r"^(error: \S.*|Usage: .*^Error: \S.*)\Z", re.DOTALL | re.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]")
 
 
-def check_refused(run: Callable[..., tuple[int, str, str]], words: list[str], here: Path) -> None:
-    """The command ends with 2 and a sentence, and leaves nothing. A traceback fails the test by itself."""
-    before = tree(here)
-    code, out, err = run(*words)
-    assert code == 2, (words, code, out, err)
-    message = err[max(err.rfind("error: "), err.find("Usage: ")) :].rstrip("\n")
-    assert SENTENCE.match(message), (words, err)
-    assert not UNSEEN.search(out + message), (words, err)
-    assert "Traceback" not in out + err
-    assert tree(here) == before, words
+QUICK_SHARE = COMBINATIONS[::14]
+REST = [combination for place, combination in enumerate(COMBINATIONS) if place % 14]
 
 
-def check(
-    combination: tuple[str, str, str],
-    run: Callable[..., tuple[int, str, str]],
-    bad: Callable[[str], str],
-    good: dict[str, str],
-    here: Path,
-) -> None:
-    name, parameter, kind = combination
-    words = arguments(COMMANDS[name], parameter, bad(kind), good, here / "out")
-    check_refused(run, words, here)
-
-
-STEP, FIRST = int(os.environ.get("STEP", 1)), int(os.environ.get("FIRST", 0))
-
-
-@pytest.mark.parametrize("combination", COMBINATIONS[FIRST::STEP], ids=lambda one: "-".join(one).replace(" ", "_"))
-def test_all(
-    combination: tuple[str, str, str],
+@pytest.fixture
+def refused(
     run: Callable[..., tuple[int, str, str]],
     bad: Callable[[str], str],
     good: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[tuple[str, str, str]], None]:
+    """Holds a combination to what this file is about."""
+
+    def check(combination: tuple[str, str, str]) -> None:
+        name, parameter, kind = combination
+        monkeypatch.chdir(tmp_path)
+        words = arguments(COMMANDS[name], parameter, bad(kind), good, tmp_path / "out")
+        before = tree(tmp_path)
+        code, out, err = run(*words)
+        assert code == 2, (words, code, out, err)
+        message = err[max(err.rfind("error: "), err.find("Usage: ")) :].rstrip("\n")
+        assert SENTENCE.match(message), (words, err)
+        assert not UNSEEN.search(out + message), (words, err)
+        assert "Traceback" not in out + err
+        assert tree(tmp_path) == before, words
+
+    return check
+
+
+def name_of(combination: tuple[str, str, str]) -> str:
+    return "-".join(combination).replace(" ", "_")
+
+
+@pytest.mark.parametrize("combination", QUICK_SHARE, ids=name_of)
+def test_bad_input_is_a_sentence(
+    combination: tuple[str, str, str], refused: Callable[[tuple[str, str, str]], None]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    check(combination, run, bad, good, tmp_path)
+    refused(combination)
+
+
+@pytest.mark.slow  # more than three thousand commands take minutes
+@pytest.mark.parametrize("combination", REST, ids=name_of)
+def test_other_bad_input_is_a_sentence(
+    combination: tuple[str, str, str], refused: Callable[[tuple[str, str, str]], None]
+) -> None:
+    refused(combination)
+
+
+def test_the_quick_share_has_every_path_and_every_kind() -> None:
+    def paths(combinations: list[tuple[str, str, str]]) -> set[tuple[str, str]]:
+        return {(name, parameter) for name, parameter, _ in combinations}
+
+    def kinds_of(combinations: list[tuple[str, str, str]]) -> set[str]:
+        return {kind if kind in PLACES else kind.split(" file")[0] for *_, kind in combinations}
+
+    assert paths(QUICK_SHARE) == paths(COMBINATIONS)
+    assert kinds_of(QUICK_SHARE) == kinds_of(COMBINATIONS) == {*PLACES, *CONTENTS}
+    assert {name for name, _ in paths(COMBINATIONS)} == set(COMMANDS)
+    assert len(COMBINATIONS) > 3000
+
+
+# --- a full disk ---
+
+WRITERS = [command.name for command in COMMANDS.values() if "out" in command.paths and command.name != "data download"]
+"""Commands that write where they are told. A download needs a server, and has this test among its own."""
+SLOW_WRITERS = {"efficiency", "export", "quickstart", "judge train"}  # they work for seconds before they write
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW_WRITERS else name
+        for name in [*WRITERS, "train", "judge train", "calibrate"]
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(
+    name: str,
+    run: Callable[..., tuple[int, str, str]],
+    good: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    student = shutil.copytree(good["student"], tmp_path / "student")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    words = arguments(COMMANDS[name], "out", str(here / "out"), good | {"student": str(student)}, here / "out")
+    if name == "data convert":
+        words[-1] += ".jsonl"
+    before = tree(tmp_path)
+    opened = io.open
+
+    def full(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        stream = opened(file, mode, *args, **kwargs)
+        if set(mode) & set("wax+") and tmp_path in Path(f"/proc/self/fd/{stream.fileno()}").readlink().parents:
+            stream.close()
+            return opened("/dev/full", mode, *args, **kwargs)
+        return stream
+
+    monkeypatch.setattr("io.open", full)
+    monkeypatch.setattr("builtins.open", full)
+    code, _, err = run(*words)
+    monkeypatch.undo()
+    assert code == 2, (words, err)
+    assert "No space left on device" in err.splitlines()[-1]
+    assert "Make room" in err.splitlines()[-1]
+    left = [
+        path
+        for path in tree(tmp_path)
+        if path not in before and (tmp_path / path).is_file() and not path.endswith(".lock")
+    ]
+    assert left == []

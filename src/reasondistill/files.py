@@ -157,7 +157,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
         OutputError: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=_hidden(path), suffix=".part", dir=path.parent)
     try:
@@ -167,7 +167,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
             os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
         ):
             yield stream
-        with _writing(path):
+        with writing(path):
             Path(name).chmod(0o666 & ~_umask())
             Path(name).replace(path)
     except BaseException:
@@ -183,13 +183,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         OutputError: ``path`` exists already and is not an empty folder, cannot be written to, or the disk is full.
     """
     path = require_new_folder(path)
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_hidden(path), suffix=".part", dir=path.parent))
     try:
         with _room(path):
             yield temporary
-        with _writing(path):
+        with writing(path):
             temporary.chmod(0o777 & ~_umask())
             if path.exists():
                 path.rmdir()  # empty: require_new_folder let it pass
@@ -200,8 +200,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Name ``path`` in what the system says of making or renaming it."""
+def writing(path: Path) -> Iterator[None]:
+    """Name ``path`` in what the system says of making or renaming it.
+
+    Raises:
+        OutputError: whatever that is.
+    """
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -221,7 +225,8 @@ def _room(path: Path) -> Iterator[None]:
 
 def _unwritable(path: str | Path, error: Exception) -> OutputError:
     what = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return OutputError(path, expected="a place to write to", found=what, fix="Name another place.")
+    fix = "Make room." if isinstance(error, OSError) and error.errno in _FULL else "Name another place."
+    return OutputError(path, expected="a place to write to", found=what, fix=fix)
 
 
 def _hidden(path: Path) -> str:
@@ -235,7 +240,7 @@ def require_new_file(path: str | Path) -> Path:
     Raises:
         OutputError: something is there.
     """
-    path = _new(path)
+    path = require_place(path)
     if path.exists():
         found = "a folder" if path.is_dir() else "a file"
         raise OutputError(path, expected="a new file", found=found, fix="Name another one: nothing is overwritten.")
@@ -248,7 +253,7 @@ def require_new_folder(path: str | Path) -> Path:
     Raises:
         OutputError: something is there.
     """
-    path = _new(path)
+    path = require_place(path)
     if path.exists() and not path.is_dir():
         raise OutputError(path, expected="a new folder", found="a file", fix="Name another folder.")
     if path.is_dir() and any(path.iterdir()):
@@ -261,7 +266,7 @@ def require_new_folder(path: str | Path) -> Path:
     return path
 
 
-def _new(path: str | Path) -> Path:
+def require_place(path: str | Path) -> Path:
     """``path``, if something could stand there: commands look before they do what takes long.
 
     Raises:
@@ -277,11 +282,9 @@ def _new(path: str | Path) -> Path:
         above = next((folder for folder in path.absolute().parents if folder.exists()), path.absolute().parent)
         if not above.is_dir():
             problem = OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        elif not os.access(above, os.W_OK | os.X_OK):
-            problem = OSError(errno.EACCES, f"{os.strerror(errno.EACCES)}: {above}")
-        else:
+            raise _unwritable(path, problem) from None
+        with writing(path), tempfile.TemporaryFile(dir=above):
             return path
-        raise _unwritable(path, problem) from None
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
 

@@ -52,6 +52,10 @@ def run_quickstart(
         MissingExtraError: PyTorch or transformers is not installed.
         UserError: a file in the way, or of another student.
     """
+    config = quickstart_config(out, shuffle_labels=shuffle_labels)
+    begun = (out / config.name / RUN_FILE).is_file()
+    if not begun:
+        require_new_folder(out / config.name)
     from reasondistill.datasets import load
     from reasondistill.evaluation import evaluate, save
     from reasondistill.prediction import Student, predict_file
@@ -64,11 +68,7 @@ def run_quickstart(
     except ImportError as error:
         raise MissingExtraError("the quickstart", "train") from error
 
-    config = quickstart_config(out, shuffle_labels=shuffle_labels)
     source = config.data.train_sources[0]
-    begun = (out / config.name / RUN_FILE).is_file()
-    if not begun:
-        require_new_folder(out / config.name)
 
     def part(split: str) -> Any:
         return load(_DATA, split=split, size=source.size, seed=config.seed)

@@ -28,13 +28,15 @@ class _StrictLoader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._nodes = 0
+        self._nodes = self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._nodes += 1
-        if self._nodes > _MOST_NODES:  # before the rest of a long file is read
+        self._depth += 1
+        if self._nodes > _MOST_NODES or self._depth > _DEEPEST:  # before the rest of a long file is read
             raise self._too_much(self.line)
         node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
         return node
 
     def get_single_node(self) -> yaml.Node | None:
@@ -188,13 +190,11 @@ def parse_yaml_value(text: str, name: str) -> Any:
     try:
         return loader.get_single_data()
     # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
         problem = str(getattr(error, "problem", None) or error).removeprefix("found ")
-        if isinstance(error, RecursionError):
-            problem = "too many values in each other"
-        elif isinstance(error, TypeError | LookupError | AttributeError):
+        if isinstance(error, TypeError | LookupError | AttributeError):
             problem = "a value that does not fit its tag"
         raise ConfigError(where, expected="YAML", found=problem) from error
     finally:

@@ -76,19 +76,20 @@ def main() -> None:
 
 def _status(do: Callable[[], int | None]) -> int:
     """The exit status of what ``do`` did, after a sentence on what went wrong."""
+    caught: BaseException
     try:
         return do() or 0
     except UserError as error:
-        code, message = 2, f"error: {error}"
+        caught, code, message = error, 2, f"error: {error}"
     except StoppedError as error:
-        code, message = 130, str(error)
+        caught, code, message = error, 130, str(error)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends Python's own tidying up without a traceback
     except _WrongUsage as error:
-        code, shown = error.exit_code, io.StringIO()
+        caught, code, shown = error, error.exit_code, io.StringIO()
         error.show(shown)
         message = shown.getvalue().rstrip("\n")
     if os.environ.get("REASONDISTILL_DEBUG"):
-        complain(traceback.format_exc())
+        complain("".join(traceback.format_exception(caught)))
     complain(message)
     return code
 

@@ -101,7 +101,10 @@ def data_audit(
 
     from reasondistill.auditing import Limits, audit, audit_table
     from reasondistill.datasets import load
+    from reasondistill.files import require_place
 
+    if out is not None:
+        require_place(out)
     asked = task_for(task, data)
     tokenizer = limits = order = None
     if student is not None:
