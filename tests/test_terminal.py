@@ -94,16 +94,13 @@ def test_names_with_markup_come_through_whole_commands(
     assert (code, err) == (0, "")
     for text in ("[red]no [y] :smile: $x_1$: 1 examples", "[bold]A man.", "[/] hat", "\\x1b[31m[/x]"):
         assert text in out
-    for command in (["audit"], ["convert", "--out", tmp_path / "[/x].jsonl"], ["split", "--out", tmp_path / "[/y]"]):
+    for command in (["convert", "--out", tmp_path / "[/x].jsonl"], ["split", "--out", tmp_path / "[/y]"]):
         code, out, err = run("data", command[0], data, *command[1:])
         assert (code, err) == (0, "")
-        assert "[/" in out or "[red]no" in out
+        assert "/[/" in out
     code, _, err = run("data", "show", tmp_path / "[/z].csv")
     assert code == 2
     assert "[/z].csv: expected" in err
-    code, _, err = run("explain", "builtin:scenes", "[/x]=1")
-    assert code == 2
-    assert "[/x]" in err
     code, _, err = run("data", "[/x]\x1b[31m")
     assert code == 2
     assert "No such command '[/x]\\x1b[31m'" in err
@@ -336,25 +333,28 @@ def stopped(arguments: list[str], folder: Path, ready: Callable[[], bool], times
     return process.returncode, err
 
 
-@pytest.mark.slow  # two processes import torch and train, and one more finishes the quickstart: a minute or two
+@pytest.mark.slow  # two processes import torch and train
 def test_a_stopped_quickstart_goes_on_when_its_advice_is_followed(tmp_path: Path) -> None:
-    run = tmp_path / "quickstart" / "scenes"
-    log = run / "metrics.jsonl"
-    code, err = stopped(["quickstart"], tmp_path, log.exists, 1)
-    assert code == 130
-    assert "the same command goes on from what is there" in err
-    assert "--resume" not in err
-    assert "Traceback" not in err
-    code, err = stopped(["quickstart"], tmp_path, lambda: log.read_text().count("\n") > 8, 2)
+    log = tmp_path / "quickstart" / "scenes" / "metrics.jsonl"
+    steps = []
+    for _ in range(2):
+        lines = log.read_text().count("\n") if log.exists() else 0
+        code, err = stopped(
+            ["quickstart"], tmp_path, lambda n=lines: log.exists() and log.read_text().count("\n") > n, 1
+        )
+        assert code == 130
+        assert "Traceback" not in err
+        assert "--resume" not in err
+        message = re.search(r"stopped after step (\d+) of \d+, which is saved; the same command goes on", err)
+        assert message is not None, err
+        steps.append(int(message[1]))
+    assert steps[0] < steps[1]
+
+
+@pytest.mark.slow  # a process imports torch and trains
+def test_a_second_ctrl_c_stops_at_once_without_a_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "quickstart" / "scenes" / "metrics.jsonl"
+    code, err = stopped(["quickstart"], tmp_path, log.exists, 2)
     assert code in (130, -signal.SIGINT)
     assert "Traceback" not in err
-    done = subprocess.run(
-        [sys.executable, "-m", "reasondistill.cli", "quickstart"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "going on from it" in done.stdout
-    assert (run / "report.html").is_file()
+    assert "the same command goes on" in err or code != 130

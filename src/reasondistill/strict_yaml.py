@@ -42,24 +42,26 @@ class _StrictLoader(yaml.SafeLoader):
     def get_single_node(self) -> yaml.Node | None:
         node: yaml.Node | None = super().get_single_node()
         if node is not None:
-            self._count(node, {}, 1)
+            self._measure(node, {})
         return node
 
-    def _count(self, node: yaml.Node, sizes: dict[int, int], depth: int) -> int:
-        """The nodes below and with ``node``; ``sizes`` has those that were counted, 0 for those being counted."""
-        if (size := sizes.get(id(node))) is None:
-            sizes[id(node)] = 0
+    def _measure(self, node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+        """How many nodes there are below and with ``node``, and how deep; ``known`` has (0, 0) while it is measured."""
+        if (measured := known.get(id(node))) is None:
+            known[id(node)] = 0, 0
             below = node.value if isinstance(node, yaml.CollectionNode) else ()
             if isinstance(node, yaml.MappingNode):
                 below = [child for pair in below for child in pair]
-            size = sizes[id(node)] = 1 + sum(self._count(child, sizes, depth + 1) for child in below)
+            of_children = [self._measure(child, known) for child in below]
+            size = 1 + sum(size for size, _ in of_children)
+            measured = known[id(node)] = size, 1 + max((depth for _, depth in of_children), default=0)
         line = node.start_mark.line
-        if size == 0:
+        if measured == (0, 0):
             where = f"{self.name}:{line + 1}"
             raise ConfigError(where, expected="aliases of something else", found="one that stands for itself")
-        if size > _MOST_NODES or depth > _DEEPEST:
+        if measured[0] > _MOST_NODES or measured[1] > _DEEPEST:
             raise self._too_much(line)
-        return size
+        return measured
 
     def _too_much(self, line: int) -> ConfigError:
         limit = f"at most {_MOST_NODES:,} values, nested at most {_DEEPEST} deep"
