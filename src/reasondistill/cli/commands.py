@@ -8,6 +8,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -127,7 +128,7 @@ def quickstart(
         finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=stage, progress=progress)
     print_headline(finished.results, "scenes, test part")
     fact("report", finished.report)
-    fact("next", f'reasondistill explain {finished.run} premise="…" hypothesis="…"')
+    fact("next", f'reasondistill explain {quote(str(finished.run))} premise="…" hypothesis="…"')
 
 
 @app.command()
@@ -169,7 +170,8 @@ def train(
     if (told := Calibration.load(run.student)) is not None:
         fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
         fact("calibration", f"{fitted} on validation")
-    fact("next", f"reasondistill predict {run.folder} {loaded.data.train_sources[0].source} --split test")
+    words = map(quote, (str(run.folder), loaded.data.train_sources[0].source))
+    fact("next", f"reasondistill predict {' '.join(words)} --split test")
 
 
 @app.command()

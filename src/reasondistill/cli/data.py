@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -175,7 +176,7 @@ def data_download(
     for path in paths:
         fact("file", path)
     if name == "e-snli" and split is None:
-        fact("next", f"reasondistill data show {name if out is None else folder} --split validation")
+        fact("next", f"reasondistill data show {name if out is None else quote(str(folder))} --split validation")
 
 
 @data_app.command("convert")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -88,4 +89,4 @@ def export(
         bound = limits.model_dump().get(name)
         say(f"{name:24} {value:.4g}" + (f"  (limit {bound:g})" if bound is not None else ""))
     fact("package", f"{exported.folder} ({exported.bytes / 1e6:,.1f} MB)")
-    fact("next", f"reasondistill explain {exported.folder} FIELD=TEXT…")
+    fact("next", f"reasondistill explain {quote(str(exported.folder))} FIELD=TEXT…")

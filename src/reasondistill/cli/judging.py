@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def judge_train(
     voted = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.votes_sources]
     folder = train_judge(loaded, explained, voted, progress=stage)
     _print_summary(folder)
-    fact("next", f"reasondistill evaluate PREDICTIONS DATA --judge {folder} --out DIR")
+    fact("next", f"reasondistill evaluate PREDICTIONS DATA --judge {quote(str(folder))} --out DIR")
 
 
 @judge_app.command("show")
