@@ -50,7 +50,7 @@ SLOW = {"fixed"}
 class Child:
     """A contender's process: a word in, a line of JSON out."""
 
-    def __init__(self, request: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str] | None = None) -> None:
         folder.mkdir()
         self.log = folder / "log.txt"
         (folder / "request.json").write_text(json.dumps({**request, "folder": str(folder)}), encoding="utf-8")
@@ -61,6 +61,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=None if environment is None else dict(environment),
             )
 
     def ask(self, words: str) -> dict[str, Any]:

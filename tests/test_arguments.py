@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Seq2SeqTrainingArguments
+from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from reasondistill import arguments
 from reasondistill.arguments import memory_advice, tracking, training_arguments
@@ -260,6 +261,102 @@ def test_perplexity_is_better_where_it_is_lower(tmp_path: Path) -> None:
         assert made.greater_is_better is better
 
 
+# --- every argument, with what nobody would write ---
+
+ODD = [None, True, -1, 0, 1.5, 1e308, 10**400, "x", "", [], {}, float("nan"), float("-inf"), {"a": float("nan")}]
+
+
+@pytest.mark.parametrize("name", sorted(Seq2SeqTrainingArguments.__dataclass_fields__))
+def test_an_odd_value_is_refused_or_makes_an_optimizer_and_a_schedule(name: str, tmp_path: Path) -> None:
+    plain = config(tmp_path)
+    taken = {}
+    for number, value in enumerate(ODD):
+        changed = plain.model_copy(update={"training": plain.training | {name: value}})
+        try:
+            if name in {"output_dir", "seed", "data_seed", "remove_unused_columns", "predict_with_generate"}:
+                config(tmp_path, {name: value})
+            taken[number] = training_arguments(changed, tmp_path)
+        except ConfigError:
+            continue
+    for number, made in taken.items():
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.LayerNorm(2))
+        made.output_dir, made.full_determinism = str(tmp_path), False
+        trainer = Seq2SeqTrainer(model=model, args=made, train_dataset=[{}])
+        trainer.create_optimizer_and_scheduler(20)
+        for _ in range(21):
+            for parameter in model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+            trainer.optimizer.step()
+            if made.lr_scheduler_type != "reduce_lr_on_plateau":
+                trainer.lr_scheduler.step()
+        rates = [group["lr"] for group in trainer.optimizer.param_groups]
+        assert all(math.isfinite(rate) and rate >= 0 for rate in rates), ODD[number]
+    assert len(taken) < len(ODD)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_train_epochs": 0}, "num_train_epochs: expected a number above 0, found 0"),
+        ({"num_train_epochs": -1}, "num_train_epochs: expected a number above 0, found -1"),
+        ({"label_smoothing_factor": 1.0}, "from 0 up to, not including, 1, found 1.0"),
+        ({"weight_decay": -0.1}, "weight_decay: expected a number of 0 or more"),
+        ({"max_grad_norm": -1}, "max_grad_norm: expected a number of 0 or more"),
+        ({"learning_rate": "3e-4"}, "learning_rate: expected a number of 0 or more, found '3e-4'"),
+        ({"learning_rate": float("nan")}, "found nan"),
+        ({"max_steps": -5}, "1 or more, or -1 for num_train_epochs, found -5"),
+        ({"adam_beta1": 2}, "adam_beta1"),
+        ({"per_device_train_batch_size": 2.5}, "a whole number from 1 to 1,000,000, found 2.5"),
+        ({"warmup_steps": 2.5}, "a whole number of steps, or a share of all steps below 1, 0 or more, found 2.5"),
+        (
+            {"optim_args": "foo=1"},
+            "expected arguments that adamw_torch_fused reads, found 'foo=1', which changes nothing",
+        ),
+        ({"optim": "rmsprop", "optim_args": "momentum=x"}, "training.optim: could not convert"),
+        ({"optim_target_modules": "all-linear"}, "one of GaLore's or APOLLO's optimizers"),
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, "min_lr"),
+        (
+            {"lr_scheduler_type": "cosine", "lr_scheduler_kwargs": {"num_cycles": "x"}, "warmup_steps": 10},
+            "cosine: could",
+        ),
+        ({"torch_compile": True, "torch_compile_mode": "fastest"}, "Unrecognized mode=fastest"),
+        ({"torch_compile": True, "torch_compile_backend": "x"}, "DynamoBackend"),
+        ({"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"x": 1}}, "gradient_checkpointing_kwargs"),
+        ({"dataloader_persistent_workers": True}, "num_workers > 0"),
+        ({"dataloader_num_workers": 1, "dataloader_multiprocessing_context": "x"}, "dataloader_….*start method"),
+        ({"accelerator_config": {"split_batches": "x"}}, "accelerator_config.split_batches: expected true or false"),
+        ({"accelerator_config": {"x": 1}}, "accelerator_config.x: unknown key"),
+        ({"accelerator_config": "no_such.json"}, "no_such.json"),
+        ({"save_strategy": "best"}, "eval_strategy: expected steps or epoch"),
+    ],
+    ids=str,
+)
+def test_what_would_fail_later_is_refused_with_its_key(given: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(config(tmp_path, given))
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_mistakes_of_the_arguments_are_named_at_once(tmp_path: Path) -> None:
+    given = {"num_train_epochs": 0, "learning_rate": "fast", "deepspeed": "x"}
+    with pytest.raises(ConfigError, match="training: 3 mistakes"):
+        training_arguments(config(tmp_path, given), tmp_path)
+
+
+def test_arguments_are_left_as_they_were_given(tmp_path: Path) -> None:
+    asked = config(tmp_path, {"accelerator_config": {"gradient_accumulation_kwargs": {"sync_with_dataloader": False}}})
+    before = asked.model_dump()
+    train(asked)
+    assert asked.model_dump() == before
+
+
+def test_epochs_without_a_whole_batch_train_nothing_and_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a whole batch at least.*not a step was made"):
+        train(config(tmp_path, {"dataloader_drop_last": True, "per_device_train_batch_size": 500}))
+    assert not list(tmp_path.glob("runs/*"))
+
+
 # --- trackers ---
 
 
@@ -354,7 +451,9 @@ def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogC
     cut = run.info()["truncated"]
     assert 0 < cut["sources"] <= cut["of_sources"]
     assert 0 < cut["targets"] <= cut["of"]
-    message, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"]
+    message, same, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"]
+    assert same.startswith(f"{run.info()['lost']['same_prompts']['n']} prompts have the tokens of another")
+    assert same.endswith("Raise max_source_length: prompts that differ at their end were cut.")
     assert other.startswith("Not calibrated")  # for want of validation rows
     assert f"{cut['sources']} of {cut['of_sources']} prompts lost tokens to max_source_length = 20" in message
     assert f"{cut['targets']} of {cut['of']} targets lost tokens to max_target_length = 16" in message
@@ -403,7 +502,8 @@ def test_running_out_of_memory_is_answered_with_what_to_change(
     ):
         assert words in message
     assert ("2.50 GiB" in message) is ("2.50 GiB" in str(error))
-    assert Run.open(tmp_path / "runs" / "tiny").info()["status"] == "stopped"
+    assert not (tmp_path / "runs" / "tiny").exists()  # no step was made: the corrected command can have the name
+    assert "A run that has made a step keeps its configuration" in message
 
 
 def test_what_is_done_already_is_not_advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ Most commands run inside the test's process, through the same `main` as the inst
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -404,6 +406,45 @@ def test_explain_names_a_field_that_does_not_fit(
     assert_named(run("explain", tiny_student, *fields).mistake, named)
 
 
+@pytest.fixture(scope="module")
+def choosing_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random student of a task whose rows bring choices, and whose fields have names that options have too."""
+    import packaging_helpers
+    from reasondistill.tasks import Task
+
+    task = Task.model_validate({"name": "place", "fields": ["question", "precision"]})
+    folder = tmp_path_factory.mktemp("choosing")
+    made = packaging_helpers.warm_start(folder)
+    replace(made, asked=made.asked.model_copy(update={"task": task})).save(folder / "student")
+    return folder / "student"
+
+
+def test_explain_takes_a_rows_choices_and_fields_of_any_name(run: Run, choosing_student: Path) -> None:
+    asked = ("explain", choosing_student, "question=Where is a dog?", "precision=0.9")
+    found = json.loads(run(*asked, "--choices", " beach; beach with a dog", "--json").out)
+    assert list(found["probabilities"]) == ["beach", "beach with a dog"]
+    assert_named(run(*asked).mistake, ["choices", "'place'", '--choices "bank;river"'])
+    assert_named(run(*asked, "--choices", "man;mán").mistake, ["['man', 'mán']", "Reword one"])
+
+
+def test_predict_names_rows_whose_choices_it_cannot_tell_apart(
+    run: Run, choosing_student: Path, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows = [
+        {"id": "q1", "question": "Who?", "precision": "low", "choices": ["man", "dog"]},
+        {"id": "q2", "question": "Who?", "precision": "low", "choices": ["man", "mán"]},
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    outcome = run("predict", choosing_student, data, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert "1 without a label" in outcome.out
+    assert f"{data}:2 (id 'q2')" in outcome.out
+    labels = [json.loads(line)["label"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert labels[0] in ("man", "dog")
+    assert labels[1] is None
+
+
 # --- outputs that are there already ---
 
 
@@ -553,6 +594,22 @@ def test_evaluate_takes_the_part_that_is_asked_for(run: Run, foreign: Path, tmp_
     found = json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))
     assert found["dataset"]["n"] == test_part
     assert found["dataset"]["split"] == "test"
+
+
+@pytest.mark.parametrize("limit", [None, 3, 20])
+def test_evaluate_of_the_first_rows_says_which_limit_to_give(
+    run: Run, foreign: Path, tmp_path: Path, limit: int | None
+) -> None:
+    lines = foreign.read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "part.jsonl").write_text("".join(lines[:12]), encoding="utf-8")
+    asked = ("evaluate", tmp_path / "part.jsonl", "scenes:120", "--no-bertscore", "--out", tmp_path / "results")
+    message = run(*asked, *(() if limit is None else ("--limit", limit))).mistake
+    advice = re.search(r"the first 12 examples: score as many, with (--limit 12)\.", message)
+    assert advice is not None, message
+    assert not (tmp_path / "results").exists()
+    if limit is None:
+        assert run(*asked, *advice[1].split()).code == 0
+        assert json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))["dataset"]["n"] == 12
 
 
 def test_the_whole_way(run: Run, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_errors_are_counted_and_shown(results: Results) -> None:
     assert groups[0].rule == f"2 of {cell['n']}, the highest confidence first."
     assert groups[0].cards[0].id == cell["examples"][0]["id"]
     assert groups[0].cards[0].probabilities[0][1] == max(one["confidence"] for one in cell["examples"])
-    assert groups[-1].title == "Label right, explanation wrong"
+    assert groups[-1].title == "Label right, explanation wrong by the rule"
     assert groups[-1].cards[0].explanation == ""
     assert all(isinstance(card, Card) and card.correct for card in groups[-1].cards)
 
@@ -172,7 +172,7 @@ def test_a_task_without_labels_shows_what_it_has() -> None:
     assert "A label is wrong" not in words(blocks)
     (table,) = [b for b in blocks if isinstance(b, Table)]
     assert [row[0].text for row in table.rows] == ["No error found", "Explanation only"]
-    assert [b.title for b in blocks if isinstance(b, Cards)] == ["Explanation wrong"]
+    assert [b.title for b in blocks if isinstance(b, Cards)] == ["Explanation wrong by the rule"]
     drawn = [d.name for b in slices_section(data, "") if isinstance(b, Gallery) for d in b.drawings]
     assert drawn == ["slices-rougel"]
 

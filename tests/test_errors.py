@@ -19,6 +19,7 @@ from reasondistill.evaluation.errors import (
 )
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import is_one_of
 from reasondistill.records import Example, Explanation, Prediction
 from reasondistill.tasks import NLI, Task
 
@@ -27,7 +28,7 @@ LABELS = ("entailment", "neutral", "contradiction")
 WRITTEN: dict[str, Any] = {"copy": False, "empty": False}
 
 
-def row(number: int, gold: str | None, given: str | None, explanation: str = "So it is.", **more: Any) -> Row:
+def row(number: int, gold: str | None, given: str | None, explanation: str = "That is why.", **more: Any) -> Row:
     references = more.pop("references", ["So it is."])
     example = Example(
         id=f"pair-{number:03d}",
@@ -102,6 +103,51 @@ def test_empty_ones_and_copies_are_errors_whatever_they_score(flaw: str, metric:
     scores = {**WRITTEN, flaw: True, **({metric: 1.0} if metric else {})}
     rule = explanation_error_rule([scores], [{metric: 0.0}] if metric else [])
     assert rule.is_wrong(scores) is True
+
+
+@pytest.mark.parametrize("metric", ["support", "bertscore_f1", "rougeL", None])
+@pytest.mark.parametrize("copy", [True, False])
+def test_what_equals_a_reference_is_never_in_error(metric: str | None, copy: bool) -> None:
+    scores = {**WRITTEN, "copy": copy, **({metric: 0.0} if metric else {})}
+    rule = explanation_error_rule([scores], [{metric: 0.9}] if metric else [])
+    assert rule.is_wrong(scores, is_reference=True) is False
+    assert rule.is_wrong(scores) is (copy or metric is not None)
+    assert "equals a reference, but for case, spaces and punctuation, does not" in rule.sentence
+
+
+@pytest.mark.parametrize(
+    ("written", "references", "equal"),
+    [
+        ("so it is", ["Other.", "  So it\tis! "], True),
+        ("“So”, it is…", ["So it is."], True),
+        ("ＳＯ　ＩＴ is", ["So it is."], True),
+        ("他在睡觉。", ["他 在 睡觉"], True),
+        ("STRASSE", ["Straße"], True),
+        ("So it is not.", ["So it is."], False),
+        ("It weighs 1.5 kg.", ["It weighs 15 kg."], False),
+        ("It is -2.", ["It is 2."], False),
+        ("It is −2.", ["it is -2"], True),
+        ("5% agree", ["5 agree"], False),
+        ("In all, 3 agree", ["In all 3 agree."], True),
+        ("?!", ["..."], False),
+        ("...", ["..."], True),
+        ("हम", ["ह"], False),
+        ("", [""], False),
+        (" ", [], False),
+        ("So it is.", [], False),
+    ],
+)
+def test_equal_to_a_reference_but_for_case_spaces_and_punctuation(
+    written: str, references: list[str], equal: bool
+) -> None:
+    assert is_one_of(written, references) is equal
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_text_equals_itself_in_any_case_and_spacing(text: str) -> None:
+    assert is_one_of(text, [text]) is bool(text.strip())
+    if text.strip():
+        assert is_one_of(f"  {text}\n", ["other", text])
 
 
 # --- kinds and counts ---
@@ -226,9 +272,9 @@ def test_examples_come_worst_first_whatever_the_order_of_rows() -> None:
         "gold": "entailment",
         "label": "neutral",
         "confidence": pytest.approx(0.59),
-        "explanation": "So it is.",
+        "explanation": "That is why.",
         "score": 0.9,
-        "reference": "So it is.",
+        "references": ["So it is."],
     }
     backwards = judged(rows[::-1], supports[::-1])[1]
     assert backwards["examples"] == shown
@@ -258,6 +304,41 @@ def test_evaluate_finds_an_explanation_of_something_else() -> None:
     assert (errors["metric"], errors["threshold"]) == ("rougeL", pytest.approx(0.8))
     assert [r["id"] for r in evaluation.rows if r["error"] == "explanation"] == ["pair-004"]
     assert errors["counts"]["explanation"]["n"] == 1
+
+
+def test_no_card_calls_an_explanation_wrong_that_the_data_have_as_a_reference() -> None:
+    things = ["dog", "cat", "horse", "boat", "train", "tree", "house", "river", "stone", "cloud"]
+    texts = [("neutral", f"the {thing} may be anywhere", f"the {thing} may be anywhere") for thing in things]
+    texts[2] = ("neutral", "It chases them", "It chases them.")  # restates the hypothesis, as the reference does
+    texts[3] = ("neutral", "THE BOAT , MAY BE ANYWHERE", "the boat may be anywhere")
+    texts[4] = ("neutral", "quite another matter", "the train may be anywhere")
+    evaluation = evaluate(*reversed(examples_and_answers(texts)), name="things", settings=PLAIN)
+    assert [row["id"] for row in evaluation.rows if row["error"] == "explanation"] == ["pair-004"]
+
+
+def test_a_reference_of_another_label_is_none_of_the_gold_one() -> None:
+    things = ["dog", "cat", "horse", "boat"]
+    texts = [("neutral", f"the {thing} may be anywhere", f"the {thing} may be anywhere") for thing in things]
+    examples, answers = examples_and_answers(texts)
+    wrong = [
+        Explanation(text="quite another matter", source="gpt", label="entailment"),
+        Explanation(text="quite another matter", source="gpt", label=""),
+    ]
+    examples[1] = examples[1].model_copy(update={"explanations": (*wrong, *examples[1].explanations)})
+    answers[1] = answers[1].model_copy(update={"explanation": "Quite another matter!"})
+    evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
+    assert evaluation.rows[1]["references"] == ["the cat may be anywhere"]
+    assert evaluation.rows[1]["error"] == "explanation"
+    assert evaluation.results.settings["reference_sources"] == {"human": 4}
+
+
+def test_a_system_that_gives_no_labels_has_none_right_or_wrong() -> None:
+    texts = [("neutral", f"the {thing} may be anywhere", "it may be") for thing in ("dog", "cat", "horse")]
+    examples, answers = examples_and_answers(texts)
+    unlabelled = [answer.model_copy(update={"label": None}) for answer in answers]
+    assert [row["correct"] for row in evaluate(unlabelled, examples, name="x", settings=PLAIN).rows] == [None] * 3
+    answers[0] = unlabelled[0]
+    assert [row["correct"] for row in evaluate(answers, examples, name="x", settings=PLAIN).rows] == [False, True, True]
 
 
 def test_rows_without_references_have_no_verdict_where_others_have() -> None:

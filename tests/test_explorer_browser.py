@@ -326,7 +326,7 @@ def test_choices_narrow_the_rows_and_the_means_follow(first: Browser, rows: list
         ("Label", "contradiction", lambda row: row["label"] == "contradiction"),
         ("Error", "both", lambda row: row["error"] == "both"),
         ("Slices", "long premise", lambda row: "long premise" in row["slices"]),
-        ("Correct", "no gold label", lambda row: row["correct"] is None),
+        ("Correct", "not judged", lambda row: row["correct"] is None),
         ("Gold", "absent", lambda row: row["gold"] is None),
     ],
 )

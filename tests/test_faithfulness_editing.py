@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasondistill.faithfulness.common import average, log_probability, over_sample, partners, similarity
+from reasondistill.faithfulness.common import average, log_probability, over_sample, partners
 from reasondistill.faithfulness.editing import Place, noised, places, without, word_at
 from reasondistill.faithfulness.outcome import Outcome
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import Rouge
+from reasondistill.metrics.text import Rouge, likeness
 from reasondistill.records import Example, Prediction
 from reasondistill.results import mean
 from reasondistill.tasks import NLI
@@ -79,8 +79,9 @@ def test_partners_are_of_other_groups_and_fit() -> None:
 
 def test_likeness_of_texts_in_any_script() -> None:
     rouge = Rouge()
-    assert similarity(rouge, "犬が走る", "犬が走る") == 1
-    assert similarity(rouge, "a dog runs", "a dog sleeps") == pytest.approx(2 / 3)
+    assert likeness(rouge, "犬が走る", "犬が走る") == 1
+    assert likeness(rouge, "犬が走る", "犬が寝る") == pytest.approx(3 / 4)
+    assert likeness(rouge, "a dog runs", "a dog sleeps") == pytest.approx(2 / 3)
 
 
 def test_logarithms_of_probabilities() -> None:

@@ -163,7 +163,7 @@ def test_no_section_without_tests(honest: Path) -> None:
     assert trust_section(results, "") == []
     nothing = results.model_copy(update={"faithfulness": {"robustness": {"left_out": "why <b>", "metrics": []}}})
     assert trust_section(nothing, "")[-1] == Facts(
-        "Tests that do not apply", (("Do label and explanation break together?", "why <b>"),)
+        "Tests that were not done", (("Do label and explanation break together?", "why <b>"),)
     )
 
 

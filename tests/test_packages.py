@@ -17,13 +17,13 @@ import packaging_helpers as made
 import tiny
 from reasondistill.config import Generation
 from reasondistill.engines.pytorch import TorchEngine
-from reasondistill.errors import CheckpointError
+from reasondistill.errors import CheckpointError, ConfigError
 from reasondistill.features import Codec
 from reasondistill.packages import Manifest, is_package
 from reasondistill.packages.loading import load_package
 from reasondistill.packages.manifest import FileSeal, Origin, Parity, ParityData, ParityLimits
 from reasondistill.packages.tokenizer import PlainTokenizer, TokenizerFacts, save_tokenizer
-from reasondistill.prediction import Student
+from reasondistill.prediction import Student, predict_file
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.shrinking import shrink
 from reasondistill.tasks import Target, choice_targets, render_target
@@ -253,8 +253,8 @@ def test_a_smaller_student_and_one_of_other_head_width(tmp_path: Path) -> None:
 
 
 def test_families_that_are_not_known_to_work_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"families \['bart', 'mt5', 't5'\], found one of 'pegasus'"):
-        made.package(tiny.student("pegasus"), tmp_path / "p")
+    with pytest.raises(CheckpointError, match=r"a family that can be exported \(T5, .*\), found 'longt5'"):
+        made.package(tiny.student("longt5"), tmp_path / "p")
 
 
 # --- the folder ---
@@ -312,6 +312,30 @@ def test_a_package_is_a_student(whole: Path, student: Any) -> None:
     answers = loaded.predict(made.EXAMPLES)
     asked = Student(native(checkpoint), loaded.task, loaded.order, loaded.generation, "s1").predict(made.EXAMPLES)
     assert [(a.label, a.explanation) for a in answers] == [(a.label, a.explanation) for a in asked]
+
+
+def test_a_package_knows_how_many_positions_it_has(student: Any, tmp_path: Path) -> None:
+    from reasondistill.files import seal_of
+
+    checkpoint = student("bart")
+    folder = made.package(checkpoint, tmp_path / "package")
+    checkpoint.asked.save(folder)
+    Manifest(
+        quantization="float32",
+        student=Origin(fingerprint="s1", family="bart", parameters=1),
+        tokenizer=made.facts_of(checkpoint),
+        decoder_start_token_id=checkpoint.codec.decoder_start_token_id,
+        positions=checkpoint.codec.positions,
+        files={path.name: FileSeal.model_validate(seal_of(path)) for path in folder.iterdir()},
+        versions={},
+        parity=PARITY,
+    ).save(folder)
+    loaded = Student.load(folder)
+    longer = loaded.generation.model_copy(update={"max_new_tokens": 128})
+    with pytest.raises(ConfigError, match=r"generation\.max_new_tokens: expected at most 1\d\d, .* found 128"):
+        predict_file(loaded, made.EXAMPLES, tmp_path / "new" / "out.jsonl", facts={}, generation=longer)
+    assert not (tmp_path / "new").exists()
+    loaded.predict(made.EXAMPLES[:1])
 
 
 FILES = ["model.bin", "config.json", "shared_vocabulary.json", "tokenizer.json", "task.json"]

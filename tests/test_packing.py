@@ -19,7 +19,7 @@ from reasondistill.students.packing import can_pack, packed_logits, plan_rows
 from reasondistill.tasks import NLI
 from reasondistill.training import DistillationTrainer, JointModel
 
-PACKED = ("flan-t5", "t5", "mt5", "bart")
+PACKED = ("flan-t5", "t5", "byt5", "mt5", "umt5", "umt5-untied", "bart")
 
 
 def batch_of(student: Any, n: int = 7) -> dict[str, torch.Tensor]:

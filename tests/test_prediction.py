@@ -259,6 +259,56 @@ def test_fields_that_do_not_fit_are_named(fields: dict[str, str], message: str) 
     assert engine.calls == []
 
 
+ASKING = Task.model_validate({"name": "t", "fields": ["question", "precision", "self"]})
+QUESTION = {"question": "pair 1", "precision": "0.9", "self": "none"}
+
+
+def test_fields_may_have_any_name_when_they_are_given_as_a_mapping() -> None:
+    found = student(task=ASKING).explain(QUESTION, choices=["bank", "bank of a river"])
+    assert (found.label, list(found.probabilities)) == ("bank of a river", ["bank", "bank of a river"])
+    named = student(task=ASKING).explain({"precision": "0.9"}, question="pair 1", self="none", choices=("a", "b"))
+    assert named.label == "b"
+    with pytest.raises(DataError, match=r"expected each field once, found \['question'\] twice"):
+        student(task=ASKING).explain(QUESTION, question="pair 1", choices=["a", "b"])
+    with pytest.raises(DataError, match="expected fields by name, or a mapping of them, found 'pair 1'"):
+        student(task=ASKING).explain("pair 1", choices=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"explain: .*fields\.question: Input should be a valid string"):
+        student(task=ASKING).explain(QUESTION | {"question": 1}, choices=["a", "b"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ("bank", "choices: expected a list of texts, found 'bank'. Write ['bank']."),
+        (7, "choices: expected a list of texts, found 7"),
+        (
+            None,
+            "choices: expected what to choose from, which the task 't' needs, found none. Give them: choices=[\"ban",
+        ),
+        ([], "found none"),
+        (["bank", "Bank"], "hold one twice"),
+        (["bank", 7], "choices.1: Input should be a valid string"),
+    ],
+)
+def test_choices_are_a_list_of_different_texts(choices: Any, message: str) -> None:
+    engine = Scripted()
+    with pytest.raises(DataError, match=re.escape(message)):
+        student(engine, task=ASKING).explain(QUESTION, choices=choices)
+    assert engine.calls == []
+
+
+def test_a_task_with_labels_of_its_own_takes_no_choices() -> None:
+    with pytest.raises(DataError, match="choices: expected none, as the task 'nli' has the labels"):
+        student().explain(premise="p", hypothesis="h", choices=["a", "b"])
+
+
+def test_a_text_is_not_taken_for_a_list_of_labels() -> None:
+    with pytest.raises(DataError, match="labels: expected a list of texts, found 'no'"):
+        student().explain_for(pairs(2), "no")
+    with pytest.raises(DataError, match="explanations: expected a list of texts, found 'no'"):
+        student().explanation_scores(pairs(2), ["neutral", "neutral"], "no")
+
+
 def test_a_student_predicts_in_order_with_its_own_settings_or_others() -> None:
     found = student().predict(pairs(4))
     assert [p.id for p in found] == ["p0", "p1", "p2", "p3"]
@@ -342,6 +392,19 @@ def test_a_job_goes_on_where_it_was_stopped(tmp_path: Path, after: int) -> None:
     assert not part.exists()
 
 
+@pytest.mark.parametrize("kept", range(11))
+def test_a_window_that_was_cut_short_is_answered_again_as_a_whole(tmp_path: Path, kept: int) -> None:
+    whole = predict_file(student(), pairs(10), tmp_path / "whole.jsonl", facts=FACTS).read_bytes()
+    out, part = tmp_path / "test.jsonl", tmp_path / "test.jsonl.part"
+    stopped(out, pairs(10), after=0)
+    part.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept]))
+    engine = Scripted()
+    predict_file(student(engine), pairs(10), out, facts=FACTS)
+    asked = [list(map(number_in, prompts)) for name, prompts, _ in engine.calls if name == "score"]
+    assert asked == [[*range(4)], [*range(4, 8)], [8, 9]][kept // 4 if kept < 10 else 3 :]
+    assert out.read_bytes() == whole
+
+
 @pytest.mark.parametrize("torn", ['{"id": "p9", "label": "neu', '{"id": "p9", "label": "neutral"}', "{", "é"])
 def test_a_last_line_that_a_stop_tore_is_answered_again(tmp_path: Path, torn: str) -> None:
     out, part = tmp_path / "test.jsonl", tmp_path / "test.jsonl.part"
@@ -411,6 +474,16 @@ def test_another_jobs_predictions_are_not_mixed_with(
     with pytest.raises(OutputError, match=rf"found ones that differ in {differing} \(see test\.meta\.json\)\. .*--out"):
         predict_file(options.pop("student"), pairs(6), out, **options)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_job_that_an_earlier_version_began_goes_on(tmp_path: Path) -> None:
+    out, meta_file = tmp_path / "test.jsonl", tmp_path / "test.meta.json"
+    stopped(out, pairs(6), after=1)
+    meta = json.loads(meta_file.read_text(encoding="utf-8"))
+    assert meta.pop("task_definition") == NLI.model_dump(mode="json")
+    meta_file.write_text(json.dumps(meta), encoding="utf-8")
+    predict_file(student(), pairs(6), out, facts=FACTS)
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 6
 
 
 def test_a_file_of_unknown_origin_is_left_alone(tmp_path: Path) -> None:

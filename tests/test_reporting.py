@@ -28,10 +28,11 @@ from reasondistill.reporting.document import Card, Cards, Document, Facts, Parag
 from reasondistill.reporting.examples import EXAMPLES_EACH, choose_examples
 from reasondistill.reporting.figures import Line, confusion, learning_curve
 from reasondistill.reporting.formatting import duration, flatten, printable, size
-from reasondistill.reporting.headline import summarise
+from reasondistill.reporting.headline import summarise, summarise_several
 from reasondistill.reporting.html import to_html
 from reasondistill.reporting.loading import Row, Scored, Source, load_sources
 from reasondistill.reporting.markdown import escape, to_markdown
+from reasondistill.reporting.tables import beside_floors
 from reasondistill.results import Confusion, Metric, Results
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -389,11 +390,65 @@ def test_several_runs_are_set_side_by_side(run: Path, tmp_path: Path) -> None:
     results.model_copy(update={"dataset": changed}).save(other / "results" / "test" / "results.json")
     page = Page(build_report([run, other], tmp_path / "out").html.read_text(encoding="utf-8"))
     assert "2 systems compared" in page.text
-    assert "Label accuracy is highest for captions-warm-start, 0." in page.text
+    assert "is highest for" not in page.text
+    assert "not all scored on the same rows" in page.text
     assert "captions-warm-start (2)" in page.text
     assert "scored on different rows" in page.text
     assert "Headline metrics" in page.text
     assert len(page.ids) == len(set(page.ids))
+
+
+def several(*parts: tuple[str, Results]) -> str:
+    scored = {name: Source(name, None, None, {"test": Scored("test", results, None)}) for name, results in parts}
+    return summarise_several(list(scored.values()))
+
+
+def test_only_systems_with_the_same_rows_are_ranked() -> None:
+    a, b = (make_results(make_rows(40, 1), shift=shift) for shift in (0.0, 0.01))
+    c = make_results(make_rows(40, 1, accuracy=0.99))
+    other = c.model_copy(update={"dataset": c.dataset.model_copy(update={"fingerprint": "another", "n": 7})})
+    assert "Label accuracy is highest for c, " in several(("a", a), ("c", c))
+    assert "highest for" not in several(("a", a), ("c", other))
+    assert "not all scored on the same rows" in several(("a", a), ("c", other))
+    assert "c on 7 rows of the test part of " in several(("a", a), ("c", other))
+    mixed = several(("a", a), ("b", b), ("c", other))
+    assert "Among a and b, ROUGE-L is highest for b, " in mixed
+    assert "highest for c" not in mixed
+    changed = a.model_copy(update={"settings": {**a.settings, "stemmer": "another"}})
+    assert "ROUGE-L was measured with different settings, so it ranks nobody" in several(("a", a), ("b", changed))
+    assert "Label accuracy is highest for a and b alike, " in several(("a", a), ("b", changed))
+
+
+@pytest.mark.parametrize(
+    ("sources", "whose"),
+    [
+        ({"scenes": 9}, "The references (scenes) reach ROUGE-L"),
+        ({"human": 9, "gpt-4o": 2}, "The references (human and gpt-4o) reach ROUGE-L"),
+        ({"a": 4, "b": 3, "c": 2, "d": 1, "e": 1}, "The references (a, b, c and 2 more) reach ROUGE-L"),
+        (None, "The references reach ROUGE-L"),
+    ],
+)
+def test_references_are_called_what_their_source_is(sources: dict[str, int] | None, whose: str) -> None:
+    results = make_results(make_rows(40, 1))
+    results = results.model_copy(
+        update={"settings": {**results.settings, **({"reference_sources": sources} if sources else {})}}
+    )
+    text = summarise(Source("a", None, None, {"test": Scored("test", results, None)}))
+    assert whose in text
+    assert "uman ref" not in text
+    assert whose.removeprefix("The ").removesuffix(" reach ROUGE-L") in beside_floors(results).note
+
+
+def test_examples_whose_explanation_equals_a_reference_are_not_the_furthest_from_it() -> None:
+    def row(number: int, explanation: str, rouge: float) -> Row:
+        return Row(id=str(number), gold="neutral", label="neutral", correct=True, explanation=explanation,
+                   references=["Other.", "Так и есть."], rougeL=rouge)  # fmt: skip
+
+    (right, furthest) = choose_examples([row(1, "так и есть", 0.0), row(2, "Нет", 0.0), row(3, "OTHER", 1.0)])
+    assert [card.id for card in furthest.cards] == ["2"]
+    assert [card.verdict for card in right.cards] == ["label right"] * 3
+    (cards,) = choose_examples([Row(id="1", gold="neutral", label=None, correct=None, explanation="x")])
+    assert (cards.title, cards.cards[0].verdict) == ("Examples whose label was not judged", "label not judged")
 
 
 # Text from data

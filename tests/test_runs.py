@@ -17,7 +17,7 @@ import pytest
 from reasondistill.config import Schedule, TrainConfig, validate_config
 from reasondistill.errors import DataError, OutputError
 from reasondistill.files import read_jsonl, write_jsonl
-from reasondistill.runs import Run, find_student, git_commit, hardware, versions
+from reasondistill.runs import Run, find_student, git_commit, hardware, list_runs, versions
 
 
 def config(folder: Path, **more: Any) -> TrainConfig:
@@ -57,7 +57,7 @@ def test_paths_of_a_run(tmp_path: Path) -> None:
 def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     before = (Run.create(config(tmp_path, seed=1)).folder / "run.json").read_bytes()
     with pytest.raises(
-        OutputError, match=r"runs/first: expected a new run, found one that exists\. .*--resume.*--set name="
+        OutputError, match=r"runs/first: expected a new run, found one that exists and was stopped before .*--set name="
     ):
         Run.create(config(tmp_path, seed=2))
     assert (tmp_path / "runs" / "first" / "run.json").read_bytes() == before
@@ -68,7 +68,7 @@ def test_another_folder_of_that_name_is_not_written_into(tmp_path: Path) -> None
     folder = tmp_path / "runs" / "first"
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("years of work", encoding="utf-8")
-    with pytest.raises(OutputError, match="found one that exists"):
+    with pytest.raises(OutputError, match=r"found something that is no run\. Move it away"):
         Run.create(config(tmp_path))
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
@@ -76,6 +76,44 @@ def test_another_folder_of_that_name_is_not_written_into(tmp_path: Path) -> None
 def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:
     (tmp_path / "runs" / "first").mkdir(parents=True)
     assert Run.create(config(tmp_path)).info()["name"] == "first"
+
+
+def test_what_a_process_left_that_was_killed_as_it_began_is_no_run(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "first"
+    folder.mkdir(parents=True)
+    (folder / ".run.json.abc.part").write_text("{", encoding="utf-8")
+    assert Run.create(config(tmp_path)).info()["name"] == "first"
+    assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, "stopped before its first step. --resume begins it"),
+        ({"stepped": True}, "found one that exists. Go on with it (--resume)"),
+        ({"status": "finished", "stepped": True}, "is finished. Its student is"),
+    ],
+)
+def test_what_is_in_the_way_of_a_run_is_said_with_what_works(tmp_path: Path, facts: dict[str, Any], said: str) -> None:
+    run = Run.create(config(tmp_path))
+    run.write(**facts)
+    with pytest.raises(OutputError, match=re.escape(said)):
+        Run.require_new(config(tmp_path))
+    with run.locked(), pytest.raises(OutputError, match=r"that another process is training\. Wait for it or stop it"):
+        Run.require_new(config(tmp_path))
+
+
+def test_a_run_that_finishes_while_it_is_looked_at_is_not_called_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(config(tmp_path))
+
+    def ends(self: Run) -> bool:
+        run.write(status="finished")
+        return False
+
+    monkeypatch.setattr(Run, "in_use", property(ends))
+    assert [found["status"] for found in list_runs(run.folder.parent)] == ["finished"]
 
 
 def test_facts_replace_each_other_and_timings_are_added(tmp_path: Path) -> None:

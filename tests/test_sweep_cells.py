@@ -232,6 +232,20 @@ def test_a_dry_run_lists_cells_and_runs_nothing(run: Callable[..., tuple[int, st
     assert not (tmp_path / "sweeps").exists()
 
 
+def test_what_transformers_refuses_is_named_for_every_trial_before_the_first(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    wrong = [("betas", {"training.adam_beta1": 2}), ("epochs", {"training.num_train_epochs": 0})]
+    path = written(tmp_path, cells=[*cells("a"), *({"name": name, "set": keys} for name, keys in wrong)], seeds=[1, 2])
+    for options in (["--dry-run"], []):
+        status, _, error = run("sweep", path, *options)
+        assert status == 2
+        assert "2 mistakes" in error
+        assert "cell betas: training" in error
+        assert "num_train_epochs: expected a number above 0, found 0" in error
+    assert not (tmp_path / "sweeps").exists()
+
+
 def test_options_that_exclude_each_other(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     path = written(tmp_path, cells=cells("a"))
     for options in (("--dry-run", "--summary"), ("--cell", "0", "--render", "ray"), ("--out", "x")):

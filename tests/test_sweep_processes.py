@@ -19,6 +19,7 @@ from reasondistill.experiments.grid import Sweep
 from reasondistill.experiments.running import command_of, environment_of, last_lines, run_sweep, threads_of_each
 from reasondistill.experiments.state import begin, claimed, state_of
 from reasondistill.files import write_json
+from reasondistill.locks import BusyError
 from sweeping import cells, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,6 +117,76 @@ def test_a_cell_that_another_process_runs_is_waited_for(pool: Callable[..., Swee
     thread.join()
     assert said[0] == "a-s1: another process is at work on it; waiting for it"
     assert not any(text.startswith("a-s1: begins") for text in said)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_cell_that_another_process_ends_while_it_is_looked_at_is_not_begun(
+    pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """Whatever is asked first, the other process ends right after it."""
+    sweep = pool({"a": "raise SystemExit(1)"})
+    cell = sweep.cells[0]
+    other = claimed(sweep, cell)
+    other.__enter__()
+    looks: list[str] = []
+
+    def then_ends(name: str, look: Callable[..., bool]) -> Callable[..., bool]:
+        def looked(*given: Any) -> bool:
+            answer = look(*given)
+            if not looks:
+                write_json(state.run_of(cell).results("test") / "results.json", {})
+                other.__exit__(None, None, None)
+            looks.append(name)
+            return answer
+
+        return looked
+
+    for name in ("finished", "in_use"):
+        monkeypatch.setattr(running, name, then_ends(name, getattr(running, name)))
+    said: list[str] = []
+    assert [o.error for o in run_sweep(sweep, jobs=jobs, say=said.append)] == [None]
+    assert not any("begins" in text for text in said)
+    assert looks[0] == "in_use"
+
+
+def test_a_state_is_that_of_one_moment(pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = pool({"a": "done()"})
+    cell = sweep.cells[0]
+
+    def ends(*given: Any) -> bool:
+        write_json(state.run_of(cell).results("test") / "results.json", {})
+        return False
+
+    monkeypatch.setattr(state, "in_use", ends)
+    assert state_of(sweep, cell) == "finished"
+
+
+def test_a_cell_that_another_process_takes_first_is_waited_for(pool: Callable[..., Sweep]) -> None:
+    """Both saw it free; the second one's process finds the lock taken, and says so with its exit status."""
+    sweep = pool(
+        {"a": f"done() if h.joinpath('tried').exists() else (h.joinpath('tried').touch(), sys.exit({running.BUSY}))"}
+    )
+    said: list[str] = []
+    assert [o.error for o in run_sweep(sweep, say=said.append)] == [None]
+    assert [text.split(":")[1].split()[0] for text in said] == ["begins", "begins", "finished"]
+
+
+def test_one_after_another_waits_for_who_was_quicker(
+    pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = pool({"a": "done()"})
+    cell = sweep.cells[0]
+    tries: list[int] = []
+
+    def run(*given: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise BusyError("a", expected="nobody", found="another process")
+        write_json(state.run_of(cell).results("test") / "results.json", {})
+
+    monkeypatch.setattr(running, "run_cell", run)
+    assert [o.error for o in run_sweep(sweep, jobs=0)] == [None]
+    assert len(tries) == 2
 
 
 def test_a_signal_stops_the_cells_and_begins_no_more(pool: Callable[..., Sweep], tmp_path: Path) -> None:

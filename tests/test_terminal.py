@@ -231,10 +231,13 @@ def test_a_stop_says_how_the_same_command_goes_on(
 
     monkeypatch.setattr("reasondistill.distilling.train", train)
     # Nothing is there yet: --resume would be refused.
-    assert run("train", "x.yaml") == (130, "", f"{message}the same command goes on\n")
+    assert run("train", "x.yaml") == (130, "", f"{message}the same command begins anew\n")
     begun.append(True)
     assert run("train", "x.yaml") == (130, "", f"{message}the same command with --resume goes on\n")
     assert run("train", "x.yaml", "--resume") == (130, "", f"{message}the same command goes on\n")
+    Path("runs/x/run.json").unlink()
+    begun.clear()  # stopped before its first step, and not kept
+    assert run("train", "x.yaml", "--resume") == (130, "", f"{message}the same command without --resume begins anew\n")
     code, _, err = run("quickstart", "--out", "q")
     assert (code, err) == (130, f"{message}the same command goes on from what is there\n")
     assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # a second Ctrl-C has no traceback

@@ -4,6 +4,7 @@ write, and what to change when memory runs out.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from reasondistill.argument_checks import problems_of, refusals, rehearse
 from reasondistill.config import TrainConfig
 from reasondistill.errors import ConfigError, MissingExtraError, UserError
 
@@ -54,6 +56,7 @@ _REFUSED = {
     "sortish_sampler": "set train_sampling_strategy: group_by_length",
     "average_tokens_across_devices": "losses are always means over the tokens of all processes",
     "debug": "transformers' debugging cannot read the masks of these batches; training stops at a loss that is NaN",
+    "ddp_backend": "one process drives one device",
     "do_train": _BY_COMMAND,
     "do_eval": _BY_COMMAND,
     "do_predict": _BY_COMMAND,
@@ -98,17 +101,26 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     # Earlier releases of transformers 5 lack some.
     known = {field.name for field in fields(Seq2SeqTrainingArguments)}
     defaults = {name: value for name, value in defaults.items() if name in known}
-    try:
+    given = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
+    # PyTorch wants both betas to be of one type.
+    if given["report_to"] is None:
+        given["report_to"] = "none"
+    given |= {name: float(given[name]) for name in ("adam_beta1", "adam_beta2") if name in given}
+    with refusals():
         arguments = Seq2SeqTrainingArguments(
-            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **(defaults | config.training)
+            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **given
         )
-        _check_optimizer(arguments)
-    except (TypeError, ValueError, ImportError, NotImplementedError) as error:
-        raise ConfigError("training", problem=str(error).strip()) from error
     _check_trackers(arguments.report_to)
-    if arguments.eval_strategy != "no" and config.data.validation is None:
+    asking = (
+        "eval_strategy" if arguments.eval_strategy != "no" else "eval_on_start" if arguments.eval_on_start else None
+    )
+    if asking is not None and config.data.validation is None:
         raise ConfigError(
-            "data.validation", expected="a validation part, since training.eval_strategy asks for one", found="none"
+            "data.validation", expected=f"a validation part, since training.{asking} asks for one", found="none"
+        )
+    if arguments.save_strategy == "best" and arguments.eval_strategy == "no":
+        raise ConfigError(
+            "training.eval_strategy", expected="steps or epoch, since training.save_strategy is best", found="no"
         )
     if config.early_stopping_patience and not arguments.load_best_model_at_end:
         raise ConfigError(
@@ -118,6 +130,7 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
         )
     # One process drives one device.
     arguments._n_gpu = min(arguments.n_gpu, 1)
+    rehearse(arguments, evaluates=config.data.validation is not None)
     return arguments
 
 
@@ -134,25 +147,18 @@ def _refuse(config: TrainConfig, kind: Any) -> None:
     defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
     given = config.training
     problems = [f"{key}: {why}" for key, why in _REFUSED.items() if key in given and given[key] != defaults.get(key)]
-    measure = str(given.get("metric_for_best_model", "loss")).removeprefix("eval_")
+    problems += problems_of({key: value for key, value in given.items() if key not in _REFUSED}, kind)
+    measure = given.get("metric_for_best_model")
+    measure = "loss" if measure is None else str(measure).removeprefix("eval_")
     measures = {"loss", "both"}
     if config.order != "label_only":
         measures |= _EXPLANATION_MEASURES
     if config.order != "explanation_only":
         measures |= _LABEL_MEASURES
-    if measure not in measures:
+    if measure not in measures and not any(p.startswith("metric_for_best_model:") for p in problems):
         problems.append(f"metric_for_best_model: expected one of {', '.join(sorted(measures))}, found {measure!r}")
     if problems:
         raise ConfigError.gather("training", problems)
-
-
-def _check_optimizer(arguments: Any) -> None:
-    """Raise what transformers would raise for a missing package once the data are read."""
-    from transformers import Trainer
-
-    # The others are made out of the student's modules.
-    if not arguments.optim_target_modules and "lomo" not in arguments.optim.value:
-        Trainer.get_optimizer_cls_and_kwargs(arguments)
 
 
 def _check_trackers(names: Sequence[str]) -> None:
@@ -294,5 +300,6 @@ def _advice(config: TrainConfig, arguments: Any, batch_key: str | None, *, train
         f"max_source_length and max_target_length (now {config.max_source_length} and {config.max_target_length})"
     )
     return (
-        f"What needs less, with --set: {'; '.join(listed)}. A run keeps its configuration: begin one of another name."
+        f"What needs less, with --set: {'; '.join(listed)}. "
+        "A run that has made a step keeps its configuration: begin one of another name."
     )

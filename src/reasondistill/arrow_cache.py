@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reasondistill.errors import UserError
+from reasondistill.errors import OutputError, UserError
 from reasondistill.files import read_json, write_json
 
 CACHE_VARIABLE = "REASONDISTILL_CACHE"
@@ -72,7 +72,7 @@ class TableCache:
         if key is not None:
             try:
                 return self._keep(self.path(key), schema, fill)
-            except OSError as error:
+            except (OSError, OutputError) as error:
                 warnings.warn(
                     f"{self.path(key).parent}: the cache cannot be written to ({error}); going on without it. "
                     f"{CACHE_VARIABLE} names another folder.",

@@ -22,12 +22,14 @@ from pydantic import (
     model_validator,
 )
 
+from reasondistill.budget import BUDGET
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks import OutputOrder, Task, get_task
 from reasondistill.wording import phrases_problem
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+LearningRate = Annotated[float, Field(gt=0, le=1e9)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -171,7 +173,7 @@ class _LargerStudent(Config):
 
 
 class HubStudent(_LargerStudent):
-    """Any Hugging Face encoder-decoder checkpoint, by hub id or path."""
+    """A Hugging Face encoder-decoder checkpoint of a supported family, by hub id or path."""
 
     kind: Literal["hub"] = "hub"
     checkpoint: str = "google/flan-t5-base"
@@ -200,7 +202,7 @@ class Denoising(Config):
 
     max_steps: Positive = 400
     per_device_train_batch_size: Positive = 64
-    learning_rate: Annotated[float, Field(gt=0)] = 6e-4
+    learning_rate: LearningRate = 6e-4
     warmup_steps: Annotated[int, Field(ge=0)] = 40
     mask_rate: Rate = 0.15
     freeze_encoder: bool = True
@@ -309,6 +311,10 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+FAITHFULNESS_TIMES = 5
+"""How many times as long as its costs a student's tests of faithfulness may take."""
+
+
 class EvaluateOptions(EvaluationSettings):
     """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
 
@@ -319,6 +325,8 @@ class EvaluateOptions(EvaluationSettings):
     """Where a student is named: at most so many examples in each test."""
     efficiency: bool = True
     """Where a student is named: measure what it costs."""
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = BUDGET
+    """Where a student is named: seconds for its costs, and `FAITHFULNESS_TIMES` as many for its tests; 0: no end."""
 
 
 class EvalConfig(Config):
@@ -346,7 +354,7 @@ class TrainConfig(Config):
     training: dict[str, Any] = Field(default_factory=dict)
     early_stopping_patience: Positive | None = None
     """Stop when ``training.metric_for_best_model`` has not risen for so many evaluations."""
-    encoder_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    encoder_learning_rate: LearningRate | None = None
     """Where the encoder, embeddings included, should learn at another rate than ``training.learning_rate``."""
     freeze: list[Part] = Field(default_factory=list)
     """Parts that do not learn."""
@@ -423,16 +431,16 @@ class JudgeNetwork(Config):
 class JudgeFitting(Config):
     """How long, and how, a judge's network is fitted."""
 
-    epochs: Annotated[float, Field(gt=0)]
-    learning_rate: Annotated[float, Field(gt=0)]
+    epochs: Annotated[float, Field(gt=0, le=1e6)]
+    learning_rate: LearningRate
     batch_size: Positive
 
 
 class JudgeTraining(JudgeFitting):
     """Learning to tell explanations that people wrote from spoiled ones."""
 
-    epochs: Annotated[float, Field(gt=0)] = 1.0
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    epochs: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    learning_rate: LearningRate = 1e-3
     batch_size: Positive = 128
     spoiled_per_good: Positive = 2
     max_explanations: Positive = 30_000

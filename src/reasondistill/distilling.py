@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,24 +16,34 @@ import numpy as np
 from reasondistill.arguments import memory_advice, tracking, training_arguments
 from reasondistill.calibration import Calibration, CalibrationData
 from reasondistill.checkpoints import last_good, room_for, step_of
-from reasondistill.config import Denoising, Loss, TrainConfig
+from reasondistill.config import Denoising, Loss, TrainConfig, WarmStartStudent
 from reasondistill.datasets import Loaded, load_source
 from reasondistill.datasets.mixing import Mixture
 from reasondistill.engines import answer
 from reasondistill.engines.calibrating import LEAST_ROWS, calibrate, without_labels
-from reasondistill.errors import ConfigError, DataError, OutputError
+from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.features import Codec, build_features
 from reasondistill.modelcard import model_card
 from reasondistill.records import Example
-from reasondistill.runs import Run
+from reasondistill.runs import RUN_FILE, Run
+from reasondistill.signals import terminating_like_ctrl_c
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
+from reasondistill.students.create import choice_problems
+from reasondistill.students.lengths import check_lengths
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)
 _MEASURED = 10_000
 """Texts that were cut of which so many are measured, to say how long they get."""
+
+UNDECIDABLE = "choices that the student cannot decide between"
+"""Why a row is set aside, in ``run.json``: its tokenizer cannot write one, or tell two of them apart."""
+
+_NAMED = 3
+"""Rows that a message names."""
 
 _OF_BOTH_PHASES = frozenset(
     {"weight_decay", "max_grad_norm", "logging_steps", "disable_tqdm", "report_to", "run_name", "project"}
@@ -63,23 +74,47 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         )
     run = Run(Path(config.runs_dir) / config.name)
     if resume:
-        Run.open(run.folder)
+        _require_begun(run)
     else:
         Run.require_new(config)  # before minutes of reading data
-    from reasondistill.stopping import terminating_like_ctrl_c
-
     with run.locked(), terminating_like_ctrl_c():
         return _train(config, run, resume=resume)
 
 
-def check(config: TrainConfig) -> None:
-    """Hold a configuration to what can be known of it before any data are read.
+def _require_begun(run: Run) -> None:
+    """Refuse to go on with what has not begun.
 
     Raises:
-        ConfigError: transformers, or this library, refuses an argument of its training.
+        DataError: the folder holds no run.
+    """
+    if not (run.folder / RUN_FILE).is_file():
+        raise DataError(
+            run.folder,
+            expected=f"a run to go on with (with {RUN_FILE} in it)",
+            found="none",
+            fix="Begin it: the same command without --resume.",
+        )
+    Run.open(run.folder)
+
+
+def check(config: TrainConfig, *, lengths: bool = True) -> None:
+    """Hold a configuration to what can be known of it before any data are read.
+
+    Args:
+        lengths: also those, for which the student's checkpoint has to be there.
+
+    Raises:
+        ConfigError: transformers, or this library, refuses an argument of its training, or a length is more than the
+            student has positions.
+        CheckpointError: the student's checkpoint or encoder cannot be had.
         MissingExtraError: an extra that it needs is not installed.
     """
-    training_arguments(config, Path(config.runs_dir) / config.name / "checkpoints")
+    folder = Path(config.runs_dir) / config.name / "checkpoints"
+    training_arguments(config, folder)
+    if (denoising := _denoising(config)) is not None:
+        _denoising_arguments(config, denoising, folder)
+    if lengths:
+        check_lengths(config)
 
 
 def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
@@ -90,10 +125,12 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         if run.info()["status"] == "finished":
             return run
         run.tidy()
+    check(config)
     arguments = training_arguments(config, run.checkpoints)
     parts = load_parts(config)
     set_seed(config.seed)
     student = create_student(config, parts.examples, parts.phrases)
+    parts = parts.decidable(config, student.codec)
     facts_now = parts.facts()
     if not resume:
         run = Run.create(config)
@@ -108,14 +145,36 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     else:
         run.write(data=facts_now, status="running")  # killed before it was written, or stopped
     try:
-        if isinstance(denoising := getattr(config.student, "denoising", None), Denoising):
+        if (denoising := _denoising(config)) is not None:
             student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
     except BaseException:
-        with suppress(OSError, OutputError):  # on a full disk; `list_runs` sees that nobody is at work on it
-            run.write(status="stopped")
+        _leave(run)
         raise
     return run
+
+
+def _leave(run: Run) -> None:
+    """Keep a run that did not end for going on with it, or take it away where it made no step."""
+    with suppress(OSError, UserError):  # on a full disk; `list_runs` sees that nobody is at work on it
+        if not run.has_work:
+            run.remove()
+        else:
+            run.write(status="stopped")
+
+
+def _denoising(config: TrainConfig) -> Denoising | None:
+    return config.student.denoising if isinstance(config.student, WarmStartStudent) else None
+
+
+def _stepped(run: Run) -> Callable[[], None]:
+    """What notes that a step was made: from then on the run is kept, however it ends."""
+
+    def note() -> None:
+        with room_for("a line", run.folder / RUN_FILE):
+            run.write(stepped=True)
+
+    return note
 
 
 class Parts(NamedTuple):
@@ -136,6 +195,21 @@ class Parts(NamedTuple):
     def phrases(self) -> tuple[Phrase, ...]:
         """How the explanations of one of the sources say how sure a student was, where they do."""
         return next((part.phrases for part in self.train if part.phrases), ())
+
+    def decidable(self, config: TrainConfig, codec: Codec) -> Parts:
+        """Without the rows between whose own choices a student cannot decide: they are counted, and named.
+
+        Raises:
+            DataError: no other rows are left.
+        """
+        data = config.data
+        train = [
+            _decidable(part, source.source, config, codec)
+            for part, source in zip(self.train, data.train_sources, strict=True)
+        ]
+        if self.validation is None or data.validation is None:
+            return Parts(train)
+        return Parts(train, _decidable(self.validation, data.validation.source, config, codec))
 
     def facts(self) -> dict[str, Any]:
         """What run.json keeps of them, by part; joined sources are ``train 1``, ``train 2`` …"""
@@ -176,10 +250,51 @@ def load_parts(config: TrainConfig) -> Parts:
     return Parts(train, validation)
 
 
+def _decidable(part: Loaded, source: str, config: TrainConfig, codec: Codec) -> Loaded:
+    problems = choice_problems(codec, config.task, config.order, part.examples)
+    if not any(problems):
+        return part
+    ids = [identity for identity, problem in zip(part.stored.column("id"), problems, strict=True) if problem]
+    reasons = [problem for problem in problems if problem]
+    places = zip(part.places(ids[:_NAMED]), reasons, strict=False)
+    named = "; ".join(f"{place}: {reason}".rstrip(".") for place, reason in places)
+    if len(ids) == len(problems):
+        raise DataError(
+            source,
+            expected="choices that the student's tokenizer can write and tell apart, in at least one row",
+            found=f"none in {len(ids):,} rows, such as {named}",
+            fix="Reword the choices, or take another student.",
+        )
+    _LOG.warning(
+        "%s: %d of %d rows are set aside, whose choices the student's tokenizer cannot write or tell apart: %s%s",
+        source,
+        len(ids),
+        len(problems),
+        named,
+        " …" if len(ids) > _NAMED else "",
+    )
+    return part.only([problem is None for problem in problems], reason=UNDECIDABLE)
+
+
 def facts(part: Loaded) -> dict[str, Any]:
     aside = {"set_aside": part.set_aside} if part.set_aside else {}
     said = {"phrases": {phrase.text: phrase.value for phrase in part.phrases}} if part.phrases else {}
     return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside, **said}
+
+
+def _denoising_arguments(config: TrainConfig, denoising: Denoising, output_dir: Path) -> Any:
+    return training_arguments(
+        config.model_copy(
+            update={
+                # What is said of training as a whole holds here; what is said of its batches and evaluations does not.
+                "training": {key: value for key, value in config.training.items() if key in _OF_BOTH_PHASES}
+                | denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
+                | {"save_strategy": "no"},
+                "early_stopping_patience": None,
+            }
+        ),
+        output_dir,
+    )
 
 
 def _denoise(
@@ -194,18 +309,7 @@ def _denoise(
     if done.is_dir():
         return load_checkpoint(done)
     run.metrics.unlink(missing_ok=True)
-    arguments = training_arguments(
-        config.model_copy(
-            update={
-                # What is said of training as a whole holds here; what is said of its batches and evaluations does not.
-                "training": {key: value for key, value in config.training.items() if key in _OF_BOTH_PHASES}
-                | denoising.model_dump(exclude={"mask_rate", "freeze_encoder"})
-                | {"save_strategy": "no"},
-                "early_stopping_patience": None,
-            }
-        ),
-        run.checkpoints,
-    )
+    arguments = _denoising_arguments(config, denoising, run.checkpoints)
     features = denoising_features(
         examples,
         student.codec,
@@ -225,6 +329,7 @@ def _denoise(
             train_dataset=features,
             log_file=run.metrics,
             phase="denoising",
+            on_first_step=_stepped(run),
         )
         with memory_advice(config, trainer, batch_key="student.denoising.per_device_train_batch_size"):
             trainer.train()
@@ -301,12 +406,21 @@ def _train_jointly(config: TrainConfig, arguments: Any, student: Checkpoint, par
             encoder_learning_rate=config.encoder_learning_rate,
             log_file=run.metrics,
             early_stopping_patience=config.early_stopping_patience,
+            on_first_step=_stepped(run),
         )
-        elapsed = _run_trainer(config, trainer, run, truncated=_cuts(train_features, parts.examples, config, codec))
+        elapsed = _run_trainer(
+            config,
+            trainer,
+            run,
+            truncated=_cuts(train_features, parts.examples, config, codec),
+            lost=_lost(train_features, parts.examples, config, codec),
+        )
     _finish(config, student, trainer, run, elapsed, parts.validation)
 
 
-def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int]) -> float:
+def _run_trainer(
+    config: TrainConfig, trainer: Any, run: Run, *, truncated: dict[str, int], lost: dict[str, Any]
+) -> float:
     """Train, from the last whole checkpoint where there is one; the seconds that it took.
 
     Raises:
@@ -314,10 +428,17 @@ def _run_trainer(config: TrainConfig, trainer: Any, run: Run, *, truncated: dict
     """
     checkpoint = last_good(run.checkpoints)
     run.forget_after(step_of(checkpoint) if checkpoint else 0)
-    run.write(status="running", truncated=truncated)
+    run.write(status="running", truncated=truncated, lost=lost)
     started = time.monotonic()
     with memory_advice(config, trainer), trainer.stop.listening():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.state.global_step == 0:
+        raise ConfigError(
+            "training.dataloader_drop_last",
+            expected=f"a whole batch at least ({config.training.get('per_device_train_batch_size', 8)} rows)",
+            found=f"{len(trainer.train_dataset)} rows to learn from: not a step was made",
+            fix="Set it to false, or lower training.per_device_train_batch_size.",
+        )
     return time.monotonic() - started
 
 
@@ -357,16 +478,81 @@ def _cuts(features: Any, examples: Sequence[Example], config: TrainConfig, codec
     return counts
 
 
+def _lost(features: Any, examples: Sequence[Example], config: TrainConfig, codec: Codec) -> dict[str, Any]:
+    """What the student's tokenizer cannot read of prompts and targets; where that is worth it, it is said once.
+
+    Only rows that may have lost something are read again: with an unknown token, with a prompt of the same tokens as
+    another's, or with characters that a tokenizer may drop.
+    """
+    table = features.data.table
+    rows = _lossy_rows(table, codec.tokenizer.unk_token_id)
+    count = LossCount(codec.tokenizer, codec.max_source_length)
+    for example in examples:
+        for prompt, targets in _rendered(example, config):
+            if example.id in rows or not all(map(plain, (prompt, *targets))):
+                count.add(example.id, prompt, targets)
+    found = _of_all_rows(count.found(), table)
+    if lines := sentences(found, from_share=WORTH_SAYING):
+        _LOG.warning("%s %s", " ".join(lines), advice(found))
+    return found
+
+
+def _lossy_rows(table: Any, unknown: int | None) -> set[str]:
+    """The ids of rows with an unknown token, or with the prompt of another row."""
+    rows: set[str] = set()
+    first: dict[bytes, str] = {}
+    for batch in table.select(["id", "input_ids", "target_ids"]).to_batches():
+        ids, prompts, targets = batch.columns
+        flat, ends = prompts.flatten().to_numpy(), prompts.offsets.to_numpy() - prompts.offsets[0].as_py()
+        hit = set() if unknown is None else {*_places_of(prompts, unknown), *_places_of(targets, unknown)}
+        for place, identity in enumerate(ids.to_pylist()):
+            key = hashlib.sha256(flat[ends[place] : ends[place + 1]].tobytes()).digest()[:16]
+            before = first.setdefault(key, identity)
+            if before != identity:
+                rows |= {before, identity}
+            if place in hit:
+                rows.add(identity)
+    return rows
+
+
+def _places_of(lists: Any, token: int) -> set[int]:
+    """The rows of lists, or of lists of lists, that hold a token."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parents = pc.list_parent_indices(lists)
+    flat = lists.flatten()
+    if pa.types.is_list(flat.type):
+        inner = pc.list_parent_indices(flat)
+        flat, parents = flat.flatten(), parents.take(inner)
+    return set(parents.filter(pc.equal(flat, token)).to_pylist())
+
+
+def _of_all_rows(found: dict[str, Any], table: Any) -> dict[str, Any]:
+    """The same with the numbers of all prompts, targets and their tokens, special ones among them."""
+    import pyarrow.compute as pc
+
+    targets = pc.list_flatten(table["target_ids"])
+    sizes = {
+        "prompts": (len(table), pc.sum(pc.list_value_length(table["input_ids"])).as_py()),
+        "targets": (len(targets), pc.sum(pc.list_value_length(targets)).as_py()),
+    }
+    return found | {name: found[name] | {"n": n, "tokens": tokens or 0} for name, (n, tokens) in sizes.items()}
+
+
+def _rendered(example: Example, config: TrainConfig) -> Iterator[tuple[str, list[str]]]:
+    """The prompts of an example as texts, each with its targets."""
+    texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
+    texts = texts[: config.data.explanations_per_example] or [None]
+    for prompt, targets in config.task.render(config.order, example, texts):
+        yield prompt, [target.text for target in targets]
+
+
 def _longest(examples: Iterable[Example], config: TrainConfig, codec: Codec) -> dict[str, int]:
     """Tokens of the longest prompt and target, uncut."""
-    prompts: list[str] = []
-    targets: list[str] = []
-    for example in examples:
-        texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
-        texts = texts[: config.data.explanations_per_example] or [None]
-        for prompt, its in config.task.render(config.order, example, texts):
-            prompts.append(prompt)
-            targets.extend(target.text for target in its)
+    rendered = [pair for example in examples for pair in _rendered(example, config)]
+    prompts = [prompt for prompt, _ in rendered]
+    targets = [target for _, its in rendered for target in its]
 
     def most(texts: list[str], *, framed: bool) -> int:
         encoded = codec.tokenizer(texts, add_special_tokens=framed, truncation=False)

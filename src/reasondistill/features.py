@@ -12,16 +12,18 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import accumulate, islice
+from functools import cache, cached_property
+from itertools import accumulate, islice, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasondistill.arrow_cache import TableCache
+from reasondistill.config import Generation
 from reasondistill.datasets.stored import StoredExamples
-from reasondistill.errors import CheckpointError, TaskError
+from reasondistill.errors import CheckpointError, ConfigError, TaskError
 from reasondistill.files import fingerprint
+from reasondistill.positions import Positions
 from reasondistill.records import Example
-from reasondistill.tasks import OutputOrder, Segment, Target, Task
+from reasondistill.tasks import OutputOrder, Segment, Target, Task, choice_targets, close_label
 
 if TYPE_CHECKING:
     import datasets
@@ -32,7 +34,7 @@ CONTEXT, LABEL, EXPLANATION = 0, 1, 2
 CACHED_FROM = 20_000
 """Examples from which their token ids are kept in the cache."""
 
-_ENCODING = 1
+_ENCODING = 2
 """Goes up when the same examples are encoded otherwise."""
 
 _BATCH = 1024
@@ -52,19 +54,34 @@ class Codec:
     """Texts to token ids and back, for one student.
 
     Args:
-        tokenizer: a fast tokenizer of transformers, or a `packages.tokenizer.PlainTokenizer`.
+        tokenizer: a fast tokenizer of transformers, or one in its form: `packages.tokenizer.PlainTokenizer` and
+            `students.tokenizers.MarianPair`.
         decoder_start_token_id: what the student's decoder reads first.
         max_source_length: longest prompt in tokens; longer ones lose their end.
         max_target_length: longest target in tokens; see `encode_targets`.
+        positions: how many tokens the student has positions for.
+        order: in which the student writes; see `encode_choices`.
 
     Raises:
+        ConfigError: it has fewer positions than these lengths.
         CheckpointError: the tokenizer cannot tell where in a text its tokens stand, or lacks an end or padding token.
     """
 
     def __init__(
-        self, tokenizer: Any, *, decoder_start_token_id: int, max_source_length: int, max_target_length: int
+        self,
+        tokenizer: Any,
+        *,
+        decoder_start_token_id: int,
+        max_source_length: int,
+        max_target_length: int,
+        positions: Positions = Positions(),  # noqa: B008 - an immutable default
+        order: OutputOrder = "label_first",
     ) -> None:
+        if problems := positions.problems(max_source_length=max_source_length, max_target_length=max_target_length):
+            raise ConfigError.gather("lengths", problems)
+        self.positions = positions
         self.tokenizer = tokenizer
+        self.order: OutputOrder = order
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.decoder_start_token_id = decoder_start_token_id
@@ -134,6 +151,26 @@ class Codec:
         encoded = self._backend().encode_batch([target.text for target in targets], add_special_tokens=False)
         return [self._assemble(target, one.ids, one.offsets) for target, one in zip(targets, encoded, strict=True)]
 
+    def encode_choices(self, targets: Sequence[Target]) -> list[EncodedTarget]:
+        """Token ids and roles of the labels that an answer is chosen from, as `tasks.choice_targets` gives them.
+
+        Where the tokens of one label begin another's, all labels are encoded with what follows them, which then
+        belongs to the label: see `tasks.close_label`. Without it the shorter label, whose tokens are all among the
+        longer one's, would always have the higher score.
+
+        Returns:
+            One for each target; none at all where even so nothing tells two of them apart.
+        """
+        encoded = self.encode_targets(targets)
+        if _begins_another(encoded) is None:
+            return encoded
+        encoded = self.encode_targets([close_label(self.order, target) for target in targets])
+        return encoded if _begins_another(encoded) is None else []
+
+    def closes(self, labels: Sequence[str], order: OutputOrder) -> bool:
+        """Whether one label's tokens begin another's, so that what follows them has to be learned as part of them."""
+        return _begins_another(self.encode_targets(choice_targets(order, labels, None))) is not None
+
     def _assemble(self, target: Target, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedTarget:
         ends = list(accumulate(len(segment.text) for segment in target.segments))
         last = len(target.segments) - 1
@@ -150,13 +187,25 @@ class Codec:
         roles = [_ROLES[target.segments[place].role] for place in places]
         ids, roles = [*self.target_start, *ids], [CONTEXT] * len(self.target_start) + roles
         if target.ends and whole:
-            ids, roles = [*ids, self.eos_token_id], [*roles, EXPLANATION]
+            ids, roles = [*ids, self.eos_token_id], [*roles, _ROLES[target.end_role]]
         return EncodedTarget(ids, roles, truncated=surplus > 0)
 
     def encode_prefix(self, text: str) -> list[int]:
         """What the decoder is made to read before it writes: the start token, and the ids of ``text``."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        ids: list[int] = self._backend().encode_batch([text], add_special_tokens=False)[0].ids if text else []
         return [self.decoder_start_token_id, *self.target_start, *ids]
+
+    def require_room(self, prefixes: Iterable[str], generation: Generation) -> None:
+        """Hold what is to be written after ``prefixes`` to the positions that the student has.
+
+        Raises:
+            ConfigError: it may be longer; the message has what fits.
+        """
+        if self.positions.decoder is None:
+            return
+        longest = max((len(self.encode_prefix(prefix)) for prefix in prefixes), default=1)
+        if problems := self.positions.problems(generation=generation, prefix=longest):
+            raise ConfigError.gather("lengths", problems)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids, without special tokens and without white space around it."""
@@ -167,8 +216,8 @@ class Codec:
         """Hold the labels to what scoring them needs.
 
         Raises:
-            TaskError: the tokenizer cannot write a label, one label's tokens begin another's, or a label's tokens
-                change with what follows it.
+            TaskError: the tokenizer cannot write a label, nothing tells two of them apart, or a label's tokens change
+                with what follows it.
         """
         alone = [target.ids for target in self.encode_targets([Target((Segment(label, "label"),)) for label in labels])]
         for label, ids in zip(labels, alone, strict=True):
@@ -176,14 +225,16 @@ class Codec:
                 raise TaskError(
                     f"label {label!r}", expected="a label that the tokenizer can write", found=f"the tokens {ids}"
                 )
-            for other, other_ids in zip(labels, alone, strict=True):
-                if label != other and other_ids[: len(ids)] == ids:
-                    raise TaskError(
-                        f"labels {label!r} and {other!r}",
-                        expected="labels none of which begins another, in tokens",
-                        found=f"{ids} and {other_ids}",
-                        fix="Rename one of them.",
-                    )
+        closed = self.encode_targets([close_label(order, target) for target in choice_targets(order, labels, None)])
+        if (alike := _begins_another(closed)) is not None:
+            label, other = (labels[place] for place in alike)
+            raise TaskError(
+                f"labels {label!r} and {other!r}",
+                expected="labels that differ in tokens",
+                found=f"{closed[alike[0]].ids} and {closed[alike[1]].ids}",
+                fix="Rename one of them."
+                + (" Or raise max_target_length." if any(closed[place].truncated for place in alike) else ""),
+            )
         if order != "label_first":
             return
         for label, ids in zip(labels, alone, strict=True):
@@ -195,6 +246,16 @@ class Codec:
                     found=f"{ids} alone and {prefix} before 'explanation:'",
                     fix="Rename it.",
                 )
+
+
+def _begins_another(targets: Sequence[EncodedTarget]) -> tuple[int, int] | None:
+    """The places of two targets of which one's tokens begin, or are, the other's; None where there are none."""
+    # What begins with the same tokens stands together when it is sorted.
+    places = sorted(range(len(targets)), key=lambda place: targets[place].ids)
+    for place, other in pairwise(places):
+        if targets[other].ids[: len(targets[place].ids)] == targets[place].ids:
+            return place, other
+    return None
 
 
 def build_features(
@@ -211,13 +272,22 @@ def build_features(
         A data set with a row a prompt: ``id`` of its example, ``input_ids`` (S,), ``target_ids`` and ``target_roles``
         (one list for each target), ``length`` (tokens of the prompt and its longest target, for batching by length),
         ``truncated`` (how many of its targets lost tokens) and ``source_truncated`` (whether the prompt did).
-        Examples that supervise nothing are left out.
+        Examples that supervise nothing are left out. Of examples whose labels begin alike, what follows the label is
+        supervised as a part of it: see `Codec.encode_choices`.
     """
+
+    @cache
+    def closes(labels: tuple[str, ...]) -> bool:
+        return codec.closes(labels, order)
 
     def rendered() -> Iterator[tuple[str, str, list[Target]]]:
         for example in examples:
             texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
-            for prompt, targets in task.render(order, example, texts[:explanations_per_example] or [None]):
+            labelled = example.label is not None and order != "explanation_only"
+            closed = labelled and closes(task.choices_for(example))
+            for prompt, targets in task.render(
+                order, example, texts[:explanations_per_example] or [None], closed=closed
+            ):
                 yield example.id, prompt, targets
 
     key = None

@@ -1,4 +1,7 @@
-"""One process at a time: locks on files, which the system lets go of when a process ends, however it ends."""
+"""One process at a time: locks on files, which the system lets go of when a process ends, however it ends.
+
+Who holds a lock may remove its file: filelock, from 3.24 on, takes no lock on a file that was removed while it waited.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ _MOMENT = 1.0
 """Seconds to wait for a lock: `is_held` may hold it for a moment."""
 
 
+class BusyError(OutputError):
+    """Another process is at work there."""
+
+
 @contextmanager
 def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> Iterator[None]:
     """Hold a lock, whose folder is made.
@@ -20,16 +27,17 @@ def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> I
         of: what it is the lock of, and ``expected``, ``found``, ``fix``: what to say where another process holds it.
 
     Raises:
-        OutputError: another process holds it, or the file system locks no files.
+        BusyError: another process holds it.
+        OutputError: the file system locks no files, or not here.
     """
     from filelock import FileLock, Timeout
 
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file, timeout=_MOMENT)
     try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise OutputError(of, expected=expected, found=found, fix=fix) from error
+        raise BusyError(of, expected=expected, found=found, fix=fix) from error
     except OSError as error:
         raise OutputError(
             lock_file,

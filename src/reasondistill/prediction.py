@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
-from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError
+from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
 from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, require_place, write_json
 from reasondistill.locks import held
 from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
-from reasondistill.runs import find_student
-from reasondistill.tasks import OutputOrder, Task
+from reasondistill.runs import RUN_FILE, find_student
+from reasondistill.strict_yaml import validate_config
+from reasondistill.student_task import StudentTask
+from reasondistill.tasks import OutputOrder, Task, explanation_prefix, label_problem
+from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
 from reasondistill.wording import Phrase, spoken
 
 if TYPE_CHECKING:
+    from reasondistill.features import Codec
     from reasondistill.packages.loading import LoadedPackage
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+
+_DEFINITION = "task_definition"
+"""The key of a predictions file's record that holds its task."""
 
 WINDOW = 512
 """Examples that are in memory at one time, sorted by length for their batches, and written before the next ones are
@@ -98,20 +110,77 @@ class Student:
         )
 
     def explain(
-        self, *, choices: Sequence[str] | None = None, precision: float | None = None, **fields: str
+        self,
+        fields: Mapping[str, str] | None = None,
+        /,
+        *,
+        choices: Sequence[str] | None = None,
+        precision: float | None = None,
+        **named: str,
     ) -> Prediction:
-        """Answer one example, its fields given by name; ``precision`` is that of `predict`.
+        """Answer one example, its fields given by name or, whatever their names, as a mapping.
+
+        Args:
+            fields: field -> text.
+            choices: what to choose from, where the task has no labels of its own.
+            precision: that of `predict`.
+            **named: fields too.
 
         Raises:
             ConfigError: there is no abstain threshold for that precision.
-            DataError: a field of the task is missing, or one is given that it does not have.
+            DataError: a field of the task is missing, or one is given that it does not have; or choices are.
+            TaskError: the student's tokenizer cannot tell the choices apart.
         """
-        if unknown := sorted(set(fields) - set(self.task.fields)):
-            raise DataError(
-                "explain", expected=f"the fields {list(self.task.fields)}", found=f"{unknown}", fix="Leave them out."
+        given = self._fields(fields, named)
+        choices = self._choices(choices)
+        example = parse_record(Example, {"id": "1", "fields": given, "choices": choices}, "explain")
+        prediction = self.predict([self.task.check(example)], precision=precision)[0]
+        if prediction.label is None and choices and self.order != "explanation_only":
+            raise TaskError(
+                "choices",
+                expected="ones that differ in the student's tokens",
+                found=f"{list(choices)}, of which it cannot tell two apart",
+                fix="Reword one of them.",
             )
-        example = Example(id="1", fields=fields, choices=tuple(choices) if choices else None)
-        return self.predict([self.task.check(example)], precision=precision)[0]
+        return prediction
+
+    def _fields(self, fields: Mapping[str, str] | None, named: Mapping[str, str]) -> dict[str, str]:
+        if fields is not None and not isinstance(fields, Mapping):
+            raise DataError("explain", expected="fields by name, or a mapping of them", found=repr(fields))
+        given = {**(fields or {}), **named}
+        if twice := sorted(set(fields or ()) & set(named)):
+            raise DataError("explain", expected="each field once", found=f"{twice} twice", fix="Leave one out.")
+        if unknown := [name for name in given if name not in self.task.fields]:
+            raise DataError(
+                "explain",
+                expected=f"the fields {list(self.task.fields)}",
+                found=f"{sorted(unknown, key=str)}",
+                fix="Leave them out.",
+            )
+        return given
+
+    def _choices(self, choices: Sequence[str] | None) -> tuple[str, ...] | None:
+        """The choices that were given, if the task takes and needs them."""
+        if self.task.labels is not None:
+            if choices is not None:
+                raise DataError(
+                    "choices",
+                    expected=f"none, as the task {self.task.name!r} has the labels {list(self.task.labels)}",
+                    found=repr(choices),
+                    fix="Leave them out.",
+                )
+            return None
+        listed = () if choices is None else _listed("choices", choices)
+        if not listed and self.order != "explanation_only":
+            raise DataError(
+                "choices",
+                expected=f"what to choose from, which the task {self.task.name!r} needs",
+                found="none",
+                fix='Give them: choices=["bank", "river"], or --choices "bank;river".',
+            )
+        if problem := label_problem([text for text in listed if isinstance(text, str)]):
+            raise DataError("choices", problem=problem)
+        return listed or None
 
     def predict(
         self,
@@ -159,6 +228,7 @@ class Student:
         Raises:
             TaskError: its order is not ``label_first``.
         """
+        labels = _listed("labels", labels)
         written = explain_for(self.engine, self.task, self.order, examples, labels, self.generation)
         return [w.text for w in written]
 
@@ -170,7 +240,31 @@ class Student:
         Raises:
             TaskError: its order is ``label_only``.
         """
+        labels, explanations = _listed("labels", labels), _listed("explanations", explanations)
         return explanation_scores(self.engine, self.task, self.order, examples, labels, explanations)
+
+    def require_room(self, generation: Generation) -> None:
+        """Hold what is to be written to the positions that the student has, as far as its task's labels tell.
+
+        Raises:
+            ConfigError: ``generation.max_new_tokens`` is more; the message has what fits.
+        """
+        if (codec := getattr(self.engine, "codec", None)) is not None:  # as the engines that run a model have it
+            codec.require_room({explanation_prefix(self.order, label) for label in self.task.labels or ()}, generation)
+
+    def losses(self, examples: Iterable[Example]) -> dict[str, Any] | None:
+        """What its tokenizer cannot read of the prompts of examples: see `unknown_tokens.LossCount.found`.
+
+        None where its engine takes texts as they are.
+        """
+        codec: Codec | None = getattr(self.engine, "codec", None)
+        if codec is None:
+            return None
+        count = LossCount(codec.tokenizer, codec.max_source_length)
+        for example in examples:
+            for prompt in dict.fromkeys(self.task.render_prompts(self.order, example).values()):
+                count.add(example.id, prompt)
+        return count.found()
 
     def threshold_for(self, precision: float) -> float:
         """Below which confidence to abstain, for a wanted share of right labels among the answers.
@@ -186,6 +280,13 @@ class Student:
                 fix="Make it one on validation data: reasondistill calibrate STUDENT DATA --split validation.",
             )
         return self.calibration.threshold_for(precision)
+
+
+def _listed(what: str, texts: Sequence[T]) -> tuple[T, ...]:
+    """The texts of a list; a text alone is refused: its letters would be taken for texts."""
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise DataError(what, expected="a list of texts", found=repr(texts), fix=f"Write [{texts!r}].")
+    return tuple(texts)
 
 
 def _prediction(example: Example, a: Answer, threshold: float | None, phrases: Sequence[Phrase]) -> Prediction:
@@ -213,7 +314,8 @@ def predict_file(
     """Write predictions for examples to ``out``, and what they depend on to ``<out>.meta.json`` beside it.
 
     Rows are kept in ``<out>.part`` while the job runs, in the order of ``examples``. The same call after a stop goes on
-    where it ended. `WINDOW` examples and their answers are in memory at one time, however many there are.
+    behind the last whole window, and writes the bytes that it would have written without the stop. `WINDOW` examples
+    and their answers are in memory at one time, however many there are.
 
     Args:
         student: who answers.
@@ -226,17 +328,20 @@ def predict_file(
         progress: called with how many examples are done.
 
     Raises:
-        ConfigError: there is no abstain threshold for that precision.
+        ConfigError: there is no abstain threshold for that precision, or the student has too few positions for
+            ``generation``.
         OutputError: predictions of another student, data or setting are there, or another process is writing them.
     """
     out = require_place(out)
     if precision is not None:
         student.threshold_for(precision)  # before anything is written
     settings = generation or student.generation
+    student.require_room(settings)
     meta = {
         "schema_version": 1,
         "student": student.fingerprint,
         "task": fingerprint(student.task.model_dump(mode="json"), student.order),
+        _DEFINITION: student.task.model_dump(mode="json"),
         "generation": settings.model_dump(mode="json"),
         "free": free,
         "calibration": student.calibration.fingerprint if student.calibration else None,
@@ -250,6 +355,9 @@ def predict_file(
         if out.exists():
             progress(len(examples))
             return out
+        lost = student.losses(examples)
+        if lost and (lines := sentences(lost, from_share=WORTH_SAYING)):
+            _LOG.warning("%s %s", " ".join(lines), advice(lost))
         _answer(student, examples, part, options, progress)
         part.replace(out)
     return out
@@ -307,6 +415,28 @@ def made_by(predictions: str | Path) -> str | None:
     return said if isinstance(said, str) else None
 
 
+def task_answered(predictions: str | Path) -> Task | None:
+    """The task that a predictions file answers: as its record says, else as the student of the run says it lies in.
+
+    None where neither is there.
+
+    Raises:
+        DataError: the record is broken.
+        CheckpointError: the run's student is.
+    """
+    predictions = Path(predictions)
+    meta_file = _meta_file(predictions)
+    meta = read_json(meta_file) if meta_file.is_file() else {}
+    if (definition := meta.get(_DEFINITION)) is not None:
+        return validate_config(Task, definition, where=f"{meta_file}: {_DEFINITION}")
+    run = predictions.resolve().parent.parent
+    if not meta or not (run / RUN_FILE).is_file():
+        return None
+    asked = StudentTask.load(find_student(run))
+    # Predictions of another student may lie in a run's folder.
+    return asked.task if meta.get("task") == fingerprint(asked.task.model_dump(mode="json"), asked.order) else None
+
+
 def _meta_file(predictions: Path) -> Path:
     return predictions.with_name(f"{predictions.stem}.meta.json")
 
@@ -332,6 +462,7 @@ def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None
     """Begin, or go on with, the job that ``meta`` describes."""
     if meta_file.exists():
         before = read_json(meta_file)
+        before.setdefault(_DEFINITION, meta[_DEFINITION])  # earlier versions wrote the task's fingerprint alone
         differing = sorted(key for key in before.keys() | meta.keys() if before.get(key) != meta.get(key))
         if differing:
             raise OutputError(
@@ -350,9 +481,11 @@ def _claim(out: Path, part: Path, meta_file: Path, meta: dict[str, Any]) -> None
 
 
 def _resume(part: Path, examples: Sequence[Example]) -> int:
-    """How many of the first examples a part file has answers to; what it holds beyond them is dropped from it.
+    """How many of the first examples a part file has whole windows of answers to; what it holds beyond them is dropped.
 
-    That is a last line that a stop tore, and rows in another order, as they were kept before windows were.
+    That is a last line that a stop tore, rows in another order, as they were kept before windows were, and the rows of
+    a window that a stop cut short: scores depend in their last digits on what is in a batch together, so that the
+    window is answered again as a whole.
     """
     if not part.exists():
         return 0
@@ -365,6 +498,8 @@ def _resume(part: Path, examples: Sequence[Example]) -> int:
         if parse_record(Prediction, row, f"{part}:{number}").id != example.id:
             break
         kept += 1
+    if kept < len(examples):
+        kept -= kept % WINDOW
     with part.open("rb") as stream:
         os.truncate(part, sum(map(len, islice(stream, kept))))
     return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from reasondistill.results import Results
 from reasondistill.strict_yaml import validate_config
 
 RUN_FILE = "run.json"
+_UNBORN = re.compile(r"\.run\.json\..*\.part")
+"""Files of a run whose ``run.json`` was not written to its end."""
 SCHEMA_VERSION = 1
 _HEADLINE = ("label_accuracy", "rougeL", "bertscore_f1", "ece")
 _NAMED_PACKAGES = (
@@ -58,6 +61,7 @@ class Run:
             OutputError: the folder exists and has files in it.
         """
         run = cls.require_new(config)
+        run.tidy()
         run.write(
             name=config.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,18 +83,45 @@ class Run:
             OutputError: its folder exists and has files in it.
         """
         run = cls(Path(config.runs_dir) / config.name)
+        if run.folder.is_dir() and all(_UNBORN.fullmatch(path.name) for path in run.folder.iterdir()):
+            return run  # nothing, or what a process left that was killed as it began
         try:
             require_new_folder(run.folder)
         except OutputError as error:
             if not run.folder.is_dir():
                 raise
-            raise OutputError(
-                run.folder,
-                expected="a new run",
-                found="one that exists",
-                fix="Go on with it (--resume), or give the new one another name (--set name=…).",
-            ) from error
+            found, fix = run._what_is_there()
+            raise OutputError(run.folder, expected="a new run", found=found, fix=fix) from error
         return run
+
+    def _what_is_there(self) -> tuple[str, str]:
+        """In words: what stands in the way of a new run, and what works."""
+        another = "give the new one another name (--set name=…)."
+        if not (self.folder / RUN_FILE).is_file():
+            return "something that is no run", f"Move it away, or {another}"
+        if self.in_use:
+            return "one that exists and that another process is training", f"Wait for it or stop it, or {another}"
+        with suppress(UserError):
+            if self.info().get("status") == "finished":
+                return "one that exists and is finished", f"Its student is {self.student}. To train again, {another}"
+            if not self.has_work:
+                return (
+                    "one that exists and was stopped before its first step",
+                    f"--resume begins it with the configuration that it has. Or delete it, or {another}",
+                )
+        return "one that exists", f"Go on with it (--resume), or {another}"
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything of a training is there that cost a step: a log of one, a checkpoint or a student."""
+        made = (self.folder / "denoised", self.student, self.folder / "predictions", self.folder / "results")
+        if any(path.exists() for path in made) or (self.checkpoints.is_dir() and any(self.checkpoints.iterdir())):
+            return True
+        return self.info().get("stepped", False) is True
+
+    def remove(self) -> None:
+        """Take away a run that came to nothing, so that its name is free. Only who holds the lock may."""
+        shutil.rmtree(self.folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -217,10 +248,11 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
 
 def _summary(run: Run) -> dict[str, Any]:
     told: dict[str, Any] = {"name": run.folder.name, "folder": str(run.folder), "problem": None}
+    in_use = run.in_use  # before its status is read: it may finish in between
     try:
         info = run.info()
         status = info["status"]
-        if status == "running" and not run.in_use:
+        if status == "running" and not in_use:
             status = "stopped"  # it was killed
         results = {}
         for path in sorted(run.folder.glob("results/*/results.json")):

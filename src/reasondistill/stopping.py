@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
@@ -15,8 +14,10 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from reasondistill.errors import StoppedError, UserError
+from reasondistill.signals import handled_by
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME = 2.0
+"""Seconds in which a second SIGTERM is taken for the first: nobody's hand is so quick to ask twice."""
 
 
 class TrainingError(UserError):
@@ -32,25 +33,20 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
 
     def __init__(self) -> None:
         self.received = 0
+        self._first = 0.0
         self._put_off = self.leaving = False
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Take signals for as long as this lasts. Only a main thread can; elsewhere nothing changes."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return handled_by(self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self.received:
+            if number == signal.SIGTERM == self.received and now - self._first < _SAME:
+                return  # whoever ends a whole group of processes sends it to each, and a sweep passes its own on
             raise KeyboardInterrupt
-        self.received = number
+        self.received, self._first = number, now
         print(
             f"\n{signal.Signals(number).name}: finishing this step and saving a checkpoint; once more stops at once",
             file=sys.stderr,
@@ -75,19 +71,6 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.leaving and not control.should_training_stop:  # early stopping may just have ended it
             raise StoppedError(f"stopped after step {state.global_step} of {state.max_steps}, which is saved")
-
-
-@contextmanager
-def terminating_like_ctrl_c() -> Iterator[None]:
-    """While it lasts, SIGTERM raises KeyboardInterrupt, so that what is under way can say how it ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class FiniteWatch:
@@ -134,5 +117,5 @@ def _no_number(what: str, step: int, ids: list[str]) -> TrainingError:
         expected=f"a {what} that is a number",
         found=f"NaN or infinity on the examples {shown}",
         fix="Look at them (data audit), or lower training.learning_rate, raise warmup_steps, and train in bf16 or fp32 "
-        "instead of fp16. Nothing was saved after this step; --resume goes on from the last checkpoint.",
+        "instead of fp16. Nothing was saved after this step; --resume goes on from the last checkpoint, where one is.",
     )

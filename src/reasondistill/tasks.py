@@ -40,11 +40,13 @@ class Segment(NamedTuple):
 class Target(NamedTuple):
     """What a student should write: the segments' texts joined without anything between them.
 
-    ``ends`` says whether the end of the sequence is part of what is learned; its token belongs to the explanation.
+    ``ends`` says whether the end of the sequence is part of what is learned, and ``end_role`` which loss term its token
+    belongs to.
     """
 
     segments: tuple[Segment, ...]
     ends: bool = False
+    end_role: Role = "explanation"
 
     @property
     def text(self) -> str:
@@ -163,20 +165,22 @@ class Task(BaseModel):
         return {"label": prompt, "explanation": prompt}
 
     def render(
-        self, order: OutputOrder, example: Example, explanations: Sequence[str | None]
+        self, order: OutputOrder, example: Example, explanations: Sequence[str | None], *, closed: bool = False
     ) -> list[tuple[str, list[Target]]]:
         """What to train on: prompts, each with the targets that follow it, one for each of ``explanations``.
 
         A pair is read once for all its explanations. None among them stands for a target without explanation.
         Targets that would supervise nothing are left out, and so are prompts that are left without a target.
+        ``closed`` is that of `render_target`.
         """
         prompts = self.render_prompts(order, example)
         if order == "separate":
-            label_targets = [render_target("label_only", example.label, None)]
+            label_targets = [render_target("label_only", example.label, None, closed=closed)]
             texts = [render_target("explanation_only", None, e) for e in explanations]
             pairs = [(prompts["label"], label_targets), (prompts["explanation"], texts)]
         else:
-            pairs = [(prompts["label"], [render_target(order, example.label, e) for e in explanations])]
+            targets = [render_target(order, example.label, e, closed=closed) for e in explanations]
+            pairs = [(prompts["label"], targets)]
         kept = ((prompt, list(dict.fromkeys(t for t in targets if t is not None))) for prompt, targets in pairs)
         return [(prompt, targets) for prompt, targets in kept if targets]
 
@@ -201,12 +205,17 @@ def label_problem(labels: Sequence[str]) -> str | None:
     return None
 
 
-def render_target(order: OutputOrder, label: str | None, explanation: str | None) -> Target | None:
+def render_target(
+    order: OutputOrder, label: str | None, explanation: str | None, *, closed: bool = False
+) -> Target | None:
     """The target of one row; None where the row supervises nothing.
 
     A row without an explanation supervises its label's tokens only and does not end: the student is not taught to
     stop after a label. A row without a label supervises its explanation only; in ``label_first`` the separator is
     then context, so that the student does not learn to begin with it instead of with a label.
+
+    With ``closed`` what follows a label belongs to it, and is learned also where there is no explanation: see
+    `close_label`.
     """
     if order == "separate":
         raise ValueError("'separate' has two targets: render 'label_only' and 'explanation_only'")
@@ -214,14 +223,19 @@ def render_target(order: OutputOrder, label: str | None, explanation: str | None
         if label is None or order == "explanation_only":
             return None
         if order == "explanation_first":
-            return Target((Segment(_LABEL_MARK, "context"), Segment(f" {label}", "label")))
-        return Target((Segment(label, "label"),))
+            target = Target((Segment(_LABEL_MARK, "context"), Segment(f" {label}", "label")))
+        else:
+            target = Target((Segment(label, "label"),))
+        return close_label(order, target) if closed else target
     if order == "explanation_only":
         return Target((Segment(explanation, "explanation"),), ends=True)
     if order == "label_first":
         if label is None:
             segments = Segment(f"{_EXPLANATION_MARK} ", "context"), Segment(explanation, "explanation")
             return Target(segments, ends=True)
+        if closed:
+            target = close_label(order, Target((Segment(label, "label"),)))
+            return Target((*target.segments, Segment(f" {explanation}", "explanation")), ends=True)
         return Target(
             (Segment(label, "label"), Segment(f" {_EXPLANATION_MARK} {explanation}", "explanation")), ends=True
         )
@@ -230,7 +244,19 @@ def render_target(order: OutputOrder, label: str | None, explanation: str | None
     # The space belongs to the label: some tokenizers write it as a token of its own before some labels only, and
     # scores of labels must cover the same text.
     mark = Segment(f" {_LABEL_MARK}", "explanation")
-    return Target((Segment(explanation, "explanation"), mark, Segment(f" {label}", "label")), ends=True)
+    target = Target((Segment(explanation, "explanation"), mark, Segment(f" {label}", "label")), ends=True)
+    return close_label(order, target) if closed else target
+
+
+def close_label(order: OutputOrder, target: Target) -> Target:
+    """A target that stops at its label, with what follows a label in that order: the separator, or the end.
+
+    It belongs to the label. "bank" and "bank of a river" begin alike: only what comes after "bank" tells them apart,
+    so that is learned, and scored, as a part of the label.
+    """
+    if order == "label_first":
+        return target._replace(segments=(*target.segments, Segment(f" {_EXPLANATION_MARK}", "label")))
+    return target._replace(ends=True, end_role="label")
 
 
 def choice_targets(order: OutputOrder, choices: Sequence[str], explanation: str | None) -> list[Target]:

@@ -20,6 +20,7 @@ from transformers.trainer_callback import ExportableState, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 
+from reasondistill.argument_checks import refusals
 from reasondistill.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
 from reasondistill.config import Loss
 from reasondistill.datasets.mixing import Mixture
@@ -111,6 +112,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         log_file: where a line of JSON is added for each logged step and evaluation.
         phase: a word that is added to those lines.
         early_stopping_patience: evaluations without improvement after which training ends.
+        on_first_step: called once, after the first step that this trainer makes.
     """
 
     def __init__(
@@ -127,7 +129,9 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         log_file: Path | None = None,
         phase: str = "joint",
         early_stopping_patience: int | None = None,
+        on_first_step: Callable[[], None] | None = None,
     ) -> None:
+        self.on_first_step = on_first_step
         self.weights = loss
         self.mixture = mixture
         self.label_accuracy = label_accuracy
@@ -243,6 +247,15 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
     # --- two learning rates ---
 
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """As transformers', but what it refuses of the arguments is the user's mistake.
+
+        Raises:
+            ConfigError: it is refused.
+        """
+        with refusals():
+            super().create_optimizer_and_scheduler(num_training_steps)
+
     def create_optimizer(self, model: Any = None) -> Any:
         if self.optimizer is None and self.encoder_learning_rate is not None:
             model = self.model
@@ -326,6 +339,9 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         wanted = self.control.should_log or self.control.should_evaluate or self.control.should_save
         if wanted or self.args.device.type == "cpu":
             self._watch.check()
+        if self.on_first_step is not None and self.state.global_step > 0:
+            self.on_first_step()
+            self.on_first_step = None
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
         if self.stop.leaving and not self.control.should_training_stop:
             # Still here: save_strategy `best` passes over a step that is not the best.

@@ -86,6 +86,8 @@ def audit(
         - ``lengths``: ``words`` and ``tokens`` (None without a tokenizer): text → ``n``, ``mean``, ``percentiles``,
           ``histogram``, and with limits for ``prompt`` and ``target`` ``limit``, ``over``, ``share_over``. In words,
           these are over the limit for certain.
+        - ``lost``: None without a tokenizer, or what it cannot read of prompts and targets, as
+          `unknown_tokens.LossCount.found` gives it.
         - ``baselines``: ``scores``: what it sees → ``accuracy``, ``ci95`` by group, ``n``; ``majority`` likewise;
           ``train``, ``scored``: how many rows ``of`` how many; or only ``left_out``.
         - ``language``: ``fields`` and ``explanations``: language → texts of the sample; ``flaws``: flaw → text →
@@ -115,10 +117,10 @@ def audit(
         sample = np.sort(np.random.default_rng(seed).choice(columns.n, SAMPLE, replace=False))
     progress(f"looking for phrases in {len(sample):,} examples")
     phrases = find_phrases(zip(sample.tolist(), take(sample), strict=True), task, ids)
-    tokens = None
+    tokens = lost = None
     if tokenizer is not None:
         progress(f"counting tokens of {len(sample):,} examples")
-        tokens = token_lengths(take(sample), task, order, tokenizer, limits)
+        tokens, lost = token_lengths(take(sample), task, order, tokenizer, limits)
     found: dict[str, Any] = {
         "kind": "audit",
         "schema_version": AUDIT_SCHEMA,
@@ -144,6 +146,7 @@ def audit(
         "phrases": phrases,
         "highlights": _highlights(columns, leakage["train_part"]),
         "lengths": {"words": word_lengths(columns.words, limits), "tokens": tokens},
+        "lost": lost,
         "baselines": run_baselines(columns, leakage["train_part"], take, task, seed=seed, progress=progress),
         "language": _language(columns, take(sample), task, ids),
     }

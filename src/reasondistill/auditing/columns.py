@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasondistill.auditing.texts import flaws, plain
+from reasondistill.metrics.text import length
 from reasondistill.records import Example
 from reasondistill.tasks import OutputOrder, Task
 
@@ -190,9 +191,8 @@ def gather_columns(
                 continue
             found.explained[shown_label] += 1
             bare = plain(text)
-            length = len(text.split())
-            words["explanation"].append(length)
-            if length < SHORT_EXPLANATION:
+            words["explanation"].append(len(text.split()))
+            if length(text) < SHORT_EXPLANATION:
                 found.short += 1
                 show("short", row)
                 if not bare:
@@ -235,12 +235,12 @@ def gather_columns(
 def _note_copies(
     found: Columns, show: Callable[[str, int], None], inside: str, padded: Sequence[str], label: str, row: int
 ) -> None:
-    length = inside.count(" ") - 1
+    n_words = inside.count(" ") - 1
     any_copy = False
     for name, field_text in zip(found.fields, padded, strict=True):
-        if inside == field_text and length:
+        if inside == field_text and n_words:
             how = "equal"
-        elif length >= COPY_WORDS and inside in field_text:
+        elif n_words >= COPY_WORDS and inside in field_text:
             how = "part_of_field"
         elif field_text.count(" ") > COPY_WORDS and field_text in inside:
             how = "holds_field"

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from reasondistill.auditing.columns import NO_LABEL
 from reasondistill.auditing.texts import FLAWS, UNKNOWN
+from reasondistill.unknown_tokens import READS_EVERYTHING, WORTH_SAYING, advice, loss_sentence, lost_share
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("problem", "warning", "note")
@@ -401,6 +402,29 @@ def _lengths(found: Found) -> Iterator[Finding]:
             )
 
 
+def _lost(found: Found) -> Iterator[Finding]:
+    if not (lost := found["lost"]):
+        return
+    if what := loss_sentence(lost):
+        share = lost_share(lost)
+        yield _finding(
+            "problem" if share >= 0.1 else "warning" if share >= WORTH_SAYING else "note",
+            what.rstrip("."),
+            READS_EVERYTHING,
+            share=share,
+            **{f"{name}_{key}": lost[name][key] for name in ("prompts", "targets") for key in ("unknown", "tokens")},
+        )
+    if same := lost["same_prompts"]["n"]:
+        share = same / lost["prompts"]["n"]
+        yield _finding(
+            "problem" if share >= 0.1 else "warning",
+            f"{_count(same, 'prompt')} ({percent(share)}) have the tokens of another, different one",
+            f"A student cannot tell them apart. {advice(lost)}",
+            ids=lost["same_prompts"]["ids"],
+            prompts=same,
+        )
+
+
 def _language(found: Found) -> Iterator[Finding]:
     language = found["language"]
     for flaw, where in language["flaws"].items():
@@ -436,5 +460,5 @@ def _language(found: Found) -> Iterator[Finding]:
 
 _CHECKS: Final[tuple[Callable[[Found], Iterator[Finding]], ...]] = (
     _groups, _shared_between_parts, _duplicates, _balance, _highlights, _baselines, _random_split, _templates,
-    _explanations, _lengths, _language,
+    _explanations, _lengths, _lost, _language,
 )  # fmt: skip

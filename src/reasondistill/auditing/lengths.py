@@ -10,6 +10,7 @@ import numpy as np
 from reasondistill.auditing.columns import Ints
 from reasondistill.records import Example
 from reasondistill.tasks import OutputOrder, Task
+from reasondistill.unknown_tokens import LossCount
 
 PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99, 100)
 _BATCH: Final = 1000
@@ -39,8 +40,11 @@ def word_lengths(words: Mapping[str, Ints], limits: Limits | None) -> dict[str, 
 
 def token_lengths(
     examples: Sequence[Example], task: Task, order: OutputOrder, tokenizer: Any, limits: Limits | None
-) -> dict[str, Any]:
-    """The same of these examples in tokens: prompts with special tokens, targets with their end."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of these examples in tokens, prompts with special tokens, targets with their end; and what the
+    tokenizer cannot read of them (`unknown_tokens.LossCount.found`).
+    """
+    lost = LossCount(tokenizer, None if limits is None else limits.max_source_length)
     counts: dict[str, list[int]] = {"prompt": [], "target": []}
     prompts: list[str] = []
     targets: list[tuple[str, bool]] = []
@@ -57,11 +61,13 @@ def token_lengths(
     for example in examples:
         for prompt, rendered in task.render(order, example, [e.text for e in example.references] or [None]):
             prompts.append(prompt)
+            lost.add(example.id, prompt, [target.text for target in rendered])
             targets.extend((target.text, target.ends) for target in rendered)
         if len(prompts) >= _BATCH:
             count()
     count()
-    return word_lengths({name: np.array(values, np.int64) for name, values in counts.items()}, limits)
+    lengths = word_lengths({name: np.array(values, np.int64) for name, values in counts.items()}, limits)
+    return lengths, lost.found()
 
 
 def _described(values: Ints) -> dict[str, Any]:

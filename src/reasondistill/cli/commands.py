@@ -47,6 +47,7 @@ from reasondistill.cli.terminal import (
     visible,
     wide_say,
 )
+from reasondistill.cli.waiting import let_threads_sleep
 from reasondistill.errors import DataError, StoppedError, UserError
 
 _WrongUsage: Any = typer.BadParameter.__mro__[2]
@@ -70,6 +71,7 @@ def main() -> None:
 
     An error of any other kind is a bug and ends in a traceback. With REASONDISTILL_DEBUG set, mistakes have theirs too.
     """
+    let_threads_sleep()
     finish = stand_up_streams()
     code = _status(lambda: app(standalone_mode=False))
     raise SystemExit(_status(finish) or code)
@@ -158,7 +160,13 @@ def train(
         from reasondistill.distilling import train as run_training
     quiet_libraries()
     begun = Path(loaded.runs_dir) / loaded.name / RUN_FILE
-    with going_on(lambda: f"the same command{' with --resume' if begun.is_file() and not resume else ''} goes on"):
+
+    def advice() -> str:
+        there = begun.is_file()  # a run that made no step is not kept
+        option = {(True, False): " with --resume", (False, True): " without --resume"}.get((there, resume), "")
+        return f"the same command{option} {'goes on' if there else 'begins anew'}"
+
+    with going_on(advice):
         run = run_training(loaded, resume=resume)
     info = run.info()
     best = (
@@ -199,6 +207,7 @@ def predict(
     from reasondistill.config import EvalConfig, load_config
     from reasondistill.datasets import load
     from reasondistill.prediction import Student, predict_file
+    from reasondistill.records import read_predictions
     from reasondistill.runs import RUN_FILE, Run
 
     if out is None:
@@ -228,6 +237,11 @@ def predict(
             progress=advance,
         )
     fact("predictions", out)
+    if loaded_student.task.labels is None and loaded_student.order != "explanation_only":
+        undecided = [prediction.id for prediction in read_predictions(out) if prediction.label is None]
+        if undecided:
+            say(f"{len(undecided)} without a label, as the student's tokenizer cannot tell their choices apart:")
+            say("; ".join(loaded.places(undecided[:3])) + (" …" if len(undecided) > 3 else ""))
 
 
 app.command()(calibrate)
@@ -260,6 +274,10 @@ def report(
 def explain(
     student: StudentArgument,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
+    choices: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A;B;…", help='What to choose from, where the task asks each row: "bank;river".'),
+    ] = None,
     precision: Annotated[
         float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")
     ] = None,
@@ -269,12 +287,17 @@ def explain(
     from rich.text import Text
 
     from reasondistill.prediction import Student
-    from reasondistill.records import as_row
+    from reasondistill.records import Example, as_row
+    from reasondistill.unknown_tokens import sentences
 
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
     loaded = Student.load(student)
-    prediction = loaded.explain(precision=precision, **given)
+    listed = None if choices is None else [text for part in choices for text in map(str.strip, part.split(";")) if text]
+    prediction = loaded.explain(given, choices=listed, precision=precision)
+    if lost := loaded.losses([Example(id="1", fields=given)]):
+        for sentence in sentences(lost):
+            complain(sentence)
     if json_output:
         say_json(as_row(prediction))
         return

@@ -20,6 +20,7 @@ from reasondistill.cli.shared import (
     task_for,
 )
 from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
+from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -89,6 +90,13 @@ def data_audit(
             help="Count tokens with this student's tokenizer, against its limits: a run, a folder, builtin:scenes."
         ),
     ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="Without a student: count tokens, and what is lost, with the tokenizer of a folder, a hub id, or "
+            "offline:minilm."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of samples and baselines.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -107,7 +115,16 @@ def data_audit(
     if out is not None:
         require_place(out)
     asked = task_for(task, data)
-    tokenizer = limits = order = None
+    counter = limits = order = None
+    if student is not None and tokenizer is not None:
+        raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
+    if tokenizer is not None:
+        quiet_libraries()
+        with needs_extra("train"):
+            from reasondistill.students.checkpoint import load_tokenizer
+            from reasondistill.students.warm_start import encoder_path
+
+        counter = load_tokenizer(encoder_path(tokenizer), local_files_only=False)
     if student is not None:
         quiet_libraries()
         with needs_extra("train"):
@@ -116,13 +133,13 @@ def data_audit(
         from reasondistill.runs import find_student
 
         told = StudentTask.load(find_student(student))
-        tokenizer, order = load_tokenizer(find_student(student)), told.order
+        counter, order = load_tokenizer(find_student(student)), told.order
         limits = Limits(told.max_source_length, told.max_target_length)
     loaded = load(data, split=split, task=asked, columns=mapping(columns), need_label=False)
     found = audit(
         loaded,
         task=asked,
-        tokenizer=tokenizer,
+        tokenizer=counter,
         limits=limits,
         order=order,
         seed=seed,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reasondistill.cli.shared import (
+    BudgetOption,
     Columns,
     DataArgument,
     SplitOption,
@@ -15,7 +16,8 @@ from reasondistill.cli.shared import (
     print_blocks,
     quiet_libraries,
 )
-from reasondistill.cli.terminal import fact, stage
+from reasondistill.cli.status import status_line
+from reasondistill.cli.terminal import fact
 
 
 def efficiency(
@@ -33,6 +35,7 @@ def efficiency(
         list[int] | None,
         typer.Option("--batch-size", min=1, help="Try so many examples at once; repeatable. By default 4, 16 and 64."),
     ] = None,
+    budget: BudgetOption = None,
 ) -> None:
     """What a student costs here: memory, latency, throughput, FLOPs, sizes, and energy where the machine tells it.
 
@@ -40,6 +43,7 @@ def efficiency(
     """
     from dataclasses import replace
 
+    from reasondistill.budget import BUDGET
     from reasondistill.datasets import load
     from reasondistill.efficiency import EfficiencySettings, measure
     from reasondistill.files import require_new_file
@@ -56,14 +60,16 @@ def efficiency(
     part = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     rows = part.first(limit)
     sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}
-    found = measure(
-        student,
-        rows.examples,
-        EfficiencySettings(examples=limit, repeats=repeats, **sizes),
-        loaded=loaded_student,
-        dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
-        progress=stage,
-    )
+    with status_line() as tell:
+        found = measure(
+            student,
+            rows.examples,
+            EfficiencySettings(examples=limit, repeats=repeats, **sizes),
+            loaded=loaded_student,
+            dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
+            budget=(BUDGET if budget is None else budget) or None,
+            progress=tell,
+        )
     print_blocks(blocks(found))
     found.save(out)
     fact("efficiency", out)

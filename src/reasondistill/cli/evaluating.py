@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reasondistill.budget import BUDGET_CUT
 from reasondistill.cli.shared import (
+    BudgetOption,
     Columns,
     DataArgument,
     EvalConfigOption,
@@ -20,10 +23,10 @@ from reasondistill.cli.shared import (
     needs_extra,
     print_headline,
     quiet_libraries,
-    task_for,
 )
+from reasondistill.cli.status import status_line
 from reasondistill.cli.terminal import fact, stage
-from reasondistill.errors import DataError
+from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from reasondistill.judge import Judge
     from reasondistill.prediction import Student
     from reasondistill.records import Example, Prediction
+    from reasondistill.results import Results
     from reasondistill.tasks import Task
 
 
@@ -73,6 +77,7 @@ def evaluate(
             help="With --student: measure what it costs here, on the first 100 examples (default).",
         ),
     ] = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.datasets import load
@@ -81,7 +86,7 @@ def evaluate(
     from reasondistill.evaluation.pairing import join
     from reasondistill.evaluation.teachers import named
     from reasondistill.files import require_new_folder
-    from reasondistill.prediction import made_by
+    from reasondistill.prediction import made_by, maker_of
     from reasondistill.records import outside, read_predictions
 
     require_new_folder(out)
@@ -94,6 +99,7 @@ def evaluate(
         teachers=named_teachers(teacher),
         faithfulness_limit=faithfulness_limit,
         efficiency=efficiency,
+        budget=budget,
     )
     quiet_libraries()
     loaded_judge = None
@@ -101,45 +107,51 @@ def evaluate(
         with needs_extra("train"):
             from reasondistill.judge import Judge
         loaded_judge = Judge.load(settings.judge)
-    asked = task_for(task, data)
-    maker = None if student is None else _maker(predictions, student, asked)
-    if maker is None and faithfulness_limit is not None:
-        raise DataError("--faithfulness-limit", expected="--student beside it", found="none", fix="Name the student.")
-    everything = load(data, task=asked, columns=mapping(columns))
-    loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
-    loaded = loaded.first(limit) if limit else loaded
-    others = outside(everything.examples, loaded.examples)
+    maker = None if student is None else maker_of(predictions, student)
+    for option, value in (("--faithfulness-limit", faithfulness_limit), ("--budget", budget)):
+        if maker is None and value is not None:
+            raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
     answers = list(read_predictions(predictions))
-    # Mistakes in what was given, before anything takes time.
-    join(answers, loaded.examples, asked)
+    asked, because = _task(task, predictions, maker, data, mapping(columns), answers)
+    if maker is not None:
+        _require_task(maker, asked)
+    with _says_task(asked, because):
+        everything = load(data, task=asked, columns=mapping(columns))
+        loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
+        loaded = loaded.first(limit) if limit else loaded
+        others = outside(everything.examples, loaded.examples)
+        # Mistakes in what was given, before anything takes time.
+        join(answers, loaded.examples, asked)
     teachers = named(settings.teachers, loaded.examples)
 
-    costs = None
-    if student is not None and maker is not None and settings.efficiency:
-        from reasondistill.efficiency import measure
+    with status_line() as tell:
+        costs = None
+        if student is not None and maker is not None and settings.efficiency:
+            from reasondistill.efficiency import measure
 
-        costs = measure(student, loaded.examples, loaded=maker, progress=stage)
-    evaluation = run_evaluation(
-        answers,
-        loaded.examples,
-        task=asked,
-        name=loaded.name,
-        split=split,
-        settings=settings,
-        train_examples=others or None,
-        judge=loaded_judge,
-        teachers=teachers,
-        made_by=made_by(predictions),
-        progress=stage,
-    )
-    if costs is not None:
-        evaluation = evaluation.with_efficiency(costs)
-    if maker is not None:
-        evaluation = evaluation.with_faithfulness(
-            _tested(maker, loaded.examples, answers, settings.faithfulness_limit, loaded_judge, stage)
+            costs = measure(student, loaded.examples, loaded=maker, budget=settings.budget or None, progress=tell)
+        evaluation = run_evaluation(
+            answers,
+            loaded.examples,
+            task=asked,
+            name=loaded.name,
+            split=split,
+            settings=settings,
+            train_examples=others or None,
+            judge=loaded_judge,
+            teachers=teachers,
+            made_by=made_by(predictions),
+            progress=tell,
         )
+        if costs is not None:
+            evaluation = evaluation.with_efficiency(costs)
+        if maker is not None:
+            evaluation = evaluation.with_faithfulness(
+                _tested(maker, loaded.examples, answers, settings, loaded_judge, tell)
+            )
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
+    _say_what_was_cut(evaluation.results)
     fact("results", out / "results.json")
 
 
@@ -151,11 +163,47 @@ def _settings(config: Path | None, **given: object) -> EvaluateOptions:
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def _maker(predictions: Path, student: Path, task: Task) -> Student:
-    """The student that made ``predictions``, if the data's task is its own."""
-    from reasondistill.prediction import maker_of
+def _task(
+    asked: str | None,
+    predictions: Path,
+    maker: Student | None,
+    data: str,
+    columns: dict[str, str | list[str]] | None,
+    answers: Sequence[Prediction],
+) -> tuple[Task, str]:
+    """The task, and what says so: --task, the predictions' record, their student, or the data; "" for --task."""
+    from reasondistill.datasets.recognising import recognise
+    from reasondistill.evaluation.pairing import labels_given
+    from reasondistill.prediction import task_answered
+    from reasondistill.tasks import get_task
 
-    maker = maker_of(predictions, student)
+    if asked is not None:
+        return get_task(asked), ""
+    if (recorded := task_answered(predictions)) is not None:
+        return recorded, "the record of the predictions"
+    if maker is not None:
+        return maker.task, "the student"
+    task, because = recognise(data, columns, labels_given(answers))
+    stage(f"task {task.name}, by {because}")
+    return task, because
+
+
+@contextmanager
+def _says_task(task: Task, because: str) -> Iterator[None]:
+    """Mistakes under a task that nobody named say where it is from."""
+    try:
+        yield
+    except (DataError, TaskError) as error:
+        if not because:
+            raise
+        fix = f"{error.fix} The rows are read as the task {task.name}, told by {because} (--task: another).".strip()
+        raise type(error)(
+            error.where, expected=error.expected, found=error.found, problem=error.problem, fix=fix
+        ) from error
+
+
+def _require_task(maker: Student, task: Task) -> None:
+    """Refuse a student of another task than the data's."""
     if (maker.task.fields, maker.task.labels) != (task.fields, task.labels):
         raise DataError(
             "--student",
@@ -163,21 +211,43 @@ def _maker(predictions: Path, student: Path, task: Task) -> Student:
             found=f"one of {maker.task.name!r} (fields {list(maker.task.fields)}, labels {maker.task.labels})",
             fix="Name the student's task with --task.",
         )
-    return maker
 
 
 def _tested(
     maker: Student,
     examples: Sequence[Example],
     answers: Sequence[Prediction],
-    limit: int | None,
+    options: EvaluateOptions,
     judge: Judge | None,
     progress: Callable[[str], None],
 ) -> Outcome:
+    from reasondistill.config import FAITHFULNESS_TIMES
     from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
 
     given = {p.id: p for p in answers}
+    limit = options.faithfulness_limit
     settings = FaithfulnessSettings() if limit is None else FaithfulnessSettings().limited(limit)
     return measure_faithfulness(
-        maker, examples, [given[e.id] for e in examples], settings=settings, judge=judge, progress=progress
+        maker,
+        examples,
+        [given[e.id] for e in examples],
+        settings=settings,
+        judge=judge,
+        budget=options.budget * FAITHFULNESS_TIMES or None,
+        progress=progress,
     )
+
+
+def _say_what_was_cut(results: Results) -> None:
+    """How many examples each test of a student looked at, and what the budget did not allow."""
+    tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
+    if tests:
+        looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
+        fact("tests", f"{looked_at} examples")
+    reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
+    reasons |= results.efficiency.get("not_measured", {})
+    cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
+    for name, why in cut.items():
+        fact("cut", f"{name}: {why}")
+    if cut:
+        stage("--budget SECONDS gives more time, --budget 0 all that it takes")

@@ -45,7 +45,7 @@ TaskOption = Annotated[
     typer.Option(
         "--task",
         help="Which fields and labels the rows have: nli, comve, cose, instructions, or a .yaml file. "
-        "By default the data's own.",
+        "By default the data's own; in `evaluate` that of the predictions' record, where there is one.",
     ),
 ]
 TeacherOption = Annotated[
@@ -59,6 +59,16 @@ TeacherOption = Annotated[
 ]
 
 
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0,
+        metavar="SECONDS",
+        help="For measuring costs, 120 by default; tests of faithfulness get 5 times as long. A slow student is asked "
+        "less, and what was left out is said. 0: no end.",
+    ),
+]
 EvalConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -179,8 +189,13 @@ def print_headline(results: Results, title: str) -> None:
     from rich.table import Table
 
     from reasondistill.reporting import headline
+    from reasondistill.reporting.headline import left_out, not_read
 
     table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
     for row in headline(results):
         table.add_row(*row.cells())
     say(table)
+    for names, reason in left_out(results):
+        fact("left out", f"{names}: {reason}")
+    if sentence := not_read(results):
+        say(sentence)

@@ -11,6 +11,7 @@ import typer
 from reasondistill.cli.shared import needs_extra, quiet_libraries
 from reasondistill.cli.terminal import fact, going_on, say, stage, wide_say
 from reasondistill.errors import DataError
+from reasondistill.locks import BusyError
 
 if TYPE_CHECKING:
     from reasondistill.experiments import Sweep
@@ -78,13 +79,16 @@ def sweep(
         return
     if dry_run:
         with needs_extra("train"):
+            from reasondistill.experiments.cell import check_trainings
+
+            quiet_libraries()
+            check_trainings(loaded)
             _print_cells(loaded)
         return
     with needs_extra("train"):
-        from reasondistill.distilling import check
         from reasondistill.experiments import state
-        from reasondistill.experiments.cell import check_scored, run_cell
-        from reasondistill.experiments.running import run_sweep
+        from reasondistill.experiments.cell import check_scored, check_trainings, run_cell
+        from reasondistill.experiments.running import BUSY, run_sweep
     quiet_libraries()
     if summary:
         _summarise(loaded)
@@ -92,12 +96,15 @@ def sweep(
     if cell is not None:
         chosen = loaded.cell(cell)
         state.begin(loaded)
-        with going_on(lambda: _GOES_ON):
-            run_cell(loaded, chosen, progress=stage)
+        try:
+            with going_on(lambda: _GOES_ON):
+                run_cell(loaded, chosen, progress=stage)
+        except BusyError as error:
+            say(str(error))
+            raise typer.Exit(BUSY) from None
         fact("results", state.run_of(chosen).folder / "results")
         return
-    for each in loaded.cells:
-        check(each.config)
+    check_trainings(loaded)
     check_scored(loaded)
     state.begin(loaded)
     _print_cells(loaded)

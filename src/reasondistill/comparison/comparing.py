@@ -83,7 +83,12 @@ def compare(
         family=Family(tests=tests, members=FAMILY),
         pairs=corrected,
         tradeoffs=weighed,
-        notes=[*notes_on(groups), *notes_on_resolution(settings, tests, exact=exact), *missing_costs],
+        notes=[
+            *notes_on(groups),
+            *notes_on_resolution(settings, tests, exact=exact),
+            *notes_on_unread(same, metrics),
+            *missing_costs,
+        ],
     )
 
 
@@ -122,6 +127,23 @@ def notes_on_resolution(settings: ComparisonSettings, tests: int, *, exact: bool
             f"with {settings.swaps:,} swaps the smallest p is {smallest:.2g}, which {tests} tests correct to more than "
             f"{_LEVEL}: draw more swaps, or choose fewer metrics or pairs beforehand."
         )
+
+
+def notes_on_unread(systems: Sequence[System], metrics: Collection[str] | None) -> Iterator[str]:
+    """Which metrics could not read some rows of a system."""
+    for system in systems:
+        unread = system.results.settings.get("unread", {})
+        rows = {
+            name: n
+            for name, n in unread.get("rows", {}).items()
+            if name in system.results.metrics and (metrics is None or name in metrics)
+        }
+        if rows:
+            counted = ", ".join(f"{name} {n:,}" for name, n in rows.items())
+            yield (
+                f"Of {unread['of']:,} rows of {system.name} some could not be read ({counted}): a pair is compared on "
+                "those that could be read for both."
+            )
 
 
 def require_known(metrics: Collection[str] | None, systems: Sequence[System]) -> None:

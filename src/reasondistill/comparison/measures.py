@@ -19,7 +19,7 @@ from reasondistill.metrics import calibration, label
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.stated import auroc, stated_ece, stated_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
-from reasondistill.metrics.text import CorpusMetric
+from reasondistill.metrics.text import CorpusMetric, readable
 
 SCORE_OF = {
     "label_accuracy": "correct",
@@ -213,15 +213,18 @@ def _stated(name: str, rows: Sequence[ScoredRow]) -> Measure | None:
 
 
 def _corpus(rows: Sequence[ScoredRow], metric: CorpusMetric) -> Measure | None:
-    places = [k for k, row in enumerate(rows) if row.references]
+    read = {
+        k: references
+        for k, row in enumerate(rows)
+        if (references := readable(row.explanation or "", row.references or [], metric.reads))
+    }
+    places = list(read)
     if not places:
         return None
     counts = []
     for start in range(0, len(places), _ROWS_AT_ONCE):
-        some = [rows[k] for k in places[start : start + _ROWS_AT_ONCE]]
-        counts.append(
-            metric.statistics([row.explanation or "" for row in some], [row.references or [] for row in some])
-        )
+        some = places[start : start + _ROWS_AT_ONCE]
+        counts.append(metric.statistics([rows[k].explanation or "" for k in some], [read[k] for k in some]))
     statistics = np.zeros((len(rows), counts[0].shape[1]))
     statistics[places] = np.concatenate(counts)
     present = np.zeros(len(rows), dtype=bool)

@@ -78,7 +78,9 @@ def shared(ours: Measured, theirs: Measured) -> tuple[list[str], dict[str, str]]
     for name in order:
         lacking = [one.system.name for one, has in zip((ours, theirs), told, strict=True) if name not in has]
         if lacking:
-            reason: str | None = f"{lacking[0]} has no figure of it"
+            system = next(one.system for one in (ours, theirs) if one.system.name == lacking[0])
+            unread: dict[str, str] = system.results.settings.get("unread", {}).get("left_out", {})
+            reason: str | None = f"{lacking[0]} has no figure of it" + (f": {unread[name]}" if name in unread else "")
         else:
             reason = ours.left_out.get(name) or theirs.left_out.get(name) or unlike(name, ours.system, theirs.system)
         if reason is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,7 @@ class Loaded:
         set_aside: reason → how many rows (or explanations, or highlights) of the source it kept out.
         ignored_columns: columns of the source that nothing was read from.
         phrases: how its explanations say in words how sure a student was, where they do.
+        reader: reads its source anew; None where it has none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Loaded:
     set_aside: dict[str, int] = field(default_factory=dict)
     ignored_columns: tuple[str, ...] = ()
     phrases: tuple[Phrase, ...] = ()
+    reader: Reader | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def stored(self) -> StoredExamples:
@@ -69,17 +71,29 @@ class Loaded:
         aside = self.set_aside | ({reason: self.set_aside.get(reason, 0) + left_out} if left_out else {})
         return replace(self, examples=stored.take(stored.rows[np.array(kept, dtype=bool)]), set_aside=aside)
 
+    def places(self, ids: Collection[str]) -> list[str]:
+        """Where these examples stand, in words: ``file:line (id 'q7')``. The source is read again for it."""
+        wanted = set(ids)
+        rows = self.reader(Counter()) if self.reader is not None and wanted else ()
+        found = {example.id: where for where, example in rows if example.id in wanted}
+        return [f"{found.get(identity, self.name)} (id {identity!r})" for identity in ids]
+
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
         return replace(self, examples=self.stored.joined_with(other.stored))
 
 
-def recall(key: str) -> Loaded | None:
-    """The data set that `gather` kept under this key."""
+def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:
+    """The data set that `gather` kept under this key; ``again`` reads its source, should somebody ask for places."""
     found = _CACHE.get(key)
     if found is None or found[0].schema != SCHEMA:
         return None
-    return _loaded(*found)
+
+    def read(set_aside: Counter[str]) -> Iterable[tuple[str, Example]]:
+        reader = again().reader
+        return () if reader is None else reader(set_aside)
+
+    return replace(_loaded(*found), reader=read)
 
 
 def gather(
@@ -117,7 +131,7 @@ def gather(
 
         return batches(), facts
 
-    return _loaded(*_CACHE.make(key, SCHEMA, fill))
+    return replace(_loaded(*_CACHE.make(key, SCHEMA, fill)), reader=read)
 
 
 def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:

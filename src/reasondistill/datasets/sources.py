@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,35 @@ def task_of(source: str | Path) -> Task:
     Raises:
         DataError: the source is unknown or cannot be read.
     """
+    return published_task(source) or NLI
+
+
+def published_task(source: str | Path) -> Task | None:
+    """The task of a built-in or published set; None for a user's own file.
+
+    Raises:
+        DataError: the source is unknown or cannot be read.
+    """
     if _is_scenes(str(source)) or _esnli_folder(str(source)) is not None:
         return NLI
-    return _task_of_file(_file(Path(source)))
+    path = _file(Path(source))
+    return _task_of_file(path) if _form(path) else None
+
+
+def open_rows(source: str | Path) -> tuple[list[str], Callable[[], Iterator[Row]]]:
+    """The column names of a user's file (of JSON, the first row's keys), and what begins to read its rows anew.
+
+    Raises:
+        DataError: the file is absent, of an unknown kind, or cannot be read.
+    """
+    path = _file(Path(source))
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(path)
+    if suffix in DELIMITERS:
+        return read_table(path)[0], lambda: read_table(path)[1]
+    first = next(_objects(path), None)
+    return ([] if first is None else [*first[1]]), lambda: _objects(path)
 
 
 def downloads_folder(name: str) -> Path:
@@ -232,9 +259,11 @@ def _task_of_file(path: Path) -> Task:
     return get_task({"comve": "comve", "cose": "cose", "alpaca": "instructions"}.get(_form(path), "nli"))
 
 
-def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label: bool) -> Loaded:
+def _from_file(
+    path: Path, task: Task, columns: ColumnMapping | None, need_label: bool, *, cached: bool = True
+) -> Loaded:
     key = None
-    if path.stat().st_size >= CACHED_FROM:
+    if cached and path.stat().st_size >= CACHED_FROM:
         beside = sorted(path.parent.glob(EXPLANATIONS)) if path.suffix.lower() == ".jsonl" else []
         key = fingerprint(
             _READERS,
@@ -244,7 +273,7 @@ def _from_file(path: Path, task: Task, columns: ColumnMapping | None, need_label
             dict(columns or {}),
             need_label,
         )
-        if (kept := recall(key)) is not None:
+        if (kept := recall(key, partial(_from_file, path, task, columns, need_label, cached=False))) is not None:
             return kept
     form = "" if columns else _form(path)
     if form == "e-snli":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -30,16 +31,22 @@ def timed_passes(
     repeats: int,
     meter: EnergyMeter | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    most: float = math.inf,
 ) -> list[Pass]:
-    """Do ``work`` on each of ``items``, ``repeats`` times over, and time every call."""
-    passes = []
+    """Do ``work`` on each of ``items``, ``repeats`` times over, and time every call.
+
+    The first pass ends with the item at which it has taken ``most`` seconds, and the others have no more items.
+    """
+    passes: list[Pass] = []
     for _ in range(repeats):
         before = meter.readings() if meter is not None else None
-        seconds = []
-        for item in items:
+        seconds: list[float] = []
+        for item in items[: len(passes[0].seconds)] if passes else items:
             begun = clock()
             work(item)
             seconds.append(clock() - begun)
+            if not passes and sum(seconds) >= most:
+                break
         joules = meter.joules_since(before) if meter is not None and before is not None else None
         passes.append(Pass(tuple(seconds), joules))
     return passes

@@ -25,7 +25,9 @@ from reasondistill.tasks import (
 class Answer(NamedTuple):
     """A student's answer to one example.
 
-    ``raw_output`` and ``parsed_label`` are set where it was also left to write freely.
+    ``label`` is None, and there are no probabilities, where it decides on none: its order is ``explanation_only``, or
+    nothing tells two of the choices apart for its tokenizer. ``raw_output`` and ``parsed_label`` are set where it was
+    also left to write freely.
     """
 
     label: str | None
@@ -49,10 +51,11 @@ def answer(
 ) -> list[Answer]:
     """Answer examples.
 
-    The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length;
-    probabilities are a softmax over the labels of the scores divided by the temperature. With ``label_first`` the
-    explanation is written after the decided label; with ``explanation_first`` the label is scored after the student's
-    own explanation. Examples with the same prompt and choices are answered once.
+    The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length, and
+    with what follows them where one label begins another (`features.Codec.encode_choices`). Probabilities are a softmax
+    over the labels of the scores divided by the temperature. With ``label_first`` the explanation is written after the
+    decided label; with ``explanation_first`` the label is scored after the student's own explanation. Examples with
+    the same prompt and choices are answered once.
 
     Args:
         engine: runs the student.
@@ -107,11 +110,16 @@ def _answers(
     if order == "explanation_first" or (order == "explanation_only" and explain):
         written = write([""] * len(asked))
     scores = _scores(engine, order, label_prompts, choices, written)
-    probabilities = [dict(zip(c, softmax(s, temperature), strict=True)) for c, s in zip(choices, scores, strict=True)]
+    probabilities = [
+        dict(zip(c, softmax(s, temperature), strict=True)) if s else {} for c, s in zip(choices, scores, strict=True)
+    ]
     # Of the scores: probabilities can be equal where these are not.
-    labels = [c[max(range(len(c)), key=s.__getitem__)] if c else None for c, s in zip(choices, scores, strict=True)]
+    labels = [c[max(range(len(c)), key=s.__getitem__)] if s else None for c, s in zip(choices, scores, strict=True)]
     if order in ("label_first", "separate") and explain:
         written = write([explanation_prefix(order, label) for label in labels])
+    if order == "label_first":  # what it writes where it could not decide begins with a label
+        undecided = [bool(c) and label is None for c, label in zip(choices, labels, strict=True)]
+        written = [Generated("", False) if u else w for u, w in zip(undecided, written, strict=True)]
     answers = [
         Answer(label, p, w.text, w.truncated) for label, p, w in zip(labels, probabilities, written, strict=True)
     ]
@@ -129,7 +137,8 @@ def label_scores(
 ) -> list[list[float]]:
     """The scores that `answer` decides by: log-probabilities (nats) of each example's labels, in the task's order.
 
-    With ``explanation_first`` explanations are written for it; with ``explanation_only`` there are no scores.
+    With ``explanation_first`` explanations are written for it. There are no scores with ``explanation_only``, and for
+    an example of whose choices nothing tells two apart.
     """
     prompts = [task.render_prompts(order, example) for example in examples]
     written = [Generated("", False)] * len(examples)

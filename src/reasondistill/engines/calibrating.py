@@ -67,13 +67,13 @@ def calibrate(
         raise ConfigError("calibrate", expected="a student that decides on a label", found=why)
     chosen, labelled = choose_rows(examples, MOST_ROWS.get(order, _MOST_ROWS))
     if labelled < LEAST_ROWS:
-        raise DataError(
-            data.name if data.split is None else f"{data.name}, {data.split}",
-            expected=f"at least {LEAST_ROWS} rows with a label to calibrate on",
-            found=f"{labelled}" if labelled else "none",
-            fix="Take more validation data.",
-        )
+        raise _too_few(data, f"{labelled}" if labelled else "none")
     scores = label_scores(engine, task, order, chosen, generation)
+    # Nothing tells the choices of the others apart for this student: it decides on no label there.
+    chosen = [example for example, row in zip(chosen, scores, strict=True) if row]
+    scores = [row for row in scores if row]
+    if len(scores) < LEAST_ROWS:
+        raise _too_few(data, f"{len(scores)} whose choices the student's tokenizer can tell apart")
     if not all(np.isfinite(row).all() for row in scores):
         raise CheckpointError("the student", expected="scores that are numbers", found="ones that are not")
     gold = [task.choices_for(example).index(example.label or "") for example in chosen]
@@ -103,6 +103,15 @@ def calibrate(
             )
             for p, t in thresholds
         ],
+    )
+
+
+def _too_few(data: CalibrationData, found: str) -> DataError:
+    return DataError(
+        data.name if data.split is None else f"{data.name}, {data.split}",
+        expected=f"at least {LEAST_ROWS} rows with a label to calibrate on",
+        found=found,
+        fix="Take more validation data.",
     )
 
 

@@ -90,12 +90,13 @@ class CTranslate2Engine:
     def score(
         self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
     ) -> list[list[float]]:
-        role = LABEL if of == "label" else EXPLANATION
+        role, encode_row = (
+            (LABEL, self.codec.encode_choices) if of == "label" else (EXPLANATION, self.codec.encode_targets)
+        )
         sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
-        distinct = list(dict.fromkeys(target for row in targets for target in row))
-        encoded = dict(zip(distinct, self.codec.encode_targets(distinct), strict=True))
-        rows = [[encoded[target] for target in row] for row in targets]
-        plans = {row: paths_for([encoded[target] for target in row], role) for row in set(map(tuple, targets))}
+        encoded = {row: encode_row(row) for row in dict.fromkeys(map(tuple, targets))}
+        plans = {row: paths_for(targets_of_row, role) for row, targets_of_row in encoded.items()}
+        rows = [encoded[tuple(row)] for row in targets]
         paths = [plans[tuple(row)] for row in targets]
         alone = [i for i, planned in enumerate(paths) if planned is None]
         scores: list[list[float]] = [[] for _ in prompts]
@@ -112,6 +113,7 @@ class CTranslate2Engine:
         return scores
 
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
+        self.codec.require_room(set(prefixes), generation)
         written: list[Generated] = [Generated("", False)] * len(prompts)
         sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
         starts = {prefix: self._tokens(self.codec.encode_prefix(prefix)[1:]) for prefix in set(prefixes)}

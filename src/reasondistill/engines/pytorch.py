@@ -45,10 +45,14 @@ class TorchEngine:
     def score(
         self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
     ) -> list[list[float]]:
-        role = LABEL if of == "label" else EXPLANATION
+        role, encode_row = (
+            (LABEL, self.codec.encode_choices) if of == "label" else (EXPLANATION, self.codec.encode_targets)
+        )
         scores: list[list[float]] = [[] for _ in prompts]
         for batch in self._encode(prompts):
-            encoded = [self.codec.encode_targets(targets[i]) for i in batch.rows]
+            encoded = [encode_row(targets[i]) for i in batch.rows]
+            if not any(encoded):
+                continue
             owners = torch.tensor([b for b, rows in enumerate(encoded) for _ in rows], device=batch.states.device)
             flat = [row for rows in encoded for row in rows]
             ids = pad_to_tensor([row.ids for row in flat], self.codec.pad_token_id).to(batch.states.device)
@@ -81,6 +85,7 @@ class TorchEngine:
             eos_token_id=self.codec.eos_token_id,
             decoder_start_token_id=self.codec.decoder_start_token_id,
         )
+        self.codec.require_room(set(prefixes), generation)
         written: list[Generated] = [Generated("", False)] * len(prompts)
         starts = {prefix: self.codec.encode_prefix(prefix) for prefix in set(prefixes)}
         for batch in self._encode(prompts):

@@ -20,6 +20,7 @@ from reasondistill.metrics.label import NO_LABEL, cohen_kappa
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
+from reasondistill.unknown_tokens import TOO_MANY
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"
 ALL, RIGHT, WRONG = "all", "teacher_right", "teacher_wrong"
@@ -157,16 +158,22 @@ class _Compared:
             progress=progress,
         )
         overlaps = {k: scorer.overlap(one) for k, one in student.items()}
-        names = [name for name in _PER_EXAMPLE if name in overlaps[places[0]]]
+        unread = scorer.unread(list(student.values()))
+        names = [name for name in _PER_EXAMPLE if name in overlaps[places[0]] and name not in unread.left_out]
         for name in names:
             self._scores[name] = [overlaps[k][name] if k in overlaps else None for k in range(len(self._rows))]
         found: dict[str, Any] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
         found |= {"controls": {}, "fooled": {}}
+        if left_out := {name: unread.left_out[name] for name in _PER_EXAMPLE if name in unread.left_out}:
+            found["left_out"] = left_out
         for control, turn in controls.items():
-            for name in names if turn else ():
-                value = float(np.mean([scorer.overlap(one)[name] for one in turn.values()]))
-                own = float(np.mean([overlaps[k][name] for k in turn]))
-                found["controls"].setdefault(control, {})[name] = {"value": value, "student": own, "n": len(turn)}
+            for name in names:
+                pairs = [(scorer.overlap(one)[name], overlaps[k][name]) for k, one in turn.items()]
+                read = [(value, own) for value, own in pairs if value is not None and own is not None]
+                if not read or len(pairs) - len(read) > TOO_MANY * len(pairs):
+                    continue
+                value, own = np.mean(read, axis=0).tolist()
+                found["controls"].setdefault(control, {})[name] = {"value": value, "student": own, "n": len(read)}
                 if value >= own:
                     found["fooled"].setdefault(name, []).append(control)
         return found

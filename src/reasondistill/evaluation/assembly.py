@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.datasets.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
 from reasondistill.evaluation.errors import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
-from reasondistill.evaluation.pairing import Row, join
+from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.stated import score_stated
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.teachers import Teacher, match_teachers
 from reasondistill.files import atomic_folder, fingerprint, write_jsonl
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import ROUGE_NAMES
+from reasondistill.metrics.text import ROUGE_NAMES, is_empty
 from reasondistill.records import Example, Prediction
 from reasondistill.results import DatasetInfo, Results
 from reasondistill.tasks import NLI, Task
@@ -72,7 +74,7 @@ def evaluate(
     predictions: Iterable[Prediction],
     examples: Iterable[Example],
     *,
-    task: Task = NLI,
+    task: Task | None = None,
     name: str,
     split: str | None = None,
     settings: EvaluationSettings | None = None,
@@ -87,6 +89,7 @@ def evaluate(
     Args:
         predictions: in any order.
         examples: those to score, no others: a split is chosen before.
+        task: that they are of; by default told by their fields and the labels at hand (`recognise_examples`).
         name: of the data set, to be recorded.
         split: which part of it ``examples`` are, to be recorded.
         train_examples: where the template floor's templates are found; without them, in the scored references.
@@ -101,6 +104,9 @@ def evaluate(
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
     """
     settings = settings or EvaluationSettings()
+    predictions, examples = list(predictions), list(examples)
+    if task is None:
+        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
     rows = join(predictions, examples, task)
     matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
@@ -138,6 +144,7 @@ def evaluate(
                 "max": max(used, default=0),
                 "mean": sum(used) / len(used) if used else 0.0,
             },
+            "reference_sources": _sources(rows),
             **texts.settings,
             **scored.settings,
             **agreed.settings,
@@ -170,7 +177,8 @@ def evaluate(
         errors=errors.summary,
         agreement=agreed.details,
     )
-    return Evaluation(results, [_as_row(row, scores) for row, scores in zip(rows, texts.rows, strict=True)])
+    labelled = gives_labels(rows, task)
+    return Evaluation(results, [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)])
 
 
 def save(evaluation: Evaluation, out: str | Path) -> None:
@@ -184,15 +192,18 @@ def save(evaluation: Evaluation, out: str | Path) -> None:
         write_jsonl(folder / "per_example.jsonl", evaluation.rows)
 
 
-def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of per_example.jsonl; scores that need references are None where there are none."""
+def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
+    """A line of per_example.jsonl; scores that need references are None where there are none.
+
+    ``labelled``: the system gives labels, so that a missing one is wrong.
+    """
     example, prediction = row.example, row.prediction
     return {
         "id": example.id,
         "group": example.group,
         "gold": example.label,
         "label": prediction.label,
-        "correct": None if example.label is None else prediction.label == example.label,
+        "correct": prediction.label == example.label if labelled and example.label is not None else None,
         "probabilities": prediction.probabilities,
         "explanation": prediction.explanation,
         **(_stated(prediction) if prediction.states else {}),
@@ -201,6 +212,12 @@ def _as_row(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
         **dict.fromkeys(ROUGE_NAMES),
         **scores,
     }
+
+
+def _sources(rows: Sequence[Row]) -> dict[str, int]:
+    """Who the references are from, and how many of them, the most first."""
+    written = (e.source for row in rows for e in row.example.references if not is_empty(e.text))
+    return dict(Counter(written).most_common())
 
 
 def _stated(prediction: Prediction) -> dict[str, Any]:

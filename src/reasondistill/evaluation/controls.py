@@ -102,15 +102,15 @@ def fooled(
     """The controls, and floors that explain nothing, that each metric gives at least as much as the system.
 
     Args:
-        metrics: the system's figures over all rows, to hold floors against.
+        metrics: the system's figures over all rows, for what is not in ``beside``.
         floors: name -> metric -> figure; those of people's references are passed over.
         controls: the same of each control.
-        beside: the system's figures on the rows that each control is scored on.
+        beside: the system's figures on the rows that each control or floor is scored on.
     """
     found: dict[str, list[str]] = {}
     nothing = {name: f for name, f in floors.items() if name.startswith("copied_") or name == "template"}
     for name, figures in {**controls, **nothing}.items():
-        own = beside[name] if name in controls else metrics
+        own = {**({} if name in controls else metrics), **beside.get(name, {})}
         for metric in CONTROLLED_METRICS:
             if metric in figures and metric in own and figures[metric] >= own[metric]:
                 found.setdefault(metric, []).append(name)

@@ -1,7 +1,8 @@
 """Which rows are wrong in what: label, explanation or both, with examples, and whether the two go together.
 
 An explanation in error is one that a stated rule finds no better than an explanation of another row; the rule's
-sentence stands beside the figures. It marks the worst: that the others are good does not follow.
+sentence stands beside the figures. It marks the worst: that the others are good does not follow. What equals a
+reference is never in error.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.pairing import Row, gives_labels
 from reasondistill.evaluation.shares import as_column, column_means, percentiles
 from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import is_one_of
 from reasondistill.tasks import Task
 
 Kind = Literal["none", "label", "explanation", "both"]
@@ -22,6 +24,7 @@ Kind = Literal["none", "label", "explanation", "both"]
 KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
 SUPPORT_WITHOUT_CONTROL: Final = 0.5
 """The least support of an explanation that is not wrong, where no other row's explanation can be compared with."""
+UNLESS_REFERENCE: Final = "One that equals a reference, but for case, spaces and punctuation, does not."
 EXAMPLES_EACH = 5
 CELL_EXAMPLES = 3
 MOST_CELLS = 12
@@ -37,18 +40,24 @@ ERROR_METRICS: Final = {
 class Rule(NamedTuple):
     """When an explanation counts as wrong: ``metric`` below ``threshold``, empty, or a copy of an input field.
 
-    Without a metric only empty ones and copies do. ``sentence`` says the rule in words.
+    Without a metric only empty ones and copies do. One that equals a reference never does, whatever a judge or a copy
+    rule says of it. ``sentence`` says the rule in words.
     """
 
     threshold: float | None
     metric: str | None
     sentence: str
 
-    def is_wrong(self, scores: Mapping[str, Any]) -> bool | None:
-        """Whether a row's explanation is in error; None where the rule's metric has no score for it."""
+    def is_wrong(self, scores: Mapping[str, Any], *, is_reference: bool = False) -> bool | None:
+        """Whether a row's explanation is in error; None where the rule's metric has no score for it.
+
+        ``is_reference``: it equals one of the row's references.
+        """
         score = None if self.metric is None else scores.get(self.metric)
         if self.metric is not None and score is None:
             return None
+        if is_reference:
+            return False
         below = score is not None and self.threshold is not None and score < self.threshold
         return bool(scores["empty"] or scores["copy"] or below)
 
@@ -83,7 +92,8 @@ def explanation_error_rule(
                 SUPPORT_WITHOUT_CONTROL,
                 metric,
                 f"An explanation counts as wrong if its {name} is below {SUPPORT_WITHOUT_CONTROL} (there are no "
-                f"explanations of {other_rows} to compare with), or if it is empty or restates an input field.",
+                f"explanations of {other_rows} to compare with), or if it is empty or restates an input field. "
+                f"{UNLESS_REFERENCE}",
             )
         # A metric that is blind to these texts, as ROUGE is to most scripts, gives 0 to all; a judge's 0 is a verdict.
         if not own or not control or (metric != "support" and not any([*control, *own])):
@@ -94,13 +104,13 @@ def explanation_error_rule(
             metric,
             f"An explanation counts as wrong if its {name} is below {threshold:.3f}, the median that explanations "
             f"written for {other_rows} reach in the place of these rows' own (no better than a typical explanation of "
-            "something else), or if it is empty or restates an input field.",
+            f"something else), or if it is empty or restates an input field. {UNLESS_REFERENCE}",
         )
     return Rule(
         None,
         None,
         "Without a judge and references that explanations can be compared with, only empty explanations and those "
-        "that restate an input field count as wrong.",
+        f"that restate an input field count as wrong. {UNLESS_REFERENCE}",
     )
 
 
@@ -123,7 +133,10 @@ def find_errors(
     label_wrong = _label_errors(rows, task)
     rule = explanation_error_rule(scores, shuffled, same_label=task.labels is not None)
     explained = any(not row["empty"] for row in scores)
-    explanation_wrong = [rule.is_wrong(row) if explained else None for row in scores]
+    explanation_wrong = [
+        rule.is_wrong(s, is_reference=is_one_of(row.prediction.explanation, row.references)) if explained else None
+        for row, s in zip(rows, scores, strict=True)
+    ]
     judged = [
         name
         for name, verdicts in (("label", label_wrong), ("explanation", explanation_wrong))
@@ -177,7 +190,7 @@ class _Told(NamedTuple):
 
 
 def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
-    if task.labels == () or not any(row.prediction.label for row in rows):
+    if not gives_labels(rows, task):
         return [None] * len(rows)
     return [None if r.example.label is None else r.prediction.label != r.example.label for r in rows]
 
@@ -270,7 +283,7 @@ def _example(told: _Told) -> dict[str, Any]:
         "confidence": told.severity.confidence,
         "explanation": row.prediction.explanation,
         "score": told.severity.score,
-        "reference": row.references[0] if row.references else None,
+        "references": row.references,
     }
 
 

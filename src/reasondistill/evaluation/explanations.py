@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -11,14 +11,15 @@ import numpy as np
 from reasondistill.config import EvaluationSettings
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored
+from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.metrics import floors, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
-from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
+from reasondistill.metrics.explanation import Compared, ExplanationScorer, Unread, leave_one_out
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.records import Example
 from reasondistill.results import Metric, mean
 from reasondistill.tasks import Task
+from reasondistill.unknown_tokens import TOO_MANY
 
 _MEANS = {
     **{name: name for name in (*text.ROUGE_NAMES, "bertscore_f1")},
@@ -77,19 +78,25 @@ def score_explanations(
         )
         progress("comparing explanations with references")
         overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
+        unread = scorer.unread(student)
         nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
+        left_out = dict.fromkeys(name for name in nothing if name in unread.left_out)
         for k, row in enumerate(scored.rows):
-            row.update(overlaps.get(k, nothing))
-        scored.shuffled = [scorer.overlap(one) for _, one in controls[SHUFFLED]]
-        _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap)
+            row.update(overlaps.get(k, nothing) | left_out)
+        scored.shuffled = [scorer.overlap(one) | left_out for _, one in controls[SHUFFLED]]
+        _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap, unread)
         # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
         signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
         progress("scoring floors and controls")
-        scored.floors = {name: scorer.mean_figures(turns) for name, turns in systems.items()}
-        for name, control in controls.items():
-            if control:
-                scored.controls[name] = scorer.figures([one for _, one in control])
-                scored.beside[name] = scorer.figures([student[k] for k, _ in control])
+        fewer_rows = _add_beside(scored, scorer, student, systems, controls, unread)
+        if unread.rows or fewer_rows:
+            scored.settings["unread"] = {
+                "bounds": BOUNDS,
+                "of": len(referenced),
+                "rows": unread.rows,
+                "left_out": unread.left_out,
+                "floors": fewer_rows,
+            }
         scored.settings |= {
             "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
             **signatures,
@@ -98,6 +105,41 @@ def score_explanations(
         }
     _add_means(scored, rows, task, bootstrap)
     return scored
+
+
+def _add_beside(
+    scored: Scored,
+    scorer: ExplanationScorer,
+    student: Sequence[Compared],
+    systems: Mapping[str, list[list[Compared]]],
+    controls: Mapping[str, list[tuple[int, Compared]]],
+    unread: Unread,
+) -> dict[str, dict[str, Any]]:
+    """Score floors and controls on the rows where a metric can read both them and the student.
+
+    A metric that could read too few rows of a floor is left out there.
+
+    Returns:
+        By floor and metric, where rows of the student's are absent: ``n``, the rows that are there, ``of`` the
+        student's, and ``student``, its own figure on them; None for a floor that was left out.
+    """
+    fewer_rows: dict[str, dict[str, Any]] = {}
+    humans = {"references": "student_fewer_references", "student_fewer_references": "references"}
+    beside = {name: ([[one for _, one in of]], [[student[k] for k, _ in of]]) for name, of in controls.items() if of}
+    for name, turns in systems.items():
+        beside[name] = turns, systems[humans[name]] if name in humans else [list(student)]
+    for name, (turns, others) in beside.items():
+        figures, own, rows = scorer.side_by_side(turns, others)
+        for metric, (n, of) in rows.items():
+            too_few = of - n > TOO_MANY * of
+            if metric in unread.left_out or too_few:
+                figures.pop(metric, None)
+            if n < of and name in systems and name not in humans and metric not in unread.left_out:
+                student_figure = None if too_few else own[metric]
+                fewer_rows.setdefault(name, {})[metric] = {"n": n, "of": of, "student": student_figure}
+        (scored.floors if name in systems else scored.controls)[name] = figures
+        scored.beside[name] = own
+    return fewer_rows
 
 
 def load_bertscore(
@@ -133,15 +175,15 @@ def _floor_systems(
         chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
         filled = [floors.fill_template(t, one.fields) for t, one in zip(chosen, student, strict=True)]
         systems["template"] = [[one._replace(explanation=f) for one, f in zip(student, filled, strict=True)]]
-    humans, fewer = leave_one_out(student)
-    if humans:
-        systems["references"], systems["student_fewer_references"] = humans, fewer
+    held_out, fewer = leave_one_out(student)
+    if held_out:
+        systems["references"], systems["student_fewer_references"] = held_out, fewer
     settings = {
         "template": {
             "found_in": "scored references" if train_examples is None else "training explanations",
             "templates": templates,
         },
-        "references": {"n": len(humans[0]) if humans else 0, "scored": "each in turn against the row's others"},
+        "references": {"n": len(held_out[0]) if held_out else 0, "scored": "each in turn against the row's others"},
     }
     return systems, settings
 
@@ -154,10 +196,15 @@ def _add_corpus_metrics(
     rows: Sequence[Row],
     task: Task,
     bootstrap: GroupBootstrap,
+    unread: Unread,
 ) -> None:
     for name, counts in scorer.corpus_statistics(student).items():
-        statistics = np.zeros((len(rows), counts.shape[1]))  # rows without references add nothing
-        statistics[places] = counts
+        if name in unread.left_out:
+            continue
+        statistics = np.zeros((len(rows), counts.shape[1]))
+        statistics[places] = np.nan_to_num(counts)  # rows without references, or not read, add nothing
+        read = np.zeros(len(rows), dtype=bool)
+        read[places] = ~np.isnan(counts[:, 0])
         metric = scorer.corpus[name]
 
         def figure(inside: list[bool], metric: text.CorpusMetric = metric, of: FloatArray = statistics) -> Metric:
@@ -165,10 +212,9 @@ def _add_corpus_metrics(
             interval = bootstrap.interval(chosen, metric.scores)
             return Metric(value=metric.score(chosen.sum(axis=0)), ci95=interval, n=sum(inside))
 
-        referenced = [bool(row.references) for row in rows]
-        scored.metrics[name] = figure(referenced)
+        scored.metrics[name] = figure(read.tolist())
         for label in task.labels or ():
-            of_label = [r and row.example.label == label for r, row in zip(referenced, rows, strict=True)]
+            of_label = [bool(r) and row.example.label == label for r, row in zip(read, rows, strict=True)]
             if any(of_label):
                 scored.per_label.setdefault(label, {})[name] = figure(of_label)
 

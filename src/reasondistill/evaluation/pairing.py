@@ -33,14 +33,15 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
             "predictions",
             expected=f"one for each of the {len(data)} examples",
             found=f"none for {few(missing)}",
-            fix="Predict the same split of the same data again, or name the split that was predicted.",
+            fix=_of_the_first(list(answers), list(data))
+            or "Predict the same split of the same data again, or name the split that was predicted.",
         )
     if unknown := [i for i in answers if i not in data]:
         raise DataError(
             "predictions",
             expected="ids of the scored examples",
             found=f"others: {few(unknown)}",
-            fix="Name the data, and the split of it, that were predicted.",
+            fix=_of_the_first(list(answers), list(data)) or "Name the data, and the split of it, that were predicted.",
         )
     pairs = [(example, without_phrase(answers[example.id])) for example in data.values()]
     _check_answers(pairs, task)
@@ -51,9 +52,29 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
     ]
 
 
+def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
+    """What to do where there are predictions of another number of the first rows; "" where it is something else."""
+    n = min(len(answers), len(data))
+    if len(answers) != len(data) and set(answers[:n]) == set(data[:n]):
+        return (
+            f"These are predictions of the first {len(answers)} examples: score as many, with --limit {len(answers)}."
+        )
+    return ""
+
+
 def without_phrase(prediction: Prediction) -> Prediction:
     """The prediction with an explanation that does not say how sure it is: references have no such words."""
     return prediction.model_copy(update={"explanation": prediction.reasons}) if prediction.states else prediction
+
+
+def labels_given(predictions: Iterable[Prediction]) -> set[str]:
+    """Every label that predictions name, those that only have a probability among them."""
+    return {label for p in predictions for label in (p.label, *p.probabilities) if label is not None}
+
+
+def gives_labels(rows: Sequence[Row], task: Task) -> bool:
+    """Whether labels are asked for and the system gives any: only then is a missing one wrong."""
+    return task.labels != () and any(row.prediction.label for row in rows)
 
 
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from reasondistill.metrics.bertscore import BertScore
+from reasondistill.metrics.text import UNREAD_LETTERS
 from reasondistill.results import Confusion, Metric
+from reasondistill.unknown_tokens import TOO_MANY, UNREADABLE
+
+BOUNDS: Final = {"tokens": UNREADABLE, "letters": UNREAD_LETTERS, "rows": TOO_MANY}
+"""Shares above which a text is not read, and a metric left out, as results record them."""
 
 
 @dataclass
@@ -24,8 +29,8 @@ class Scored:
     """Each control's explanation of each row; see `controls.control_explanations`."""
     controls: dict[str, dict[str, float]] = field(default_factory=dict)
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What the system itself scores on the rows that a control has an explanation for."""
-    shuffled: list[dict[str, float]] = field(default_factory=list)
+    """What the system itself scores on the rows that a control, or a floor, has a figure of."""
+    shuffled: list[dict[str, float | None]] = field(default_factory=list)
     """Scores of the control "shuffled within label": a row each of its reference metrics, and one of its support."""
     bertscore: BertScore | None = None
     """What explanations were scored with, for whoever scores more of them."""

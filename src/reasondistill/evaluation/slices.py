@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.pairing import Row, gives_labels
 from reasondistill.evaluation.shares import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.slice_rules import Slice, find_slices
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
@@ -88,7 +88,7 @@ def measure_slices(
 def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> dict[str, FloatArray]:
     """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
     columns = {name: as_column([row.get(name) for row in scores]) for name in MEASURED[1:]}
-    if task.labels != () and any(row.prediction.label for row in rows):
+    if gives_labels(rows, task):
         correct = [None if r.example.label is None else r.prediction.label == r.example.label for r in rows]
         columns = {"label_accuracy": as_column(correct), **columns}
     return {name: column for name, column in columns.items() if not np.isnan(column).all()}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from reasondistill.evaluation.controls import SHUFFLED
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.scored import Scored
+from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.results import mean
 from reasondistill.tasks import Task
+from reasondistill.unknown_tokens import TOO_MANY, UNREADABLE
 
 if TYPE_CHECKING:
     from reasondistill.judge import Judge
@@ -58,7 +59,7 @@ def add_support(
         }
 
     def judged(texts: Sequence[str | None], labels: Sequence[str | None]) -> list[float | None]:
-        asked = argued(texts, labels)
+        asked = {k: one for k, one in argued(texts, labels).items() if read[one.explanation]}
         found = dict(zip(asked, judge.support(asked.values()), strict=True))
         return [found.get(k) for k in range(len(rows))]
 
@@ -66,8 +67,22 @@ def add_support(
     turns = [[r.prediction.explanation for r in rows], *beside.values(), *scored.controlled.values()]
     everything = [one for texts in turns for one in argued(texts, predicted).values()]
     everything += [one for texts in people for one in argued(texts, gold).values()]
-    judge.support(everything, progress)
+    said = list(dict.fromkeys(one.explanation for one in everything))
+    read = dict(zip(said, judge.encoder.reads(said), strict=True))
+    judge.support([one for one in everything if read[one.explanation]], progress)
+    scored.settings[SUPPORT] = judge.settings
     own = judged([row.prediction.explanation for row in rows], predicted)
+    asked = argued([row.prediction.explanation for row in rows], predicted)
+    if unread := sum(not read[one.explanation] for one in asked.values()):
+        empty = {"bounds": BOUNDS, "of": len(asked), "rows": {}, "left_out": {}, "floors": {}}
+        found = scored.settings.setdefault("unread", empty)
+        found["rows"][SUPPORT] = unread
+        if unread > TOO_MANY * len(asked):
+            found["left_out"][SUPPORT] = (
+                f"{unread:,} of {len(asked):,} rows were not read: more than {UNREADABLE:.0%} of the tokens, or of the "
+                "characters, of the explanation are unknown to the judge's encoder. Train a judge with another one."
+            )
+            return
     for row, value in zip(scored.rows, own, strict=True):
         row[SUPPORT] = value
     if any(value is not None for value in own):
@@ -77,7 +92,11 @@ def add_support(
             if any(value is not None for value in of_label):
                 scored.per_label.setdefault(name, {})[SUPPORT] = mean(of_label, bootstrap)
     for name, texts in beside.items():
-        if (value := _mean(judged(texts, predicted))) is not None and name in scored.floors:
+        # On the rows that have the system's own: where the judge can read a floor on most of these.
+        there = [text for text, o in zip(texts, own, strict=True) if text is not None and o is not None]
+        too_few = sum(not read[text] for text in there) > TOO_MANY * len(there)
+        value = _mean(v for v, o in zip(judged(texts, predicted), own, strict=True) if o is not None)
+        if value is not None and not too_few and name in scored.floors:
             scored.floors[name][SUPPORT] = value
     if "references" in scored.floors:
         value = _mean(v for texts in people for v in judged(texts, gold))
@@ -92,7 +111,6 @@ def add_support(
             scored.beside.setdefault(name, {})[SUPPORT] = same_rows if same_rows is not None else 0.0
         if name == SHUFFLED:
             scored.shuffled += [{SUPPORT: value} for value in of_control if value is not None]
-    scored.settings[SUPPORT] = judge.settings
 
 
 def _predicted(row: Row, task: Task) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reasondistill.config import Source
 from reasondistill.datasets import load_source
-from reasondistill.errors import ConfigError, StoppedError
+from reasondistill.errors import CheckpointError, ConfigError, StoppedError
 from reasondistill.evaluation import EvaluationSettings, evaluate, save
 from reasondistill.evaluation.teachers import named
 from reasondistill.experiments.grid import Cell, Sweep
@@ -29,7 +29,7 @@ def run_cell(sweep: Sweep, cell: Cell, *, progress: Callable[[str], None] = lamb
     Why it failed, if it does, is kept in the sweep's folder.
 
     Raises:
-        OutputError: another process is at work on it.
+        BusyError: another process is at work on it.
         UserError, Exception: whatever the training or the evaluation raises.
     """
     with claimed(sweep, cell):
@@ -44,6 +44,25 @@ def run_cell(sweep: Sweep, cell: Cell, *, progress: Callable[[str], None] = lamb
         except BaseException as error:
             record_failure(sweep, cell, f"{type(error).__name__}: {error}")
             raise
+
+
+def check_trainings(sweep: Sweep) -> None:
+    """Hold each variant's configuration to what its training would refuse; its seeds are alike in that.
+
+    Raises:
+        ConfigError: some are refused; all of them are named.
+        MissingExtraError: an extra that one needs is not installed.
+    """
+    from reasondistill.distilling import check
+
+    problems = []
+    for variant, cells in sweep.variants.items():
+        try:
+            check(cells[0].config, lengths=cells[0].after is None)  # the student that it begins with is yet to be made
+        except (ConfigError, CheckpointError) as error:
+            problems.append(f"cell {variant}: {error}".replace("\n", "\n  "))
+    if problems:
+        raise ConfigError.gather(sweep.folder, problems)
 
 
 def check_scored(sweep: Sweep) -> None:

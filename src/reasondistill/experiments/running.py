@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, Literal, NamedTuple
@@ -19,10 +18,14 @@ from reasondistill.errors import StoppedError, UserError
 from reasondistill.experiments.cell import run_cell
 from reasondistill.experiments.grid import Cell, Sweep
 from reasondistill.experiments.state import failure_of, finished, forget_failure, in_use, log_of, record_failure
+from reasondistill.locks import BusyError
+from reasondistill.signals import handled_by
 
 Launcher = Literal["process", "accelerate"]
 _LOOK = 0.2  # seconds between two looks at the processes
 _LAST_LINES = 6
+BUSY = 75
+"""Exit status of a cell's process that found another one at work on it: sysexits.h's "try again"."""
 
 
 class Outcome(NamedTuple):
@@ -84,6 +87,8 @@ def _one_after_another(sweep: Sweep, say: Callable[[str], None]) -> dict[str, st
         say(f"{cell.name}: begins")
         try:
             run_cell(sweep, cell)
+        except BusyError:  # another process was quicker
+            ahead.append(cell)
         except Exception as error:  # the other cells are run all the same; the end names this one
             if isinstance(error, StoppedError):
                 raise
@@ -98,9 +103,11 @@ def _one_after_another(sweep: Sweep, say: Callable[[str], None]) -> dict[str, st
 
 def _to_be_waited_for(sweep: Sweep, cell: Cell, failed: Mapping[str, str]) -> bool:
     """Whether another process has it in hand, or the cell whose student it begins with."""
+    # Asked first: a process that ends in between has finished it.
+    busy = in_use(sweep, cell)
     if finished(sweep, cell) or cell.after in failed:
         return False
-    return in_use(sweep, cell) or (cell.after is not None and not finished(sweep, sweep.cell(cell.after)))
+    return busy or (cell.after is not None and not finished(sweep, sweep.cell(cell.after)))
 
 
 @dataclass
@@ -126,7 +133,7 @@ class _Pool:
     _told: set[str] = field(default_factory=set)
 
     def run(self) -> dict[str, str]:
-        with self._listening():
+        with handled_by(self._receive):
             try:
                 while not self.stopping and self._fill():
                     time.sleep(_LOOK)
@@ -150,13 +157,15 @@ class _Pool:
         for cell in self.sweep.cells:
             if self.stopping:  # a signal that came meanwhile reached only those that ran
                 return True
+            # Asked first: a process that ends in between has finished it.
+            busy = in_use(self.sweep, cell)
             if finished(self.sweep, cell) or cell.name in self.failed:
                 continue
             if cell.name in self.begun:
                 waiting = True
             elif cell.after in self.failed:
                 self.failed[cell.name] = f"not begun: it goes on from {cell.after}, which failed"
-            elif in_use(self.sweep, cell):
+            elif busy:
                 waiting = True
                 self._tell_once(f"{cell.name}: another process is at work on it; waiting for it")
             elif cell.after is not None and not finished(self.sweep, self.sweep.cell(cell.after)):
@@ -198,6 +207,8 @@ class _Pool:
             job.log.close()
             if finished(self.sweep, job.cell):
                 self.say(f"{job.cell.name}: finished")
+            elif job.process.returncode == BUSY:  # another process was quicker: it is looked at again
+                self.begun.discard(job.cell.name)
             elif not self.stopping:
                 self.failed[job.cell.name] = self._reason(job)
                 self.say(f"{job.cell.name}: failed")
@@ -215,19 +226,6 @@ class _Pool:
         if text not in self._told:
             self._told.add(text)
             self.say(text)
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM for as long as this lasts; only a main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.stopping += 1

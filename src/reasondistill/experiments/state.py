@@ -29,9 +29,10 @@ def log_of(sweep: Sweep, cell: Cell) -> Path:
 
 def state_of(sweep: Sweep, cell: Cell) -> State:
     """``finished``: all results are there; ``stopped``: begun, and nobody is at work on it; ``waiting``: not begun."""
+    busy = in_use(sweep, cell)  # asked first: a process that ends in between has finished it
     if finished(sweep, cell):
         return "finished"
-    if in_use(sweep, cell):
+    if busy:
         return "running"
     if failure_of(sweep, cell) is not None:
         return "failed"
@@ -46,7 +47,10 @@ def finished(sweep: Sweep, cell: Cell) -> bool:
 def failure_of(sweep: Sweep, cell: Cell) -> dict[str, Any] | None:
     """Why the last try failed: ``error`` and, of a process that died, its ``status``; None where none did."""
     path = _failure_file(sweep, cell)
-    return read_json(path) if path.is_file() else None
+    try:
+        return read_json(path)
+    except DataError:  # none, or another process has just taken it away to try again
+        return None
 
 
 def record_failure(sweep: Sweep, cell: Cell, error: str, status: int | None = None) -> None:
@@ -65,7 +69,8 @@ def claimed(sweep: Sweep, cell: Cell) -> AbstractContextManager[None]:
     """Keep other processes off this cell.
 
     Raises:
-        OutputError: on entering: another process is at work on it, or the folder cannot be locked.
+        BusyError: on entering: another process is at work on it.
+        OutputError: on entering: the folder cannot be locked.
     """
     return held(
         _lock_file(sweep, cell),
@@ -125,7 +130,7 @@ def _changed(cell: Cell) -> str | None:
         return None
     try:
         begun = run.config()
-    except DataError as error:
+    except (DataError, ConfigError) as error:
         return str(error)
     now, then = cell.config.model_dump(mode="json"), begun.model_dump(mode="json")
     keys = sorted(key for key in now if now[key] != then.get(key))

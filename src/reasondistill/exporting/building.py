@@ -87,16 +87,16 @@ def export(
     native = Student.load(folder)
     sample = sample or load_sample(folder)
     codec = checkpoint.codec
-    facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
     with atomic_folder(out) as part:
         progress(f"converting to {quantization}")
         convert(checkpoint, part, quantization)
+        facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
         save_tokenizer(checkpoint.tokenizer, part)
         checkpoint.asked.save(part)
         if native.calibration is not None:
             shutil.copyfile(folder / CALIBRATION_FILE, part / CALIBRATION_FILE)
         progress(f"comparing with the student on {len(sample.examples):,} rows of {sample.data.name}")
-        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.asked)
+        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.asked, positions=codec.positions)
         packaged = replace(native, engine=engine)
         parity = compare(native, packaged, sample, limits or limits_for(quantization))
         if parity.beyond:
@@ -116,6 +116,7 @@ def export(
             tokenizer=facts,
             decoder_start_token_id=codec.decoder_start_token_id,
             architecture=architecture_of(checkpoint.model),
+            positions=codec.positions,
             files={path.name: FileSeal.model_validate(seal_of(path)) for path in sorted(part.iterdir())},
             versions=versions(),
             parity=parity,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ctranslate2.converters.transformers import BartLoader, T5Loader
+from ctranslate2.converters.transformers import BartLoader, T5Loader, UMT5Loader
 from ctranslate2.specs.model_spec import OPTIONAL
 from torch import nn
 
@@ -20,6 +20,7 @@ from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
 from reasondistill.packages.manifest import Quantization
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.families import family_of, those_that
 from reasondistill.students.forward import output_scale
 
 
@@ -29,15 +30,15 @@ def convert(student: Checkpoint, folder: str | Path, quantization: Quantization)
     Raises:
         CheckpointError: it is of a family that CTranslate2 is not known to run rightly here.
     """
-    family = student.model.config.model_type
-    if family not in _LOADERS:
+    kind = student.model.config.model_type
+    if not family_of(student.model).exports:
         raise CheckpointError(
-            "export", expected=f"a student of the families {sorted(_LOADERS)}", found=f"one of {family!r}"
+            "export", expected=f"a student of a family that can be exported ({those_that('exports')})", found=repr(kind)
         )
     # A copy: quantizing to int8 writes into the memory of the tensors that it is given.
     model = copy.deepcopy(student.model).float()
     with torch.no_grad():
-        spec = _LOADERS[family]()(model, student.codec)
+        spec = _LOADERS[kind]()(model, student.codec)
         spec.validate()
         spec.optimize(quantization=quantization)
         spec.save(str(folder))
@@ -83,17 +84,31 @@ class _T5(_Student, T5Loader):  # type: ignore[misc]
         return spec
 
 
+class _UMT5(_T5, UMT5Loader):  # type: ignore[misc]
+    """T5's, with positions of each layer's own."""
+
+
 class _Bart(_Student, BartLoader):  # type: ignore[misc]
     def get_model_spec(self, model: Any) -> Any:
-        # BartLoader asks for two switches that a BartConfig does not have.
-        model.config.normalize_before, model.config.normalize_embedding = False, True
+        # BartLoader asks for two switches that no configuration of transformers 5 has; the model's parts tell them.
+        sides = (model.get_encoder(), model.get_decoder())
+        model.config.normalize_before = all(hasattr(side, "layer_norm") for side in sides)
+        model.config.normalize_embedding = all(hasattr(side, "layernorm_embedding") for side in sides)
         spec = super().get_model_spec(model)
         # It gives both sides the encoder's number of heads.
         spec.decoder.num_heads = np.int16(model.config.decoder_attention_heads)
         return spec
 
 
-_LOADERS: dict[str, Any] = {"t5": _T5, "mt5": _T5, "bart": _Bart}
+_LOADERS: dict[str, Any] = {
+    "t5": _T5,
+    "mt5": _T5,
+    "umt5": _UMT5,
+    "bart": _Bart,
+    "mbart": _Bart,
+    "pegasus": _Bart,
+    "blenderbot": _Bart,
+}
 
 
 def _unused(i: int, taken: set[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reasondistill.config import Generation
-from reasondistill.metrics.text import Rouge
+from reasondistill.metrics.text import Rouge, likeness
 from reasondistill.packages.manifest import Parity, ParityData, ParityLimits, Quantization
 from reasondistill.prediction import Student
 from reasondistill.records import Example, Prediction
@@ -60,11 +60,15 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
         n=len(pairs),
         data=sample.data,
         generation=student.generation,
-        label_agreement=None if pairs[0][0].label is None else _share([a.label == b.label for a, b in pairs]),
+        label_agreement=None
+        if all(a.label is None for a, _ in pairs)
+        else _share([a.label == b.label for a, b in pairs]),
         probability_difference=max(differences, default=None),
         probability_difference_p95=float(np.percentile(differences, 95)) if differences else None,
         explanation_identity=_share([a.explanation == b.explanation for a, b in pairs]) if explains else None,
-        explanation_rougeL=_mean([_rouge_l(rouge, a, b) for a, b in pairs]) if explains else None,
+        explanation_rougeL=_mean([likeness(rouge, a.explanation, b.explanation) for a, b in pairs])
+        if explains
+        else None,
         greedy_identity=_greedy_identity(student, package, sample, told) if explains else None,
         limits=limits,
     )
@@ -90,11 +94,6 @@ def _differences(pairs: Sequence[tuple[Prediction, Prediction]]) -> list[float]:
         for a, b in pairs
         if a.probabilities
     ]
-
-
-def _rouge_l(rouge: Rouge, a: Prediction, b: Prediction) -> float:
-    # Two empty texts, or two in a script that ROUGE does not read, are alike all the same.
-    return 1.0 if a.explanation == b.explanation else rouge.score(a.explanation, b.explanation)["rougeL"]
 
 
 def _share(values: Sequence[bool]) -> float:

@@ -6,10 +6,11 @@ from typing import Any
 
 from reasondistill.efficiency.pytorch import count_parameters
 from reasondistill.engines.architecture import Architecture
+from reasondistill.students.families import family_of
 
 
 def architecture_of(model: Any) -> Architecture:
-    """The architecture of a transformers model of the families of T5 or BART."""
+    """The architecture of a transformers model of the families of T5's or BART's layout."""
     config, counted = model.config, count_parameters(model)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     known = {
@@ -19,7 +20,7 @@ def architecture_of(model: Any) -> Architecture:
         "other_parameters": counted.rest,
         "trainable_parameters": counted.trainable,
     }
-    if config.model_type == "bart":
+    if family_of(model).head == "bart":
         # Its heads share d_model among them, however many they are.
         return Architecture(
             **known,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from reasondistill.faithfulness.outcome import Outcome, left_out, sample
 from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import Rouge, is_empty
+from reasondistill.metrics.text import is_empty
 from reasondistill.records import Example, Prediction
 
 Test = Callable[[Sequence[Example], Sequence[Prediction], GroupBootstrap], Outcome]
@@ -53,11 +53,6 @@ def over_sample(
 def log_probability(probabilities: Mapping[str, float], label: str | None) -> float:
     """Of ``label``, in nats."""
     return math.log(max(probabilities.get(label or "", 0.0), _SMALLEST))
-
-
-def similarity(rouge: Rouge, one: str, other: str) -> float:
-    """ROUGE-L, but 1 for equal texts whatever their script."""
-    return 1.0 if one == other else rouge.score(one, other)["rougeL"]
 
 
 def explanation_scores(

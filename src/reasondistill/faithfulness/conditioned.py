@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.faithfulness.arguing import NO_JUDGE, preferences, preferred, why_unreadable
-from reasondistill.faithfulness.common import average, over_sample, similarity
+from reasondistill.faithfulness.common import average, over_sample
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.subject import Progress, Subject
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import Rouge
+from reasondistill.metrics.text import Rouge, likeness
 from reasondistill.records import Example, Prediction
 from reasondistill.results import mean
 
@@ -84,7 +84,7 @@ def _label_conditioned(
             texts[p.label] = p.explanation
     rouge = Rouge()
     pairs = [list(combinations(texts.values(), 2)) for texts in said]
-    sensitivity = [average(1 - similarity(rouge, one, other) for one, other in between) for between in pairs]
+    sensitivity = [average(1 - likeness(rouge, one, other) for one, other in between) for between in pairs]
     differing = [average(float(one != other) for one, other in between) for between in pairs]
     metrics = {"label_sensitivity": mean(sensitivity, bootstrap)}
     per_example: dict[str, list[float | bool | None]] = {"label_sensitivity": [*sensitivity]}

@@ -16,14 +16,13 @@ from reasondistill.faithfulness.common import (
     log_probability,
     over_sample,
     partners,
-    similarity,
     without_both,
 )
 from reasondistill.faithfulness.editing import noised, places, word_at
 from reasondistill.faithfulness.outcome import Outcome, left_out
 from reasondistill.faithfulness.subject import Progress, Subject, ask
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, correlation, pair_sums
-from reasondistill.metrics.text import Rouge
+from reasondistill.metrics.text import Rouge, likeness
 from reasondistill.records import Example, Prediction
 from reasondistill.results import Metric, mean
 
@@ -103,7 +102,7 @@ def _robustness(
     label_drop = np.array(before)[:, None] - shaped(then)
     explanation_drop = np.array(plain)[:, None] - shaped(noisy)
     kept = shaped([float(p.label == label) for p, label in zip(after, labels, strict=True)])
-    alike = shaped([similarity(rouge, p.explanation, text) for p, text in zip(after, said, strict=True)])
+    alike = shaped([likeness(rouge, p.explanation, text) for p, text in zip(after, said, strict=True)])
     agreement = _agreement(label_drop, explanation_drop)
     stability, explanation_stability = kept.mean(axis=1).tolist(), alike.mean(axis=1).tolist()
     columns = (kept, alike, label_drop, explanation_drop)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from reasondistill.budget import BUDGET_CUT, Budget, largest_that_fits
 from reasondistill.errors import UserError
 from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency
 from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
@@ -57,7 +59,9 @@ def measure_faithfulness(
     judge: Judge | None = None,
     resamples: int = 1000,
     seed: int = 0,
+    budget: float | None = None,
     progress: Progress = lambda stage: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Run every test that applies to a student, each on its sample of the examples.
 
@@ -69,11 +73,15 @@ def measure_faithfulness(
         judge: of the same task, not trained on any of the examples; without one, tests that need one are left out.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        budget: seconds for all tests; None has no end. Each test gets an equal share of what is left, and looks at
+            fewer examples where it would take longer, at one if need be. What it leaves the next ones get.
         progress: see `Progress`.
+        clock: tells seconds.
 
     Returns:
         All metrics and scores, and as details those of each test under its name: ``metrics``, the names of those that
-        it gave, its ``settings``, and ``left_out`` instead where it does not apply.
+        it gave, its ``settings``, with the number of examples that it was done with, ``shortened`` where the budget
+        has cut that number, and ``left_out`` instead where it does not apply or no time was left.
 
     Raises:
         DataError: the judge is of another task, or was trained on some of the examples.
@@ -82,8 +90,10 @@ def measure_faithfulness(
     if judge is not None:
         judge.refuse_task(subject.task)
         judge.refuse_seen(examples, subject.task)
+    time_for_all, whole = Budget(budget, clock), settings
+    tell = progress if budget is None else lambda stage: progress(f"{stage}, {time_for_all.spoken_left} left")
     if answers is None:
-        answers = _answers(subject, examples, settings, progress)
+        settings, answers = _answers(subject, examples, settings, time_for_all, tell)
     bootstrap = GroupBootstrap([e.cluster for e in examples], resamples=resamples, seed=seed)
     tests: dict[str, Callable[..., Outcome]] = {
         "label_consistency": partial(label_consistency, judge=judge),
@@ -96,9 +106,15 @@ def measure_faithfulness(
         "inconsistency": contradicting_explanations,
     }
     found: dict[str, Outcome] = {}
-    for name, test in tests.items():
+    for turn, (name, test) in enumerate(tests.items()):
+        if not time_for_all.left:
+            found[name] = left_out(f"{BUDGET_CUT} {time_for_all} was used up")
+            continue
+        share = time_for_all.share(1 / (len(tests) - turn))
+        run = partial(_limited, test, subject, examples, answers, getattr(settings, name), bootstrap, tell)
         try:
-            found[name] = test(subject, examples, answers, getattr(settings, name), bootstrap, progress)
+            asked, wanted = (getattr(one, name).examples for one in (settings, whole))
+            found[name] = _in_time(run, asked, min(wanted, len(examples)), share, time_for_all)
         except UserError as error:  # what this student cannot do is no reason to lose the other tests
             found[name] = left_out(str(error))
     return Outcome(
@@ -108,12 +124,48 @@ def measure_faithfulness(
     )
 
 
+def _limited(
+    test: Callable[..., Outcome],
+    subject: Subject,
+    examples: Sequence[Example],
+    answers: Sequence[Prediction],
+    settings: BaseModel,
+    bootstrap: GroupBootstrap,
+    progress: Progress,
+    most: int,
+) -> Outcome:
+    return test(subject, examples, answers, settings.model_copy(update={"examples": most}), bootstrap, progress)
+
+
+def _in_time(run: Callable[[int], Outcome], asked: int, wanted: int, share: Budget, whole: Budget) -> Outcome:
+    """A test on as many examples as its share of the time allows, and no more than ``asked``; best on ``wanted``."""
+    most = min(asked, wanted)
+    size, found = largest_that_fits(lambda n: run(asked if n == most else n), most, share)
+    if size == wanted:
+        return found
+    cut = f"{BUDGET_CUT} {whole} allowed {size:,} of {wanted:,} examples"
+    if (reason := found.details.get("left_out")) is not None:
+        return left_out(f"{reason} ({cut})")
+    return Outcome(found.metrics, found.details | {"shortened": cut}, found.per_example)
+
+
 def _answers(
-    subject: Subject, examples: Sequence[Example], settings: FaithfulnessSettings, progress: Progress
-) -> list[Prediction]:
-    """Answers to the largest sample, in which all smaller ones lie; the others have none that anyone reads."""
-    most = max(getattr(settings, name).examples for name in FaithfulnessSettings.model_fields)
-    places = sample(examples, most)
-    given = ask(subject.predict, [examples[k] for k in places], "answers", progress)
-    known = dict(zip(places, given, strict=True))
-    return [known.get(k) or Prediction(id=e.id, label=None) for k, e in enumerate(examples)]
+    subject: Subject,
+    examples: Sequence[Example],
+    settings: FaithfulnessSettings,
+    budget: Budget,
+    progress: Progress,
+) -> tuple[FaithfulnessSettings, list[Prediction]]:
+    """Answers to the largest sample, in which all smaller ones lie; the others have none that anyone reads.
+
+    With the settings limited to that sample, where a quarter of the time does not allow more answers.
+    """
+    most = min(len(examples), max(getattr(settings, name).examples for name in FaithfulnessSettings.model_fields))
+
+    def answered(size: int) -> dict[int, Prediction]:
+        places = sample(examples, size)
+        return dict(zip(places, ask(subject.predict, [examples[k] for k in places], "answers", progress), strict=True))
+
+    size, known = largest_that_fits(answered, most, budget.share(1 / 4))
+    limited = settings if size == most else settings.limited(size)
+    return limited, [known.get(k) or Prediction(id=e.id, label=None) for k, e in enumerate(examples)]

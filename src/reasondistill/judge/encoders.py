@@ -12,6 +12,7 @@ import torch
 from reasondistill.errors import CheckpointError
 from reasondistill.metrics.bertscore import weights_hash
 from reasondistill.students.warm_start import encoder_path
+from reasondistill.unknown_tokens import UNREADABLE, Reader
 
 MAX_TOKENS = 64
 """Of each text; what is longer is cut off."""
@@ -39,6 +40,10 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Iterable[str]) -> dict[str, Encoded]: ...
+
+    def reads(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is more than tokens that all mean "unknown"."""
+        ...
 
 
 class FrozenEncoder:
@@ -75,6 +80,7 @@ class FrozenEncoder:
                 found=f"other weights ({self._hash})",
                 fix="Install the version it was trained with, or train the judge anew.",
             )
+        self._reader = Reader(self._tokenizer)
         self.width = int(self._model.config.hidden_size)
         self.vocabulary_size = 0
 
@@ -97,6 +103,9 @@ class FrozenEncoder:
                     # A copy, for a slice would keep its whole batch in memory.
                     encoded[text] = Encoded(batch["input_ids"][k, 1 : n - 1].tolist(), states[k, 1 : n - 1].clone())
         return encoded
+
+    def reads(self, texts: Sequence[str]) -> list[bool]:
+        return [loss.share <= UNREADABLE for loss in self._reader.losses(texts)]
 
 
 class WordEncoder:
@@ -123,6 +132,10 @@ class WordEncoder:
             text: Encoded([self._number.get(word, 0) for word in _WORD.findall(text.lower())[:MAX_TOKENS]], None)
             for text in dict.fromkeys(texts)
         }
+
+    def reads(self, texts: Sequence[str]) -> list[bool]:
+        """All are: words that it did not learn from say nothing for or against a label."""
+        return [True] * len(texts)
 
 
 def load_encoder(settings: dict[str, Any]) -> Encoder:

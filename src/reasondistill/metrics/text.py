@@ -9,7 +9,7 @@ import functools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -22,17 +22,66 @@ Aggregate = Literal["max", "mean"]
 
 ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
 COPY_THRESHOLD = 0.9
+UNREAD_LETTERS = 0.2
+"""ROUGE and BLEU do not score a text of which more than this share of the letters is not for them. Accents stay below:
+German has some 2%, Czech 15%; Vietnamese does not."""
 
 _TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
 _T = TypeVar("_T")
 
-_WORD = re.compile(r"\w+")
-_TOKEN = re.compile(r"\w+(?:['’]\w+)*")
+# Scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), and pictures: each character
+# is a word. In other scripts a word has combining marks too, which \w leaves out.
+_UNSPACED = (
+    "\u0e01-\u0e4e\u0e81-\u0edf\u1000-\u103f\u1780-\u17d3\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711-\u074a"
+    "\u0900-\u0963\u0966-\u0dff\u0f18-\u0f87\u135d-\u135f\u1a17-\u1dff\ua8e0-\ua8f1"
+)
+_LETTERS = rf"(?:(?![{_UNSPACED}])[\w{_MARKS}])+"
+_ALONE = rf"[{_UNSPACED}{_PICTURES}]"
+_WORD = re.compile(rf"{_LETTERS}|{_ALONE}")
+_TOKEN = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|{_ALONE}")
+_ASCII_WORD = re.compile(r"\w+")
+_ASCII_TOKEN = re.compile(r"\w+(?:'\w+)*")
+_ONE_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_OF_ROUGE = re.compile("[a-z0-9]")
+_WRITTEN = ("L", "M", "N", "So", "Cn", "Co")  # letters, marks, digits, pictures; what this Python does not know
 
 
 def is_empty(text: str) -> bool:
     """Whether a text holds nothing but white space."""
     return not text.strip()
+
+
+def is_one_of(text: str, others: Iterable[str]) -> bool:
+    """Whether a text, not an empty one, equals one of ``others`` but for case, spaces and punctuation."""
+    return not is_empty(text) and _bare(text) in set(map(_bare, others))
+
+
+def _bare(text: str) -> str:
+    """A text without what `is_one_of` overlooks. Marks that make another number of a number stay: 1.5, 3/2, -2, 5%."""
+    whole = unicodedata.normalize("NFKC", text).replace("\u2212", "-").casefold()
+    around = zip(f" {whole}", whole, f"{whole[1:]} ", strict=False)
+    kept = "".join(
+        mark
+        for before, mark, after in around
+        if not (mark.isspace() or unicodedata.category(mark).startswith("P"))
+        or mark == "%"
+        or (mark in "-.,/:*" and after.isdigit() and not before.isalpha())
+    )
+    return kept or "".join(whole.split())  # of nothing but marks: "?!" is not "..."
+
+
+def readable(explanation: str, references: Sequence[str], reads: Callable[[str], bool]) -> list[str]:
+    """The references that a metric can compare an explanation with; none where it cannot read the explanation.
+
+    An empty explanation scores 0 whatever it is compared with.
+    """
+    if is_empty(explanation):
+        return list(references)
+    return [reference for reference in references if reads(reference)] if reads(explanation) else []
 
 
 def aggregate(scores: Sequence[float], how: Aggregate) -> float:
@@ -45,7 +94,7 @@ class Rouge:
 
     Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries. The library's tokenizer and stemmer, and
     its numbers to the last bit; n-grams of a text are counted once for all it is compared with, and the longest common
-    subsequence is found bit by bit. The library keeps a-z and 0-9 only: a text in another script scores 0.
+    subsequence is found bit by bit. The library keeps a-z and 0-9 only: it `reads` no text in another script.
     """
 
     def __init__(self, *, stemmer: bool = True) -> None:
@@ -61,6 +110,19 @@ class Rouge:
             "rouge2": _f_score(_overlap(a.bigrams, b.bigrams), n - 1, m - 1),
             "rougeL": _f_score(_common_subsequence(a.words, b.places, m), n, m),
         }
+
+    @staticmethod
+    def reads(text: str) -> bool:
+        """Whether a-z and 0-9 are all but `UNREAD_LETTERS` of a text's letters, digits, marks and pictures.
+
+        A text that has none of them, as "…", is read: there is nothing that could be lost.
+        """
+        if text.isascii():
+            return True
+        lowered = text.lower()
+        kept = len(_OF_ROUGE.findall(lowered))
+        lost = sum(not c.isascii() and unicodedata.category(c).startswith(_WRITTEN) for c in lowered)
+        return lost <= UNREAD_LETTERS * (kept + lost)
 
     def _count_tokens(self, text: str) -> _Tokens:
         from rouge_score.tokenize import tokenize
@@ -110,10 +172,21 @@ class CorpusMetric:
         from sacrebleu.metrics.chrf import CHRF
 
         # force=True only silences a warning about text that ends in " .", as some tokenizers write.
+        self.name = name
         self._metric: Any = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
         self.width = 2 + 2 * 4 if name == "bleu" else 3 * 6
         # Systems that explain the same row have its references in common, one after the other.
         self._reference_info = functools.lru_cache(64)(self._count_references)
+
+    def reads(self, text: str) -> bool:
+        """Whether a text can be scored: BLEU needs words with spaces between them, chrF nothing.
+
+        Not read is a text of which more than `UNREAD_LETTERS` of the characters, white space aside, are of scripts
+        without such spaces: the tokenizer 13a takes a Chinese sentence for one word.
+        """
+        if self.name == "chrf" or text.isascii():
+            return True
+        return len(_ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
 
     def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
         """The counts of one row, `width` of them; it needs a reference."""
@@ -151,21 +224,34 @@ class CorpusMetric:
         return str(self._metric.get_signature())
 
 
+def likeness(rouge: Rouge, one: str, other: str) -> float:
+    """ROUGE-L of two texts, in [0, 1]; over their `words`, not stemmed, where ROUGE cannot read one of them."""
+    if one == other:
+        return 1.0
+    if rouge.reads(one) and rouge.reads(other):
+        return rouge.score(one, other)["rougeL"]
+    a, b = words(one), words(other)
+    return _f_score(_common_subsequence(a, _places(b), len(b)), len(a), len(b))
+
+
 def words(text: str) -> list[str]:
-    """Lowercased words (runs of letters, digits and underscores, in any script)."""
-    return _WORD.findall(text.lower())
+    """Lowercased words: runs of letters, digits and underscores, single characters where a script has no spaces."""
+    lowered = text.lower()
+    return (_ASCII_WORD if lowered.isascii() else _WORD).findall(lowered)
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-cased words; an apostrophe inside one belongs to it (``doesn't``)."""
+    """Lower-cased `words`; an apostrophe inside one belongs to it (``doesn't``)."""
     lowered = text.lower()
-    if not lowered.isascii():
-        lowered = unicodedata.normalize("NFKC", lowered).replace("’", "'")
-    return _TOKEN.findall(lowered)
+    if lowered.isascii():
+        return _ASCII_TOKEN.findall(lowered)
+    return _TOKEN.findall(unicodedata.normalize("NFKC", lowered).replace("’", "'"))
 
 
 def length(text: str) -> int:
-    """The number of words, separated by white space."""
+    """The number of words, separated by white space; of scripts without spaces each character counts as one."""
+    if not text.isascii():
+        text = _ONE_UNSPACED.sub(" x ", text)
     return len(text.split())
 
 

@@ -15,6 +15,7 @@ from reasondistill.errors import CheckpointError, MissingExtraError
 from reasondistill.features import Codec
 from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.packages.tokenizer import PlainTokenizer
+from reasondistill.positions import Positions
 from reasondistill.student_task import StudentTask
 
 _CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}
@@ -43,7 +44,12 @@ def load_package(folder: str | Path) -> LoadedPackage:
     asked = StudentTask.load(folder)
     return LoadedPackage(
         open_engine(
-            folder, manifest.decoder_start_token_id, manifest.tokenizer, asked, architecture=manifest.architecture
+            folder,
+            manifest.decoder_start_token_id,
+            manifest.tokenizer,
+            asked,
+            architecture=manifest.architecture,
+            positions=manifest.positions,
         ),
         asked,
         manifest,
@@ -58,6 +64,7 @@ def open_engine(
     asked: StudentTask,
     *,
     architecture: Architecture | None = None,
+    positions: Positions = Positions(),  # noqa: B008 - an immutable default
 ) -> CTranslate2Engine:
     """An engine over the files of a folder, which are taken as they are.
 
@@ -69,6 +76,7 @@ def open_engine(
         facts: the tokenizer's `TokenizerFacts`.
         asked: what the student is asked.
         architecture: the sizes of its parts, where they are known.
+        positions: how many tokens it has positions for.
 
     Raises:
         CheckpointError: CTranslate2 cannot read them.
@@ -84,6 +92,8 @@ def open_engine(
         decoder_start_token_id=decoder_start_token_id,
         max_source_length=asked.max_source_length,
         max_target_length=asked.max_target_length,
+        positions=positions,
+        order=asked.order,
     )
     try:
         where = device()

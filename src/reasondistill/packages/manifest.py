@@ -13,6 +13,7 @@ from reasondistill.engines.architecture import Architecture
 from reasondistill.errors import CheckpointError, UserError
 from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
 from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
+from reasondistill.positions import Positions
 from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
@@ -115,6 +116,8 @@ class Manifest(_Part):
     tokenizer: TokenizerFacts
     decoder_start_token_id: int
     architecture: Architecture | None = None
+    positions: Positions = Positions()
+    """Of the student; where a package does not say, as earlier ones, it is taken to have as many as it needs."""
     files: dict[str, FileSeal]
     versions: dict[str, str]
     parity: Parity

@@ -59,7 +59,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Card:
-    """One example: what the student read, what it answered, and what people wrote."""
+    """One example: what the student read, what it answered, and the references."""
 
     id: str
     fields: Mapping[str, str]
@@ -70,6 +70,13 @@ class Card:
     explanation: str
     references: tuple[str, ...]
     scores: tuple[tuple[str, str], ...]
+
+    @property
+    def verdict(self) -> str:
+        """What is known of the label; the explanation has no verdict of its own."""
+        if self.correct is None:
+            return "no gold label" if self.gold is None else "label not judged"
+        return "label right" if self.correct else "label wrong"
 
 
 @dataclass(frozen=True)

@@ -36,18 +36,23 @@ def errors_section(results: Results) -> list[Block]:
     blocks.append(_kinds(errors))
     cells = errors.get("confusion") or ()
     for cell in cells[:CELLS]:
-        cards = tuple(_card(one) for one in cell["examples"][:CELL_CARDS])
+        cards = tuple(_card(one, errors) for one in cell["examples"][:CELL_CARDS])
         given = "given no label" if cell["predicted"] is None else f"taken for {cell['predicted']}"
-        rule = f"{_first(len(cards), cell['n'])}, the highest confidence first."
+        rule = f"{_first(len(cards), cell['n'])}{', the highest confidence first' if cards[1:] else ''}."
         blocks.append(Cards(f"{cell['gold']} {given}", rule, cards))
     metric = errors.get("metric")
     found = (errors.get("examples") or {}).get("explanation", ())
     if found:
         worst = f": empty ones, then the lowest {metric_title(metric)}" if metric else ""
-        cards = tuple(_card(one, metric) for one in found[:KIND_CARDS])
-        title = "Label right, explanation wrong" if "label" in errors["judged"] else "Explanation wrong"
+        cards = tuple(_card(one, errors, metric) for one in found[:KIND_CARDS])
+        # A low score is evidence, no proof: the reader is told what was found, not that it is so.
+        title = (
+            "Label right, explanation wrong by the rule"
+            if "label" in errors["judged"]
+            else "Explanation wrong by the rule"
+        )
         total = errors["counts"]["explanation"]["n"]
-        blocks.append(Cards(title, f"{_first(len(cards), total)}{worst}.", cards))
+        blocks.append(Cards(title, f"{_first(len(cards), total)}{worst}.{_below(errors)}", cards))
     return blocks
 
 
@@ -132,22 +137,31 @@ def _share(count: Mapping[str, Any]) -> Cell:
     return Cell(f"{count['share']:.1%}", f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%" if bounds else "")
 
 
+def _below(errors: Mapping[str, Any]) -> str:
+    """What the scores on the cards are held to."""
+    metric, threshold = errors.get("metric"), errors.get("threshold")
+    if metric is None or threshold is None:
+        return ""
+    return f" The rule's threshold is {metric_value(metric, threshold)}; a sound explanation can lie below it."
+
+
 def _first(shown: int, total: int) -> str:
     return f"{shown} of {total:,}" if shown < total else "The only one" if total == 1 else f"All {total:,}"
 
 
-def _card(one: Mapping[str, Any], metric: str | None = None) -> Card:
+def _card(one: Mapping[str, Any], errors: Mapping[str, Any], metric: str | None = None) -> Card:
     gold, label, confidence = one["gold"], one["label"], one["confidence"]
     score = None if metric is None else one["score"]
+    references = one.get("references") or [one.get("reference")]  # results of earlier versions have the first alone
     return Card(
         id=one["id"],
         fields=one["fields"],
         gold=gold,
         label=label,
-        correct=None if gold is None else gold == label,
+        correct=gold == label if gold is not None and "label" in errors["judged"] else None,
         probabilities=() if confidence is None or label is None else ((label, confidence),),
         explanation=one["explanation"],
-        references=() if one["reference"] is None else (one["reference"],),
+        references=tuple(text for text in references if text),
         scores=() if metric is None or score is None else ((metric_title(metric), metric_value(metric, score)),),
     )
 
@@ -162,8 +176,8 @@ def _slices_text(slices: Sequence[Mapping[str, Any]], ranking: str, settings: Ma
         return "No slice has enough rows, and enough beside it, to be ranked."
     worse = [one["name"] for one in ranked if _verdict(one, ranking) == "worse"]
     text = (
-        f"Each slice is compared with the rest of the rows. The first is the worst for certain: the one whose "
-        f"difference in {title} has the lowest upper bound. "
+        f"Each slice is compared with the rest of the rows. They stand in the order of the upper bound of their "
+        f"difference in {title}, the lowest first. "
     )
     if worse:
         named = [f"“{name}”" for name in worse[:NAMED]] + ([f"{len(worse) - NAMED} more"] if worse[NAMED:] else [])
@@ -188,7 +202,7 @@ def _forests(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequenc
             continue
         caption = f"{metric_title(name)} on each slice less that on the rest, with 95% intervals."
         if cut > 0:
-            caption += f" The {FOREST_ROWS} worst by {_lower(metric_title(ranking))}; {cut} more are in the table."
+            caption += f" The {FOREST_ROWS} worst by {_lower(metric_title(ranking))}; the table has {cut} more."
         title = f"Slices: {_lower(metric_title(name))}"
         drawings.append(forest(f"{prefix}slices-{name.lower().replace('_', '-')}", title, caption, rows))
     return [Gallery(tuple(drawings))] if drawings else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from reasondistill.metrics.text import is_one_of
 from reasondistill.reporting.document import Card, Cards
 from reasondistill.reporting.loading import Row
 
@@ -21,17 +22,22 @@ def choose_examples(rows: Sequence[Row], count: int = EXAMPLES_EACH) -> list[Car
     wrong = [row for row in by_hash if row.correct is False]
     unknown = [row for row in by_hash if row.correct is None]
     sure = sorted((row for row in wrong if row.confidence is not None), key=lambda row: -(row.confidence or 0.0))
-    poor = sorted((row for row in right if row.rougeL is not None), key=lambda row: row.rougeL or 0.0)
+    differing = [r for r in right if r.rougeL is not None and not is_one_of(r.explanation or "", r.references or ())]
+    poor = sorted(differing, key=lambda row: row.rougeL or 0.0)
     groups = [
         ("Right label", "The first {} of {} rightly labelled examples, ordered by the SHA-256 of their ids.", right),
         ("Wrong label", "The first {} of {} wrongly labelled examples, ordered by the SHA-256 of their ids.", wrong),
         ("Most confident errors", "The {} with the highest probability on a wrong label, of {}.", sure),
         (
             "Right label, explanation furthest from the references",
-            "The {} with the lowest ROUGE-L among {} rightly labelled examples.",
+            "The {} with the lowest ROUGE-L among {} rightly labelled examples whose explanation equals no reference.",
             poor,
         ),
-        ("Examples without a gold label", "The first {} of {}, ordered by the SHA-256 of their ids.", unknown),
+        (
+            "Examples whose label was not judged" if any(r.gold for r in unknown) else "Examples without a gold label",
+            "The first {} of {}, ordered by the SHA-256 of their ids.",
+            unknown,
+        ),
     ]
     return [
         Cards(title, rule.format(len(chosen[:count]), f"{len(chosen):,}"), tuple(_cards(chosen[:count])))

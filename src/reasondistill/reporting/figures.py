@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
+from reasondistill.auditing.findings import percent
 from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
 from reasondistill.reporting.loading import CalibrationBin
 from reasondistill.results import NOT_FLOORS, Confusion, Metric, Results
@@ -165,7 +166,7 @@ def confusion(figure: Figure, table: Confusion) -> None:
         for j, count in enumerate(row):
             share = count / sum(row) if sum(row) else 0.0
             axes.add_patch(Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, facecolor=SERIES[0], alpha=0.03 + 0.57 * share))
-            axes.text(j, i, f"{count:,}\n{share:.0%}", ha="center", va="center", linespacing=1.4)
+            axes.text(j, i, f"{count:,}\n{percent(share)}", ha="center", va="center", linespacing=1.4)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(len(table.counts) - 0.5, -0.5)
     axes.set_xticks(range(columns), names[:columns])

@@ -56,12 +56,13 @@ METRIC_TITLES: Final = {
 FLOOR_TITLES: Final = {
     "majority_label": "Majority label",
     "template": "Commonest template",
-    "references": "Human references against each other",
+    "references": "References against each other",
     "student_fewer_references": "Student against as many references",
 }
 LOWER_IS_BETTER: Final = frozenset(
     {"ece", "stated_ece", "brier", "aurc", "empty_rate", "copy_rate", "ct_unfaithfulness", "inconsistency"}
 )
+_SOURCES: Final = 3  # of the references, that are named
 _OTHER_SCALES: Final = frozenset({"bleu", "chrf", "explanation_length"})  # the rest lie in [0, 1]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -122,6 +123,15 @@ def size(n_bytes: int) -> str:
 def listing(items: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def references_of(settings: Mapping[str, Any]) -> str:
+    """``references`` and, in brackets, whose they are, where ``results.settings`` says so."""
+    sources = settings.get("reference_sources")
+    if not isinstance(sources, Mapping) or not sources:
+        return "references"
+    named = [str(source).strip() or "unnamed" for source in sources]
+    return f"references ({listing(named[:_SOURCES] + ([f'{len(named) - _SOURCES} more'] if named[_SOURCES:] else []))})"
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
+from reasondistill.comparison.measures import settings_of
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,
     listing,
     metric_title,
     metric_value,
+    references_of,
 )
 from reasondistill.reporting.loading import Source
-from reasondistill.results import NOT_FLOORS, Metric, Results
+from reasondistill.results import NOT_FLOORS, DatasetInfo, Metric, Results
 
 HEADLINE_METRICS: Final = (
     "label_accuracy",
@@ -28,6 +30,9 @@ HEADLINE_METRICS: Final = (
     "faithfulness",
     "ece",
 )
+
+A_FEW: Final = 0.01
+"""The first paragraph names empty explanations where they are more than this share."""
 
 Verdict = Literal["above", "level", "below"]
 
@@ -67,8 +72,42 @@ def headline_row(results: Results, name: str) -> HeadlineRow:
     values = {f: v[name] for f, v in results.floors.items() if name in v and f not in NOT_FLOORS}
     floor = max(values, key=lambda f: values[f], default=None)
     floor_value = None if floor is None else values[floor]
-    verdict = None if floor_value is None else _verdict(metric, floor_value)
+    verdict = None if floor_value is None else _verdict(_on_rows_of(floor, name, results), floor_value)
     return HeadlineRow(name, metric_title(name), metric.value, metric.ci95, metric.n, floor, floor_value, verdict)
+
+
+def _on_rows_of(floor: str | None, name: str, results: Results) -> Metric:
+    """The student's figure on the rows that a floor is scored on: a metric may not be able to read all of them."""
+    metric = results.metrics[name]
+    fewer = _unread(results).get("floors", {}).get(floor, {}).get(name)
+    if not fewer or fewer["student"] is None:
+        return metric
+    apart = fewer["student"] - metric.value
+    within = None if metric.ci95 is None else (metric.ci95[0] + apart, metric.ci95[1] + apart)
+    return metric.model_copy(update={"value": fewer["student"], "ci95": within})
+
+
+def _unread(results: Results) -> Mapping[str, Any]:
+    found = results.settings.get("unread")
+    return found if isinstance(found, Mapping) else {}
+
+
+def left_out(results: Results) -> list[tuple[str, str]]:
+    """Metrics that could not read too many of the texts, those of one reason together, and the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in _unread(results).get("left_out", {}).items():
+        by_reason.setdefault(reason, []).append(metric_title(name))
+    return [(listing(names), reason) for reason, names in by_reason.items()]
+
+
+def not_read(results: Results) -> str:
+    """How many rows do not count in metrics that could not read them, in a sentence; empty where there are none."""
+    found = _unread(results)
+    rows = {n: k for n, k in found.get("rows", {}).items() if n not in found["left_out"] and n in results.metrics}
+    if not rows:
+        return ""
+    counts = listing([f"{metric_title(name)} {count:,}" for name, count in rows.items()])
+    return f"Rows that could not be read, and do not count, of {found['of']:,}: {counts}."
 
 
 def _verdict(metric: Metric, floor: float) -> Verdict:
@@ -84,15 +123,17 @@ def summarise(source: Source) -> str:
         return f"The run {source.name} has not been evaluated yet: it holds no results."
     results = scored.results
     rows = {row.metric: row for row in headline(results)}
-    part = (
-        f"the {results.dataset.split} part of {results.dataset.name}" if results.dataset.split else results.dataset.name
-    )
+    part = _part_of(results.dataset)
     sentences = [f"Scored on {results.dataset.n:,} examples of {part}."]
     if accuracy := rows.get("label_accuracy"):
         sentences.append(_accuracy_sentence(accuracy))
     sentences += [_overlap_sentence(results, rows[name]) for name in ("rougeL", "bertscore_f1") if name in rows]
-    if humans := _human_sentence(results):
-        sentences.append(humans)
+    if sentence := _reference_sentence(results):
+        sentences.append(sentence)
+    if names := [title for title, _ in left_out(results)]:
+        sentences.append(f"Left out, as they cannot read these texts: {', '.join(names)}.")
+    if empty := _empty_sentence(results):
+        sentences.append(empty)
     if ece := rows.get("ece"):
         sentences.append(f"Its confidence misses its accuracy by {100 * ece.value:.1f} points on average (ECE).")
     return " ".join(sentences)
@@ -131,6 +172,15 @@ def _overlap_sentence(results: Results, row: HeadlineRow) -> str:
     return f"{sentence}."
 
 
+def _empty_sentence(results: Results) -> str:
+    metric = results.metrics.get("empty_rate")
+    if metric is None or metric.value <= A_FEW:
+        return ""
+    if metric.value == 1:
+        return f"It explains nothing: all {metric.n:,} explanations are empty."
+    return f"{round(metric.value * metric.n):,} of {metric.n:,} explanations ({metric.value:.1%}) are empty."
+
+
 def _as_floor(name: str) -> str:
     if name.startswith("copied_"):
         return f"a copied {name.removeprefix('copied_').replace('_', ' ')}"
@@ -138,37 +188,79 @@ def _as_floor(name: str) -> str:
     return words.get(name) or floor_title(name).lower()
 
 
-def _human_sentence(results: Results) -> str:
-    humans = results.floors.get("references", {}).get("rougeL")
+def _reference_sentence(results: Results) -> str:
+    references = results.floors.get("references", {}).get("rougeL")
     student = results.floors.get("student_fewer_references", {}).get("rougeL")
-    if humans is None or student is None:
+    if references is None or student is None:
         return ""
     return (
-        f"Human references reach ROUGE-L {humans:.3f} against each other, "
+        f"The {references_of(results.settings)} reach ROUGE-L {references:.3f} against each other, "
         f"where the student reaches {student:.3f} against as many of them."
     )
 
 
 def summarise_several(sources: Sequence[Source]) -> str:
-    """One paragraph on several sources: which leads on what, and which does not beat its floor."""
+    """One paragraph on several sources: which leads on what, and which does not beat its floor.
+
+    Only systems that were scored on the same rows, in the same way, are ranked.
+    """
     scored = [(source.name, source.main.results) for source in sources if source.main is not None]
+    by_rows: dict[str, list[tuple[str, Results]]] = {}
+    for name, results in scored:
+        by_rows.setdefault(results.dataset.fingerprint, []).append((name, results))
     sentences = [f"{len(sources)} systems side by side."]
-    for name in ("label_accuracy", "rougeL", "bertscore_f1"):
-        ranked = sorted(((r.metrics[name], s) for s, r in scored if name in r.metrics), key=lambda p: -p[0].value)
-        if len(ranked) < 2:
-            continue
-        (best, leader), (second, follower) = ranked[:2]
-        within = f" (95% interval {interval(name, best.ci95)})" if best.ci95 else ""
-        sentence = f"{metric_title(name)} is highest for {leader}, {metric_value(name, best.value)}{within}"
-        sentence += f", before {follower} with {metric_value(name, second.value)}"
-        if best.ci95 and second.ci95 and second.ci95[1] >= best.ci95[0]:
-            sentence += "; their intervals overlap, so a paired test has to tell them apart"
-        sentences.append(f"{sentence}.")
-    for name in ("label_accuracy", "rougeL", "bertscore_f1"):
-        rows = [(s, headline_row(r, name)) for s, r in scored if name in r.metrics]
+    if len(by_rows) > 1:
+        parts = [
+            f"{listing([name for name, _ in of])} on {of[0][1].dataset.n:,} rows of {_part_of(of[0][1].dataset)}"
+            for of in by_rows.values()
+        ]
+        sentences.append(
+            f"They were not all scored on the same rows, so their figures do not rank them: {'; '.join(parts)}."
+        )
+    for alike in by_rows.values():
+        among = f"Among {listing([name for name, _ in alike])}, " if len(by_rows) > 1 else ""
+        for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+            sentences += _ranking(metric, [(name, r) for name, r in alike if metric in r.metrics], among)
+    for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+        rows = [(s, headline_row(r, metric)) for s, r in scored if metric in r.metrics]
         behind = [s for s, row in rows if row.verdict in ("below", "level")]
         if behind:
-            sentences.append(f"On {metric_title(name)}, not shown to beat the strongest floor: {listing(behind)}.")
+            sentences.append(f"On {metric_title(metric)}, not shown to beat the strongest floor: {listing(behind)}.")
+    empty = [(s, r.metrics["empty_rate"].value) for s, r in scored if "empty_rate" in r.metrics]
+    if named := [f"{share:.1%} of the explanations of {s}" for s, share in empty if share > A_FEW]:
+        sentences.append(f"Empty are {listing(named)}.")
+    if unread := [f"{s} ({', '.join(title for title, _ in names)})" for s, r in scored if (names := left_out(r))]:
+        sentences.append(f"Left out, as they cannot read the texts: {listing(unread)}.")
     if unscored := [s.name for s in sources if s.main is None]:
         sentences.append(f"Not evaluated yet: {listing(unscored)}.")
     return " ".join(sentences)
+
+
+def _part_of(dataset: DatasetInfo) -> str:
+    return f"the {dataset.split} part of {dataset.name}" if dataset.split else dataset.name
+
+
+def _ranking(name: str, systems: Sequence[tuple[str, Results]], among: str) -> Iterator[str]:
+    """Who leads on a metric among systems with the same rows; nothing for fewer than two."""
+    if len(systems) < 2:
+        return
+    title = f"{among}{metric_title(name)}"
+    (_, first), *others = systems
+    if any(settings_of(name, first.settings) != settings_of(name, r.settings) for _, r in others):
+        yield f"{title} was measured with different settings, so it ranks nobody."
+        return
+    if any(first.metrics[name].n != r.metrics[name].n for _, r in others):
+        yield f"{title} covers different numbers of rows, so it ranks nobody."
+        return
+    ranked = sorted(((r.metrics[name], s) for s, r in systems), key=lambda place: -place[0].value)
+    (best, leader), (second, follower) = ranked[:2]
+    within = f" (95% interval {interval(name, best.ci95)})" if best.ci95 else ""
+    if best.value == second.value:
+        equal = [s for metric, s in ranked if metric.value == best.value]
+        yield f"{title} is highest for {listing(equal)} alike, {metric_value(name, best.value)}{within}."
+        return
+    sentence = f"{title} is highest for {leader}, {metric_value(name, best.value)}{within}"
+    sentence += f", before {follower} with {metric_value(name, second.value)}"
+    if best.ci95 and second.ci95 and second.ci95[1] >= best.ci95[0]:
+        sentence += "; their intervals overlap, so a paired test has to tell them apart"
+    yield f"{sentence}."

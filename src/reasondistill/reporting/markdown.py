@@ -83,8 +83,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _card(card: Card) -> Iterator[str]:
-    verdict = {True: "right", False: "wrong", None: "no gold label"}[card.correct]
-    yield f"- **{escape(card.id)}** ({verdict})"
+    yield f"- **{escape(card.id)}** ({card.verdict})"
     for name, text in card.fields.items():
         yield f"  - {escape(name)}: {escape(text)}"
     if card.gold is not None:

@@ -13,7 +13,7 @@ from reasondistill.reporting.examples import choose_examples
 from reasondistill.reporting.explorer import explorers, rows_per_table
 from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
 from reasondistill.reporting.generalisation import generalisation_blocks
-from reasondistill.reporting.headline import HEADLINE_METRICS, summarise, summarise_several
+from reasondistill.reporting.headline import HEADLINE_METRICS, left_out, summarise, summarise_several
 from reasondistill.reporting.loading import RunInfo, Scored, Source
 from reasondistill.reporting.selective import selective_blocks
 from reasondistill.reporting.teachers import agreement_section
@@ -74,6 +74,8 @@ def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
     absent = [(title, why) for title, blocks, why in drafted if not blocks]
     if scored is None:
         absent.insert(0, ("Metrics, examples", "there is no results folder; `reasondistill evaluate` makes one."))
+    if scored is not None:
+        absent += left_out(scored.results)
     if source.run is None:
         absent.append(("Learning curves, configuration, timings", "this is a bare results folder, without run.json."))
     if absent:

@@ -15,9 +15,10 @@ from reasondistill.reporting.formatting import (
     interval,
     metric_title,
     metric_value,
+    references_of,
     size,
 )
-from reasondistill.reporting.headline import HEADLINE_METRICS
+from reasondistill.reporting.headline import HEADLINE_METRICS, not_read
 from reasondistill.reporting.loading import RunInfo, Source
 from reasondistill.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
 
@@ -27,7 +28,7 @@ LABEL_METRICS: Final = ("precision", "recall", "f1", "rougeL", "bertscore_f1", "
 
 
 def beside_floors(results: Results) -> Table | None:
-    """The student, then every floor, then the human references: a row each, a column a metric."""
+    """The student, then every floor, then the references: a row each, a column a metric."""
     names = [n for n in HEADLINE_METRICS if n in results.metrics and any(n in v for v in results.floors.values())]
     if not names:
         return None
@@ -39,7 +40,8 @@ def beside_floors(results: Results) -> Table | None:
         rows.append((Cell(floor_title(floor)), *_rival_cells(values, results, names, flag=floor in floors)))
     note = f"{FLAG} marks a floor that reaches the student."
     if compared:
-        note += " The last rows are no floors: how far human references agree, and the student on the same terms."
+        whose = references_of(results.settings)
+        note += f" The last rows are no floors: how far the {whose} agree, and the student on the same terms."
     note += _reference_note(results.settings)
     return Table(
         "The student beside the floors",
@@ -76,6 +78,7 @@ def all_metrics(results: Results) -> Table:
         for name, metric in sorted(results.metrics.items(), key=lambda item: _reading_place(item[0]))
     ]
     note = "↓: lower is better. Intervals are the student's alone; only a paired test compares two systems."
+    note = f"{note} {not_read(results)}".strip()
     return Table("All metrics", ("Metric", "Value", "95% interval", "Examples"), tuple(rows), note=note)
 
 

@@ -84,6 +84,7 @@ def _agreement(name: str, found: Mapping[str, Any]) -> Table | None:
         "Beneath each figure: its 95% interval, and the rows behind it. BERTScore and ROUGE-L: the student's "
         "explanation against the teacher's."
     )
+    note += "".join(f" {metric_title(metric)} is left out: {why}" for metric, why in found.get("left_out", {}).items())
     return Table(f"Agreement with {name}", ("", *_BINS.values()), tuple(rows), note=note) if rows else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reasondistill.reporting.document import Block, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
-from reasondistill.reporting.formatting import flatten, interval, listing, metric_title, metric_value
+from reasondistill.reporting.formatting import flatten, interval, listing, metric_title, metric_value, references_of
 from reasondistill.results import Metric, Results
 
 if TYPE_CHECKING:
@@ -94,21 +94,29 @@ def trust_section(results: Results, prefix: str) -> list[Block]:
     reasons = tuple((_told(name).title, str(t["left_out"])) for name, t in tests.items() if "left_out" in t)
     blocks: list[Block] = [
         Paragraph(
-            f"{len(applied)} of {len(tests)} tests apply to this student. Each looks at a sample of whole groups of "
+            f"{len(applied)} of {len(tests)} tests were done. Each looks at a sample of whole groups of "
             "examples, chosen by hash. No single one proves faithfulness, but a student that fails one is not to be "
             "trusted in that respect."
         )
     ]
     for name in sorted(applied, key=lambda name: ([*TESTS, name].index(name), name)):
-        blocks += _test(name, applied[name], results.metrics, prefix)
-    return [*blocks, *([Facts("Tests that do not apply", reasons)] if reasons else [])]
+        blocks += _test(name, applied[name], results.metrics, results.settings, prefix)
+    cut = tuple((_told(name).title, str(t["shortened"])) for name, t in applied.items() if "shortened" in t)
+    lists = (("Tests cut short", cut), ("Tests that were not done", reasons))
+    return [*blocks, *(Facts(title, items) for title, items in lists if items)]
 
 
 def _told(name: str) -> Told:
     return TESTS.get(name) or Told(metric_title(name), "")
 
 
-def _test(name: str, found: Mapping[str, Any], metrics: Mapping[str, Metric], prefix: str) -> Iterator[Block]:
+def _test(
+    name: str,
+    found: Mapping[str, Any],
+    metrics: Mapping[str, Metric],
+    settings: Mapping[str, Any],
+    prefix: str,
+) -> Iterator[Block]:
     title, meaning = _told(name)
     rows = [
         (
@@ -122,7 +130,7 @@ def _test(name: str, found: Mapping[str, Any], metrics: Mapping[str, Metric], pr
     ]
     beside = [
         (Cell(text), Cell(f"{value:.3f}" if isinstance(value, float) else str(value)), Cell(""), Cell(""))
-        for text, value in _beside(found)
+        for text, value in _beside(found, references_of(settings))
     ]
     yield Table(
         title,
@@ -148,7 +156,7 @@ def _test(name: str, found: Mapping[str, Any], metrics: Mapping[str, Metric], pr
             yield Facts(quotes, tuple(_quote(one) for one in found[key]), folded=True)
 
 
-def _beside(found: Mapping[str, Any]) -> Iterator[tuple[str, float | int]]:
+def _beside(found: Mapping[str, Any], references: str) -> Iterator[tuple[str, float | int]]:
     """Controls and coverage: every number that a test tells beside its metrics, at the top or as a control."""
     for name, value in (found.get("controls") or {}).items():
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
@@ -156,7 +164,7 @@ def _beside(found: Mapping[str, Any]) -> Iterator[tuple[str, float | int]]:
             if figure is not None:
                 yield f"Control: {name}{f' ({metric_title(metric)})' if metric else ''}", float(figure)
     if isinstance(found.get("people"), Mapping) and found["people"].get("value") is not None:
-        yield "People's explanations, for the gold label", float(found["people"]["value"])
+        yield f"The {references}, for the gold label", float(found["people"]["value"])
     for key, value in found.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield metric_title(key), value

@@ -18,7 +18,7 @@ from torch import nn
 from reasondistill.config import Lora, Part
 from reasondistill.errors import ConfigError, MissingExtraError
 from reasondistill.student_task import TASK_FILE
-from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.checkpoint import Checkpoint, head_is_tied
 
 _ATTENDING = {"q", "v", "q_proj", "v_proj"}
 """What query and value projections are called in T5's family and in BART's; the pair of Hu et al. 2022."""
@@ -42,7 +42,10 @@ class AdaptedCheckpoint(Checkpoint):
 
     def merged(self) -> Checkpoint:
         """The student itself, each adapter added to its weights; this one is used up by it."""
+        tied = self.model.config.tie_word_embeddings
         model = self.tuner.merge_and_unload()
+        # peft 0.21 compares a head with the encoder's embeddings, and takes T5Gemma's for one of its own.
+        model.config.tie_word_embeddings = tied
         return Checkpoint(model.requires_grad_(True), self.tokenizer, self.asked)
 
 
@@ -119,7 +122,7 @@ def _put_in(student: Checkpoint, lora: Lora, seed: int) -> AdaptedCheckpoint:
                 found=f"{sorted(linear)} in a model of type {model.config.model_type!r}",
                 fix="Name the ones to adapt.",
             )
-    head_is_shared = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    head_is_shared = head_is_tied(model)
     # A seed of their own, so that a run that was cut before its first checkpoint begins with the same adapters.
     with torch.random.fork_rng():
         torch.manual_seed(seed)

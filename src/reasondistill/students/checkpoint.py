@@ -10,7 +10,10 @@ from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
 from reasondistill.files import file_fingerprint, fingerprint
+from reasondistill.positions import Positions
 from reasondistill.student_task import StudentTask
+from reasondistill.students.families import family_of, require_supported
+from reasondistill.students.tokenizers import as_fast
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,11 @@ class Checkpoint:
     def codec(self) -> Codec:
         return Codec(
             self.tokenizer,
-            decoder_start_token_id=self.model.config.decoder_start_token_id,
+            decoder_start_token_id=decoder_start(self.model),
             max_source_length=self.asked.max_source_length,
             max_target_length=self.asked.max_target_length,
+            positions=positions_of(self.model),
+            order=self.asked.order,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -50,18 +55,21 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(model, tokenizer, asked)
 
 
-def load_tokenizer(folder: str | Path) -> Any:
-    """A saved student's tokenizer alone.
+def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> Any:
+    """A saved student's tokenizer alone, or with ``local_files_only=False`` that of a hub id too.
 
     Raises:
-        CheckpointError: the folder has none.
+        CheckpointError: there is none.
     """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=local_files_only, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
+    return as_fast(tokenizer)
 
 
 def checkpoint_fingerprint(folder: str | Path) -> str:
@@ -72,7 +80,7 @@ def checkpoint_fingerprint(folder: str | Path) -> str:
     files = sorted(
         p
         for p in Path(folder).iterdir()
-        if p.suffix in (".json", ".safetensors", ".model", ".txt") and p.name != CALIBRATION_FILE
+        if p.suffix in (".json", ".safetensors", ".model", ".spm", ".txt") and p.name != CALIBRATION_FILE
     )
     return fingerprint([(p.name, file_fingerprint(p)) for p in files])
 
@@ -80,38 +88,23 @@ def checkpoint_fingerprint(folder: str | Path) -> str:
 def load_seq2seq(
     name: str, *, revision: str = "main", local: bool = False, dropout: float | None = None
 ) -> tuple[Any, Any]:
-    """Load any encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
+    """Load an encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
 
     No code of a checkpoint's own is run.
 
     Args:
         revision: of the hub.
-        local: it is a student in a folder: nothing is fetched, and all of its weights must be there.
+        local: it is a student in a folder: nothing is fetched, and there must be no weights beside its own.
         dropout: in embeddings and blocks, instead of what the checkpoint's configuration says.
 
     Raises:
-        CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
+        CheckpointError: it cannot be had, is damaged or not whole, or is of no supported family.
     """
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    # Without a word on remote code transformers asks on the terminal whether to run it.
+    config = seq2seq_config(name, revision=revision, local=local)
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            name,
-            expected="an encoder-decoder of Hugging Face: a hub id or a folder with config.json",
-            found=str(error).strip().split("\n")[0],
-        ) from error
-    if not config.is_encoder_decoder or type(config) not in AutoModelForSeq2SeqLM._model_mapping:
-        raise CheckpointError(
-            name,
-            expected="an encoder-decoder (T5, FLAN-T5, mT5, BART, …)",
-            found=f"a model of type {config.model_type!r}",
-            fix="Take a seq2seq checkpoint, or a warm start from a BERT-like encoder (student.kind: warm_start).",
-        )
     if dropout is not None:
         _set_dropout(name, config, dropout)
     try:
@@ -124,13 +117,56 @@ def load_seq2seq(
         raise CheckpointError(
             name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
         ) from error
-    if local:
-        _require_all(name, told)
-    return keep_epsilon(keep_untied(model)), tokenizer
+    _require_all(name, told, model, local=local)
+    return keep_epsilon(keep_untied(model)), as_fast(tokenizer)
+
+
+def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) -> Any:
+    """The configuration of an encoder-decoder, as in `load_seq2seq`.
+
+    Raises:
+        CheckpointError: it cannot be had, or is of no supported family.
+    """
+    from transformers import AutoConfig
+
+    # Without a word on remote code transformers asks on the terminal whether to run it.
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            name,
+            expected="an encoder-decoder of Hugging Face: a hub id or a folder with config.json",
+            found=str(error).strip().split("\n")[0],
+        ) from error
+    require_supported(name, config)
+    return config
+
+
+def decoder_start(model: Any) -> int:
+    """The token that a model's decoder reads first.
+
+    Raises:
+        CheckpointError: its configuration names none.
+    """
+    for settings in (model.config, model.generation_config):
+        if (start := getattr(settings, "decoder_start_token_id", None)) is not None:
+            return int(start)
+    if family_of(model).head == "gemma":
+        return int(model.config.decoder.bos_token_id)
+    raise CheckpointError(
+        "student",
+        expected="a checkpoint whose config.json names the token that its decoder starts with, decoder_start_token_id",
+        found=f"a model of type {model.config.model_type!r} without it",
+        fix="Copy the checkpoint into a folder and add the key: mBART starts with the language that it writes in.",
+    )
 
 
 def _set_dropout(name: str, config: Any, dropout: float) -> None:
-    """Write a rate into a model's configuration, under the name that its family gives it."""
+    """Write a rate into a model's configuration, under the name that its family gives it.
+
+    T5Gemma reads it from configurations of either side, inside its own.
+    """
     key = next((key for key in ("dropout_rate", "dropout") if hasattr(config, key)), None)
     if key is None:
         raise CheckpointError(
@@ -139,7 +175,14 @@ def _set_dropout(name: str, config: Any, dropout: float) -> None:
             found=f"one of type {config.model_type!r} with neither",
             fix="Leave student.dropout out.",
         )
-    setattr(config, key, dropout)
+    from transformers import PreTrainedConfig
+
+    insides = [config]
+    while insides:
+        inside = insides.pop()
+        if hasattr(inside, key):
+            setattr(inside, key, dropout)
+        insides += [part for part in vars(inside).values() if isinstance(part, PreTrainedConfig)]
 
 
 def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:
@@ -169,16 +212,21 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
     return keep_untied(other.train(model.training))
 
 
-def _require_all(name: str, told: dict[str, Any]) -> None:
-    """Refuse weights that transformers would make up at random, or leave out, with no more than a warning."""
-    for kind, what in (("missing_keys", "no"), ("unexpected_keys", "beside them")):
-        if keys := sorted(told[kind]):
+def _require_all(name: str, told: dict[str, Any], model: Any, *, local: bool) -> None:
+    """Refuse weights that transformers would make up at random, or leave out, with no more than a warning.
+
+    Checkpoints of the hub may have more than is asked for, as T5's first ones do; T5's encoder alone has less.
+    """
+    computed = ("embed_positions.weight",) if family_of(model).makes_positions else ()
+    missing = [key for key in told["missing_keys"] if not key.endswith(computed)]
+    for found, what in ((missing, "no"), (told["unexpected_keys"] if local else (), "beside them")):
+        if keys := sorted(found):
             others = f" and {len(keys) - 3} others" if len(keys) > 3 else ""
             raise CheckpointError(
                 name,
                 expected="the weights that config.json asks for",
                 found=f"{what} {', '.join(keys[:3])}{others}",
-                fix="Copy the student's folder anew.",
+                fix="Copy the student's folder anew." if local else "Take a checkpoint that is whole.",
             )
 
 
@@ -188,10 +236,16 @@ def keep_untied(model: Any) -> Any:
     transformers 5 sets ``tie_word_embeddings`` on every T5 config, also for T5 v1.1 and FLAN-T5, whose heads are
     untied: they load rightly, but a later ``tie_weights()`` or a resize would silently tie them.
     """
-    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-    if head is not None and head.weight is not embedding.weight:
+    if not head_is_tied(model):
         model.config.tie_word_embeddings = False
     return model
+
+
+def head_is_tied(model: Any) -> bool:
+    """Whether a model's head is the table of one of its sides: T5Gemma's is its decoder's."""
+    sides = (model, model.get_encoder(), model.get_decoder())
+    head = model.get_output_embeddings().weight
+    return any(head is side.get_input_embeddings().weight for side in sides)
 
 
 def keep_epsilon(model: Any) -> Any:
@@ -213,3 +267,18 @@ def keep_epsilon(model: Any) -> Any:
 def parameter_count(model: Any) -> int:
     """Parameters of a model, shared ones counted once."""
     return sum(p.numel() for p in model.parameters())
+
+
+def positions_of(model: Any) -> Positions:
+    """The rows of a model's position tables; None for a side that has none."""
+    return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
+
+
+def _rows(side: Any) -> int | None:
+    from torch.nn import Embedding
+
+    for name, module in side.named_modules():
+        # An offset: rows in front that no token gets, as in BART's.
+        if isinstance(module, Embedding) and "position" in name:
+            return int(module.num_embeddings) - int(getattr(module, "offset", 0))
+    return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
+from reasondistill.errors import TaskError
 from reasondistill.features import Codec
 from reasondistill.records import Example
 from reasondistill.student_task import StudentTask
@@ -13,7 +15,7 @@ from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.vocabulary import trim
 from reasondistill.students.warm_start import make_warm_start
-from reasondistill.tasks import OutputOrder, Task
+from reasondistill.tasks import OutputOrder, Task, explanation_prefix
 from reasondistill.wording import Phrase
 
 
@@ -25,7 +27,8 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
 
     Raises:
         CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
-        TaskError: its tokenizer cannot tell the task's labels apart.
+        TaskError: its tokenizer cannot tell the task's labels apart; for choices see `choice_problems`.
+        ConfigError: a length is more than it has positions.
     """
     task = config.task
     wanted = config.student
@@ -49,20 +52,39 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
         phrases=tuple(phrases),
     )
     student = Checkpoint(model, tokenizer, asked)
-    check_labels(student.codec, task, config.order, examples)
+    codec = student.codec
+    if task.labels is not None and config.order != "explanation_only":
+        codec.check_labels(task.labels, config.order)
+    labels = set(task.labels or (choice for example in examples for choice in example.choices or ()))
+    codec.require_room({explanation_prefix(config.order, label) for label in labels}, config.generation)
     return student
 
 
-def check_labels(codec: Codec, task: Task, order: OutputOrder, examples: Sequence[Example]) -> None:
-    """Hold a task's labels, or every example's choices, to what scoring needs.
+def choice_problems(
+    codec: Codec, task: Task, order: OutputOrder, examples: Sequence[Example]
+) -> list[TaskError | None]:
+    """What is wrong with each example's own choices: it has none, or the tokenizer cannot write or tell them apart.
 
-    Raises:
-        TaskError: the tokenizer cannot tell them apart.
+    None for an example with which nothing is wrong, and for all where the labels are the task's own.
     """
-    if order == "explanation_only":
-        return
-    for labels in dict.fromkeys(task.choices_for(example) for example in examples):
-        codec.check_labels(labels, order)
+    if task.labels is not None or order == "explanation_only":
+        return [None] * len(examples)
+
+    @cache
+    def problem(choices: tuple[str, ...]) -> TaskError | None:
+        try:
+            codec.check_labels(choices, order)
+        except TaskError as error:
+            return error
+        return None
+
+    def problem_of(example: Example) -> TaskError | None:
+        try:
+            return problem(task.choices_for(example))
+        except TaskError as error:  # it has none
+            return error
+
+    return [problem_of(example) for example in examples]
 
 
 def texts_of(examples: Sequence[Example], task: Task, order: OutputOrder) -> Iterator[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-_T5_LIKE = {"t5", "mt5", "umt5"}
-_BART_LIKE = {"bart", "mbart"}
+from reasondistill.students.families import family_of
 
 
 def encode(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -31,45 +31,43 @@ def logits_at(
         decoder_input_ids: (D, T); targets shifted right, padded on the right.
         wanted: (D, T) bool.
     """
-    kind = model.config.model_type
-    if kind not in _T5_LIKE | _BART_LIKE:
-        from transformers.modeling_outputs import BaseModelOutput
-
-        output = model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=encoder_states),
-            attention_mask=encoder_mask,
-            decoder_input_ids=decoder_input_ids,
-            use_cache=False,
-        )
-        logits: Tensor = output.logits[wanted]
-        return logits
+    # T5Gemma, where it is given no mask, hides padding tokens from a text: also one that a text begins with.
+    seen = {"attention_mask": torch.ones_like(decoder_input_ids)} if family_of(model).head == "gemma" else {}
     states = (
         model.get_decoder()(
             input_ids=decoder_input_ids,
             encoder_hidden_states=encoder_states,
             encoder_attention_mask=encoder_mask,
             use_cache=False,
+            **seen,
         )
     ).last_hidden_state[wanted]
     return head(model, states)
 
 
 def head(model: Any, states: Tensor) -> Tensor:
-    """Logits (N, V) of decoder states (N, H), for a model of T5's or BART's family."""
-    if model.config.model_type in _T5_LIKE:
-        result: Tensor = model.lm_head(states * output_scale(model))
-        return result
-    biased: Tensor = model.lm_head(states) + model.final_logits_bias
-    return biased
+    """Logits (N, V) of decoder states (N, H)."""
+    kind = family_of(model).head
+    if kind == "t5":
+        states = states * output_scale(model)
+    logits: Tensor = model.lm_head(states)
+    if kind == "bart":
+        logits = logits + model.final_logits_bias
+    if kind == "gemma" and (cap := model.get_decoder().config.final_logit_softcapping) is not None:
+        logits = torch.tanh(logits / cap) * cap
+    return logits
 
 
 def output_scale(model: Any) -> float:
-    """What a model of T5's family multiplies its decoder's states with before its head.
+    """What a model of T5's families multiplies its decoder's states with before its head.
 
-    T5 v1.0 shares its embedding with its head and scales the states; v1.1, FLAN-T5 and mT5 do neither.
+    T5 v1.0 shares its embedding with its head and scales the states; v1.1, FLAN-T5 and mT5 do neither. In transformers
+    5 UMT5's code goes by ``tie_word_embeddings``, which `checkpoint.keep_untied` puts right.
     """
-    scales = model.config.model_type == "t5" and model.config.scale_decoder_outputs
-    return float(model.config.d_model**-0.5) if scales else 1.0
+    config = model.config
+    key = {"t5": "scale_decoder_outputs", "longt5": "scale_decoder_outputs", "umt5": "tie_word_embeddings"}
+    scales = config.model_type in key and getattr(config, key[config.model_type])
+    return float(config.d_model**-0.5) if scales else 1.0
 
 
 def fuse_activations(model: Any) -> None:

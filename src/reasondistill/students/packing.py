@@ -21,22 +21,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasondistill.students.families import family_of
 from reasondistill.students.forward import head
 
 ROW_TOKENS = 160
 """Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and
 the cost of attention grows with their square."""
 
-_WITH_RELATIVE_POSITIONS = {"t5", "mt5"}
-_WITH_POSITION_TABLES = {"bart"}
-
 
 def can_pack(model: Any) -> bool:
     """Whether it is known how this model's texts are kept apart in one row."""
-    kind = model.config.model_type
-    if model.config._attn_implementation != "sdpa":  # which takes masks as they are given
+    family = family_of(model)
+    if not family.packs or model.config._attn_implementation != "sdpa":  # which takes masks as they are given
         return False
-    return kind in _WITH_RELATIVE_POSITIONS or (kind in _WITH_POSITION_TABLES and len(_position_tables(model)) == 2)
+    return family.head == "t5" or len(_position_tables(model)) == 2
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ def _position_tables(model: Any) -> list[Any]:
 def _positions(model: Any, *positions: Tensor) -> Iterator[None]:
     """While it lasts, encoder and decoder of a BART look up these positions (R, L) instead of a row's places."""
     with ExitStack() as stack:
-        if model.config.model_type in _WITH_POSITION_TABLES:
+        if family_of(model).head == "bart":
             for table, wanted in zip(_position_tables(model), positions, strict=True):
                 # BART counts positions from 0 in every row, and takes others for its decoder alone.
                 table.forward = partial(_look_up, table, wanted)

@@ -19,6 +19,7 @@ from torch import Tensor
 from reasondistill.config import Shrink
 from reasondistill.errors import ConfigError
 from reasondistill.students.checkpoint import rebuilt
+from reasondistill.students.families import family_of, those_that
 
 
 class _Layout(NamedTuple):
@@ -50,8 +51,9 @@ _BART = _Layout(
     ingoing=("fc1",),
     outgoing="fc2",
 )
-_LAYOUTS = {"t5": _T5, "mt5": _T5, "umt5": _T5, "bart": _BART, "mbart": _BART}
-_T5_POSITIONS = "SelfAttention.relative_attention_bias.weight"
+_LAYOUTS = {"t5": _T5, "bart": _BART}
+"""By the form of the head, which families of one layout share."""
+_T5_POSITIONS = "relative_attention_bias.weight"
 
 
 def evenly(count: int, of: int) -> list[int]:
@@ -63,7 +65,7 @@ def shrink(model: Any, wanted: Shrink) -> Any:
     """A smaller model of the same class, with copies of the weights that it keeps.
 
     Args:
-        model: an encoder-decoder of the families of T5 or BART.
+        model: an encoder-decoder of a family that can be made smaller: see `families`.
         wanted: how many layers and feed-forward units to keep; None keeps all.
 
     Returns:
@@ -74,13 +76,15 @@ def shrink(model: Any, wanted: Shrink) -> Any:
     """
     if wanted == Shrink():
         return model
-    layout = _LAYOUTS.get(model.config.model_type)
-    if layout is None:
+    family = family_of(model)
+    if not family.shrinks:
         raise ConfigError(
             "student.shrink",
-            expected=f"a student of a family that can be made smaller ({', '.join(_LAYOUTS)})",
+            expected=f"a student of a family that can be made smaller ({those_that('shrinks')})",
             found=f"a model of type {model.config.model_type!r}",
+            fix="Leave student.shrink out.",
         )
+    layout = _LAYOUTS[family.head]
     config = copy.deepcopy(model.config)
     depths = {"encoder": wanted.num_layers, "decoder": wanted.num_decoder_layers}
     layers: dict[str, list[int]] = {}
@@ -116,10 +120,12 @@ def _renumbered(state: dict[str, Tensor], layout: _Layout, layers: dict[str, lis
             result[name] = value
             continue
         side, number, rest = found[1], int(found[2]), found[3]
-        # T5 keeps the positions of a whole side in its first layer.
-        new = 0 if rest.endswith(_T5_POSITIONS) and number == 0 else places[side].get(number)
+        new = places[side].get(number)
         if new is not None:
             result[f"{name[: found.start(2)]}{new}.{rest}"] = value
+        # T5 keeps the positions of a whole side in its first layer; in UMT5 each layer has its own, which go before.
+        elif rest.endswith(_T5_POSITIONS) and number == 0:
+            result.setdefault(f"{name[: found.start(2)]}0.{rest}", value)
     return result
 
 

@@ -15,7 +15,8 @@ from itertools import islice, pairwise
 from typing import Any
 
 from reasondistill.errors import CheckpointError
-from reasondistill.students.checkpoint import rebuilt
+from reasondistill.students.checkpoint import decoder_start, rebuilt
+from reasondistill.students.families import family_of, those_that
 
 _BATCH = 4096
 _ROWS_OF_TOKENS = ("shared.weight", "embed_tokens.weight", "lm_head.weight")
@@ -35,9 +36,16 @@ def trim(model: Any, tokenizer: Any, texts: Iterable[str], *, min_count: int = 1
         The new model and tokenizer.
 
     Raises:
-        CheckpointError: the tokenizer is of a kind that cannot be trimmed.
+        CheckpointError: the student is of a family, or its tokenizer of a kind, that cannot be trimmed.
     """
-    smaller, kept = trim_tokenizer(tokenizer, texts, min_count=min_count)
+    if not family_of(model).trims:
+        raise CheckpointError(
+            "student.vocabulary",
+            expected=f"a student of a family whose vocabulary can be trimmed ({those_that('trims')})",
+            found=f"a model of type {model.config.model_type!r}",
+            fix="Set student.vocabulary: full.",
+        )
+    smaller, kept = trim_tokenizer(tokenizer, texts, min_count=min_count, also={decoder_start(model)})
     new_id = {old: new for new, old in enumerate(kept)}
     config = copy.deepcopy(model.config)
     config.vocab_size = len(kept)
@@ -55,13 +63,16 @@ def trim(model: Any, tokenizer: Any, texts: Iterable[str], *, min_count: int = 1
     return rebuilt(model, config, state, generation), smaller
 
 
-def trim_tokenizer(tokenizer: Any, texts: Iterable[str], *, min_count: int = 1) -> tuple[Any, list[int]]:
+def trim_tokenizer(
+    tokenizer: Any, texts: Iterable[str], *, min_count: int = 1, also: Iterable[int] = ()
+) -> tuple[Any, list[int]]:
     """Keep the pieces that ``texts`` use, special tokens, and what other words are spelled with.
 
     Args:
         tokenizer: a fast tokenizer of transformers: WordPiece (BERT), Unigram (T5, mT5) or BPE (BART).
         texts: what will be read and written.
         min_count: keep only pieces that ``texts`` use so often.
+        also: ids of tokens to keep in any case.
 
     Returns:
         The smaller tokenizer, and for each of its tokens the id it had before: rows of the embedding to keep.
@@ -85,7 +96,8 @@ def trim_tokenizer(tokenizer: Any, texts: Iterable[str], *, min_count: int = 1) 
     vocabulary: dict[str, int] = listed if kind != "Unigram" else {piece: i for i, (piece, _) in enumerate(listed)}
     counts = _counts(tokenizer, state, texts)
     named = {token: text for token, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
-    used = {tokenizer.convert_tokens_to_ids(text) for text in named.values()}
+    used = {tokenizer.convert_tokens_to_ids(text) for text in named.values()} | set(also)
+    used |= set(tokenizer("")["input_ids"])  # what stands around a text: mBART's language, for one
     used |= {i for i, count in counts.items() if count >= min_count}
     used |= {i for piece, i in vocabulary.items() if _spells(piece, kind)}
     if kind == "Unigram":

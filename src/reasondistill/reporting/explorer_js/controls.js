@@ -152,6 +152,6 @@ function optionsOf(column, counts) {
 }
 
 function choiceName(column, value) {
-  if (value === null) return column.kind === "verdict" ? "no gold label" : "absent";
+  if (value === null) return column.kind === "verdict" ? "not judged" : "absent";
   return shownValue(column.kind, value);
 }

@@ -1,4 +1,4 @@
-// One row to read: what the student was asked, what it answered, what people wrote, and the scores of it.
+// One row to read: what the student was asked, what it answered, the references, and the scores of it.
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
@@ -85,7 +85,8 @@ class Reader {
 
   answer(row) {
     const correct = this.value("correct", row);
-    const verdict = correct === null ? "no gold label" : shownValue("verdict", correct);
+    const unknown = this.value("gold", row) === null ? "no gold label" : "label not judged";
+    const verdict = correct === null ? unknown : shownValue("verdict", correct);
     const mark = element("span", { class: correct === null ? "" : correct ? "right" : "wrong" }, verdict);
     const rest = ["error", "slices"].filter((key) => this.value(key, row)?.length);
     return pairs([

@@ -1,0 +1,40 @@
+"""How many tokens a student has positions for, and which lengths are more than that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reasondistill.config import Generation
+
+
+class Positions(NamedTuple):
+    """How many tokens the encoder and the decoder have positions for; None: as many as there is memory for."""
+
+    encoder: int | None = None
+    decoder: int | None = None
+
+    def problems(
+        self,
+        *,
+        max_source_length: int = 0,
+        max_target_length: int = 0,
+        generation: Generation | None = None,
+        prefix: int = 1,
+    ) -> list[str]:
+        """Which lengths are more than there are positions, each with what fits.
+
+        Args:
+            prefix: tokens that the decoder reads before it writes, its start token among them.
+        """
+        written = 0 if generation is None else generation.max_new_tokens
+        asked = [
+            ("max_source_length", max_source_length, self.encoder),
+            ("max_target_length", max_target_length, self.decoder),
+            # What is written last is not read again.
+            ("generation.max_new_tokens", written, None if self.decoder is None else self.decoder - prefix + 1),
+        ]
+        return [
+            f"{name}: expected at most {fits:,}, as the student has no more positions, found {length:,}"
+            for name, length, fits in asked
+            if fits is not None and length > fits
+        ]

@@ -1,0 +1,156 @@
+"""Which task an evaluation is of: as asked, as recorded, as recognised; never assumed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from reasondistill.cli import app
+from reasondistill.config import Generation
+from reasondistill.datasets.recognising import recognise
+from reasondistill.errors import ConfigError, DataError
+from reasondistill.evaluation import EvaluationSettings, evaluate
+from reasondistill.files import fingerprint
+from reasondistill.prediction import task_answered
+from reasondistill.records import Example, Prediction
+from reasondistill.results import Results
+from reasondistill.student_task import StudentTask
+from reasondistill.tasks import NLI, Task
+
+TICKETS = [("My card was charged twice.", "billing"), ("The app closes.", "bug"), ("Please add a map.", "feature")]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def answers_file(folder: Path, labels: list[str], data: str) -> Path:
+    rows = [{"id": f"{data}:{k + 2}", "label": label, "explanation": "so"} for k, label in enumerate(labels)]
+    return write_rows(folder / "answers.jsonl", rows)
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["evaluate", "--no-bertscore", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "name"),
+    [
+        ("premise,hypothesis,label", "a,b,neutral", "nli"),
+        ("id,premise,hypothesis,label,more", "1,a,b,,x", "nli"),
+        ("first,second,label", "a,b,first", "comve"),
+    ],
+)
+def test_columns_tell_a_built_in_task(tmp_path: Path, header: str, row: str, name: str) -> None:
+    (tmp_path / "rows.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    assert recognise(tmp_path / "rows.csv").task.name == name
+
+
+def test_mapped_columns_tell_it_too(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b,gold\nx,y,neutral\n", encoding="utf-8")
+    columns = {"premise": "a", "hypothesis": "b", "label": "gold"}
+    assert recognise(tmp_path / "rows.csv", columns).task is NLI
+
+
+def test_rows_in_our_own_form_tell_fields_and_labels(tmp_path: Path) -> None:
+    rows = [{"id": str(k), "fields": {"text": text}, "label": label} for k, (text, label) in enumerate(TICKETS)]
+    found = recognise(write_rows(tmp_path / "tickets.jsonl", rows), labels=["spam"])
+    assert (found.task.name, found.task.fields) == ("tickets", ("text",))
+    assert found.task.labels == ("billing", "bug", "feature", "spam")
+    rows = [{"id": "1", "fields": {"text": "a"}, "choices": ["x", "y"], "label": "x"}]
+    assert recognise(write_rows(tmp_path / "choices.jsonl", rows)).task.labels is None
+    rows = [{"id": "1", "fields": {"premise": "a", "hypothesis": "b"}, "label": "neutral"}]
+    assert recognise(write_rows(tmp_path / "nli.jsonl", rows)).task is NLI
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [("text,category", "{},{}"), ("Ticket Text,category,id", "{},{},"), ("category,group,Label ", "{1},,{0}")],
+)
+def test_what_nothing_tells_is_refused_with_a_fix_that_works(tmp_path: Path, header: str, cells: str) -> None:
+    body = "".join(f"{cells.format(*ticket)}\n" for ticket in TICKETS)
+    if header.endswith("id"):
+        body = "".join(f"{line}{k + 2}\n" for k, line in enumerate(body.splitlines()))
+    (tmp_path / "tickets.csv").write_text(f"{header}\n{body}", encoding="utf-8")
+    ids = "" if header.endswith("id") else "tickets.csv:"
+    answers = [{"id": f"{ids}{k + 2}", "label": label} for k, (_, label) in enumerate(TICKETS)]
+    file = write_rows(tmp_path / "answers.jsonl", answers)
+    refused = run(file, tmp_path / "tickets.csv", "--out", tmp_path / "out")
+    assert isinstance(refused.exception, DataError)
+    assert not (tmp_path / "out").exists()
+    message = str(refused.exception)
+    written, asked = re.search(r"write (\{.*?\}) to tickets\.yaml.* give (--task .*?)\. Explanations", message).groups()  # type: ignore[union-attr]
+    (tmp_path / "tickets.yaml").write_text(written, encoding="utf-8")
+    options = [str(tmp_path / word) if word == "tickets.yaml" else word for word in shlex.split(asked)]
+    done = run(file, tmp_path / "tickets.csv", "--out", tmp_path / "out", *options)
+    assert done.exception is None, done.exception
+    results = Results.load(tmp_path / "out" / "results.json")
+    assert results.metrics["label_accuracy"].value == 1.0
+    assert results.settings["task"] == "tickets"
+
+
+def test_labels_of_another_task_do_not_make_it_nli(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("premise,hypothesis,label\na,b,yes\nc,d,no\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r'"labels": \["maybe", "no", "yes"\]'):
+        recognise(tmp_path / "rows.csv", labels=["maybe"])
+
+
+def test_a_record_says_it_before_the_data_do(tmp_path: Path) -> None:
+    task = Task(name="verdicts", fields=("premise", "hypothesis"), labels=("yes", "no"))
+    (tmp_path / "rows.csv").write_text("premise,hypothesis,label\na,b,yes\nc,d,no\n", encoding="utf-8")
+    file = answers_file(tmp_path, ["yes", "yes"], "rows.csv")
+    record = {"schema_version": 1, "task": "0", "task_definition": task.model_dump(mode="json")}
+    (tmp_path / "answers.meta.json").write_text(json.dumps(record), encoding="utf-8")
+    done = run(file, tmp_path / "rows.csv", "--out", tmp_path / "out")
+    assert done.exception is None, done.exception
+    assert Results.load(tmp_path / "out" / "results.json").settings["task"] == "verdicts"
+    # What is asked for goes before the record, and a mistake under a recorded task says where that is from.
+    asked = run(file, tmp_path / "rows.csv", "--out", tmp_path / "asked", "--task", "nli")
+    assert "entailment" in str(asked.exception)
+    (tmp_path / "rows.csv").write_text("premise,hypothesis,label\na,b,neutral\nc,d,no\n", encoding="utf-8")
+    refused = run(file, tmp_path / "rows.csv", "--out", tmp_path / "third")
+    assert "the task verdicts, told by the record of the predictions (--task: another)" in str(refused.exception)
+
+
+def test_evaluate_in_python_takes_the_task_from_the_examples() -> None:
+    examples = [Example(id=str(k), fields={"text": text}, label=label) for k, (text, label) in enumerate(TICKETS)]
+    answers = [Prediction(id=e.id, label="bug") for e in examples]
+    settings = EvaluationSettings(bertscore=False, resamples=50)
+    results = evaluate(answers, examples, name="tickets", settings=settings).results
+    assert (results.settings["task"], results.metrics["label_accuracy"].value) == ("tickets", pytest.approx(1 / 3))
+    with pytest.raises(DataError, match="premise"):
+        evaluate(answers, examples, task=NLI, name="tickets", settings=settings)
+    odd = [examples[0], examples[1].model_copy(update={"fields": {"other": "x"}})]
+    with pytest.raises(DataError, match="Name the task"):
+        evaluate(answers[:2], odd, name="tickets", settings=settings)
+
+
+def test_a_run_tells_the_task_of_its_own_predictions(tmp_path: Path) -> None:
+    task = Task(name="verdicts", fields=("premise", "hypothesis"), labels=("yes", "no"))
+    run_folder = tmp_path / "run"
+    (run_folder / "student").mkdir(parents=True)
+    (run_folder / "predictions").mkdir()
+    (run_folder / "run.json").write_text("{}", encoding="utf-8")
+    asked = StudentTask(
+        task=task, order="label_first", max_source_length=64, max_target_length=32, generation=Generation()
+    )
+    asked.save(run_folder / "student")
+    predictions = run_folder / "predictions" / "test.jsonl"
+    assert task_answered(predictions) is None  # without a record it may be anybody's
+    # A record as earlier versions wrote it has the fingerprint alone.
+    identity = fingerprint(task.model_dump(mode="json"), "label_first")
+    record = predictions.with_name("test.meta.json")
+    record.write_text(json.dumps({"task": identity}), encoding="utf-8")
+    assert task_answered(predictions) == task
+    record.write_text(json.dumps({"task": "another's"}), encoding="utf-8")
+    assert task_answered(predictions) is None
+    record.write_text(json.dumps({"task": identity, "task_definition": {"name": 3}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="task_definition"):
+        task_answered(predictions)
