@@ -20,6 +20,7 @@ from reasondistill.config import (
     Loss,
     Schedule,
     ScratchStudent,
+    Source,
     TrainConfig,
     WarmStartStudent,
     load_config,
@@ -236,6 +237,11 @@ def test_a_doubled_key_is_named_with_its_line(tmp_path: Path, text: str, line: i
     assert str(caught.value) == f"{path}:{line}: expected each key once, found the key '{key}' twice. Keep one."
 
 
+GROWING = "a0: &a0 [x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
+)  # 10 ** 11 values in twelve lines
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -244,13 +250,18 @@ def test_a_doubled_key_is_named_with_its_line(tmp_path: Path, text: str, line: i
         ("- a\n", "expected keys and values (name: …), found list"),
         ("name: [1\n", "train.yaml:1: expected YAML, found "),
         ("a: b: c\n", "train.yaml:1: expected YAML, found mapping values are not allowed here"),
-        ("a: *b\n", "train.yaml:1: expected YAML, found found undefined alias"),
+        ("a: *b\n", "train.yaml:1: expected YAML, found undefined alias"),
         ("1: x\n", "train.yaml:1: expected keys that are words, found 1"),
         ("yes: x\n", "expected keys that are words, found True"),
         ("a: !!python/object:os.system x\n", "train.yaml:1: expected YAML, found could not determine a constructor"),
         ("a: 1\n---\nb: 2\n", "expected YAML, found but found another document"),
         ("a: 2001-99-99\n", "expected YAML, found month must be in 1..12"),
-        ("a: " + "[" * 3000, "expected YAML, found "),
+        ("a: " + "[" * 3000, "train.yaml:1: expected at most 20,000 values, nested at most 50 deep"),
+        (GROWING, "train.yaml:5: expected at most 20,000 values"),
+        ("a: [" + "1, " * 30_000 + "]", "expected at most 20,000 values"),
+        ("".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 90)).replace("*a0", "x"), "nested at most 50 deep"),
+        ("a: &a [*a]\n", "train.yaml:1: expected aliases of something else, found one that stands for itself"),
+        ("a: &a {b: [1, *a]}\n", "train.yaml:1: expected aliases of something else"),
         (b"a: 1\nb: \xff\n", "train.yaml:2: expected text in UTF-8, found the byte 0xff at column 4"),
         ("a: 1\nb: \x0b\n", "train.yaml:2: expected YAML, found the character U+000B"),
         ("a: !!int ''\n", "expected YAML, found "),
@@ -417,3 +428,20 @@ def test_any_values_are_a_configuration_or_a_mistake(data: dict[str, Any]) -> No
 def test_any_override_is_taken_or_a_mistake(tmp_path: Path, override: str) -> None:
     with contextlib.suppress(ConfigError):
         load_config(TrainConfig, minimal(tmp_path), [override])
+
+
+def test_files_that_include_each_other_again_and_again_are_refused(tmp_path: Path) -> None:
+    for i in range(30):  # 2 ** 30 files to read
+        (tmp_path / f"{i}.yaml").write_text(f"include: [{i + 1}.yaml, {i + 1}.yaml]\n", encoding="utf-8")
+    (tmp_path / "30.yaml").write_text("name: x\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="at most 200 files that include each other"):
+        load_config(TrainConfig, tmp_path / "0.yaml")
+
+
+def test_aliases_that_do_not_grow_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text(
+        "name: x\nstudent: {kind: scratch}\ndata: {train: &part {source: scenes}, validation: *part}\n",
+        encoding="utf-8",
+    )
+    assert load_config(TrainConfig, path).data.validation == Source(source="scenes")

@@ -148,22 +148,19 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         if (denoising := _denoising(config)) is not None:
             student = _denoise(config, denoising, student, parts.examples, run)
         _train_jointly(config, arguments, student, parts, run)
-    except BaseException as error:
-        advice = _leave(run)
-        if isinstance(error, KeyboardInterrupt):
-            _LOG.warning("Stopped. %s", advice)
+    except BaseException:
+        _leave(run)
         raise
     return run
 
 
-def _leave(run: Run) -> str:
-    """Keep a run that did not end for going on with it, or take it away where it made no step; what works then."""
+def _leave(run: Run) -> None:
+    """Keep a run that did not end for going on with it, or take it away where it made no step."""
     with suppress(OSError, UserError):  # on a full disk; `list_runs` sees that nobody is at work on it
         if not run.has_work:
             run.remove()
-            return "No step was made, and nothing is kept: the same command without --resume begins anew."
-        run.write(status="stopped")
-    return "The same command with --resume goes on from the last checkpoint, if there is one."
+        else:
+            run.write(status="stopped")
 
 
 def _denoising(config: TrainConfig) -> Denoising | None:

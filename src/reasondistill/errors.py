@@ -6,6 +6,8 @@ Every error here ends a command with exit status 2 and its message alone. A mess
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -76,7 +78,10 @@ class ParityError(UserError):
 
 
 class StoppedError(Exception):
-    """A run was stopped by a signal, and what it had done is saved: no mistake, but no result either."""
+    """A command was stopped by a signal: no mistake, but no result either. Its message says what is saved.
+
+    How to go on depends on the command that was given, which adds it.
+    """
 
 
 class MissingExtraError(UserError):
@@ -88,3 +93,32 @@ class MissingExtraError(UserError):
             problem=f"needs the extra '{extra}', which is not installed",
             fix=f'Install it with: pip install "reasondistill[{extra}]"',
         )
+
+
+_FIXES = {
+    errno.EACCES: "Change its permissions, or name another place.",
+    errno.EPERM: "Change its permissions, or name another place.",
+    errno.EROFS: "Name a place that can be written to.",
+    errno.ENOENT: "Check the spelling.",
+    errno.ENOTDIR: "A part of the path is a file: check the spelling.",
+    errno.EISDIR: "Name a file.",
+    errno.ENAMETOOLONG: "Take a shorter name.",
+    errno.ELOOP: "Mend the links on the way: they lead in a circle.",
+    errno.ENOSPC: "Make room.",
+    errno.EFBIG: "Make room, or raise the limit on the size of files.",
+    errno.EMFILE: "Close other programs, or raise the limit on open files (ulimit -n).",
+    errno.ENOMEM: "Close other programs, or take less at once.",
+}
+
+
+def system_error(error: OSError, where: object = None) -> UserError:
+    """What the operating system refuses, as a mistake of the user's: with the path, and what to do about it.
+
+    Args:
+        where: what to name where the error itself names no path.
+    """
+    path = error.filename2 if error.filename2 is not None else error.filename
+    if isinstance(path, str | bytes) and path:
+        where = os.fsdecode(path)
+    problem = (error.strerror or str(error) or type(error).__name__).strip()
+    return UserError(where or "input or output", problem=problem, fix=_FIXES.get(error.errno or 0, ""))

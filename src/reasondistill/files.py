@@ -46,6 +46,14 @@ def read_head(path: str | Path) -> str:
         return decode_head(stream.read(HEAD))
 
 
+def real_path(path: str | Path) -> Path:
+    """``path`` without the links in it; where they lead in a circle, or no file can have its name, as it is given."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(path)
+
+
 def read_lines(path: str | Path, *, line_end: str = "\n", notes: list[str] | None = None) -> Iterator[tuple[int, str]]:
     """Yield ``(line number from 1, line without its end)`` of a text file; a leading byte-order mark is dropped.
 
@@ -291,20 +299,21 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
         OutputError: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise OutputError(path, expected="a place to write to", found=str(error)) from error
+        descriptor, name = tempfile.mkstemp(prefix=_hidden(path), suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+        # A byte of a path that is not UTF-8 becomes \udcXX, which is also how JSON writes it.
+        with (
+            _room(path),
+            os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+        ):
             yield stream
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException as error:
+        with writing(path):
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+    except BaseException:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise OutputError(path, expected="room to write it", found=str(error), fix="Make room.") from error
         raise
 
 
@@ -313,20 +322,58 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Fill a new folder beside ``path``; it takes the name ``path`` only when all went well.
 
     Raises:
-        OutputError: ``path`` exists already and is not an empty folder.
+        OutputError: ``path`` exists already and is not an empty folder, cannot be written to, or the disk is full.
     """
     path = require_new_folder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_hidden(path), suffix=".part", dir=path.parent))
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            path.rmdir()  # empty: require_new_folder let it pass
-        temporary.rename(path)
+        with _room(path):
+            yield temporary
+        with writing(path):
+            temporary.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.rmdir()  # empty: require_new_folder let it pass
+            temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name ``path`` in what the system says of making or renaming it.
+
+    Raises:
+        OutputError: whatever that is.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Name ``path`` where it does not fit on the disk; other errors may be of something else that is read inside."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OutputError(path, expected="room to write it", found=str(error), fix="Make room.") from error
+
+
+def _unwritable(path: str | Path, error: Exception) -> OutputError:
+    what = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    fix = "Make room." if isinstance(error, OSError) and error.errno in _FULL else "Name another place."
+    return OutputError(path, expected="a place to write to", found=what, fix=fix)
+
+
+def _hidden(path: Path) -> str:
+    """How the name of what is not finished begins: a name that is as long as can be leaves it no room."""
+    return f".{path.name[:50]}."
 
 
 def require_new_file(path: str | Path) -> Path:
@@ -335,7 +382,7 @@ def require_new_file(path: str | Path) -> Path:
     Raises:
         OutputError: something is there.
     """
-    path = Path(path)
+    path = require_place(path)
     if path.exists():
         found = "a folder" if path.is_dir() else "a file"
         raise OutputError(path, expected="a new file", found=found, fix="Name another one: nothing is overwritten.")
@@ -348,8 +395,8 @@ def require_new_folder(path: str | Path) -> Path:
     Raises:
         OutputError: something is there.
     """
-    path = Path(path)
-    if path.is_file():
+    path = require_place(path)
+    if path.exists() and not path.is_dir():
         raise OutputError(path, expected="a new folder", found="a file", fix="Name another folder.")
     if path.is_dir() and any(path.iterdir()):
         raise OutputError(
@@ -359,6 +406,29 @@ def require_new_folder(path: str | Path) -> Path:
             fix="Name another folder, or move this one away: nothing is overwritten.",
         )
     return path
+
+
+def require_place(path: str | Path) -> Path:
+    """``path``, if something could stand there: commands look before they do what takes long.
+
+    Raises:
+        OutputError: the name cannot be, or what is above it takes no new files.
+    """
+    path = Path(path)
+    try:
+        os.lstat(path)
+        if path.exists():
+            return path
+        raise OutputError(path, expected="a new name", found="a link that leads nowhere", fix="Name another place.")
+    except FileNotFoundError:
+        above = next((folder for folder in path.absolute().parents if folder.exists()), path.absolute().parent)
+        if not above.is_dir():
+            problem = OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            raise _unwritable(path, problem) from None
+        with writing(path), tempfile.TemporaryFile(dir=above):
+            return path
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -16,7 +16,7 @@ from reasondistill.calibration import Calibration
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
-from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, write_json
+from reasondistill.files import fingerprint, json_line, read_json, read_jsonl, require_place, write_json
 from reasondistill.locks import held
 from reasondistill.packages import is_package
 from reasondistill.records import Example, Prediction, as_row, parse_record
@@ -332,7 +332,7 @@ def predict_file(
             ``generation``.
         OutputError: predictions of another student, data or setting are there, or another process is writing them.
     """
-    out = Path(out)
+    out = require_place(out)
     if precision is not None:
         student.threshold_for(precision)  # before anything is written
     settings = generation or student.generation

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from reasondistill.config import TrainConfig, load_config
 from reasondistill.errors import MissingExtraError
+from reasondistill.files import require_new_folder
 from reasondistill.results import Results
 from reasondistill.runs import RUN_FILE
 
@@ -43,10 +44,18 @@ def run_quickstart(
 ) -> Quickstart:
     """Train, predict the test part, evaluate and report; stages whose files are there are not done again.
 
+    Args:
+        say: gets a line of plain text on what is begun.
+        progress: gives, for a title and a total, what takes how much of it is done.
+
     Raises:
         MissingExtraError: PyTorch or transformers is not installed.
         UserError: a file in the way, or of another student.
     """
+    config = quickstart_config(out, shuffle_labels=shuffle_labels)
+    begun = (out / config.name / RUN_FILE).is_file()
+    if not begun:
+        require_new_folder(out / config.name)
     from reasondistill.datasets import load
     from reasondistill.evaluation import evaluate, save
     from reasondistill.prediction import Student, predict_file
@@ -59,14 +68,12 @@ def run_quickstart(
     except ImportError as error:
         raise MissingExtraError("the quickstart", "train") from error
 
-    config = quickstart_config(out, shuffle_labels=shuffle_labels)
     source = config.data.train_sources[0]
-    begun = (out / config.name / RUN_FILE).is_file()
 
     def part(split: str) -> Any:
         return load(_DATA, split=split, size=source.size, seed=config.seed)
 
-    say(f"[bold]train[/]    {out / config.name}{' (there already: going on from it)' if begun else ''}")
+    say(f"train {out / config.name}{' (there already: going on from it)' if begun else ''}")
     run = train(config, resume=begun)
     test = part("test")
     student = Student.load(run.student)
@@ -80,7 +87,7 @@ def run_quickstart(
         )
     results_file = run.results("test") / "results.json"
     if not results_file.exists():
-        say("[bold]evaluate[/] the test part")
+        say("evaluate the test part")
         evaluation = evaluate(
             read_predictions(predictions),
             test.examples,

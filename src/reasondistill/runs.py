@@ -16,7 +16,7 @@ from typing import Any
 
 from reasondistill.config import TrainConfig
 from reasondistill.errors import DataError, OutputError, UserError
-from reasondistill.files import parse_json_object, read_json, require_new_folder, write_json, write_jsonl
+from reasondistill.files import parse_json_object, read_json, real_path, require_new_folder, write_json, write_jsonl
 from reasondistill.locks import held, is_held
 from reasondistill.results import Results
 from reasondistill.strict_yaml import validate_config
@@ -88,6 +88,8 @@ class Run:
         try:
             require_new_folder(run.folder)
         except OutputError as error:
+            if not run.folder.is_dir():
+                raise
             found, fix = run._what_is_there()
             raise OutputError(run.folder, expected="a new run", found=found, fix=fix) from error
         return run
@@ -287,7 +289,7 @@ def config_of_run(folder: str | Path) -> TrainConfig:
     Raises:
         DataError: the folder holds no run.
     """
-    run = Run.open(Path(folder).resolve())
+    run = Run.open(real_path(folder))
     return run.config().model_copy(update={"name": run.folder.name, "runs_dir": str(run.folder.parent)})
 
 

@@ -70,10 +70,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.leaving and not control.should_training_stop:  # early stopping may just have ended it
-            raise StoppedError(
-                f"stopped after step {state.global_step} of {state.max_steps}, which is saved; "
-                "the same command with --resume goes on"
-            )
+            raise StoppedError(f"stopped after step {state.global_step} of {state.max_steps}, which is saved")
 
 
 class FiniteWatch:

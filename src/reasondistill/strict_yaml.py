@@ -15,13 +15,57 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from reasondistill.errors import ConfigError
-from reasondistill.files import read_lines
+from reasondistill.files import read_lines, real_path
 
 M = TypeVar("M", bound=BaseModel)
 
+_MOST_NODES, _DEEPEST, _MOST_FILES = 20_000, 50, 200
+"""No configuration comes near. Aliases count as what they stand for: a few lines of them can stand for any number."""
+
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, and reads 1e-4 as a number."""
+    """YAML that refuses a key given twice, and what is too large or too deep, and reads 1e-4 as a number."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > _MOST_NODES or self._depth > _DEEPEST:  # before the rest of a long file is read
+            raise self._too_much(self.line)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            self._measure(node, {})
+        return node
+
+    def _measure(self, node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+        """How many nodes there are below and with ``node``, and how deep; ``known`` has (0, 0) while it is measured."""
+        if (measured := known.get(id(node))) is None:
+            known[id(node)] = 0, 0
+            below = node.value if isinstance(node, yaml.CollectionNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                below = [child for pair in below for child in pair]
+            of_children = [self._measure(child, known) for child in below]
+            size = 1 + sum(size for size, _ in of_children)
+            measured = known[id(node)] = size, 1 + max((depth for _, depth in of_children), default=0)
+        line = node.start_mark.line
+        if measured == (0, 0):
+            where = f"{self.name}:{line + 1}"
+            raise ConfigError(where, expected="aliases of something else", found="one that stands for itself")
+        if measured[0] > _MOST_NODES or measured[1] > _DEEPEST:
+            raise self._too_much(line)
+        return measured
+
+    def _too_much(self, line: int) -> ConfigError:
+        limit = f"at most {_MOST_NODES:,} values, nested at most {_DEEPEST} deep"
+        return ConfigError(f"{self.name}:{line + 1}", expected=limit, found="more, with what aliases stand for")
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -78,23 +122,26 @@ def read_layered(path: str | Path) -> list[Layer]:
         DataError: one of the files is absent, empty or not UTF-8.
         ConfigError: one of them is no YAML, no mapping, holds a key twice or includes itself; it is named.
     """
-    return _layers(Path(path), ())
+    layers: list[Layer] = []
+    _add_layers(Path(path), (), layers)
+    return layers
 
 
-def _layers(path: Path, trail: tuple[Path, ...]) -> list[Layer]:
+def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> None:
     value = read_yaml(path)
     given = value.pop("include", [])
     included = [given] if isinstance(given, str) else given
     if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
         raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
-    trail = (*trail, path.resolve())
-    layers: list[Layer] = []
+    trail = (*trail, real_path(path))
     for name in included:
         file = path.parent / name
-        if file.resolve() in trail:
+        if real_path(file) in trail:
             raise ConfigError(path, expected="files that do not include themselves", found=f"include: {name}")
-        layers += _layers(file, trail)
-    return [*layers, Layer(str(path), value)]
+        _add_layers(file, trail, layers)
+    if len(layers) >= _MOST_FILES:
+        raise ConfigError(path, expected=f"at most {_MOST_FILES} files that include each other", found="more")
+    layers.append(Layer(str(path), value))
 
 
 def merge(layers: Sequence[Layer]) -> dict[str, Any]:
@@ -145,10 +192,13 @@ def parse_yaml_value(text: str, name: str) -> Any:
     try:
         return loader.get_single_data()
     # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
-        raise ConfigError(where, expected="YAML", found=str(getattr(error, "problem", None) or error)) from error
+        problem = str(getattr(error, "problem", None) or error).removeprefix("found ")
+        if isinstance(error, TypeError | LookupError | AttributeError):
+            problem = "a value that does not fit its tag"
+        raise ConfigError(where, expected="YAML", found=problem) from error
     finally:
         loader.dispose()
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, DataArgument, SplitOption, mapping, plain, quiet_libraries, say
+from reasondistill.cli.shared import Columns, DataArgument, SplitOption, mapping, quiet_libraries
+from reasondistill.cli.terminal import fact, say, visible
 
 if TYPE_CHECKING:
     from reasondistill.calibration import Calibration
@@ -86,7 +87,7 @@ def calibrate(
         with atomic_write(card) as stream:
             stream.write(text)
     _print(calibration)
-    say(f"[bold]calibration[/]  {plain(str(folder / CALIBRATION_FILE))}")
+    fact("calibration", folder / CALIBRATION_FILE)
 
 
 def confidence_lines(prediction: Prediction, calibration: Calibration | None, precision: float | None) -> Iterator[str]:
@@ -107,6 +108,7 @@ def confidence_lines(prediction: Prediction, calibration: Calibration | None, pr
 
 def _print(calibration: Calibration) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     say(
         f"temperature {calibration.temperature:.3f} from {calibration.n:,} of {calibration.labelled:,} rows with a "
@@ -114,7 +116,7 @@ def _print(calibration: Calibration) -> None:
         f"NLL {calibration.nll.before:.3f} -> {calibration.nll.after:.3f} nats a row"
     )
     if (remark := calibration.remark) is not None:
-        say(f"[yellow]{plain(remark)}[/]")
+        say(Text(visible(remark), "yellow"))
     table = Table("wanted precision", "answer from", "answered", "right", f"at least, {calibration.certainty:.0%} sure")
     for row in calibration.thresholds:
         if row.threshold is None or row.observed is None or row.lower_bound is None:

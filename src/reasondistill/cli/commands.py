@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import io
+import os
+import signal
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +22,7 @@ from reasondistill.cli.exporting import export
 from reasondistill.cli.judging import judge_app
 from reasondistill.cli.shared import (
     Columns,
+    Commands,
     DataArgument,
     EvalConfigOption,
     SplitOption,
@@ -24,20 +30,34 @@ from reasondistill.cli.shared import (
     mapping,
     needs_extra,
     pairs,
-    plain,
     print_headline,
-    progress,
     quiet_libraries,
-    say,
-    wide_say,
 )
 from reasondistill.cli.sweeping import sweep
+from reasondistill.cli.terminal import (
+    complain,
+    drawn,
+    fact,
+    going_on,
+    progress,
+    say,
+    say_json,
+    stage,
+    stand_up_streams,
+    visible,
+    wide_say,
+)
 from reasondistill.cli.waiting import let_threads_sleep
 from reasondistill.errors import DataError, StoppedError, UserError
 
+_WrongUsage: Any = typer.BadParameter.__mro__[2]
+"""What all mistakes in options and arguments are to Typer; its own name has moved between versions."""
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Distil labels and written explanations into small encoder-decoder students that answer and explain.\n\n"
     "The way: data -> train -> predict -> evaluate -> report. Begin with `reasondistill quickstart`.",
@@ -47,22 +67,34 @@ app.add_typer(judge_app, name="judge")
 
 
 def main() -> None:
-    """Run a command; exit 2 with a sentence on a mistake of the user's."""
+    """Run a command; exit 2 with a sentence on a mistake of the user's, 130 where the command was stopped.
+
+    An error of any other kind is a bug and ends in a traceback. With REASONDISTILL_DEBUG set, mistakes have theirs too.
+    """
     let_threads_sleep()
+    finish = stand_up_streams()
+    code = _status(lambda: app(standalone_mode=False))
+    raise SystemExit(_status(finish) or code)
+
+
+def _status(do: Callable[[], int | None]) -> int:
+    """The exit status of what ``do`` did, after a sentence on what went wrong."""
+    caught: BaseException
     try:
-        app()
+        return do() or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        caught, code, message = error, 2, f"error: {error}"
     except StoppedError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(130) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # `… | head`
-        sys.stderr.close()
-        raise SystemExit(0) from None
+        caught, code, message = error, 130, str(error)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends Python's own tidying up without a traceback
+    except _WrongUsage as error:
+        caught, code, shown = error, error.exit_code, io.StringIO()
+        error.show(shown)
+        message = shown.getvalue().rstrip("\n")
+    if os.environ.get("REASONDISTILL_DEBUG"):
+        complain("".join(traceback.format_exception(caught)))
+    complain(message)
+    return code
 
 
 def _print_version(asked: bool) -> None:
@@ -94,10 +126,11 @@ def quickstart(
     from reasondistill.quickstart import run_quickstart
 
     quiet_libraries()
-    finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=say, progress=progress)
+    with going_on(lambda: "the same command goes on from what is there"):
+        finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=stage, progress=progress)
     print_headline(finished.results, "scenes, test part")
-    say(f"[bold]report[/]   {finished.report}")
-    say(f'[bold]next[/]     reasondistill explain {finished.run} premise="…" hypothesis="…"')
+    fact("report", finished.report)
+    fact("next", f'reasondistill explain {quote(str(finished.run))} premise="…" hypothesis="…"')
 
 
 @app.command()
@@ -117,7 +150,7 @@ def train(
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
     from reasondistill.calibration import Calibration
     from reasondistill.config import TrainConfig, load_config
-    from reasondistill.runs import config_of_run
+    from reasondistill.runs import RUN_FILE, config_of_run
 
     if resume and config.is_dir():
         loaded = config_of_run(config)
@@ -126,18 +159,27 @@ def train(
     with needs_extra("train"):
         from reasondistill.distilling import train as run_training
     quiet_libraries()
-    run = run_training(loaded, resume=resume)
+    begun = Path(loaded.runs_dir) / loaded.name / RUN_FILE
+
+    def advice() -> str:
+        there = begun.is_file()  # a run that made no step is not kept
+        option = {(True, False): " with --resume", (False, True): " without --resume"}.get((there, resume), "")
+        return f"the same command{option} {'goes on' if there else 'begins anew'}"
+
+    with going_on(advice):
+        run = run_training(loaded, resume=resume)
     info = run.info()
     best = (
         f", best {info['best']['metric']} {info['best']['value']:.4f} at step {info['best']['step']}"
         if "best" in info
         else ""
     )
-    say(f"[bold]student[/]  {run.student} ({info['student']['parameters']:,} parameters{best})")
+    fact("student", f"{run.student} ({info['student']['parameters']:,} parameters{best})")
     if (told := Calibration.load(run.student)) is not None:
         fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
-        say(f"[bold]calibration[/]  {fitted} on validation")
-    say(f"[bold]next[/]     reasondistill predict {run.folder} {loaded.data.train_sources[0].source} --split test")
+        fact("calibration", f"{fitted} on validation")
+    words = map(quote, (str(run.folder), loaded.data.train_sources[0].source))
+    fact("next", f"reasondistill predict {' '.join(words)} --split test")
 
 
 @app.command()
@@ -180,7 +222,10 @@ def predict(
     loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     loaded = loaded.first(limit) if limit else loaded
     generation = loaded_student.generation.model_copy(update=asked)
-    with progress("predicting", len(loaded.examples)) as advance:
+    with (
+        going_on(lambda: "the same command goes on"),
+        progress("predicting", len(loaded.examples)) as advance,
+    ):
         predict_file(
             loaded_student,
             loaded.examples,
@@ -191,12 +236,12 @@ def predict(
             precision=precision,
             progress=advance,
         )
-    say(f"[bold]predictions[/]  {out}")
+    fact("predictions", out)
     if loaded_student.task.labels is None and loaded_student.order != "explanation_only":
         undecided = [prediction.id for prediction in read_predictions(out) if prediction.label is None]
         if undecided:
-            say(plain(f"{len(undecided)} without a label, as the student's tokenizer cannot tell their choices apart:"))
-            say(plain("; ".join(loaded.places(undecided[:3])) + (" …" if len(undecided) > 3 else "")))
+            say(f"{len(undecided)} without a label, as the student's tokenizer cannot tell their choices apart:")
+            say("; ".join(loaded.places(undecided[:3])) + (" …" if len(undecided) > 3 else ""))
 
 
 app.command()(calibrate)
@@ -222,7 +267,7 @@ def report(
     if out is None and len(runs) > 1:
         raise DataError("--out", expected="a folder, as there are several runs", found="none")
     files = build_report(runs, out or runs[0])
-    say(f"[bold]report[/]  {files.html}")
+    fact("report", files.html)
 
 
 @app.command()
@@ -239,7 +284,7 @@ def explain(
     json_output: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON.")] = False,
 ) -> None:
     """One example from the shell: its label, the probability of each label, and the explanation."""
-    import json
+    from rich.text import Text
 
     from reasondistill.prediction import Student
     from reasondistill.records import Example, as_row
@@ -252,17 +297,18 @@ def explain(
     prediction = loaded.explain(given, choices=listed, precision=precision)
     if lost := loaded.losses([Example(id="1", fields=given)]):
         for sentence in sentences(lost):
-            print(sentence, file=sys.stderr)
+            complain(sentence)
     if json_output:
-        print(json.dumps(as_row(prediction), ensure_ascii=False, indent=2))
+        say_json(as_row(prediction))
         return
     for label, probability in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
-        bar = "█" * round(20 * probability)
-        say(f"{'[bold]' if label == prediction.label else '[dim]'}{label:15} {probability:6.1%} {bar}[/]")
+        bar = drawn("█", "#") * round(20 * probability)
+        row = f"{visible(label):15} {probability:6.1%} {bar}"
+        say(Text(row, "bold" if label == prediction.label else "dim"))
     for line in confidence_lines(prediction, loaded.calibration, precision):
-        say(plain(line))
+        say(line)
     if prediction.explanation:
-        say(plain(prediction.explanation))
+        say(prediction.explanation)
 
 
 @app.command()
@@ -271,34 +317,33 @@ def runs(
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """The runs in a folder: what, when, how they ended, headline figures, size. Nothing is changed or deleted."""
-    import json
-
     from rich.table import Table
+    from rich.text import Text
 
     from reasondistill.runs import list_runs
 
     with needs_extra("train"):
         found = list_runs(folder)
     if json_output:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        say_json(found)
         return
     table = Table("run", "begun", "status", "steps", "parameters", "validation", "results", "size")
     for run in found:
         if run["problem"] is not None:
-            table.add_row(plain(run["name"]), "", "[red]broken[/]", "", "", "", plain(run["problem"]), "")
+            table.add_row(run["name"], "", Text("broken", "red"), "", "", "", run["problem"], "")
             continue
         best = run["best"] or {}
         figures = [f"{part}: {', '.join(f'{n} {v:.3f}' for n, v in m.items())}" for part, m in run["results"].items()]
         table.add_row(
-            plain(run["name"]),
+            run["name"],
             run["created"][:16].replace("T", " "),
             run["status"],
             f"{run['steps']:,}" if run["steps"] is not None else "",
             f"{run['parameters']:,}" if run["parameters"] is not None else "",
             f"{best['metric']} {best['value']:.3f}" if best else "",
-            plain("\n".join(figures)),
+            "\n".join(figures),
             f"{run['bytes'] / 1e6:,.1f} MB",
         )
     wide_say(table)
     if not found:
-        say(f"no runs in {plain(str(folder))}")
+        say(f"no runs in {folder}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import plain, print_blocks, say, wide_say
+from reasondistill.cli.shared import print_blocks
+from reasondistill.cli.terminal import fact, say, stage, wide_say
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def compare(
             metrics=metrics or None,
             settings=settings,
             base=base,
-            progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+            progress=stage,
         )
         files = write_comparison(found, out)
         _print_pairs(found)
@@ -96,8 +97,8 @@ def compare(
             _print_tradeoffs(found.tradeoffs)
     for file in (files.report, files.page, files.summary):
         if file is not None:
-            say(f"[bold]trade-offs[/]  {file}")
-    say(f"[bold]{found.kind}[/]  {files.markdown}")
+            fact("trade-offs", file)
+    fact(found.kind, files.markdown)
 
 
 def _print_pairs(found: Comparison) -> None:
@@ -107,15 +108,15 @@ def _print_pairs(found: Comparison) -> None:
 
     for pair in found.pairs:
         # Where names are long, baseline and system are told apart by the title, not by the columns' heads.
-        table = Table(*HEAD, title=f"{plain(pair.system)} against {plain(pair.baseline)}", title_justify="left")
+        table = Table(*HEAD, title=f"{pair.system} against {pair.baseline}", title_justify="left")
         for name, test in pair.metrics.items():
-            table.add_row(*map(plain, difference_row(name, test)))
+            table.add_row(*difference_row(name, test))
         wide_say(table)
         if pair.mcnemar is not None:
-            say(plain(mcnemar_text(pair, pair.mcnemar)))
+            say(mcnemar_text(pair, pair.mcnemar))
         for name, reason in pair.left_out.items():
-            say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
-    say(plain(summary(found)))
+            fact("not compared", f"{name}: {reason}", style="yellow")
+    say(summary(found))
 
 
 def _print_tradeoffs(found: Tradeoffs) -> None:
@@ -123,10 +124,10 @@ def _print_tradeoffs(found: Tradeoffs) -> None:
 
     for what, reasons in (("no costs", found.left_out), ("cost not compared", found.costs_left_out)):
         for name, reason in reasons.items():
-            say(f"[yellow]{what}[/]  {plain(name)}: {plain(reason)}")
+            fact(what, f"{name}: {reason}", style="yellow")
     for text in (*found.notes, answer_text(found), reservations(found)):
         if text:
-            say(plain(text))
+            say(text)
 
 
 def _print_gaps(found: Generalisation) -> None:
@@ -134,6 +135,6 @@ def _print_gaps(found: Generalisation) -> None:
 
     print_blocks(blocks(found))
     for name, reason in found.left_out.items():
-        say(f"[yellow]not compared[/]  {name}: {plain(reason)}")
+        fact("not compared", f"{name}: {reason}", style="yellow")
     for note in found.notes:
-        say(plain(note))
+        say(note)

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reasondistill.cli.shared import (
     Columns,
+    Commands,
     DataArgument,
     SplitOption,
     TaskOption,
     mapping,
     needs_extra,
-    plain,
     quiet_libraries,
-    say,
     task_for,
-    wide_say,
 )
+from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at, check, fetch, convert and split data sets.")
+data_app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Look at, check, fetch, convert and split data sets.",
+)
 
 
 @data_app.command("show")
@@ -37,16 +42,15 @@ def data_show(
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Count a data set and show its first rows: labels, parts, explanations, lengths, and what was set aside."""
-    import json
-
     from rich.table import Table
+    from rich.text import Text
 
     from reasondistill.datasets import describe, load
     from reasondistill.datasets.tabular import listed
 
     found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
     if json_output:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        say_json(found)
         return
     table = Table(title=f"{found['name']}: {found['n']:,} examples in {found['groups']:,} groups", title_justify="left")
     labels = list(found["labels"])
@@ -68,11 +72,11 @@ def data_show(
     for row in found["sample"]:
         say("")
         for name, text in row["fields"].items():
-            say(f"[bold]{name}[/]: {plain(_shown(text))}")
-        say(f"[bold]label[/]: {plain(str(row.get('label')))}")
+            say(Text.assemble((visible(name), "bold"), f": {visible(_shown(text))}"))
+        say(Text.assemble(("label", "bold"), f": {visible(str(row.get('label')))}"))
         for explanation in row["explanations"]:
             aim = f" (for {explanation['label'] or 'no label'})" if "label" in explanation else ""
-            say(f"  - {plain(_shown(explanation['text']) + aim)}")
+            say(f"  - {_shown(explanation['text']) + aim}")
 
 
 def _shown(text: str, most: int = 2000) -> str:
@@ -107,13 +111,15 @@ def data_audit(
     Also balance, templates and copies, lengths against the limits, baselines that see one field only, and language.
     Exits 0 whatever it finds: the findings are yours to judge.
     """
-    import json
-
     from rich.table import Table
+    from rich.text import Text
 
     from reasondistill.auditing import Limits, audit, audit_table
     from reasondistill.datasets import load
+    from reasondistill.files import require_place
 
+    if out is not None:
+        require_place(out)
     asked = task_for(task, data)
     counter = limits = order = None
     if student is not None and tokenizer is not None:
@@ -143,10 +149,10 @@ def data_audit(
         limits=limits,
         order=order,
         seed=seed,
-        progress=lambda stage: None if json_output else say(f"[dim]{plain(stage)}[/]"),
+        progress=(lambda _: None) if json_output else stage,
     )
     if json_output:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        say_json(found)
     else:
         table = Table(
             "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
@@ -154,14 +160,14 @@ def data_audit(
         colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
         for row in audit_table(found):
             style = colours[row.severity]
-            table.add_row(f"[{style}]{row.severity}[/]", *map(plain, (row.what, row.advice, row.ids)))
+            table.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
         wide_say(table)
     if out is not None:
         from reasondistill.reporting.audit_page import write_audit
 
         files = write_audit(found, out)
         if not json_output:
-            say(f"[bold]audit[/]  {files.html}")
+            fact("audit", files.html)
 
 
 @data_app.command("download")
@@ -175,27 +181,25 @@ def data_download(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte before a try is given up.")] = 30.0,
 ) -> None:
     """Fetch a published set; go on where a broken download ended; hold every file to its checksum."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
     from reasondistill.datasets.download import download
     from reasondistill.datasets.sources import downloads_folder
 
     folder = out or downloads_folder(name)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     jobs: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar(BarColumn(), DownloadColumn(), TransferSpeedColumn()) as bar:
 
         def advance(file: str, done: int, total: int | None) -> None:
             if file not in jobs:
-                jobs[file] = bar.add_task(file, total=total)
+                jobs[file] = bar.add_task(visible(file), total=total)
             bar.update(jobs[file], completed=done, total=total)
 
         paths = download(name, folder, split=split, base_url=base_url, timeout=timeout, progress=advance)
     for path in paths:
-        say(f"[bold]file[/]  {path}")
+        fact("file", path)
     if name == "e-snli" and split is None:
-        say(f"[bold]next[/]  reasondistill data show {name if out is None else folder} --split validation")
+        fact("next", f"reasondistill data show {name if out is None else quote(str(folder))} --split validation")
 
 
 @data_app.command("convert")
@@ -212,7 +216,7 @@ def data_convert(
 
     loaded = load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False)
     convert(loaded, out)
-    say(f"[bold]examples[/]  {out} ({len(loaded.examples):,})")
+    fact("examples", f"{out} ({len(loaded.examples):,})")
 
 
 @data_app.command("split")
@@ -229,4 +233,4 @@ def data_split(
 
     loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():
-        say(f"[bold]{plain(part)}[/]  {written.path} ({written.examples:,})")
+        fact(part, f"{written.path} ({written.examples:,})")

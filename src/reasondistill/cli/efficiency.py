@@ -13,12 +13,11 @@ from reasondistill.cli.shared import (
     DataArgument,
     SplitOption,
     mapping,
-    plain,
     print_blocks,
     quiet_libraries,
-    say,
 )
 from reasondistill.cli.status import status_line
+from reasondistill.cli.terminal import fact
 
 
 def efficiency(
@@ -73,4 +72,4 @@ def efficiency(
         )
     print_blocks(blocks(found))
     found.save(out)
-    say(f"[bold]efficiency[/]  {plain(str(out))}")
+    fact("efficiency", out)

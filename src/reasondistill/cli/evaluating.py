@@ -21,12 +21,11 @@ from reasondistill.cli.shared import (
     mapping,
     named_teachers,
     needs_extra,
-    plain,
     print_headline,
     quiet_libraries,
-    say,
 )
 from reasondistill.cli.status import status_line
+from reasondistill.cli.terminal import fact, stage
 from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def evaluate(
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
     _say_what_was_cut(evaluation.results)
-    say(f"[bold]results[/]  {out / 'results.json'}")
+    fact("results", out / "results.json")
 
 
 def _settings(config: Path | None, **given: object) -> EvaluateOptions:
@@ -185,7 +184,7 @@ def _task(
     if maker is not None:
         return maker.task, "the student"
     task, because = recognise(data, columns, labels_given(answers))
-    say(f"[dim]{plain(f'task {task.name}, by {because}')}[/]")
+    stage(f"task {task.name}, by {because}")
     return task, because
 
 
@@ -244,11 +243,11 @@ def _say_what_was_cut(results: Results) -> None:
     tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
     if tests:
         looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
-        say(f"[bold]tests[/]    {plain(looked_at)} examples")
+        fact("tests", f"{looked_at} examples")
     reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
     reasons |= results.efficiency.get("not_measured", {})
     cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
     for name, why in cut.items():
-        say(f"[bold]cut[/]      {plain(f'{name}: {why}')}")
+        fact("cut", f"{name}: {why}")
     if cut:
-        say("[dim]--budget SECONDS gives more time, --budget 0 all that it takes[/]")
+        stage("--budget SECONDS gives more time, --budget 0 all that it takes")

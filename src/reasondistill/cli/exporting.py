@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, SplitOption, mapping, plain, quiet_libraries, say
+from reasondistill.cli.shared import Columns, SplitOption, mapping, quiet_libraries
+from reasondistill.cli.terminal import fact, say, stage
 from reasondistill.packages.manifest import Quantization
 
 
@@ -81,10 +83,10 @@ def export(
         quantization=quantization,
         sample=load_sample(student, sample, split=split, columns=mapping(columns), limit=limit),
         limits=limits,
-        progress=lambda stage: say(f"[dim]{plain(stage)}[/]"),
+        progress=stage,
     )
     for name, value in describe(exported.manifest.parity).items():
         bound = limits.model_dump().get(name)
-        say(f"{name:24} {value:.4g}" + (f"  [dim](limit {bound:g})[/]" if bound is not None else ""))
-    say(f"[bold]package[/]  {plain(str(exported.folder))} ({exported.bytes / 1e6:,.1f} MB)")
-    say(f"[bold]next[/]     reasondistill explain {plain(str(exported.folder))} FIELD=TEXT…")
+        say(f"{name:24} {value:.4g}" + (f"  (limit {bound:g})" if bound is not None else ""))
+    fact("package", f"{exported.folder} ({exported.bytes / 1e6:,.1f} MB)")
+    fact("next", f"reasondistill explain {quote(str(exported.folder))} FIELD=TEXT…")

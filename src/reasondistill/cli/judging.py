@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import needs_extra, plain, quiet_libraries, say
+from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
+from reasondistill.cli.terminal import fact, say, stage
 
-judge_app = typer.Typer(no_args_is_help=True, help="Train and look at judges, which give the support of explanations.")
+judge_app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Train and look at judges, which give the support of explanations.",
+)
 
 
 @judge_app.command("train")
@@ -32,9 +39,9 @@ def judge_train(
     quiet_libraries()
     explained = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.explained_sources]
     voted = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.votes_sources]
-    folder = train_judge(loaded, explained, voted, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+    folder = train_judge(loaded, explained, voted, progress=stage)
     _print_summary(folder)
-    say(f"[bold]next[/]   reasondistill evaluate PREDICTIONS DATA --judge {plain(str(folder))} --out DIR")
+    fact("next", f"reasondistill evaluate PREDICTIONS DATA --judge {quote(str(folder))} --out DIR")
 
 
 @judge_app.command("show")
@@ -51,7 +58,7 @@ def _print_summary(folder: Path) -> None:
     quiet_libraries()
     judge = Judge.load(folder)
     told = judge.info.held_out["good_against_spoiled"]
-    say(f"[bold]judge[/]  {plain(str(folder))} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
+    fact("judge", f"{folder} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
     say(f"good against spoiled explanations, held out: ROC-AUC {told['roc_auc']:.3f} of {told['n']:,}")
     votes = judge.info.held_out.get("votes", {})
     for name in ("without_votes", "with_votes") if votes else ():

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from reasondistill.errors import DataError
+from reasondistill.cli.terminal import fact, say, wide_say
+from reasondistill.errors import DataError, StoppedError, UserError, system_error
 
 if TYPE_CHECKING:
     from reasondistill.reporting.document import Block
@@ -132,52 +134,25 @@ def task_for(task: str | None, data: str) -> Task:
     return task_of(data) if task is None else get_task(task)
 
 
-def console() -> Any:
-    from rich.console import Console
+class Commands(TyperGroup):
+    """A group whose commands end, where the system or the user stops them, in an error with a sentence."""
 
-    return Console(highlight=False, soft_wrap=True)
+    def invoke(self, ctx: Any) -> Any:
+        # Here, as Typer itself leaves in silence after Ctrl-C, and after a broken pipe of any kind.
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise StoppedError("interrupted") from error
+        except OSError as error:
+            raise system_error(error) from error
+        except MemoryError as error:
+            raise UserError("memory", problem="there is not enough of it", fix="Take less at once.") from error
 
-
-def say(what: Any) -> None:
-    console().print(what)
-
-
-def wide_say(what: Any) -> None:
-    """Print a table whose cells hold sentences: folded to the terminal's width, or to 160 columns in a file."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    Console(highlight=False, width=console.width if console.is_terminal else 160).print(what)
-
-
-def plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        job = bar.add_task(title, total=total)
-        yield lambda done: bar.update(job, completed=done)
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands, each with its whole first sentence: Typer cuts it to one line."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, c.get_short_help_str(1000)) for name, c in commands if c and not c.hidden])
 
 
 @contextmanager
@@ -216,15 +191,15 @@ def print_blocks(blocks: Iterable[Block]) -> None:
 
     for block in blocks:
         if isinstance(block, Figures):
-            table = Table(*map(plain, block.head), title=plain(block.title), title_justify="left")
+            table = Table(*block.head, title=block.title, title_justify="left")
             for row in block.rows:
-                table.add_row(*(plain(f"{cell.text} ({cell.detail})" if cell.detail else cell.text) for cell in row))
+                table.add_row(*(f"{cell.text} ({cell.detail})" if cell.detail else cell.text for cell in row))
             wide_say(table)
             if block.note:
-                say(plain(block.note))
+                say(block.note)
         elif isinstance(block, Facts):
             for name, value in ((block.title, ""), *block.items):
-                say(f"[bold]{plain(name)}[/]  {plain(value)}")
+                fact(name, value)
 
 
 def print_headline(results: Results, title: str) -> None:
@@ -238,6 +213,6 @@ def print_headline(results: Results, title: str) -> None:
         table.add_row(*row.cells())
     say(table)
     for names, reason in left_out(results):
-        say(f"[bold]left out[/]  {plain(f'{names}: {reason}')}")
+        fact("left out", f"{names}: {reason}")
     if sentence := not_read(results):
-        say(plain(sentence))
+        say(sentence)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from reasondistill.cli.shared import plain, say
+from reasondistill.cli.terminal import console, stage, visible
 
 
 @contextmanager
 def status_line() -> Iterator[Callable[[str], None]]:
     """What to call with each stage; the line is gone when it is done."""
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda stage: say(f"[dim]{plain(stage)}[/]")
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
+        yield stage
         return
-    with console.status("") as status:
-        yield lambda stage: status.update(f"[dim]{plain(stage)}[/]")
+    with terminal.status("") as status:
+        yield lambda text: status.update(Text(visible(text), "dim"))

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import needs_extra, plain, quiet_libraries, say, wide_say
+from reasondistill.cli.shared import needs_extra, quiet_libraries
+from reasondistill.cli.terminal import fact, going_on, say, stage, wide_say
 from reasondistill.errors import DataError
 from reasondistill.locks import BusyError
 
 if TYPE_CHECKING:
     from reasondistill.experiments import Sweep
     from reasondistill.experiments.running import Outcome
+
+
+_GOES_ON = "the same command goes on"
 
 
 class Launcher(StrEnum):
@@ -93,17 +97,19 @@ def sweep(
         chosen = loaded.cell(cell)
         state.begin(loaded)
         try:
-            run_cell(loaded, chosen, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+            with going_on(lambda: _GOES_ON):
+                run_cell(loaded, chosen, progress=stage)
         except BusyError as error:
-            say(plain(str(error)))
+            say(str(error))
             raise typer.Exit(BUSY) from None
-        say(f"[bold]results[/]  {plain(str(state.run_of(chosen).folder / 'results'))}")
+        fact("results", state.run_of(chosen).folder / "results")
         return
     check_trainings(loaded)
     check_scored(loaded)
     state.begin(loaded)
     _print_cells(loaded)
-    outcomes = run_sweep(loaded, jobs=jobs, launcher=launcher.value, say=lambda text: say(plain(text)))
+    with going_on(lambda: _GOES_ON):
+        outcomes = run_sweep(loaded, jobs=jobs, launcher=launcher.value, say=say)
     _summarise(loaded)
     if failed := [outcome for outcome in outcomes if outcome.error is not None]:
         _print_failures(loaded, failed)
@@ -120,7 +126,7 @@ def _render(loaded: Sweep, kind: Renderer, out: Path | None) -> None:
         return
     with atomic_write(require_new_file(out)) as stream:
         stream.write(text)
-    say(f"[bold]{kind.value}[/]  {plain(str(out))}")
+    fact(kind.value, out)
 
 
 def _print_cells(loaded: Sweep) -> None:
@@ -128,12 +134,12 @@ def _print_cells(loaded: Sweep) -> None:
 
     from reasondistill.experiments.state import state_of
 
-    table = Table("cell", "name", "seed", "changes", "state", title=plain(str(loaded.folder)), title_justify="left")
+    table = Table("cell", "name", "seed", "changes", "state", title=str(loaded.folder), title_justify="left")
     for cell in loaded.cells:
         said = [f"{key} = {value}" for key, value in cell.changes.items()]
         said += [f"goes on from {cell.after}"] if cell.after else []
         row = (str(cell.number), cell.name, str(cell.seed), "\n".join(said) or "the base", state_of(loaded, cell))
-        table.add_row(*map(plain, row))
+        table.add_row(*row)
     wide_say(table)
 
 
@@ -144,22 +150,22 @@ def _summarise(loaded: Sweep) -> None:
     from reasondistill.reporting.formatting import metric_title, metric_value
     from reasondistill.reporting.sweep_page import write_summary
 
-    found = summarise(loaded, progress=lambda stage: say(f"[dim]{plain(stage)}[/]"))
+    found = summarise(loaded, progress=stage)
     if not found.sweep.parts:
         say("no cell has a result yet")
         return
     for scores in found.sweep.parts:
         metrics = list(dict.fromkeys(metric for variant in scores.variants for metric in variant.figures))
-        title = plain(f"{scores.dataset.name}, {scores.part}: means over seeds")
+        title = f"{scores.dataset.name}, {scores.part}: means over seeds"
         table = Table("variant", "seeds", *map(metric_title, metrics), title=title, title_justify="left")
         for variant in scores.variants:
             shown = [metric_value(m, variant.figures[m].mean) if m in variant.figures else "–" for m in metrics]
-            table.add_row(plain(variant.name), str(len(variant.seeds)), *shown)
+            table.add_row(variant.name, str(len(variant.seeds)), *shown)
         wide_say(table)
         for note in scores.notes:
-            say(plain(note))
+            say(note)
     file = write_summary(found, loaded.folder / "summary")
-    say(f"[bold]summary[/]  {plain(str(file))}")
+    fact("summary", file)
 
 
 def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
@@ -169,6 +175,6 @@ def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
 
     for outcome in failed:
         log = log_of(loaded, outcome.cell)
-        say(f"[bold red]failed[/]  {plain(outcome.cell.name)}{f' (log: {plain(str(log))})' if log.exists() else ''}")
-        say(plain(indent(outcome.error or "", "    ")))
+        fact("failed", f"{outcome.cell.name}{f' (log: {log})' if log.exists() else ''}", style="bold red")
+        say(indent(outcome.error or "", "    "))
     say("The others are finished. Mend the cause and run the same command again: it runs these cells only.")

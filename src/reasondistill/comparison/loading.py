@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from reasondistill.errors import DataError
-from reasondistill.files import read_json, read_jsonl
+from reasondistill.files import read_json, read_jsonl, real_path
 from reasondistill.records import Id, parse_record, unique_ids
 from reasondistill.results import Results
 
@@ -66,14 +66,14 @@ def load_systems(specifications: Sequence[str | Path]) -> list[System]:
     for specification in specifications:
         name, folder = _parse(specification)
         folder = _results_folder(folder)
-        if (before := known.get(folder.resolve())) is not None:
+        if (before := known.get(real_path(folder))) is not None:
             raise DataError(
                 specification,
                 expected="a folder of its own for each system",
                 found=f"the folder of {before}",
                 fix="Name each folder once.",
             )
-        known[folder.resolve()] = str(specification)
+        known[real_path(folder)] = str(specification)
         system = load_system(folder, name)
         times[system.name] += 1
         number = times[system.name]
@@ -165,14 +165,14 @@ def _results_folder(folder: Path) -> Path:
 
 
 def _run_of(folder: Path) -> Path | None:
-    resolved = folder.resolve()
+    resolved = real_path(folder)
     inside = resolved.parent.name == "results" and (resolved.parent.parent / RUN_FILE).is_file()
     return resolved.parent.parent if inside else None
 
 
 def _default_name(folder: Path, run: Path | None) -> str:
     if run is None:
-        return folder.resolve().name
+        return real_path(folder).name
     named = read_json(run / RUN_FILE).get("name")
     return named if isinstance(named, str) and named else run.name
 

@@ -147,7 +147,7 @@ class _Pool:
         if self.stopping:
             raise StoppedError(
                 f"stopped; {sum(finished(self.sweep, c) for c in self.sweep.cells)} of {len(self.sweep.cells)} cells "
-                "are finished. The same command goes on"
+                "are finished"
             )
         return self.failed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reasondistill.errors import OutputError
-from reasondistill.files import atomic_write
+from reasondistill.files import atomic_write, real_path, require_place, writing
 from reasondistill.reporting import html, markdown
 from reasondistill.reporting.loading import load_sources
 from reasondistill.reporting.sections import compose
@@ -36,15 +36,13 @@ def build_report(sources: Sequence[Path], out: Path) -> ReportFiles:
         OutputError: ``out`` holds other files, or a report.md, report.html or figures/ that this tool did not make.
     """
     files = ReportFiles(out / "report.md", out / "report.html", out / "figures")
-    _require_room(files, out, sources)
+    _require_room(files, require_place(out), sources)
     document = compose(load_sources(sources))
     page, text = html.to_html(document), markdown.to_markdown(document)
-    try:
+    with writing(files.figures):
         files.figures.mkdir(parents=True, exist_ok=True)
         for drawing in document.drawings:
             _write_bytes(files.figures / f"{drawing.name}.png", drawing.png)
-    except OSError as error:
-        raise OutputError(files.figures, expected="a place to write to", found=str(error)) from error
     for path, content in ((files.markdown, text), (files.html, page)):
         with atomic_write(path) as stream:
             stream.write(content)
@@ -65,7 +63,7 @@ def _require_room(files: ReportFiles, out: Path, sources: Sequence[Path]) -> Non
             found="something that `reasondistill report` did not make",
             fix="Name another folder, or move it away: nothing is overwritten.",
         )
-    is_source = any(out.resolve() == Path(source).resolve() for source in sources)
+    is_source = any(real_path(out) == real_path(source) for source in sources)
     if out.is_dir() and any(out.iterdir()) and not earlier and not is_source:
         raise OutputError(
             out,

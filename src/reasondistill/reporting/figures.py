@@ -275,4 +275,7 @@ def _thousands(axis: Any) -> None:
 
 
 def short_label(label: str, length: int = 18) -> str:
-    return label if len(label) <= length else label[: length - 1] + "…"
+    """A label that fits into a figure."""
+    shown = label if len(label) <= length else label[: length - 1] + "…"
+    # Matplotlib leaves what begins with an underscore out of legends; the space that is put first has no width.
+    return f"\u200b{shown}" if shown.startswith("_") else shown

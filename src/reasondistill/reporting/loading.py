@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reasondistill.calibration import Calibration
 from reasondistill.errors import DataError
-from reasondistill.files import read_jsonl, read_versioned_json
+from reasondistill.files import read_jsonl, read_versioned_json, real_path
 from reasondistill.records import parse_record
 from reasondistill.results import Results
 
@@ -178,7 +178,7 @@ def load_source(path: Path) -> Source:
         log = tuple(_finite(row) for _, row in read_jsonl(log_file)) if _has_content(log_file) else None
         parts = sorted(p.parent for p in path.glob("results/*/results.json"))
         return Source(
-            run.name or path.resolve().name,
+            run.name or real_path(path).name,
             run,
             log,
             {p.name: _read_scored(p) for p in parts},
@@ -186,7 +186,7 @@ def load_source(path: Path) -> Source:
         )
     if (path / "results.json").is_file():
         scored = _read_scored(path)
-        return Source(path.resolve().name, None, None, {scored.split: scored})
+        return Source(real_path(path).name, None, None, {scored.split: scored})
     if path.is_dir():
         names = sorted(p.name for p in path.iterdir())
         found = f"a folder with {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "an empty folder"
@@ -214,7 +214,7 @@ def _read_scored(folder: Path) -> Scored:
         rows = tuple(parse_record(Row, row, f"{rows_file}:{number}") for number, row in read_jsonl(rows_file))
     where = f"{folder / 'results.json'}: calibration.bins"
     bins = tuple(parse_record(CalibrationBin, row, where) for row in results.calibration.get("bins") or ())
-    return Scored(results.dataset.split or folder.resolve().name, results, rows, bins, folder)
+    return Scored(results.dataset.split or real_path(folder).name, results, rows, bins, folder)
 
 
 def _has_content(path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from reasondistill.reporting.document import Block, Cell, Gallery, Paragraph, Table
-from reasondistill.reporting.figures import SERIES, Drawing, drawing
+from reasondistill.reporting.figures import SERIES, Drawing, drawing, short_label
 from reasondistill.reporting.formatting import floor_title, interval, listing, metric_title, metric_value, printable
 from reasondistill.reporting.signed import difference_value
 from reasondistill.reporting.tables import FLAG
@@ -197,7 +197,7 @@ def _figures(prefix: str, name: str, style: Mapping[str, Any]) -> list[Drawing]:
 def distributions(figure: Figure, features: Mapping[str, Any], teacher: str) -> None:
     """A small histogram for each feature: the student filled, the teacher as a line."""
     panels = figure.subplots(-(-len(features) // 2), 2, squeeze=False).flat
-    names = {"student": "student", "teacher": printable(teacher[:24])}
+    names = {"student": "student", "teacher": printable(short_label(teacher, 24))}
     for (feature, of), axes in zip(features.items(), panels, strict=False):
         bars = of["histogram"]
         axes.stairs(bars["student"], bars["edges"], color=SERIES[0], fill=True, alpha=0.35, label=names["student"])
@@ -219,7 +219,7 @@ def connectives(figure: Figure, shares: Mapping[str, Any], teacher: str) -> None
     shown = list(shares.items())[:_FEW]
     for side, colour, shift, label in (
         ("student", SERIES[0], -0.19, "student"),
-        ("teacher", SERIES[1], 0.19, printable(teacher[:24])),
+        ("teacher", SERIES[1], 0.19, printable(short_label(teacher, 24))),
     ):
         places = [y + shift for y in range(len(shown))]
         axes.barh(places, [of[side] for _, of in shown], 0.36, color=colour, alpha=0.75, label=label)
