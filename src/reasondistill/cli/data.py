@@ -65,9 +65,9 @@ def data_show(
     say(lengths)
     say(f"explanations: {found['explanations']['total']:,}, by source {found['explanations']['sources']}")
     if found["set_aside"]:
-        say(f"set aside: {plain(str(found['set_aside']))}")
+        say(f"set aside: {found['set_aside']}")
     if found["ignored_columns"]:
-        say(f"ignored columns: {plain(listed(found['ignored_columns']))}")
+        say(f"ignored columns: {listed(found['ignored_columns'])}")
     say(f"fingerprint: {found['fingerprint']}")
     for row in found["sample"]:
         say("")
