@@ -21,9 +21,10 @@ from reasondistill.errors import CheckpointError
 from reasondistill.features import Codec
 from reasondistill.packages import Manifest, is_package
 from reasondistill.packages.loading import load_package
-from reasondistill.packages.manifest import FileSeal, Origin, Parity, ParityData, ParityLimits
+from reasondistill.packages.manifest import Origin, Parity, ParityData, ParityLimits
 from reasondistill.packages.tokenizer import PlainTokenizer, TokenizerFacts, save_tokenizer
 from reasondistill.prediction import Student
+from reasondistill.seals import FileSeal
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.shrinking import shrink
 from reasondistill.tasks import Target, choice_targets, render_target

@@ -72,7 +72,7 @@ class Student:
             from reasondistill.students.checkpoint import checkpoint_fingerprint, load_checkpoint
         except ImportError as error:
             raise MissingExtraError(f"running the student {folder}", "train") from error
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, calibrated=calibrated)
         checkpoint.model.eval()
         asked, identity = checkpoint.asked, checkpoint_fingerprint(folder)
         return cls(

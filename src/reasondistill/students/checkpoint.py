@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reasondistill.calibration import CALIBRATION_FILE
-from reasondistill.errors import CheckpointError
+from reasondistill.errors import CheckpointError, refused
 from reasondistill.features import Codec
 from reasondistill.files import file_fingerprint, fingerprint
+from reasondistill.seals import SEAL_FILE, WEIGHTS, Seal, require_unchanged, seal_folder
 from reasondistill.student_task import StudentTask
+from reasondistill.students.soundness import (
+    require_answering,
+    require_backed,
+    require_numbers,
+    require_values,
+)
 
 
 @dataclass(frozen=True)
@@ -31,50 +39,69 @@ class Checkpoint:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the checkpoint into ``folder``; plain transformers can load it."""
+        """Write the checkpoint into ``folder``, its seal last; plain transformers can load it."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.asked.save(folder)
+        seal_folder(folder)
 
 
-def load_checkpoint(folder: str | Path) -> Checkpoint:
+def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoint:
     """Load a student that `Checkpoint.save` wrote.
 
+    Args:
+        folder: the student's.
+        calibrated: also hold its calibration to the seal; it is not read here.
+
     Raises:
-        CheckpointError: the folder is no student.
+        CheckpointError: the folder is no student, is damaged, or was changed since it was sealed.
     """
+    require_student(folder, besides=() if calibrated else (CALIBRATION_FILE,))
     asked = StudentTask.load(folder)
     model, tokenizer = load_seq2seq(str(folder), local=True)
-    return Checkpoint(model, tokenizer, asked)
+    with refused(folder, "a tokenizer that fits the model"):
+        student = Checkpoint(model, tokenizer, asked)
+        require_answering(folder, model, student.codec, asked.task.prompt)
+    return student
+
+
+def require_student(folder: str | Path, *, besides: Collection[str] = ()) -> None:
+    """Hold a student's folder to its seal, where it has one; what is no folder of a student is left to its task."""
+    if Path(folder).is_dir():
+        require_unchanged(folder, besides=besides)
 
 
 def load_tokenizer(folder: str | Path) -> Any:
     """A saved student's tokenizer alone.
 
     Raises:
-        CheckpointError: the folder has none.
+        CheckpointError: the folder has none, or was changed since it was sealed.
     """
     from transformers import AutoTokenizer
 
-    try:
+    require_student(folder, besides=(WEIGHTS, CALIBRATION_FILE))
+    require_values(folder)
+    with refused(folder, "a tokenizer"):
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
 
 
 def checkpoint_fingerprint(folder: str | Path) -> str:
     """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
 
-    Its calibration is left out: that names, by this hash, the student that it was fitted for.
+    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
+    by its seal, to which `load_checkpoint` holds it.
     """
-    files = sorted(
-        p
-        for p in Path(folder).iterdir()
-        if p.suffix in (".json", ".safetensors", ".model", ".txt") and p.name != CALIBRATION_FILE
-    )
+    if (seal := Seal.load(folder)) is not None:
+        names = sorted(filter(_is_counted, seal.files))
+        return fingerprint([(name, seal.files[name].sha256[:16]) for name in names])
+    files = sorted(path for path in Path(folder).iterdir() if _is_counted(path.name))
     return fingerprint([(p.name, file_fingerprint(p)) for p in files])
+
+
+def _is_counted(name: str) -> bool:
+    return name.endswith((".json", ".safetensors", ".model", ".txt")) and name not in (CALIBRATION_FILE, SEAL_FILE)
 
 
 def load_seq2seq(
@@ -92,19 +119,16 @@ def load_seq2seq(
     Raises:
         CheckpointError: it cannot be had, is damaged, or is no encoder-decoder.
     """
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
     # Without a word on remote code transformers asks on the terminal whether to run it.
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
-    try:
+    if local:
+        require_values(name)
+    else:  # a folder may be a student, too, to be trained on
+        require_student(name, besides=(CALIBRATION_FILE,))
+    with refused(name, "an encoder-decoder of Hugging Face: a hub id or a folder with config.json"):
         config = AutoConfig.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            name,
-            expected="an encoder-decoder of Hugging Face: a hub id or a folder with config.json",
-            found=str(error).strip().split("\n")[0],
-        ) from error
     if not config.is_encoder_decoder or type(config) not in AutoModelForSeq2SeqLM._model_mapping:
         raise CheckpointError(
             name,
@@ -114,18 +138,16 @@ def load_seq2seq(
         )
     if dropout is not None:
         _set_dropout(name, config, dropout)
-    try:
+    if local:
+        require_backed(name, config, AutoModelForSeq2SeqLM._model_mapping[type(config)])
+    with refused(name, "weights and tokenizer"):
         model, told = AutoModelForSeq2SeqLM.from_pretrained(
             name, config=config, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    # A RuntimeError says that weights are of other sizes than config.json says.
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
-        ) from error
     if local:
         _require_all(name, told)
+    require_numbers(name, model)
     return keep_epsilon(keep_untied(model)), tokenizer
 
 
