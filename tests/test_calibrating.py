@@ -34,6 +34,7 @@ from reasondistill.prediction import Student, predict_file
 from reasondistill.records import Example, Prediction, read_predictions, write_records
 from reasondistill.reporting import build_report
 from reasondistill.runs import Run
+from reasondistill.seals import seal_folder
 from reasondistill.students.checkpoint import checkpoint_fingerprint
 from reasondistill.tasks import NLI, OutputOrder, Target, Task
 
@@ -211,10 +212,10 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
         ('{"schema_version": 1, "temp', r"expected a JSON object, found '\{\"schema_version\": 1"),
         ("", "found an empty file"),
         ("[]", "expected a JSON object"),
-        ('{"schema_version": 2}', "expected schema version 1, found version 2"),
+        ('{"schema_version": 2}', "calibration, schema version 1, found version 2"),
         ('{"schema_version": 1, "temperature": 1}', "expected a student's calibration, found student: Field required"),
         ("NaN", "temperature: Input should be a finite number"),
-        ("-1.5", "temperature: Input should be greater than 0"),
+        ("-1.5", "temperature: Input should be greater than or equal to 0.0"),
         ("extra", "more: Extra inputs are not permitted"),
     ],
 )
@@ -516,6 +517,10 @@ def test_a_calibration_that_was_moved_beside_other_weights(
     shutil.copy(trained.student / CALIBRATION_FILE, bare / CALIBRATION_FILE)
     out = bare.parent / "out.jsonl"
     asked = ("predict", bare, "scenes:60", "--limit", 4, "--out", out)
+    code, said = command(monkeypatch, capsys, *asked)
+    assert code == 2
+    assert f"{CALIBRATION_FILE} was added" in said
+    seal_folder(bare)
     code, said = command(monkeypatch, capsys, *asked)
     assert code == 2
     assert "fitted for another" in said
