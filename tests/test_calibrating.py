@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import tiny
-from reasondistill.calibration import CALIBRATION_FILE, Calibration, CalibrationData
+from reasondistill.calibration import CALIBRATION_FILE, Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.cli import main
 from reasondistill.config import Generation, TrainConfig, validate_config
 from reasondistill.datasets import load
@@ -33,9 +33,9 @@ from reasondistill.modelcard import with_calibration
 from reasondistill.prediction import Student, predict_file
 from reasondistill.records import Example, Prediction, read_predictions, write_records
 from reasondistill.reporting import build_report
+from reasondistill.reporting.loading import load_sources
 from reasondistill.runs import Run
 from reasondistill.seals import seal_folder
-from reasondistill.students.checkpoint import checkpoint_fingerprint
 from reasondistill.tasks import NLI, OutputOrder, Target, Task
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -587,3 +587,18 @@ def test_a_report_shows_the_curve_and_the_calibration(trained: Run, tmp_path: Pa
         assert f"temperature is {told.temperature:.3f}" in text
         assert f"{told.ece.before:.3f}" in text
         assert "When to abstain" in text
+
+
+def test_a_report_does_not_show_another_student_s_calibration(trained: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    shutil.copytree(trained.folder, run.folder)
+    path = run.student / "task.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("predict nli", "foretell nli"), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"task\.json has"):
+        load_sources([run.folder])
+    seal_folder(run.student)
+    with pytest.raises(CheckpointError, match="fitted for another"):
+        load_sources([run.folder])
+    for name in ("task.json", "model.safetensors", "seal.json"):  # a run that is kept without its student
+        (run.student / name).unlink()
+    assert load_sources([run.folder])[0].calibration == Calibration.load(trained.student)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import packaging_helpers as made
 import tiny
-from reasondistill.calibration import BeforeAfter, Calibration, CalibrationData, Threshold
+from reasondistill.calibration import BeforeAfter, Calibration, CalibrationData, Threshold, checkpoint_fingerprint
 from reasondistill.cli import app
 from reasondistill.config import Generation
 from reasondistill.datasets.scenes import generate
@@ -32,7 +32,6 @@ from reasondistill.packages import PACKAGE_FILE, Manifest
 from reasondistill.packages.manifest import Origin, Parity, ParityData, ParityLimits
 from reasondistill.prediction import Student
 from reasondistill.seals import FileSeal, seal_folder
-from reasondistill.students.checkpoint import checkpoint_fingerprint
 
 DEEP: Any = []
 for _ in range(60):

@@ -12,10 +12,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.files import fingerprint
+from reasondistill.files import file_fingerprint, fingerprint
 from reasondistill.metrics.temperature import BOUNDS
 from reasondistill.records import read_model
-from reasondistill.seals import write_sealed
+from reasondistill.seals import SEAL_FILE, Seal, write_sealed
 
 CALIBRATION_FILE = "calibration.json"
 SCHEMA_VERSION = 1
@@ -161,3 +161,20 @@ class Calibration(_Part):
             found=f"{precision:g}",
             fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}.",
         )
+
+
+def checkpoint_fingerprint(folder: str | Path) -> str:
+    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
+
+    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
+    by its seal, to which loading holds it.
+    """
+    if (seal := Seal.load(folder)) is not None:
+        names = sorted(filter(_is_counted, seal.files))
+        return fingerprint([(name, seal.files[name].sha256[:16]) for name in names])
+    files = sorted(path for path in Path(folder).iterdir() if _is_counted(path.name))
+    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
+
+
+def _is_counted(name: str) -> bool:
+    return name.endswith((".json", ".safetensors", ".model", ".txt")) and name not in (CALIBRATION_FILE, SEAL_FILE)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reasondistill.arguments import memory_advice, tracking, training_arguments
-from reasondistill.calibration import Calibration, CalibrationData
+from reasondistill.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.checkpoints import last_good, room_for, step_of
 from reasondistill.config import Denoising, Loss, TrainConfig
 from reasondistill.datasets import Loaded, load_source
@@ -27,7 +27,7 @@ from reasondistill.records import Example
 from reasondistill.runs import Run
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
-from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
+from reasondistill.students.checkpoint import parameter_count
 from reasondistill.wording import Phrase
 
 _LOG = logging.getLogger(__name__)

@@ -17,13 +17,12 @@ def seal(
 
     Loading refuses a folder whose files are not those that its seal was made of.
     """
-    from reasondistill.calibration import CALIBRATION_FILE, Calibration
+    from reasondistill.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
     from reasondistill.errors import CheckpointError, OutputError
     from reasondistill.packages import is_package
     from reasondistill.runs import find_student
     from reasondistill.seals import SEAL_FILE, Seal
     from reasondistill.student_task import TASK_FILE, StudentTask
-    from reasondistill.students.checkpoint import checkpoint_fingerprint
 
     if str(folder).startswith("builtin:"):
         raise OutputError(folder, expected="a folder of yours", found="one of the package", fix="Copy it.")

@@ -10,8 +10,7 @@ from typing import Any
 from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.errors import CheckpointError, refused
 from reasondistill.features import Codec
-from reasondistill.files import file_fingerprint, fingerprint
-from reasondistill.seals import SEAL_FILE, WEIGHTS, Seal, require_unchanged, seal_folder
+from reasondistill.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.student_task import StudentTask
 from reasondistill.students.soundness import (
     require_answering,
@@ -85,23 +84,6 @@ def load_tokenizer(folder: str | Path) -> Any:
     require_values(folder)
     with refused(folder, "a tokenizer"):
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-
-
-def checkpoint_fingerprint(folder: str | Path) -> str:
-    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
-
-    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
-    by its seal, to which `load_checkpoint` holds it.
-    """
-    if (seal := Seal.load(folder)) is not None:
-        names = sorted(filter(_is_counted, seal.files))
-        return fingerprint([(name, seal.files[name].sha256[:16]) for name in names])
-    files = sorted(path for path in Path(folder).iterdir() if _is_counted(path.name))
-    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
-
-
-def _is_counted(name: str) -> bool:
-    return name.endswith((".json", ".safetensors", ".model", ".txt")) and name not in (CALIBRATION_FILE, SEAL_FILE)
 
 
 def load_seq2seq(
