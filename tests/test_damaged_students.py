@@ -75,6 +75,13 @@ def asked(**changes: object) -> Callable[[Path], None]:
     return change
 
 
+def wordless(folder: Path) -> None:
+    """A tokenizer whose post-processor keeps nothing of a text."""
+    value = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    value["post_processor"] = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
+    (folder / "tokenizer.json").write_text(json.dumps(value), encoding="utf-8")
+
+
 def written(name: str, content: bytes) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (folder / name).write_bytes(content)
@@ -120,6 +127,7 @@ def filled(value: float, dtype: torch.dtype = torch.float32) -> Callable[[Path],
         (written("config.json", b'{"d_model": 1, "d_model": 2}'), "the key 'd_model' twice"),
         (written("tokenizer_config.json", b'{"a":' * 10**5), "tokenizer_config.json.*expected a JSON object"),
         (written("tokenizer.json", b"{}"), "expected weights and tokenizer"),
+        (wordless, "a tokenizer that makes tokens of a prompt"),
         (written("task.json", b"[]"), "task.json.*expected a JSON object"),
         (filled(float("nan")), r"NaN or infinity in decoder\.final_layer_norm\.weight"),
         (filled(float("-inf")), r"NaN or infinity in decoder\.final_layer_norm\.weight"),

@@ -224,7 +224,7 @@ def test_an_odd_value_in_each_place(kind: str, whole: Callable[[str], Path], tmp
     folder = Path(shutil.copytree(whole(kind), tmp_path / "copy"))
     KINDS[kind][2](folder)
     everywhere = places_in(folder)
-    cases = [(place, ODD[k % len(ODD)]) for k, place in enumerate(everywhere)]
+    cases = [(place, ODD[k % len(ODD)]) for k, place in enumerate(everywhere)][::2]
     held_to_a_sentence_or_an_answer(kind, folder, cases)
 
 

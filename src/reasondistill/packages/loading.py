@@ -116,9 +116,11 @@ def _require_answering(folder: str | Path, engine: CTranslate2Engine, asked: Stu
     """Have a package read a prompt and score a label, and write a token.
 
     Raises:
-        CheckpointError: its scores are not finite.
+        CheckpointError: the prompt has no token, or the scores are not finite.
     """
     prompt, target = asked.task.prompt, Target((Segment((asked.task.labels or ("a",))[0], "label"),))
+    if not engine.codec.encode_prompts([prompt])[0]:
+        raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
     scores = engine.score([prompt], [[target]])[0]
     engine.generate([prompt], [""], asked.generation.model_copy(update={"max_new_tokens": 1}))
     if not all(map(math.isfinite, scores)):

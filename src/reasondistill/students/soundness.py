@@ -190,6 +190,8 @@ def require_answering(folder: object, model: Any, codec: Any, prompt: str) -> No
         raise CheckpointError(folder, expected="a tokenizer that fits the model", found=found)
     with refused(folder, "a student that can answer"), torch.inference_mode():
         words = codec.encode_prompts([prompt])[0]
+        if not words:
+            raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
         ids = torch.tensor([(words * _TRIED)[:_TRIED]], device=model.device)
         start = torch.tensor([[codec.decoder_start_token_id]], device=model.device)
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=start).logits
