@@ -20,7 +20,14 @@ from typer.testing import CliRunner
 
 import packaging_helpers as made
 import tiny
-from reasondistill.calibration import BeforeAfter, Calibration, CalibrationData, Threshold, checkpoint_fingerprint
+from reasondistill.calibration import (
+    CALIBRATION_FILE,
+    BeforeAfter,
+    Calibration,
+    CalibrationData,
+    Threshold,
+    checkpoint_fingerprint,
+)
 from reasondistill.cli import app
 from reasondistill.config import Generation
 from reasondistill.datasets.scenes import generate
@@ -93,6 +100,16 @@ def reseal_package(folder: Path) -> None:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["files"] = {name: seal_of(folder / name) for name in manifest["files"]}
     path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def reseal_student(folder: Path) -> None:
+    """The calibration, too, is made to name the changed student: it would be refused before anything is asked."""
+    seal_folder(folder)
+    path = folder / CALIBRATION_FILE
+    calibration = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(calibration.get("student"), str) and len(calibration["student"]) == 16:
+        path.write_text(json.dumps(calibration | {"student": checkpoint_fingerprint(folder)}), encoding="utf-8")
+        seal_folder(folder)
 
 
 def ask_student(folder: Path) -> None:
@@ -172,7 +189,7 @@ def judge_folder(folder: Path) -> Path:
 
 
 KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], None], Callable[[Path], None]]] = {
-    "student": (student_folder, seal_folder, ask_student),
+    "student": (student_folder, reseal_student, ask_student),
     "judge": (judge_folder, seal_folder, ask_judge),
     "package": (package_folder, reseal_package, ask_student),
 }
