@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import tiny
-from reasondistill.calibration import CALIBRATION_FILE, Calibration, CalibrationData
+from reasondistill.calibration import CALIBRATION_FILE, Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.cli import main
 from reasondistill.config import Generation, TrainConfig, validate_config
 from reasondistill.datasets import load
@@ -33,8 +33,9 @@ from reasondistill.modelcard import with_calibration
 from reasondistill.prediction import Student, predict_file
 from reasondistill.records import Example, Prediction, read_predictions, write_records
 from reasondistill.reporting import build_report
+from reasondistill.reporting.loading import load_sources
 from reasondistill.runs import Run
-from reasondistill.students.checkpoint import checkpoint_fingerprint
+from reasondistill.seals import seal_folder
 from reasondistill.tasks import NLI, OutputOrder, Target, Task
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -211,10 +212,10 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
         ('{"schema_version": 1, "temp', r"expected a JSON object, found '\{\"schema_version\": 1"),
         ("", "found an empty file"),
         ("[]", "expected a JSON object"),
-        ('{"schema_version": 2}', "expected schema version 1, found version 2"),
+        ('{"schema_version": 2}', "calibration, schema version 1, found version 2"),
         ('{"schema_version": 1, "temperature": 1}', "expected a student's calibration, found student: Field required"),
         ("NaN", "temperature: Input should be a finite number"),
-        ("-1.5", "temperature: Input should be greater than 0"),
+        ("-1.5", "temperature: Input should be greater than or equal to 0.0"),
         ("extra", "more: Extra inputs are not permitted"),
     ],
 )
@@ -518,6 +519,10 @@ def test_a_calibration_that_was_moved_beside_other_weights(
     asked = ("predict", bare, "scenes:60", "--limit", 4, "--out", out)
     code, said = command(monkeypatch, capsys, *asked)
     assert code == 2
+    assert f"{CALIBRATION_FILE} was added" in said
+    seal_folder(bare)
+    code, said = command(monkeypatch, capsys, *asked)
+    assert code == 2
     assert "fitted for another" in said
     assert not out.exists()
     assert command(monkeypatch, capsys, *asked, "--no-calibration")[0] == 0
@@ -582,3 +587,18 @@ def test_a_report_shows_the_curve_and_the_calibration(trained: Run, tmp_path: Pa
         assert f"temperature is {told.temperature:.3f}" in text
         assert f"{told.ece.before:.3f}" in text
         assert "When to abstain" in text
+
+
+def test_a_report_does_not_show_another_student_s_calibration(trained: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    shutil.copytree(trained.folder, run.folder)
+    path = run.student / "task.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("predict nli", "foretell nli"), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"task\.json has"):
+        load_sources([run.folder])
+    seal_folder(run.student)
+    with pytest.raises(CheckpointError, match="fitted for another"):
+        load_sources([run.folder])
+    for name in ("task.json", "model.safetensors", "seal.json"):  # a run that is kept without its student
+        (run.student / name).unlink()
+    assert load_sources([run.folder])[0].calibration == Calibration.load(trained.student)

@@ -12,7 +12,7 @@ import pytest
 
 import tiny
 from reasondistill import packages
-from reasondistill.calibration import Calibration
+from reasondistill.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.cli import main
 from reasondistill.config import Generation
 from reasondistill.datasets import load
@@ -23,7 +23,6 @@ from reasondistill.exporting.parity import compare
 from reasondistill.packages.manifest import ParityData, ParityLimits
 from reasondistill.prediction import Student
 from reasondistill.records import Prediction, read_predictions
-from reasondistill.students.checkpoint import checkpoint_fingerprint
 from reasondistill.tasks import Task
 
 ctranslate2 = pytest.importorskip("ctranslate2")

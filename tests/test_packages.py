@@ -21,9 +21,10 @@ from reasondistill.errors import CheckpointError, ConfigError
 from reasondistill.features import Codec
 from reasondistill.packages import Manifest, is_package
 from reasondistill.packages.loading import load_package
-from reasondistill.packages.manifest import FileSeal, Origin, Parity, ParityData, ParityLimits
+from reasondistill.packages.manifest import Origin, Parity, ParityData, ParityLimits
 from reasondistill.packages.tokenizer import PlainTokenizer, TokenizerFacts, save_tokenizer
 from reasondistill.prediction import Student, predict_file
+from reasondistill.seals import FileSeal
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.shrinking import shrink
 from reasondistill.tasks import Target, choice_targets, render_target
@@ -411,7 +412,7 @@ def test_what_ctranslate2_cannot_read_is_refused_with_a_sentence(copied: Path) -
 
     (copied / "model.bin").write_bytes(b"\0" * 100)
     changed(copied, lambda v: v["files"].update({"model.bin": seal_of(copied / "model.bin")}))
-    with pytest.raises(CheckpointError, match="a model that CTranslate2 can run"):
+    with pytest.raises(CheckpointError, match="that CTranslate2 can run"):
         Student.load(copied)
     (copied / "tokenizer.json").write_text("{}", encoding="utf-8")
     changed(copied, lambda v: v["files"].update({"tokenizer.json": seal_of(copied / "tokenizer.json")}))

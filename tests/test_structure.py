@@ -25,6 +25,7 @@ ORDER = (
     "strict_yaml",
     "arrow_cache",
     "records",
+    "seals",
     "tasks",
     "wording",
     "config",

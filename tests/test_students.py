@@ -10,13 +10,13 @@ import torch
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BertModel
 
 import tiny
+from reasondistill.calibration import checkpoint_fingerprint
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent, validate_config
 from reasondistill.datasets.scenes import generate
 from reasondistill.errors import CheckpointError
 from reasondistill.student_task import StudentTask
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import (
-    checkpoint_fingerprint,
     decoder_start,
     keep_untied,
     load_seq2seq,

@@ -9,10 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reasondistill.errors import CheckpointError, ConfigError, UserError
-from reasondistill.files import fingerprint, read_versioned_json, write_json
+from reasondistill.errors import CheckpointError, ConfigError
+from reasondistill.files import file_fingerprint, fingerprint
+from reasondistill.metrics.temperature import BOUNDS
+from reasondistill.records import read_model
+from reasondistill.seals import SEAL_FILE, Seal, write_sealed
 
 CALIBRATION_FILE = "calibration.json"
 SCHEMA_VERSION = 1
@@ -65,7 +68,7 @@ class Calibration(_Part):
 
     schema_version: int = SCHEMA_VERSION
     student: str
-    temperature: Annotated[float, Field(gt=0.0)]
+    temperature: Annotated[float, Field(ge=BOUNDS[0] * 0.999, le=BOUNDS[1] * 1.001)]
     at_bound: Literal["lower", "upper"] | None
     data: CalibrationData
     n: Annotated[int, Field(ge=1)]
@@ -75,6 +78,15 @@ class Calibration(_Part):
     ece: BeforeAfter
     certainty: _Share
     thresholds: list[Threshold]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.n > self.labelled or any(row.n > self.n for row in self.thresholds):
+            raise ValueError("n is more rows than there were")
+        precisions = [row.precision for row in self.thresholds]
+        if len(set(precisions)) < len(precisions):
+            raise ValueError(f"thresholds hold a precision twice: {precisions}")
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -97,8 +109,8 @@ class Calibration(_Part):
         return None
 
     def save(self, folder: str | Path) -> None:
-        """Write ``calibration.json`` into a student's folder, whole or not at all."""
-        write_json(Path(folder) / CALIBRATION_FILE, self.model_dump(mode="json"))
+        """Write ``calibration.json`` into a student's folder, and its seal anew: both or neither."""
+        write_sealed(Path(folder) / CALIBRATION_FILE, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: str | Path, *, student: str | None = None) -> Self | None:
@@ -115,13 +127,7 @@ class Calibration(_Part):
         if not path.exists():
             return None
         mend = "Fit it anew (reasondistill calibrate … --force), or do without: --no-calibration."
-        try:
-            calibration = cls.model_validate(read_versioned_json(path, SCHEMA_VERSION, what=""))
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise CheckpointError(path, expected="a student's calibration", found=problems, fix=mend) from error
-        except UserError as error:
-            raise CheckpointError(error.where, expected=error.expected, found=error.found, fix=mend) from error
+        calibration = read_model(cls, path, SCHEMA_VERSION, expected="a student's calibration", fix=mend)
         if student is not None and calibration.student != student:
             raise CheckpointError(
                 path,
@@ -155,3 +161,23 @@ class Calibration(_Part):
             found=f"{precision:g}",
             fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}.",
         )
+
+
+def checkpoint_fingerprint(folder: str | Path) -> str:
+    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
+
+    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
+    by its seal, to which loading holds it.
+    """
+    if (seal := Seal.load(folder)) is not None:
+        names = sorted(filter(_is_counted, seal.files))
+        return fingerprint([(name, seal.files[name].sha256[:16]) for name in names])
+    files = sorted(path for path in Path(folder).iterdir() if _is_counted(path.name))
+    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
+
+
+def _is_counted(name: str) -> bool:
+    return name.endswith((".json", ".safetensors", ".model", ".spm", ".txt")) and name not in (
+        CALIBRATION_FILE,
+        SEAL_FILE,
+    )

@@ -30,6 +30,9 @@ from reasondistill.wording import phrases_problem
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 LearningRate = Annotated[float, Field(gt=0, le=1e9)]
+LONGEST = 16_384
+"""Most tokens of a prompt or of a text that is written: what is longer is a slip, and would take all memory."""
+MOST_BEAMS = 64
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -287,11 +290,11 @@ class Lora(Config):
 class Generation(Config):
     """How explanations are written; keys as in `transformers.GenerationConfig`."""
 
-    num_beams: Positive = 4
-    repetition_penalty: Annotated[float, Field(gt=0)] = 1.2
-    length_penalty: float = 0.8
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    max_new_tokens: Positive = 128
+    num_beams: Annotated[int, Field(ge=1, le=MOST_BEAMS)] = 4
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.2
+    length_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.8
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=LONGEST)] = 0
+    max_new_tokens: Annotated[int, Field(ge=1, le=LONGEST)] = 128
 
 
 class EvaluationSettings(Config):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reasondistill.arguments import memory_advice, tracking, training_arguments
-from reasondistill.calibration import Calibration, CalibrationData
+from reasondistill.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.checkpoints import last_good, room_for, step_of
 from reasondistill.config import Denoising, Loss, TrainConfig, WarmStartStudent
 from reasondistill.datasets import Loaded, load_source
@@ -29,7 +29,7 @@ from reasondistill.runs import RUN_FILE, Run
 from reasondistill.signals import terminating_like_ctrl_c
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.adapting import AdaptedCheckpoint, adapt, trained_count
-from reasondistill.students.checkpoint import checkpoint_fingerprint, parameter_count
+from reasondistill.students.checkpoint import parameter_count
 from reasondistill.students.create import choice_problems
 from reasondistill.students.lengths import check_lengths
 from reasondistill.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences

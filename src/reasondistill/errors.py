@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -122,3 +123,26 @@ def system_error(error: OSError, where: object = None) -> UserError:
         where = os.fsdecode(path)
     problem = (error.strerror or str(error) or type(error).__name__).strip()
     return UserError(where or "input or output", problem=problem, fix=_FIXES.get(error.errno or 0, ""))
+
+
+@contextmanager
+def refused(where: object, expected: str) -> Iterator[None]:
+    """Say in a sentence what the libraries below stumble over, whatever they raise on values that nobody foresaw.
+
+    Raises:
+        CheckpointError: something was raised inside. Errors of the user's pass as they are.
+    """
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        raise CheckpointError(where, expected=expected, found=first_line(error)) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what it adds below; its name where it says nothing."""
+    lines = [line.strip() for line in str(error).strip().split("\n")]
+    text = f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    text = text or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"

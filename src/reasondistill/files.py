@@ -434,8 +434,12 @@ def require_place(path: str | Path) -> Path:
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     with atomic_write(path) as stream:
-        json.dump(value, stream, ensure_ascii=False, indent=2)
-        stream.write("\n")
+        stream.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -480,6 +484,11 @@ def file_fingerprint(path: str | Path) -> str:
 def seal_of(path: Path) -> dict[str, Any]:
     """Size and hash of a file, by which `broken_seal` knows it again."""
     return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def seal_of_bytes(content: bytes) -> dict[str, Any]:
+    """The `seal_of` a file that is yet to be written."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def broken_seal(path: Path, seal: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reasondistill.calibration import Calibration
+from reasondistill.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.config import Generation
 from reasondistill.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
@@ -81,10 +81,10 @@ class Student:
             return cls._packaged(load_package(folder), calibrated=calibrated)
         try:
             from reasondistill.engines.pytorch import TorchEngine
-            from reasondistill.students.checkpoint import checkpoint_fingerprint, load_checkpoint
+            from reasondistill.students.checkpoint import load_checkpoint
         except ImportError as error:
             raise MissingExtraError(f"running the student {folder}", "train") from error
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, calibrated=calibrated)
         checkpoint.model.eval()
         asked, identity = checkpoint.asked, checkpoint_fingerprint(folder)
         return cls(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reasondistill.errors import DataError
-from reasondistill.files import read_jsonl, write_jsonl
+from reasondistill.errors import CheckpointError, DataError, UserError
+from reasondistill.files import read_jsonl, read_versioned_json, write_jsonl
 
 
 def _no_lone_surrogates(text: str) -> str:
@@ -42,6 +43,8 @@ Name = Annotated[Text, BeforeValidator(number_as_text)]
 """A text that a file may write as a whole number: a label, a group."""
 Id = Annotated[str, Field(min_length=1), AfterValidator(_no_lone_surrogates), BeforeValidator(number_as_text)]
 _LARGEST = 2**31 - 1
+_LARGEST_FILE = 2**26
+"""Bytes of a file with settings; a judge's, the largest that there are, have some hundred thousand."""
 Position = Annotated[int, Field(ge=0, le=_LARGEST)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -160,6 +163,38 @@ def parse_record(kind: type[R], row: dict[str, Any], where: str) -> R:
             found=f"a row that does not fit ({problems})",
             fix="docs/data_formats.md describes the format.",
         ) from error
+
+
+def read_model(kind: type[R], path: str | Path, version: int | tuple[int, ...], *, expected: str, fix: str) -> R:
+    """Read one JSON file of a student, a judge or a package. Types are held to: no ``"4"`` or ``true`` for a number.
+
+    Args:
+        version: the schema version that is read, or all of them.
+        expected: what the file is, in words.
+        fix: what to do about a broken one.
+
+    Raises:
+        CheckpointError: it is torn, of another schema version, or values are missing, unknown or out of range.
+    """
+    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    if size > _LARGEST_FILE:
+        found = f"a file of {size:,} bytes, and no more than {_LARGEST_FILE:,} are read"
+        raise CheckpointError(path, expected=expected, found=found, fix=fix)
+    try:
+        value = read_versioned_json(path, version, what=f"{expected}, ")
+        return kind.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise CheckpointError(path, expected=expected, found=problems_of(error), fix=fix) from error
+    except UserError as error:
+        raise CheckpointError(error.where, expected=error.expected, found=error.found, fix=fix) from error
+
+
+def problems_of(error: ValidationError, most: int = 5) -> str:
+    """The first mistakes of a file's values, each with its key, in one line."""
+    listed = error.errors(include_url=False)
+    named = [f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg'].removeprefix('Value error, ')}" for e in listed]
+    first = "; ".join(text if len(text) <= 300 else f"{text[:300]}…" for text in named[:most])
+    return f"{first}; and {len(named) - most} more" if len(named) > most else first
 
 
 def read_examples(path: str | Path) -> Iterator[Example]:

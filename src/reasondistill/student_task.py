@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reasondistill.config import Generation
+from reasondistill.config import LONGEST, Generation
 from reasondistill.errors import CheckpointError
-from reasondistill.files import read_json, write_json
+from reasondistill.files import write_json
+from reasondistill.records import read_model
 from reasondistill.tasks import OutputOrder, Task
-from reasondistill.wording import Phrase
+from reasondistill.wording import Phrase, phrases_problem
 
 TASK_FILE = "task.json"
 SCHEMA_VERSION = 1
@@ -19,16 +21,22 @@ SCHEMA_VERSION = 1
 class StudentTask(BaseModel):
     """What a student was trained to answer, and how it is asked: the content of ``task.json``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: int = SCHEMA_VERSION
     task: Task
     order: OutputOrder
-    max_source_length: int
-    max_target_length: int
+    max_source_length: Annotated[int, Field(ge=1, le=LONGEST)]
+    max_target_length: Annotated[int, Field(ge=1, le=LONGEST)]
     generation: Generation
     phrases: tuple[Phrase, ...] = ()
     """With which it ends its explanations to say how sure it is, and what each states."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.phrases and (problem := phrases_problem([phrase.text for phrase in self.phrases])):
+            raise ValueError(problem)
+        return self
 
     def save(self, folder: str | Path) -> None:
         # A student without phrases keeps the file, and so the fingerprint, that it had before there were any.
@@ -40,7 +48,7 @@ class StudentTask(BaseModel):
         """Read ``task.json``.
 
         Raises:
-            CheckpointError: the folder is no student, or one of another schema version.
+            CheckpointError: the folder is no student, one of another schema version, or its task is damaged.
         """
         path = Path(folder) / TASK_FILE
         if not path.is_file():
@@ -51,13 +59,5 @@ class StudentTask(BaseModel):
                 found=what,
                 fix="Name a run, or the folder `student` inside it.",
             )
-        value = read_json(path)
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise CheckpointError(
-                path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version"))
-            )
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise CheckpointError(path, expected="a student's task", found=problems) from error
+        fix = "Copy the student's folder anew."
+        return read_model(cls, path, SCHEMA_VERSION, expected="a student's task", fix=fix)

@@ -85,6 +85,8 @@ class Task(BaseModel):
     def _default_prompts(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or not isinstance(value.get("fields"), list | tuple):
             return value  # pydantic says what is wrong
+        # Where types are held to, a list that comes from here is no tuple.
+        value = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
         parts = [f"{field}: {{{field}}}" for field in value["fields"]]
         if value.get("labels") is None:
             parts.append("choices: {choices}")

@@ -20,6 +20,7 @@ from reasondistill.cli.efficiency import efficiency
 from reasondistill.cli.evaluating import evaluate
 from reasondistill.cli.exporting import export
 from reasondistill.cli.judging import judge_app
+from reasondistill.cli.sealing import seal
 from reasondistill.cli.shared import (
     Columns,
     Commands,
@@ -245,6 +246,7 @@ def predict(
 
 
 app.command()(calibrate)
+app.command()(seal)
 
 
 app.command()(evaluate)

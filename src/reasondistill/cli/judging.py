@@ -57,13 +57,14 @@ def _print_summary(folder: Path) -> None:
         from reasondistill.judge import Judge
     quiet_libraries()
     judge = Judge.load(folder)
-    told = judge.info.held_out["good_against_spoiled"]
+    n, auc = judge.info.reached("good_against_spoiled", "n", "roc_auc")
     fact("judge", f"{folder} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
-    say(f"good against spoiled explanations, held out: ROC-AUC {told['roc_auc']:.3f} of {told['n']:,}")
-    votes = judge.info.held_out.get("votes", {})
-    for name in ("without_votes", "with_votes") if votes else ():
-        figures = votes[name]
+    say(f"good against spoiled explanations, held out: ROC-AUC {auc:.3f} of {n:,}")
+    for name in ("without_votes", "with_votes") if judge.info.held_out.get("votes") else ():
+        auc, precision = judge.info.reached(f"votes.{name}", "roc_auc", "average_precision")
+        best = judge.info.held_out["votes"][name].get("best_of")
+        chosen = f"{best:.3f}" if isinstance(best, int | float) else "not to be had: no example has several"
         say(
-            f"people's votes, {name.replace('_', ' ')}: ROC-AUC {figures['roc_auc']:.3f}, average precision "
-            f"{figures['average_precision']:.3f}, best of an example's acceptable {figures['best_of']:.3f}"
+            f"people's votes, {name.replace('_', ' ')}: ROC-AUC {auc:.3f}, average precision "
+            f"{precision:.3f}, best of an example's acceptable {chosen}"
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from reasondistill.config import Generation
 from reasondistill.engines.base import Engine, Generated
-from reasondistill.errors import TaskError
+from reasondistill.errors import CheckpointError, TaskError
 from reasondistill.records import Example
 from reasondistill.tasks import (
     OutputOrder,
@@ -212,7 +212,15 @@ def _scores(
 ) -> list[list[float]]:
     if order == "explanation_only":
         return [[] for _ in prompts]
-    return engine.score(prompts, [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)])
+    scores = engine.score(prompts, [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)])
+    if not all(math.isfinite(score) for row in scores for score in row):
+        raise CheckpointError(
+            "the student",
+            expected="scores that are numbers",
+            found="ones that are not",
+            fix="Its weights are damaged, or overflow: copy its folder anew, or train it again.",
+        )
+    return scores
 
 
 def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:

@@ -6,13 +6,11 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from reasondistill.calibration import BeforeAfter, Calibration, CalibrationData, Threshold
 from reasondistill.config import Generation
 from reasondistill.engines.answering import label_scores, softmax
 from reasondistill.engines.base import Engine
-from reasondistill.errors import CheckpointError, ConfigError, DataError
+from reasondistill.errors import ConfigError, DataError
 from reasondistill.records import Example
 from reasondistill.tasks import OutputOrder, Task
 
@@ -74,8 +72,6 @@ def calibrate(
     scores = [row for row in scores if row]
     if len(scores) < LEAST_ROWS:
         raise _too_few(data, f"{len(scores)} whose choices the student's tokenizer can tell apart")
-    if not all(np.isfinite(row).all() for row in scores):
-        raise CheckpointError("the student", expected="scores that are numbers", found="ones that are not")
     gold = [task.choices_for(example).index(example.label or "") for example in chosen]
     fit = fit_temperature(scores, gold)
     right = [max(range(len(row)), key=row.__getitem__) == place for row, place in zip(scores, gold, strict=True)]

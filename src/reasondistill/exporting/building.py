@@ -14,18 +14,11 @@ from reasondistill.exporting.card import package_card
 from reasondistill.exporting.parity import Sample, compare, limits_for
 from reasondistill.files import atomic_folder, require_new_folder, seal_of
 from reasondistill.packages.loading import device, open_engine
-from reasondistill.packages.manifest import (
-    FileSeal,
-    Manifest,
-    Origin,
-    ParityData,
-    ParityLimits,
-    Quantization,
-    is_package,
-)
+from reasondistill.packages.manifest import Manifest, Origin, ParityData, ParityLimits, Quantization, is_package
 from reasondistill.packages.tokenizer import TokenizerFacts, save_tokenizer
 from reasondistill.prediction import Student
 from reasondistill.runs import find_student, versions
+from reasondistill.seals import FileSeal
 from reasondistill.student_task import StudentTask
 from reasondistill.tasks import NLI
 

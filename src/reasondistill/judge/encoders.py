@@ -144,6 +144,14 @@ def load_encoder(settings: dict[str, Any]) -> Encoder:
     Raises:
         CheckpointError: it is not to be had, or has other weights than then.
     """
-    if settings["kind"] == "words":
-        return WordEncoder(settings["words"])
-    return FrozenEncoder(settings["name"], settings["weights_sha256"])
+    kind, words = settings.get("kind"), settings.get("words")
+    if kind == "words" and isinstance(words, list) and all(isinstance(word, str) for word in words):
+        return WordEncoder(words)
+    name, weights = settings.get("name"), settings.get("weights_sha256")
+    if kind == "frozen" and isinstance(name, str) and isinstance(weights, str):
+        return FrozenEncoder(name, weights)
+    raise CheckpointError(
+        "encoder",
+        expected="kind words with a list of words, or kind frozen with name and weights_sha256",
+        found=f"kind {kind!r:.60} with the keys {', '.join(sorted(settings))[:200]}",
+    )

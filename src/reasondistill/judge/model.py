@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 
-from reasondistill.errors import CheckpointError, DataError
-from reasondistill.files import atomic_folder, read_versioned_json, write_json
+from reasondistill.config import JudgeNetwork
+from reasondistill.errors import CheckpointError, DataError, refused
+from reasondistill.files import atomic_folder, write_json
 from reasondistill.judge.acceptance import Acceptance
 from reasondistill.judge.argued import Argued, fields_of, texts_of
 from reasondistill.judge.components import Models, component_values
@@ -30,7 +30,8 @@ from reasondistill.judge.shares import FloatArray
 from reasondistill.metrics.content_cache import ContentCache, content_key
 from reasondistill.metrics.floors import quotes_every_field
 from reasondistill.metrics.text import is_copy, is_empty
-from reasondistill.records import Example
+from reasondistill.records import Example, read_model
+from reasondistill.seals import require_unchanged, seal_folder
 from reasondistill.tasks import Task
 
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
@@ -46,16 +47,25 @@ _CACHE_VERSION = 1  # goes up with any change of this code that changes what a j
 _ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
 
 
+_Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
 class Combination(BaseModel):
     """support = sigmoid(bias + sum over components of weight · (value - mean) / deviation)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    components: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    weight: tuple[float, ...]
-    bias: float
+    components: tuple[str, ...] = Field(min_length=1)
+    mean: tuple[_Number, ...]
+    deviation: tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...]
+    weight: tuple[_Number, ...]
+    bias: _Number
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if len({len(self.components), len(self.mean), len(self.deviation), len(self.weight)}) > 1:
+            raise ValueError("components, mean, deviation and weight are not equally many")
+        return self
 
     def logit(self, values: FloatArray) -> FloatArray:
         """Of components' values (n, C), (n,)."""
@@ -66,7 +76,7 @@ class Combination(BaseModel):
 class JudgeInfo(BaseModel):
     """What ``judge.json`` holds beside the weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[2] = SCHEMA_VERSION
     name: str
@@ -74,7 +84,7 @@ class JudgeInfo(BaseModel):
     task: dict[str, Any]
     encoder: dict[str, Any]
     network: dict[str, Any]
-    members: int
+    members: Annotated[int, Field(ge=1, le=64)]
     """So many networks give coherence and evidence, by the mean of their logits."""
     combination: Combination
     words: list[str]
@@ -87,6 +97,29 @@ class JudgeInfo(BaseModel):
     held_out: dict[str, Any]
     """What it reached on groups that it was not trained on."""
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        Task.model_validate(self.task)
+        JudgeNetwork.model_validate({**self.network, "members": self.members})
+        self.reached("good_against_spoiled", "n", "roc_auc")
+        for name in ("without_votes", "with_votes") if self.held_out.get("votes") else ():
+            self.reached(f"votes.{name}", "roc_auc", "average_precision")
+        return self
+
+    def reached(self, what: str, *names: str) -> list[float]:
+        """Figures of ``held_out``, such as ``roc_auc`` of ``votes.with_votes``.
+
+        Raises:
+            ValueError: one is not there, or is no number.
+        """
+        part: Any = self.held_out
+        for key in what.split("."):
+            part = part.get(key) if isinstance(part, dict) else None
+        figures = [part.get(name) if isinstance(part, dict) else None for name in names]
+        if not all(isinstance(figure, int | float) and not isinstance(figure, bool) for figure in figures):
+            raise ValueError(f"held_out.{what} does not hold the numbers {', '.join(names)}")
+        return [figure for figure in figures if figure is not None]
 
 
 class Support(NamedTuple):
@@ -235,6 +268,19 @@ class Judge:
                 fix="Train a judge for this task (`reasondistill judge train`).",
             )
 
+    def _require_judging(self) -> None:
+        """Have the judge judge one made-up explanation, which must give a number.
+
+        Raises:
+            ValueError: it does not.
+        """
+        labels = [*self.info.pattern_labels, "none of them"]
+        rows = [Argued(("a word",) * len(self.info.task["fields"]), label, "one, and another") for label in labels]
+        encoded = self.encoder.encode(texts_of(rows))
+        values = component_values(self.models, rows, encoded, self.info.combination.components)
+        if not np.isfinite(self.info.combination.logit(values)).all():
+            raise ValueError("a support that is no number")
+
     def save(self, out: str | Path, card: str) -> None:
         """Write the judge into the new folder ``out``, all of it or nothing.
 
@@ -246,14 +292,15 @@ class Judge:
             tensors = {**self._fitted(), _SEEN: torch.from_numpy(self.seen.view(np.int64))}
             (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
+            seal_folder(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> Judge:
         """Read a judge: a folder, or ``builtin:scenes``, which is shipped.
 
         Raises:
-            CheckpointError: this is no judge's folder, it is damaged, or its encoder is not to be had.
-            DataError: it was written by a version with another form of judges.
+            CheckpointError: this is no judge's folder, it is damaged, was changed since it was sealed, or was written
+                by a version with another form of judges; or its encoder is not to be had.
             MissingExtraError: its encoder comes with an extra that is not installed.
         """
         folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)
@@ -264,13 +311,14 @@ class Judge:
                 found="none",
                 fix="`reasondistill judge train CONFIG` makes one.",
             )
-        try:
-            info = JudgeInfo.model_validate(
-                read_versioned_json(
-                    folder / JUDGE_FILE, SCHEMA_VERSION, what="a judge of ", fix="Train the judge anew."
-                )
-            )
+        require_unchanged(folder)
+        fix = "Copy the judge's folder anew, or train the judge anew."
+        info = read_model(JudgeInfo, folder / JUDGE_FILE, SCHEMA_VERSION, expected="a judge", fix=fix)
+        with refused(folder, "a judge as `judge train` writes it"):
             tensors = load_file(folder / WEIGHTS_FILE)
+            if odd := [name for name, one in tensors.items() if one.is_floating_point() and not one.isfinite().all()]:
+                found = f"NaN or infinity in {odd[0]}"
+                raise CheckpointError(folder, expected="weights that are finite numbers", found=found, fix=fix)
             encoder = load_encoder(info.encoder)
             models = Models(
                 tuple(_network(k, info, encoder, tensors) for k in range(info.members)),
@@ -280,20 +328,9 @@ class Judge:
                 Acceptance.from_array(tensors[_ACCEPTANCE].numpy()) if _ACCEPTANCE in tensors else None,
             )
             seen = tensors[_SEEN].numpy().view(np.uint64)
-        except (
-            ValidationError,
-            SafetensorError,
-            OSError,
-            KeyError,
-            ValueError,
-            RuntimeError,
-            TypeError,
-            IndexError,
-        ) as error:
-            raise CheckpointError(
-                folder, expected="a judge as `judge train` writes it", found=str(error).strip().split("\n")[0]
-            ) from error
-        return cls(info, encoder, models, seen)
+            judge = cls(info, encoder, models, seen)
+            judge._require_judging()
+        return judge
 
 
 def _restates(row: Argued) -> bool:
@@ -302,9 +339,11 @@ def _restates(row: Argued) -> bool:
 
 
 def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, torch.Tensor]) -> Network:
-    network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
+    with torch.device("meta"):  # whatever sizes are named, there is nothing to fill but what was stored
+        network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
     prefix = f"network.{member}."
-    network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    stored = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if n.startswith(prefix)}
+    network.load_state_dict(stored, assign=True)
     return network.eval()
 
 

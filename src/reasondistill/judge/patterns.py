@@ -136,6 +136,11 @@ class PatternModel:
 
     @classmethod
     def from_array(cls, labels: Sequence[str], words: Sequence[str], grams: NDArray[np.int32]) -> PatternModel:
+        rows, columns = grams.shape
+        if not labels or columns != _ORDER + 2 or grams.dtype != np.int32:
+            raise ValueError(f"patterns of {len(labels)} labels in {rows} rows of {columns} {grams.dtype}")
+        if rows and (grams.min() < -1 or grams[:, [0, -1]].min() < 0 or grams[:, 0].max() >= len(labels)):
+            raise ValueError("patterns with a negative count, or of a label that is not there")
         counts: dict[str, Counter[tuple[str, ...]]] = {label: Counter() for label in labels}
         for label, *numbers, n in grams.tolist():
             counts[labels[label]][tuple(words[k] for k in numbers if k >= 0)] = n
@@ -186,7 +191,10 @@ class Verdict:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Verdict:
-        return cls({gram: (w, i) for gram, (w, i) in value["grams"].items()}, float(value["bias"]))
+        weights = {gram: (float(weight), float(idf)) for gram, (weight, idf) in value["grams"].items()}
+        if not all(map(math.isfinite, (*(n for pair in weights.values() for n in pair), float(value["bias"])))):
+            raise ValueError("a verdict with a weight that is no number")
+        return cls(weights, float(value["bias"]))
 
 
 _LEAST = 3

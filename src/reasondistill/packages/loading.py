@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 from reasondistill.calibration import Calibration
 from reasondistill.engines.architecture import Architecture
 from reasondistill.engines.ctranslate2 import CTranslate2Engine
-from reasondistill.errors import CheckpointError, MissingExtraError
+from reasondistill.errors import CheckpointError, MissingExtraError, refused
 from reasondistill.features import Codec
 from reasondistill.packages.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.packages.tokenizer import PlainTokenizer
 from reasondistill.positions import Positions
 from reasondistill.student_task import StudentTask
+from reasondistill.tasks import Segment, Target
 
 _CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}
 """On a processor larger batches are slower: what a layer works on no longer fits its core's cache. Measured, see
@@ -42,15 +44,18 @@ def load_package(folder: str | Path) -> LoadedPackage:
     """
     manifest = Manifest.load(folder)
     asked = StudentTask.load(folder)
+    engine = open_engine(
+        folder,
+        manifest.decoder_start_token_id,
+        manifest.tokenizer,
+        asked,
+        architecture=manifest.architecture,
+        positions=manifest.positions,
+    )
+    with refused(folder, "a package that can answer"):
+        _require_answering(folder, engine, asked)
     return LoadedPackage(
-        open_engine(
-            folder,
-            manifest.decoder_start_token_id,
-            manifest.tokenizer,
-            asked,
-            architecture=manifest.architecture,
-            positions=manifest.positions,
-        ),
+        engine,
         asked,
         manifest,
         Calibration.load(folder, student=manifest.student.fingerprint),
@@ -87,23 +92,54 @@ def open_engine(
         import tokenizers  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(f"running the package {folder}", "serve") from error
-    codec = Codec(
-        PlainTokenizer.load(folder, facts),
-        decoder_start_token_id=decoder_start_token_id,
-        max_source_length=asked.max_source_length,
-        max_target_length=asked.max_target_length,
-        positions=positions,
-        order=asked.order,
-    )
-    try:
+    with refused(folder, "a model and a tokenizer that CTranslate2 can run"):
+        codec = Codec(
+            PlainTokenizer.load(folder, facts),
+            decoder_start_token_id=decoder_start_token_id,
+            max_source_length=asked.max_source_length,
+            max_target_length=asked.max_target_length,
+            positions=positions,
+            order=asked.order,
+        )
+        vocabulary = _vocabulary(Path(folder) / VOCABULARY_FILE, codec)
         where = device()
         workers = {"inter_threads": usable_cores(), "intra_threads": 1} if where == "cpu" else {}
         translator = ctranslate2.Translator(str(folder), device=where, **workers)
-        vocabulary = json.loads((Path(folder) / VOCABULARY_FILE).read_text(encoding="utf-8"))
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise CheckpointError(folder, expected="a model that CTranslate2 can run", found=str(error)) from error
-    batch = _CPU_BATCH if where == "cpu" else {}
-    return CTranslate2Engine(translator, codec, vocabulary, architecture=architecture, **batch)
+        batch = _CPU_BATCH if where == "cpu" else {}
+        return CTranslate2Engine(translator, codec, vocabulary, architecture=architecture, **batch)
+
+
+def _vocabulary(path: Path, codec: Codec) -> list[str]:
+    """The tokens by their numbers, each once, and one for every number that the tokenizer and the codec know."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
+        raise CheckpointError(path, expected="a list of tokens", found=type(value).__name__)
+    known = codec.tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True).values()
+    largest = max([*known, codec.decoder_start_token_id, codec.eos_token_id, codec.pad_token_id])
+    if len(set(value)) < len(value) or largest >= len(value):
+        found = f"{len(value):,} ({len(set(value)):,} different ones), and a token with the number {largest:,}"
+        raise CheckpointError(path, expected="each token of the tokenizer once", found=found)
+    return value
+
+
+def _require_answering(folder: str | Path, engine: CTranslate2Engine, asked: StudentTask) -> None:
+    """Have a package read a prompt and score a label, and write a token.
+
+    Raises:
+        CheckpointError: the prompt has no token, or the scores are not finite.
+    """
+    prompt, target = asked.task.prompt, Target((Segment((asked.task.labels or ("a",))[0], "label"),))
+    if not engine.codec.encode_prompts([prompt])[0]:
+        raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
+    scores = engine.score([prompt], [[target]])[0]
+    engine.generate([prompt], [""], asked.generation.model_copy(update={"max_new_tokens": 1}))
+    if not all(map(math.isfinite, scores)):
+        raise CheckpointError(
+            folder,
+            expected="a package whose scores are finite numbers",
+            found="NaN or infinity",
+            fix="Its weights are damaged. Copy the folder anew, or export the student again.",
+        )
 
 
 def device() -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.calibration import CALIBRATION_FILE
 from reasondistill.config import Generation
 from reasondistill.engines.architecture import Architecture
-from reasondistill.errors import CheckpointError, UserError
-from reasondistill.files import broken_seal, fingerprint, read_versioned_json, write_json
-from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenizerFacts
+from reasondistill.errors import CheckpointError
+from reasondistill.files import broken_seal, fingerprint, write_json
+from reasondistill.packages.tokenizer import TOKENIZER_FILE, TokenId, TokenizerFacts
 from reasondistill.positions import Positions
+from reasondistill.records import read_model
+from reasondistill.seals import FileSeal
 from reasondistill.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
@@ -34,13 +36,6 @@ _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FileSeal(_Part):
-    """Size and SHA-256 of a file."""
-
-    bytes: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Origin(_Part):
@@ -114,7 +109,7 @@ class Manifest(_Part):
     quantization: Quantization
     student: Origin
     tokenizer: TokenizerFacts
-    decoder_start_token_id: int
+    decoder_start_token_id: TokenId
     architecture: Architecture | None = None
     positions: Positions = Positions()
     """Of the student; where a package does not say, as earlier ones, it is taken to have as many as it needs."""
@@ -141,16 +136,8 @@ class Manifest(_Part):
         """
         path = Path(folder) / PACKAGE_FILE
         mend = "Export the student again, or copy the whole folder anew."
-        try:
-            value = read_versioned_json(path, (1, SCHEMA_VERSION), what="a package of an exported student, ")
-            manifest = cls.model_validate(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise CheckpointError(
-                path, expected="a package of an exported student", found=problems, fix=mend
-            ) from error
-        except UserError as error:
-            raise CheckpointError(error.where, expected=error.expected, found=error.found, fix=mend) from error
+        versions = (1, SCHEMA_VERSION)
+        manifest = read_model(cls, path, versions, expected="a package of an exported student", fix=mend)
         listed = set(manifest.files)
         if not _NEEDED <= listed <= _ALLOWED:
             raise CheckpointError(

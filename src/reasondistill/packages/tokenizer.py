@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.errors import CheckpointError
+from reasondistill.errors import refused
 from reasondistill.files import write_json
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -17,14 +17,17 @@ _CLEANED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
 """Where transformers takes a space away after WordPiece (``clean_up_tokenization``), in its order."""
 
 
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class TokenizerFacts(BaseModel):
     """What `transformers` knows of a tokenizer beside ``tokenizer.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    eos_token_id: int
-    pad_token_id: int
-    unk_token_id: int | None
+    eos_token_id: TokenId
+    pad_token_id: TokenId
+    unk_token_id: TokenId | None
     cleans_up_spaces: bool
     truncation_side: Literal["left", "right"]
 
@@ -75,10 +78,8 @@ class PlainTokenizer:
         from tokenizers import Tokenizer
 
         path = Path(folder) / TOKENIZER_FILE
-        try:
+        with refused(path, "a tokenizer"):
             backend = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing more special
-            raise CheckpointError(path, expected="a tokenizer", found=str(error)) from error
         return cls(backend, facts)
 
     def __call__(

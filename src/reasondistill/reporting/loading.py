@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from reasondistill.calibration import Calibration
+from reasondistill.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 from reasondistill.errors import DataError
 from reasondistill.files import read_jsonl, read_versioned_json, real_path
 from reasondistill.records import parse_record
 from reasondistill.results import Results
+from reasondistill.seals import SEAL_FILE, WEIGHTS, require_unchanged
 
 RUN_SCHEMA_VERSION: Final = 1
 _LARGEST: Final = 1e308  # NaN and infinity are not below it
@@ -169,7 +170,7 @@ def load_source(path: Path) -> Source:
 
     Raises:
         DataError: it is neither, or a file in it is broken.
-        CheckpointError: the student's calibration is.
+        CheckpointError: the student's calibration is, or belongs to another student.
     """
     path = Path(path)
     if (path / "run.json").is_file():
@@ -182,7 +183,7 @@ def load_source(path: Path) -> Source:
             run,
             log,
             {p.name: _read_scored(p) for p in parts},
-            Calibration.load(path / "student"),
+            _calibration(path / "student"),
         )
     if (path / "results.json").is_file():
         scored = _read_scored(path)
@@ -198,6 +199,16 @@ def load_source(path: Path) -> Source:
         found=found,
         fix="`reasondistill train` makes the one, `reasondistill evaluate` the other.",
     )
+
+
+def _calibration(student: Path) -> Calibration | None:
+    """A student's calibration, held to the student beside it where that is there: a run may be kept without it."""
+    if not (student / CALIBRATION_FILE).is_file():
+        return None
+    if not (student / SEAL_FILE).is_file() and not any(student.glob(WEIGHTS)):
+        return Calibration.load(student)
+    require_unchanged(student, besides=(WEIGHTS,))  # a sealed one's weights are not read: a report needs no model
+    return Calibration.load(student, student=checkpoint_fingerprint(student))
 
 
 def _read_run(path: Path) -> RunInfo:

@@ -17,6 +17,7 @@ from torch import nn
 
 from reasondistill.config import Lora, Part
 from reasondistill.errors import ConfigError, MissingExtraError
+from reasondistill.seals import SEAL_FILE
 from reasondistill.student_task import TASK_FILE
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied
 
@@ -38,7 +39,8 @@ class AdaptedCheckpoint(Checkpoint):
         whose names the adapters have changed.
         """
         super().save(folder)
-        (Path(folder) / TASK_FILE).unlink()
+        for name in (TASK_FILE, SEAL_FILE):
+            (Path(folder) / name).unlink()
 
     def merged(self) -> Checkpoint:
         """The student itself, each adapter added to its weights; this one is used up by it."""

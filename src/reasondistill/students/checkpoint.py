@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reasondistill.calibration import CALIBRATION_FILE
-from reasondistill.errors import CheckpointError
+from reasondistill.errors import CheckpointError, refused
 from reasondistill.features import Codec
-from reasondistill.files import file_fingerprint, fingerprint
 from reasondistill.positions import Positions
+from reasondistill.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.student_task import StudentTask
 from reasondistill.students.families import family_of, require_supported
+from reasondistill.students.soundness import (
+    require_answering,
+    require_backed,
+    require_numbers,
+    require_values,
+)
 from reasondistill.students.tokenizers import as_fast
 
 
@@ -36,53 +43,55 @@ class Checkpoint:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the checkpoint into ``folder``; plain transformers can load it."""
+        """Write the checkpoint into ``folder``, its seal last; plain transformers can load it."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.asked.save(folder)
+        seal_folder(folder)
 
 
-def load_checkpoint(folder: str | Path) -> Checkpoint:
+def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoint:
     """Load a student that `Checkpoint.save` wrote.
 
+    Args:
+        folder: the student's.
+        calibrated: also hold its calibration to the seal; it is not read here.
+
     Raises:
-        CheckpointError: the folder is no student.
+        CheckpointError: the folder is no student, is damaged, or was changed since it was sealed.
     """
+    require_student(folder, besides=() if calibrated else (CALIBRATION_FILE,))
     asked = StudentTask.load(folder)
     model, tokenizer = load_seq2seq(str(folder), local=True)
-    return Checkpoint(model, tokenizer, asked)
+    with refused(folder, "a tokenizer that fits the model"):
+        student = Checkpoint(model, tokenizer, asked)
+        require_answering(folder, model, student.codec, asked.task.prompt)
+    return student
+
+
+def require_student(folder: str | Path, *, besides: Collection[str] = ()) -> None:
+    """Hold a student's folder to its seal, where it has one; what is no folder of a student is left to its task."""
+    if Path(folder).is_dir():
+        require_unchanged(folder, besides=besides)
 
 
 def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> Any:
     """A saved student's tokenizer alone, or with ``local_files_only=False`` that of a hub id too.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: the folder has none, or was changed since it was sealed.
     """
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=local_files_only, trust_remote_code=False
+    require_student(folder, besides=(WEIGHTS, CALIBRATION_FILE))
+    if local_files_only:
+        require_values(folder)
+    with refused(folder, "a tokenizer"):
+        return as_fast(
+            AutoTokenizer.from_pretrained(str(folder), local_files_only=local_files_only, trust_remote_code=False)
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(folder, expected="a tokenizer", found=str(error).strip().split("\n")[0]) from error
-    return as_fast(tokenizer)
-
-
-def checkpoint_fingerprint(folder: str | Path) -> str:
-    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
-
-    Its calibration is left out: that names, by this hash, the student that it was fitted for.
-    """
-    files = sorted(
-        p
-        for p in Path(folder).iterdir()
-        if p.suffix in (".json", ".safetensors", ".model", ".spm", ".txt") and p.name != CALIBRATION_FILE
-    )
-    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
 
 
 def load_seq2seq(
@@ -100,45 +109,40 @@ def load_seq2seq(
     Raises:
         CheckpointError: it cannot be had, is damaged or not whole, or is of no supported family.
     """
-    from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     config = seq2seq_config(name, revision=revision, local=local)
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     if dropout is not None:
         _set_dropout(name, config, dropout)
-    try:
+    if local:
+        require_backed(name, config, AutoModelForSeq2SeqLM._model_mapping[type(config)])
+    with refused(name, "weights and tokenizer"):
         model, told = AutoModelForSeq2SeqLM.from_pretrained(
             name, config=config, use_safetensors=True, output_loading_info=True, **options
         )
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    # A RuntimeError says that weights are of other sizes than config.json says.
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            name, expected="weights and tokenizer", found=str(error).strip().split("\n")[0]
-        ) from error
+        tokenizer = as_fast(AutoTokenizer.from_pretrained(name, **options))
     _require_all(name, told, model, local=local)
-    return keep_epsilon(keep_untied(model)), as_fast(tokenizer)
+    require_numbers(name, model)
+    return keep_epsilon(keep_untied(model)), tokenizer
 
 
 def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) -> Any:
     """The configuration of an encoder-decoder, as in `load_seq2seq`.
 
     Raises:
-        CheckpointError: it cannot be had, or is of no supported family.
+        CheckpointError: it cannot be had, was changed since it was sealed, or is of no supported family.
     """
     from transformers import AutoConfig
 
+    if local:
+        require_values(name)
+    else:  # a folder may be a student, too, to be trained on
+        require_student(name, besides=(CALIBRATION_FILE,))
     # Without a word on remote code transformers asks on the terminal whether to run it.
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
-    try:
+    with refused(name, "an encoder-decoder of Hugging Face: a hub id or a folder with config.json"):
         config = AutoConfig.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            name,
-            expected="an encoder-decoder of Hugging Face: a hub id or a folder with config.json",
-            found=str(error).strip().split("\n")[0],
-        ) from error
     require_supported(name, config)
     return config
 
