@@ -38,7 +38,7 @@ def train(command: Command) -> dict[str, str]:
 
 
 def evaluate(command: Command) -> dict[str, str]:
-    """results.json and per_example.jsonl of the shipped student and of one that learned nothing, from recorded answers."""
+    """results.json and per_example.jsonl of the shipped student, and of one that learned nothing."""
     files = {}
     for system in ("nothing", "shipped"):
         out = Path("results", system)
@@ -70,7 +70,7 @@ def sweep(command: Command) -> dict[str, str]:
 
 
 def report(command: Command) -> dict[str, str]:
-    """report.html of the golden run with the shipped student's golden results. Figures are left out: they are drawings."""
+    """report.html of the golden run with the shipped student's golden results, without its figures."""
     run = Path("report")
     run.mkdir()
     for name in ("run.json", "metrics.jsonl"):

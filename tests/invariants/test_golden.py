@@ -1,4 +1,4 @@
-"""Today's commands against the golden files: what they write is what they wrote, but for what a commit says it changes."""
+"""Today's commands against the golden files: nothing changes but what a commit says it changes."""
 
 from __future__ import annotations
 
