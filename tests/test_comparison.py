@@ -355,7 +355,7 @@ def test_no_results(made: Path, results: Path, tmp_path: Path) -> None:
     ("line", "named"),
     [
         ('{"id": "x"', "per_example.jsonl:2"),
-        ('{"id": 3}', "per_example.jsonl:2"),
+        ('{"id": true}', "per_example.jsonl:2"),
         ('{"id": "x", "rougeL": NaN}', "rougeL = nan"),
         ('{"id": "x", "probabilities": {"neutral": NaN}}', "probabilities.neutral"),
         ('{"id": "x", "correct": "yes"}', "correct"),
