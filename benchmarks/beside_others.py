@@ -139,7 +139,7 @@ def prepare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
     from training_students import make_student
 
-    from reasondistill.records import write_records
+    from reasondistill.contracts.records import write_records
 
     torch.manual_seed(asked.seed)
     examples = read(None, asked.rows, asked.seed)

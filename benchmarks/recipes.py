@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 
 from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTrainingArguments, default_data_collator
 
-from reasondistill.arguments import training_arguments
 from reasondistill.config import HubStudent, TrainConfig
-from reasondistill.features import Codec, build_features
-from reasondistill.records import Example
+from reasondistill.contracts.records import Example
 from reasondistill.students import create_student
 from reasondistill.students.checkpoint import load_seq2seq
-from reasondistill.tasks import NLI, OutputOrder, Task
-from reasondistill.training import DistillationTrainer
+from reasondistill.students.features import Codec, build_features
+from reasondistill.tasks.task import NLI, OutputOrder, Task
+from reasondistill.training.arguments import training_arguments
+from reasondistill.training.trainer import DistillationTrainer
 
 CONTENDERS = ("ours", "bfloat16", "whole", "step_by_step", "fixed", "plain")
 OURS = ("ours", "bfloat16", "whole")

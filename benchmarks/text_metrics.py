@@ -44,7 +44,7 @@ KINDS = ("processor", "clock")
 
 def scenes(rows: int, references: int) -> Rows:
     """Built-in scenes; a row's explanation is one of the next row with its label. Texts recur more than in prose."""
-    from reasondistill.datasets.scenes import generate
+    from reasondistill.data.scenes import generate
 
     examples = generate(rows + 9, seed=1)
     found = []
@@ -56,8 +56,8 @@ def scenes(rows: int, references: int) -> Rows:
 
 def from_files(data: Path, predictions: Path, rows: int, references: int) -> Rows:
     """Explanations of the rows of a data set: a predictions file, or one with an explanation for each label."""
-    from reasondistill.datasets import load
-    from reasondistill.files import read_jsonl
+    from reasondistill.data import load
+    from reasondistill.storage.files import read_jsonl
 
     said = {row.get("id", row.get("pairID")): row for _, row in read_jsonl(predictions)}
     found = []
@@ -125,7 +125,7 @@ class Timed:
 
 
 def ours(rows: Rows, encoder: Any) -> tuple[dict[str, Any], dict[str, Seconds]]:
-    from reasondistill.metrics.explanation import Compared, ExplanationScorer
+    from reasondistill.metrics.explanations import Compared, ExplanationScorer
 
     compared = [Compared(text, references, {}) for text, references in rows]
     bert: Any = Timed(encoder)

@@ -32,12 +32,12 @@ from recipes import Contender, Plan, Seen, build
 from transformers import TrainerCallback, set_seed
 
 from reasondistill.config import Generation
-from reasondistill.efficiency.process import peak_resident_bytes
-from reasondistill.efficiency.pytorch import flop_counter
-from reasondistill.engines import answer
-from reasondistill.engines.pytorch import TorchEngine
-from reasondistill.files import read_json
-from reasondistill.records import Example, Prediction, read_examples, write_records
+from reasondistill.contracts.records import Example, Prediction, read_examples, write_records
+from reasondistill.evaluation.efficiency.process import peak_resident_bytes
+from reasondistill.evaluation.efficiency.torch_costs import flop_counter
+from reasondistill.storage.files import read_json
+from reasondistill.students.engines import answer
+from reasondistill.students.engines.pytorch import TorchEngine
 
 
 class Pacer(TrainerCallback):  # type: ignore[misc]

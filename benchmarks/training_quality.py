@@ -23,11 +23,11 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
     from training_students import make_student
 
-    from reasondistill.arguments import has_fast_bf16
     from reasondistill.comparison import compare, load_systems
-    from reasondistill.datasets import load
+    from reasondistill.contracts.records import read_predictions, write_records
+    from reasondistill.data import load
     from reasondistill.evaluation import EvaluationSettings, evaluate
-    from reasondistill.records import read_predictions, write_records
+    from reasondistill.training.arguments import has_fast_bf16
 
     torch.manual_seed(asked.seed)
     # One explanation each: ours would take turns with several, and the recipes learn the first one only.

@@ -178,7 +178,7 @@ def spread(values: Mapping[str, float]) -> str:
 
 def read(data: Path | None, rows: int, seed: int) -> list[Any]:
     """Examples to train on: of a file those of its train part, or scenes; a sample of them."""
-    from reasondistill.datasets import load
+    from reasondistill.data import load
 
     examples = list(load(data or "scenes", split="train").examples)
     explained = [e for e in examples if e.label is not None and e.references]
@@ -227,8 +227,8 @@ def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from recipes import CONTENDERS
     from training_students import make_student, peak_matrix_product
 
-    from reasondistill.arguments import has_fast_bf16
-    from reasondistill.records import write_records
+    from reasondistill.contracts.records import write_records
+    from reasondistill.training.arguments import has_fast_bf16
 
     torch.manual_seed(asked.seed)
     examples = read(asked.data, asked.rows, asked.seed)

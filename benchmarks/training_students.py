@@ -13,12 +13,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from reasondistill.config import ScratchStudent, WarmStartStudent
-from reasondistill.records import Example
+from reasondistill.contracts.records import Example
+from reasondistill.students.build import texts_of
 from reasondistill.students.checkpoint import keep_untied
-from reasondistill.students.create import texts_of
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.warm_start import make_warm_start
-from reasondistill.tasks import NLI
+from reasondistill.tasks.task import NLI
 
 STUDENTS = ("flan-t5-small", "minilm", "scratch", "tiny")
 """Shapes that are made here; any other name is a checkpoint's folder or hub id."""

@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from reasondistill.datasets.writing import restored
-from reasondistill.files import atomic_write, json_line, require_file, require_new_file
-from reasondistill.prediction import Student
-from reasondistill.records import Example, as_row, parse_record
+from reasondistill.contracts.records import Example, as_row, parse_record
+from reasondistill.data.writing import restored
+from reasondistill.storage.files import atomic_write, json_line, require_file, require_new_file
+from reasondistill.students.student import Student
 
 BATCH = 512
 """Examples that an actor answers at once: sorted by length there, so more of them pad less."""

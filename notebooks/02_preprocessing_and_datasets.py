@@ -22,13 +22,13 @@ import pandas as pd
 
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import Mixing
-from reasondistill.datasets import load, split_of, task_of
-from reasondistill.datasets.mixing import Mixture
-from reasondistill.features import Codec, build_features
+from reasondistill.data import load, split_of, task_of
+from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.inspection import pieces
 from reasondistill.reporting.data_figures import Filled, Strip, bars, filled_rows, token_strips
 from reasondistill.reporting.notebook import show
-from reasondistill.students.create import texts_of
+from reasondistill.students.build import texts_of
+from reasondistill.students.features import Codec, build_features
 from reasondistill.students.packing import plan_rows
 from reasondistill.students.vocabulary import trim_tokenizer
 from reasondistill.students.warm_start import encoder_path

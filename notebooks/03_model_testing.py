@@ -23,16 +23,16 @@ import torch
 
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import Shrink
-from reasondistill.datasets import load
-from reasondistill.features import Collator, build_features
+from reasondistill.data import load
 from reasondistill.inspection import cross_attention, loss_plane, parameters_by_part
-from reasondistill.prediction import Student
 from reasondistill.reporting.notebook import show
 from reasondistill.reporting.student_figures import attention, confidences, landscapes, parts
 from reasondistill.runs import find_student
 from reasondistill.students import load_checkpoint
+from reasondistill.students.features import Collator, build_features
 from reasondistill.students.shrinking import shrink
-from reasondistill.training import JointModel
+from reasondistill.students.student import Student
+from reasondistill.training.trainer import JointModel
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")

@@ -37,17 +37,17 @@ from transformers import set_seed
 
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import TrainConfig
-from reasondistill.distilling import load_parts, train
-from reasondistill.features import Collator, build_features
-from reasondistill.files import file_sha256
 from reasondistill.inspection import gradient_flow
-from reasondistill.reporting.curves import learning_curves
-from reasondistill.reporting.loading import load_source
+from reasondistill.reporting.inputs import load_source
 from reasondistill.reporting.notebook import show
+from reasondistill.reporting.sections.curves import learning_curves
 from reasondistill.reporting.student_figures import gradients
 from reasondistill.runs import Run, find_student
+from reasondistill.storage.files import file_sha256
 from reasondistill.students import create_student, load_checkpoint
-from reasondistill.training import JointModel
+from reasondistill.students.features import Collator, build_features
+from reasondistill.training.train import load_parts, train
+from reasondistill.training.trainer import JointModel
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")

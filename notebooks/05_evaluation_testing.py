@@ -28,26 +28,26 @@ import yaml
 
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.comparison import ComparisonSettings
-from reasondistill.datasets import load
+from reasondistill.contracts.records import read_predictions
+from reasondistill.contracts.results import NOT_FLOORS
+from reasondistill.data import load
 from reasondistill.evaluation import EvaluationSettings, evaluate, save
-from reasondistill.experiments import load_sweep
-from reasondistill.experiments.running import run_sweep
-from reasondistill.experiments.state import begin, run_of
-from reasondistill.experiments.summary import summarise
-from reasondistill.faithfulness import FaithfulnessSettings, measure_faithfulness
-from reasondistill.prediction import Student, predict_file
-from reasondistill.records import read_predictions
+from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
 from reasondistill.reporting import build_report
 from reasondistill.reporting.degradation_figure import degradation_figure, degradation_panels
-from reasondistill.reporting.error_analysis import errors_section
 from reasondistill.reporting.figures import beside_floors, confusion, per_label, reliability
 from reasondistill.reporting.formatting import floor_title, metric_title
-from reasondistill.reporting.loading import load_source
+from reasondistill.reporting.inputs import load_source
 from reasondistill.reporting.notebook import show
+from reasondistill.reporting.sections.errors_and_slices import errors_section
+from reasondistill.reporting.sections.faithfulness import TESTS
 from reasondistill.reporting.student_figures import fronts
-from reasondistill.reporting.trust import TESTS
-from reasondistill.results import NOT_FLOORS
 from reasondistill.runs import find_student
+from reasondistill.students.student import Student, predict_file
+from reasondistill.sweeps import load_sweep
+from reasondistill.sweeps.processes import run_sweep
+from reasondistill.sweeps.state import begin, run_of
+from reasondistill.sweeps.summary import summarise
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")
@@ -131,7 +131,7 @@ predictions = list(read_predictions(predict_file(student, test.examples, OUT / "
 
 judge = None
 if DATA.startswith("scenes"):
-    from reasondistill.judge import Judge
+    from reasondistill.judges import Judge
 
     judge = Judge.load("builtin:scenes")
 evaluation = evaluate(

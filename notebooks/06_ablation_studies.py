@@ -28,14 +28,14 @@ import yaml
 
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.comparison import ComparisonSettings
-from reasondistill.experiments import load_sweep
-from reasondistill.experiments.running import run_sweep
-from reasondistill.experiments.state import begin
-from reasondistill.experiments.summary import summarise
 from reasondistill.reporting.formatting import metric_title, slug
 from reasondistill.reporting.notebook import show
-from reasondistill.reporting.sweep_page import to_document, write_summary
+from reasondistill.reporting.pages.sweep import to_document, write_summary
 from reasondistill.runs import find_student
+from reasondistill.sweeps import load_sweep
+from reasondistill.sweeps.processes import run_sweep
+from reasondistill.sweeps.state import begin
+from reasondistill.sweeps.summary import summarise
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")

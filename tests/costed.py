@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.records import Example, Prediction
 
 LABELS = ("entailment", "neutral", "contradiction")
 HARDWARE = {"cpu": "a processor", "cores": 2, "threads": 1, "memory_gib": 8.0, "accelerator": None}

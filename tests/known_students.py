@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from reasondistill.datasets.scenes import ANIMALS, FRAMES, LABELS, PEOPLE, Aspect, entails, excludes, generate, phrases
-from reasondistill.engines.answering import softmax
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data.scenes import ANIMALS, FRAMES, LABELS, PEOPLE, Aspect, entails, excludes, generate, phrases
 from reasondistill.metrics.text import words
-from reasondistill.records import Example, Prediction
-from reasondistill.tasks import NLI, OutputOrder
+from reasondistill.students.engines.answering import softmax
+from reasondistill.tasks.task import NLI, OutputOrder
 
 CUES = {"entailment": "Here", "neutral": "Today", "contradiction": "Now"}
 """Label -> the word that opens its hypotheses in `cued`. It means nothing to any student but `Shortcut`."""

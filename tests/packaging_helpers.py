@@ -8,14 +8,14 @@ from typing import Any
 
 import tiny
 from reasondistill.config import Generation, WarmStartStudent
-from reasondistill.datasets.scenes import generate
-from reasondistill.packages.loading import open_engine
-from reasondistill.packages.tokenizer import TokenizerFacts, save_tokenizer
-from reasondistill.student_task import StudentTask
+from reasondistill.data.scenes import generate
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.package.opening import open_engine
+from reasondistill.students.package.tokenizer import TokenizerFacts, save_tokenizer
+from reasondistill.students.student_task import StudentTask
 from reasondistill.students.vocabulary import trim
 from reasondistill.students.warm_start import make_warm_start
-from reasondistill.tasks import NLI
+from reasondistill.tasks.task import NLI
 
 LABELS = ("entailment", "neutral", "contradiction")
 EXAMPLES = generate(9, seed=2)
@@ -43,7 +43,7 @@ def with_model(student: Checkpoint, model: Any) -> Checkpoint:
 
 def package(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Path:
     """The files that CTranslate2 reads, and the tokenizer: a package without its manifest."""
-    from reasondistill.exporting.converting import convert
+    from reasondistill.export.converting import convert
 
     folder.mkdir()
     convert(student, folder, quantization)

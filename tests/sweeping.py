@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from reasondistill.comparison.schema import ComparisonSettings
+from reasondistill.contracts.comparison import ComparisonSettings
 
 SCENES = "scenes:120@1"
 BASE: dict[str, Any] = {

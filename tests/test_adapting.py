@@ -17,17 +17,17 @@ from transformers import AutoModelForSeq2SeqLM, Seq2SeqTrainingArguments
 
 import tiny
 from reasondistill import Student
-from reasondistill.arguments import training_arguments
 from reasondistill.config import Lora, Loss, TrainConfig, validate_config
-from reasondistill.datasets.scenes import generate
-from reasondistill.distilling import train
+from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, MissingExtraError, StoppedError, UserError
-from reasondistill.features import Collator, build_features
-from reasondistill.losses import joint_loss
-from reasondistill.students.adapting import AdaptedCheckpoint, adapt, parts_of, trained_count
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied, load_checkpoint
-from reasondistill.tasks import NLI
-from reasondistill.training import DistillationTrainer, JointModel
+from reasondistill.students.features import Collator, build_features
+from reasondistill.tasks.task import NLI
+from reasondistill.training.adapters import AdaptedCheckpoint, adapt, parts_of, trained_count
+from reasondistill.training.arguments import training_arguments
+from reasondistill.training.losses import joint_loss
+from reasondistill.training.train import train
+from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 needs_peft = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs the extra peft")
 

@@ -16,17 +16,17 @@ from sklearn.metrics import cohen_kappa_score
 
 from reasondistill.cli import main
 from reasondistill.comparison import ComparisonSettings, compare, generalisation, load_systems
-from reasondistill.datasets import load
+from reasondistill.contracts.records import Example, Explanation, Prediction, write_records
+from reasondistill.contracts.results import Metric
+from reasondistill.data import load
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, Teacher, evaluate, save
 from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.label import cohen_kappa
-from reasondistill.records import Example, Explanation, Prediction, write_records
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Gallery, Paragraph, Table
-from reasondistill.reporting.teachers import agreement_section
-from reasondistill.results import Metric
-from reasondistill.tasks import NLI, Task
+from reasondistill.reporting.sections.agreement import agreement_section
+from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=50)
 E, N, C = "entailment", "neutral", "contradiction"

@@ -13,24 +13,24 @@ import torch
 
 import packaging_helpers as made
 import tiny
-from reasondistill.calibration import CalibrationData
 from reasondistill.config import Generation, TrainConfig, validate_config
-from reasondistill.datasets import load
-from reasondistill.distilling import UNDECIDABLE, Parts
-from reasondistill.engines import answer
-from reasondistill.engines.answering import label_scores
-from reasondistill.engines.calibrating import calibrate
-from reasondistill.engines.pytorch import TorchEngine
+from reasondistill.contracts.records import Example, Explanation
+from reasondistill.data import load
 from reasondistill.errors import DataError, TaskError
-from reasondistill.features import CONTEXT, EXPLANATION, LABEL, Collator, build_features
-from reasondistill.losses import joint_loss
-from reasondistill.prediction import Student
-from reasondistill.records import Example, Explanation
-from reasondistill.student_task import StudentTask
+from reasondistill.students.build import choice_problems
+from reasondistill.students.calibration import CalibrationData
 from reasondistill.students.checkpoint import Checkpoint
-from reasondistill.students.create import choice_problems
-from reasondistill.tasks import OutputOrder, Task, choice_targets
-from reasondistill.training import JointModel
+from reasondistill.students.engines import answer
+from reasondistill.students.engines.answering import label_scores
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.features import CONTEXT, EXPLANATION, LABEL, Collator, build_features
+from reasondistill.students.fit_calibration import calibrate
+from reasondistill.students.student import Student
+from reasondistill.students.student_task import StudentTask
+from reasondistill.tasks.task import OutputOrder, Task, choice_targets
+from reasondistill.training.losses import joint_loss
+from reasondistill.training.train import UNDECIDABLE, Parts
+from reasondistill.training.trainer import JointModel
 
 TASK = Task.model_validate({"name": "place", "fields": ["question"]})
 GREEDY = Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=8)
@@ -231,7 +231,7 @@ def test_training_and_validation_set_such_rows_aside_and_name_them(
     cached: bool, bert: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("reasondistill.datasets.sources.CACHED_FROM", 1 if cached else 10**9)
+    monkeypatch.setattr("reasondistill.data.sources.CACHED_FROM", 1 if cached else 10**9)
     path = write(
         tmp_path / "rows.jsonl", [*ROWS[:2], example("q7", "dog", SAME), example("q8", "dog", ("dog", "日本"))]
     )

@@ -16,14 +16,14 @@ import pytest
 import torch
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 
-from reasondistill import arguments
-from reasondistill.arguments import memory_advice, tracking, training_arguments
 from reasondistill.config import TrainConfig, load_config, validate_config
-from reasondistill.distilling import train
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.runs import Run
-from reasondistill.students.adapting import parts_of
-from reasondistill.training import DistillationTrainer, JointModel
+from reasondistill.training import arguments
+from reasondistill.training.adapters import parts_of
+from reasondistill.training.arguments import memory_advice, tracking, training_arguments
+from reasondistill.training.train import train
+from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 needs_tensorboard = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="needs the extra tracking"
@@ -451,7 +451,7 @@ def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogC
     cut = run.info()["truncated"]
     assert 0 < cut["sources"] <= cut["of_sources"]
     assert 0 < cut["targets"] <= cut["of"]
-    message, same, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"]
+    message, same, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.training.train"]
     assert same.startswith(f"{run.info()['lost']['same_prompts']['n']} prompts have the tokens of another")
     assert same.endswith("Raise max_source_length: prompts that differ at their end were cut.")
     assert other.startswith("Not calibrated")  # for want of validation rows
@@ -463,7 +463,7 @@ def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogC
     caplog.clear()
     whole = train(config(tmp_path, name="whole", max_source_length=source, max_target_length=target))
     assert (whole.info()["truncated"]["sources"], whole.info()["truncated"]["targets"]) == (0, 0)
-    assert [r.getMessage() for r in caplog.records if r.name == "reasondistill.distilling"] == [other]
+    assert [r.getMessage() for r in caplog.records if r.name == "reasondistill.training.train"] == [other]
     less = train(config(tmp_path, name="less", max_source_length=source - 1, max_target_length=target - 1))
     assert less.info()["truncated"]["sources"] > 0
     assert less.info()["truncated"]["targets"] > 0

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasondistill.auditing import AUDIT_SCHEMA, Limits, audit, audit_table
-from reasondistill.auditing.columns import distinct
-from reasondistill.auditing.findings import percent
-from reasondistill.auditing.texts import flaws, language, plain
-from reasondistill.datasets import Loaded, load
+from reasondistill.contracts.records import Example, Explanation
+from reasondistill.data import Loaded, load
+from reasondistill.data.audit import AUDIT_SCHEMA, Limits, audit, audit_table
+from reasondistill.data.audit.findings import percent
+from reasondistill.data.audit.profile import distinct
+from reasondistill.data.audit.texts import flaws, language, plain
 from reasondistill.errors import DataError, OutputError
-from reasondistill.records import Example, Explanation
-from reasondistill.reporting.audit_page import to_page, write_audit
-from reasondistill.tasks import NLI, Task, get_task
+from reasondistill.reporting.pages.audit import to_page, write_audit
+from reasondistill.tasks.task import NLI, Task, get_task
 
 LABELS = ("entailment", "neutral", "contradiction")
 CHOICES = Task.model_validate({"name": "quiz", "fields": ["question"], "labels": None})
@@ -506,7 +506,7 @@ def test_lengths_against_limits() -> None:
 def test_tokens_are_counted_as_a_student_reads_them() -> None:
     """What is said to be over the limits is what training cuts off."""
     pytest.importorskip("torch")
-    from reasondistill.features import Codec
+    from reasondistill.students.features import Codec
     from tiny import sentencepiece_like
 
     loaded, tokenizer = load("scenes:200"), sentencepiece_like()
@@ -550,8 +550,8 @@ def test_flaws_and_foreign_languages_are_counted_by_field() -> None:
 def test_the_result_is_the_same_in_every_process() -> None:
     """Texts are compared by Python's hash, which every process salts anew: nothing may depend on its order."""
     code = (
-        "import json; from reasondistill.auditing import audit; from reasondistill.datasets import load;"
-        "from reasondistill.tasks import NLI; print(json.dumps(audit(load('scenes:400'), task=NLI)))"
+        "import json; from reasondistill.data.audit import audit; from reasondistill.data import load;"
+        "from reasondistill.tasks.task import NLI; print(json.dumps(audit(load('scenes:400'), task=NLI)))"
     )
     results = []
     for seed in ("1", "2"):
@@ -568,8 +568,8 @@ def test_the_result_is_the_same_in_every_process() -> None:
 
 def test_the_audit_needs_the_base_install_only(without_extras: str) -> None:
     code = (
-        "from reasondistill.auditing import audit; from reasondistill.datasets import load\n"
-        "from reasondistill.reporting.audit_page import to_page; from reasondistill.tasks import NLI\n"
+        "from reasondistill.data.audit import audit; from reasondistill.data import load\n"
+        "from reasondistill.reporting.pages.audit import to_page; from reasondistill.tasks.task import NLI\n"
         "import sys; to_page(audit(load('scenes:300'), task=NLI)); print('torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -679,7 +679,7 @@ def test_what_is_known_of_esnli_is_found(data_folder: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["comve/dev.csv", "cos-e", "alpaca/seed_tasks.jsonl"])
 def test_other_published_sets_are_audited(data_folder: Path, name: str) -> None:
-    from reasondistill.datasets.sources import task_of
+    from reasondistill.data.sources import task_of
 
     source = data_folder / name
     task = task_of(source)
@@ -692,11 +692,11 @@ def test_other_published_sets_are_audited(data_folder: Path, name: str) -> None:
 MANY = """
 import time
 from collections.abc import Sequence
-from reasondistill.auditing import audit
-from reasondistill.datasets import Loaded
-from reasondistill.datasets.scenes import generate
-from reasondistill.datasets.stored import StoredExamples
-from reasondistill.tasks import NLI
+from reasondistill.data.audit import audit
+from reasondistill.data import Loaded
+from reasondistill.data.scenes import generate
+from reasondistill.data.stored import StoredExamples
+from reasondistill.tasks.task import NLI
 
 BASE = generate(3000)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from reasondistill.contracts.records import Example
 from reasondistill.metrics.bertscore import why_left_out
-from reasondistill.records import Example
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "text_metrics.py"
 

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from known_students import Honest
-from reasondistill.budget import BUDGET_CUT, Budget, largest_that_fits, spoken
-from reasondistill.datasets.scenes import generate
-from reasondistill.efficiency import Efficiency, EfficiencySettings, measure
-from reasondistill.efficiency.engines import UnknownCosts
-from reasondistill.efficiency.timing import timed_passes
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.contracts.results import DatasetInfo, Results
+from reasondistill.data.scenes import generate
 from reasondistill.errors import TaskError
-from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
-from reasondistill.prediction import Student
-from reasondistill.records import Example, Prediction
-from reasondistill.reporting.trust import trust_section
-from reasondistill.results import DatasetInfo, Results
+from reasondistill.evaluation.budget import BUDGET_CUT, Budget, largest_that_fits, spoken
+from reasondistill.evaluation.efficiency import Efficiency, EfficiencySettings, measure
+from reasondistill.evaluation.efficiency.engine_costs import UnknownCosts
+from reasondistill.evaluation.efficiency.timing import timed_passes
+from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, measure_faithfulness
+from reasondistill.reporting.sections.faithfulness import trust_section
+from reasondistill.students.student import Student
 
 
 class Clock:
@@ -218,7 +218,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Efficiency]:
             return [[0.0] * len(choices) for choices in targets]
 
         def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Any) -> Any:
-            from reasondistill.engines import Generated
+            from reasondistill.students.engines import Generated
 
             self.clock.work(self.seconds * 2 / 3 * len(prompts))
             return [Generated("so it is", False) for _ in prompts]
@@ -238,8 +238,8 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Efficiency]:
         done.append("memory")
 
     done: list[str] = []
-    monkeypatch.setattr("reasondistill.efficiency.measuring.measure_memory", memory)
-    monkeypatch.setattr("reasondistill.efficiency.measuring.costs_of", Costs)
+    monkeypatch.setattr("reasondistill.evaluation.efficiency.measuring.measure_memory", memory)
+    monkeypatch.setattr("reasondistill.evaluation.efficiency.measuring.costs_of", Costs)
     plain = Student.load("builtin:scenes", calibrated=False)
 
     def call(seconds: float, budget: float | None, stages: list[str] | None = None) -> Efficiency:

@@ -17,26 +17,26 @@ from typing import Any
 import pytest
 
 import tiny
-from reasondistill.calibration import CALIBRATION_FILE, Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.cli import main
 from reasondistill.config import Generation, TrainConfig, validate_config
-from reasondistill.datasets import load
-from reasondistill.datasets.scenes import generate
-from reasondistill.distilling import train
-from reasondistill.engines import Generated, answer
-from reasondistill.engines.answering import label_scores, softmax
-from reasondistill.engines.base import Scored
-from reasondistill.engines.calibrating import calibrate, choose_rows, require_validation
+from reasondistill.contracts.records import Example, Prediction, read_predictions, write_records
+from reasondistill.contracts.seals import seal_folder
+from reasondistill.data import load
+from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.modelcard import with_calibration
-from reasondistill.prediction import Student, predict_file
-from reasondistill.records import Example, Prediction, read_predictions, write_records
 from reasondistill.reporting import build_report
-from reasondistill.reporting.loading import load_sources
+from reasondistill.reporting.inputs import load_sources
 from reasondistill.runs import Run
-from reasondistill.seals import seal_folder
-from reasondistill.tasks import NLI, OutputOrder, Target, Task
+from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, CalibrationData, checkpoint_fingerprint
+from reasondistill.students.engines import Generated, answer
+from reasondistill.students.engines.answering import label_scores, softmax
+from reasondistill.students.engines.base import Scored
+from reasondistill.students.fit_calibration import calibrate, choose_rows, require_validation
+from reasondistill.students.model_card import with_calibration
+from reasondistill.students.student import Student, predict_file
+from reasondistill.tasks.task import NLI, OutputOrder, Target, Task
+from reasondistill.training.train import train
 
 LABELS = ("entailment", "neutral", "contradiction")
 GREEDY = Generation(num_beams=1)
@@ -401,7 +401,7 @@ def test_test_rows_change_nothing(tmp_path: Path) -> None:
 
 
 def test_training_scores_validation_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasondistill.engines.pytorch import TorchEngine
+    from reasondistill.students.engines.pytorch import TorchEngine
 
     asked: list[str] = []
     score = TorchEngine.score

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from reasondistill.cli import main
-from reasondistill.datasets.scenes import generate
-from reasondistill.records import Example, write_records
+from reasondistill.contracts.records import Example, write_records
+from reasondistill.data.scenes import generate
 
 COMMANDS = (
     "",
@@ -414,7 +414,7 @@ def test_explain_names_a_field_that_does_not_fit(
 def choosing_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random student of a task whose rows bring choices, and whose fields have names that options have too."""
     import packaging_helpers
-    from reasondistill.tasks import Task
+    from reasondistill.tasks.task import Task
 
     task = Task.model_validate({"name": "place", "fields": ["question", "precision"]})
     folder = tmp_path_factory.mktemp("choosing")
@@ -589,7 +589,7 @@ def test_another_systems_predictions_are_scored_and_reported(run: Run, foreign: 
 def test_evaluate_takes_the_part_that_is_asked_for(run: Run, foreign: Path, tmp_path: Path) -> None:
     test_part = json.loads(run("data", "show", "scenes:120", "--split", "test", "--json").out)["n"]
     rows = {json.loads(line)["id"]: line for line in foreign.read_text(encoding="utf-8").splitlines(keepends=True)}
-    from reasondistill.datasets import load
+    from reasondistill.data import load
 
     part = tmp_path / "part.jsonl"
     part.write_text("".join(rows[e.id] for e in load("scenes:120", split="test").examples), encoding="utf-8")
@@ -709,7 +709,7 @@ def test_data_audit_says_what_is_wrong_and_writes_a_page(run: Run, tmp_path: Pat
 
 
 def test_data_convert_and_split_keep_everything(run: Run, tmp_path: Path) -> None:
-    from reasondistill.datasets import load
+    from reasondistill.data import load
 
     whole = load("scenes:40")
     for name in ("all.jsonl", "all.parquet"):

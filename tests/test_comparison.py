@@ -20,20 +20,20 @@ from reasondistill.comparison import (
     generalisation,
     load_systems,
 )
-from reasondistill.comparison.loading import System
-from reasondistill.datasets import load
-from reasondistill.datasets.scenes import generate
+from reasondistill.comparison.systems import System
+from reasondistill.contracts.records import Example, Prediction, write_records
+from reasondistill.data import load
+from reasondistill.data.scenes import generate
 from reasondistill.errors import DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.files import read_jsonl, write_jsonl
 from reasondistill.metrics import CorpusMetric
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.records import Example, Prediction, write_records
 from reasondistill.reporting import build_report
-from reasondistill.reporting.comparison_page import summary, write_comparison
-from reasondistill.reporting.generalisation import generalisation_blocks
-from reasondistill.reporting.loading import load_source
+from reasondistill.reporting.inputs import load_source
+from reasondistill.reporting.pages.comparison import summary, write_comparison
+from reasondistill.reporting.sections.generalisation import generalisation_blocks
 from reasondistill.reporting.signed import difference_value, p_value
+from reasondistill.storage.files import read_jsonl, write_jsonl
 
 QUICK = ComparisonSettings(resamples=200, swaps=999)
 PLAIN = EvaluationSettings(bertscore=False, resamples=50)

@@ -26,8 +26,8 @@ from reasondistill.config import (
     load_config,
 )
 from reasondistill.errors import ConfigError, DataError
-from reasondistill.experiments import SweepSettings
-from reasondistill.strict_yaml import read_yaml, validate_config
+from reasondistill.storage.layered_yaml import read_yaml, validate_config
+from reasondistill.sweeps import SweepSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 MINIMAL = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": {"kind": "scratch"}}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasondistill.metrics import content_cache
-from reasondistill.metrics.content_cache import ContentCache, content_key
+from reasondistill.storage import content_cache
+from reasondistill.storage.content_cache import ContentCache, content_key
 
 LIMIT = 2**20
 ENTRIES = {content_key(str(n)): bytes([n]) * n for n in range(40)}

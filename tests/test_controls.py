@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.evaluation.controls import control_explanations, fooled, shuffled_within_label
 from reasondistill.evaluation.pairing import Row
-from reasondistill.judge import Argued
-from reasondistill.records import Example, Explanation, Prediction
-from reasondistill.tasks import NLI
+from reasondistill.judges import Argued
+from reasondistill.tasks.task import NLI
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=100)
 
@@ -104,7 +104,7 @@ class OneWordJudge:
 
     @property
     def encoder(self) -> Any:
-        from reasondistill.judge.encoders import WordEncoder
+        from reasondistill.judges.encoders import WordEncoder
 
         return WordEncoder([])
 

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
+from reasondistill.contracts.seals import SEAL_FILE, seal_folder
 from reasondistill.errors import CheckpointError
-from reasondistill.seals import SEAL_FILE, seal_folder
-from reasondistill.student_task import TASK_FILE
 from reasondistill.students import load_checkpoint
+from reasondistill.students.student_task import TASK_FILE
 
 WEIGHTS = "model.safetensors"
 

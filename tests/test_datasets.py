@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import assign_splits, describe, load, sources, split_of
-from reasondistill.datasets.esnli import highlighted_words, is_esnli, read_esnli
-from reasondistill.datasets.tables import read_table
+from reasondistill.contracts.records import Example, Explanation, Prediction, Votes, as_row, write_records
+from reasondistill.data import assign_splits, describe, load, sources, split_of
+from reasondistill.data.readers.esnli import highlighted_words, is_esnli, read_esnli
+from reasondistill.data.readers.tables import read_table
 from reasondistill.errors import DataError
-from reasondistill.records import Example, Explanation, Prediction, Votes, as_row, write_records
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 PLAIN = (
     "premise,hypothesis,label,explanation\n"

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import fetching
-from reasondistill.datasets.download import CHECKSUMS, SOURCES, DownloadError, RemoteFile, Source, download
-from reasondistill.datasets.esnli_hub import is_esnli_hub, read_esnli_hub
-from reasondistill.datasets.fetching import fetch
+from reasondistill.data.download import fetching
+from reasondistill.data.download.fetching import fetch
+from reasondistill.data.download.published import CHECKSUMS, SOURCES, DownloadError, RemoteFile, Source, download
+from reasondistill.data.readers.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.errors import DataError, OutputError, UserError
-from reasondistill.files import file_sha256
+from reasondistill.storage.files import file_sha256
 
 HEADER = "pairID,gold_label,Sentence1,Sentence2,Explanation_1\n"
 CSV = (HEADER + "".join(f"{n}.jpg#0,neutral,A man {n}.,A son {n}.,Not every man.\n" for n in range(4000))).encode()

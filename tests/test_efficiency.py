@@ -17,27 +17,27 @@ import torch
 
 import tiny
 from reasondistill.config import Generation
-from reasondistill.datasets.scenes import generate
-from reasondistill.efficiency import Efficiency, EfficiencySettings, measure
-from reasondistill.efficiency.child import at_peak, at_rest
-from reasondistill.efficiency.energy import Counter, EnergyMeter, Unreadable, find_meter, rapl_counters
-from reasondistill.efficiency.engines import UnknownCosts, costs_of
-from reasondistill.efficiency.flops import flops_per_example
-from reasondistill.efficiency.measuring import folder_bytes
-from reasondistill.efficiency.memory import CHILD, ask
-from reasondistill.efficiency.process import peak_resident_bytes, resident_bytes
-from reasondistill.efficiency.pytorch import count_flops, count_parameters
-from reasondistill.efficiency.timing import Pass, latency, timed_passes, trial
-from reasondistill.engines import Generated
-from reasondistill.engines.pytorch import TorchEngine
+from reasondistill.contracts.records import as_row
+from reasondistill.contracts.results import Results
+from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, DataError
-from reasondistill.files import read_json, write_json
-from reasondistill.prediction import Student
-from reasondistill.records import as_row
-from reasondistill.reporting.efficiency import blocks, compared, efficiency_blocks
-from reasondistill.reporting.loading import load_source
-from reasondistill.results import Results
-from reasondistill.tasks import NLI, OutputOrder, choice_targets
+from reasondistill.evaluation.efficiency import Efficiency, EfficiencySettings, measure
+from reasondistill.evaluation.efficiency.child import at_peak, at_rest
+from reasondistill.evaluation.efficiency.energy import Counter, EnergyMeter, Unreadable, find_meter, rapl_counters
+from reasondistill.evaluation.efficiency.engine_costs import UnknownCosts, costs_of
+from reasondistill.evaluation.efficiency.flops import flops_per_example
+from reasondistill.evaluation.efficiency.measuring import folder_bytes
+from reasondistill.evaluation.efficiency.memory import CHILD, ask
+from reasondistill.evaluation.efficiency.process import peak_resident_bytes, resident_bytes
+from reasondistill.evaluation.efficiency.timing import Pass, latency, timed_passes, trial
+from reasondistill.evaluation.efficiency.torch_costs import count_flops, count_parameters
+from reasondistill.reporting.inputs import load_source
+from reasondistill.reporting.sections.efficiency import blocks, compared, efficiency_blocks
+from reasondistill.storage.files import read_json, write_json
+from reasondistill.students.engines import Generated
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.student import Student
+from reasondistill.tasks.task import NLI, OutputOrder, choice_targets
 
 EXAMPLES = generate(6, seed=4)
 LABELS = ("entailment", "neutral", "contradiction")
@@ -291,7 +291,7 @@ def test_the_systems_figures_are_read_in_bytes(tmp_path: Path) -> None:
 def test_a_process_does_not_take_over_the_peak_of_the_one_that_started_it() -> None:
     """As ``ru_maxrss`` does: the child's would be at least the 400 MB that this process once had."""
     torch.ones(100_000_000).sum()
-    code = "from reasondistill.efficiency.process import peak_resident_bytes as peak; print(peak())"
+    code = "from reasondistill.evaluation.efficiency.process import peak_resident_bytes as peak; print(peak())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0 < int(done.stdout) < 300_000_000
 
@@ -382,7 +382,7 @@ class Scripted:
 @pytest.fixture
 def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starts no processes: `measured` has done that once for all tests."""
-    monkeypatch.setattr("reasondistill.efficiency.measuring.measure_memory", lambda *_, **__: None)
+    monkeypatch.setattr("reasondistill.evaluation.efficiency.measuring.measure_memory", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import torch
 
 import tiny
 from reasondistill.config import Generation
-from reasondistill.datasets.scenes import generate
-from reasondistill.engines import answer
-from reasondistill.engines.pytorch import TorchEngine
-from reasondistill.features import Codec
-from reasondistill.tasks import NLI, choice_targets
+from reasondistill.data.scenes import generate
+from reasondistill.students.engines import answer
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.features import Codec
+from reasondistill.tasks.task import NLI, choice_targets
 
 LABELS = ("entailment", "neutral", "contradiction")
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in generate(7, seed=2)]

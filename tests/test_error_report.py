@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from reasondistill.contracts.records import Example, Explanation, Prediction
+from reasondistill.contracts.results import Results
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.records import Example, Explanation, Prediction
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Card, Cards, Cell, Facts, Gallery, Paragraph, Table
-from reasondistill.reporting.error_analysis import errors_section, slices_section
 from reasondistill.reporting.forest import Difference, forest
-from reasondistill.results import Results
-from reasondistill.tasks import NLI, Task
+from reasondistill.reporting.sections.errors_and_slices import errors_section, slices_section
+from reasondistill.tasks.task import NLI, Task
 
 LABELS = NLI.labels or ()
 MARKUP = "<script>alert(1)</script> $x_1$ | **bold**"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.evaluation.errors import (
+from reasondistill.evaluation.error_analysis import (
     CELL_EXAMPLES,
     EXAMPLES_EACH,
     KINDS,
@@ -20,8 +21,7 @@ from reasondistill.evaluation.errors import (
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import is_one_of
-from reasondistill.records import Example, Explanation, Prediction
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=200)
 LABELS = ("entailment", "neutral", "contradiction")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasondistill.contracts.records import Example, Explanation, Prediction
+from reasondistill.contracts.results import Results, read_per_example
 from reasondistill.errors import DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate, save
 from reasondistill.metrics.bertscore import why_left_out
-from reasondistill.records import Example, Explanation, Prediction
-from reasondistill.results import Results, read_per_example
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=200)
 EVEN = {"entailment": 0.2, "neutral": 0.7, "contradiction": 0.1}

@@ -20,7 +20,7 @@ import yaml
 from typer.main import get_command
 
 from reasondistill.cli import app, main
-from reasondistill.datasets.scenes import generate
+from reasondistill.data.scenes import generate
 
 ROW = {"id": "a", "premise": "A man sleeps.", "hypothesis": "A man rests.", "label": "entailment", "explanation": "x"}
 BASE: dict[str, Any] = {

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasondistill.reporting import build_report
-from reasondistill.reporting.columns import page_data
 from reasondistill.reporting.document import Document, Explorer, Paragraph, Part, Section
-from reasondistill.reporting.explorer import explorers, rows_per_table, sample
 from reasondistill.reporting.html import SCRIPT_FILES, content_policy, page_script, to_html
-from reasondistill.reporting.loading import Row, Scored, Source
+from reasondistill.reporting.inputs import Row, Scored, Source
 from reasondistill.reporting.markdown import to_markdown
+from reasondistill.reporting.viewer.columns import page_data
+from reasondistill.reporting.viewer.rows import explorers, rows_per_table, sample
 from test_reporting import Page, make_rows, small_results, write_small
 
 ROOT = Path(__file__).resolve().parents[1]

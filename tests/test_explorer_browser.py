@@ -24,9 +24,9 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 from reasondistill.reporting import build_report  # noqa: E402
 from reasondistill.reporting.document import Document, Part, Section  # noqa: E402
-from reasondistill.reporting.explorer import explorers  # noqa: E402
 from reasondistill.reporting.html import to_html  # noqa: E402
-from reasondistill.reporting.loading import Row, Scored, Source  # noqa: E402
+from reasondistill.reporting.inputs import Row, Scored, Source  # noqa: E402
+from reasondistill.reporting.viewer.rows import explorers  # noqa: E402
 from test_reporting import make_rows, small_results, write_small  # noqa: E402
 
 # The driver's path is given: nothing is to be looked for, fetched or counted.

@@ -16,8 +16,8 @@ import torch
 
 import packaging_helpers as made
 import tiny
-from reasondistill.engines.pytorch import TorchEngine
-from reasondistill.tasks import choice_targets
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.tasks.task import choice_targets
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 from ctranslate2.converters.transformers import BartLoader, T5Loader  # noqa: E402

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 import tiny
-from reasondistill import packages
-from reasondistill.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.cli import main
 from reasondistill.config import Generation
-from reasondistill.datasets import load
-from reasondistill.engines.calibrating import calibrate
+from reasondistill.contracts.records import Prediction, read_predictions
+from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError, ParityError
-from reasondistill.exporting import Exported, Sample, export, limits_for, load_sample
-from reasondistill.exporting.parity import compare
-from reasondistill.packages.manifest import ParityData, ParityLimits
-from reasondistill.prediction import Student
-from reasondistill.records import Prediction, read_predictions
-from reasondistill.tasks import Task
+from reasondistill.export import Exported, Sample, export, limits_for, load_sample
+from reasondistill.export.parity import compare
+from reasondistill.students import package as packages
+from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
+from reasondistill.students.fit_calibration import calibrate
+from reasondistill.students.package.manifest import ParityData, ParityLimits
+from reasondistill.students.student import Student
+from reasondistill.tasks.task import Task
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -137,7 +137,7 @@ class Told:
 
 
 def test_parity_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasondistill.exporting import parity as module
+    from reasondistill.export import parity as module
 
     asked: list[tuple[int, list[str]]] = []
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import tiny
-from reasondistill.checkpoints import place_of
 from reasondistill.config import TrainConfig
-from reasondistill.distilling import train
 from reasondistill.errors import DataError, OutputError, StoppedError
 from reasondistill.runs import Run
-from reasondistill.stopping import StopOnSignal, TrainingError
-from reasondistill.training import DistillationTrainer
+from reasondistill.training.checkpoints import place_of
+from reasondistill.training.stopping import StopOnSignal, TrainingError
+from reasondistill.training.train import train
+from reasondistill.training.trainer import DistillationTrainer
 from test_survival_ends import at, config, cut_at, interrupted
 
 
@@ -88,7 +88,7 @@ def test_denoised_parts_are_work_that_is_kept(tmp_path: Path) -> None:
 def test_a_sigterm_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a whole group of processes is ended, and a sweep passes its own on."""
     clock = [100.0]
-    monkeypatch.setattr("reasondistill.stopping.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("reasondistill.training.stopping.time.monotonic", lambda: clock[0])
     stop = StopOnSignal()
     with stop.listening():
         os.kill(os.getpid(), signal.SIGTERM)

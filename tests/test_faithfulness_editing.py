@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasondistill.faithfulness.common import average, log_probability, over_sample, partners
-from reasondistill.faithfulness.editing import Place, noised, places, without, word_at
-from reasondistill.faithfulness.outcome import Outcome
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.contracts.results import mean
+from reasondistill.evaluation.faithfulness.common import average, log_probability, over_sample, partners
+from reasondistill.evaluation.faithfulness.editing import Place, noised, places, without, word_at
+from reasondistill.evaluation.faithfulness.outcome import Outcome
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import Rouge, likeness
-from reasondistill.records import Example, Prediction
-from reasondistill.results import mean
-from reasondistill.tasks import NLI
+from reasondistill.tasks.task import NLI
 
 PAIR = Example(id="7", fields={"premise": "A dog  runs, fast.\n", "hypothesis": "It moves.", "genre": "news"})
 

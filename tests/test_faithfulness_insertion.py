@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
-from reasondistill.datasets.scenes import generate
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError
-from reasondistill.faithfulness import insertion
-from reasondistill.faithfulness.inserting import ADJECTIVES, ADVERBS, Insertion, draw, places, put
-from reasondistill.faithfulness.insertion import InsertionSettings, counterfactual_insertion, total_variation
-from reasondistill.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness import insertion
+from reasondistill.evaluation.faithfulness.inserting import ADJECTIVES, ADVERBS, Insertion, draw, places, put
+from reasondistill.evaluation.faithfulness.insertion import InsertionSettings, counterfactual_insertion, total_variation
+from reasondistill.evaluation.faithfulness.outcome import Outcome
 from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
 from reasondistill.metrics.text import words
-from reasondistill.records import Example, Prediction
-from reasondistill.tasks import NLI, OutputOrder, get_task
+from reasondistill.tasks.task import NLI, OutputOrder, get_task
 
 
 def example(premise: str, hypothesis: str = "It rains.", identity: str = "1") -> Example:
@@ -338,7 +338,7 @@ def test_results_hang_on_no_order_and_on_fields_asked_for() -> None:
 @pytest.mark.slow
 def test_a_trained_student() -> None:
     """It was taught to explain scenes, not to tell of odd words: those that move it are hardly ever mentioned."""
-    from reasondistill.prediction import Student
+    from reasondistill.students.student import Student
 
     rows = [row for row in generate(900, seed=3) if row.split == "test"][:12]
     found = of(lambda: Student.load("builtin:scenes"), rows, insertions=6)

@@ -12,22 +12,22 @@ import pytest
 from known_students import Honest, OtherLabel
 from reasondistill.cli import main
 from reasondistill.comparison import compare
-from reasondistill.comparison.loading import load_system
-from reasondistill.datasets.scenes import generate
-from reasondistill.datasets.splits import split_of
-from reasondistill.efficiency import Efficiency
+from reasondistill.comparison.systems import load_system
+from reasondistill.contracts.records import Example, as_row
+from reasondistill.contracts.results import Results, read_per_example
+from reasondistill.data.scenes import generate
+from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.faithfulness.outcome import Outcome
-from reasondistill.faithfulness.running import FaithfulnessSettings, measure_faithfulness
-from reasondistill.faithfulness.simulatability import SimulatabilitySettings
-from reasondistill.judge import Judge
-from reasondistill.prediction import Student, maker_of
-from reasondistill.records import Example, as_row
+from reasondistill.evaluation.efficiency import Efficiency
+from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings
+from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, measure_faithfulness
+from reasondistill.judges import Judge
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Facts, Gallery, Table
-from reasondistill.reporting.trust import TESTS, trust_section
-from reasondistill.results import Results, read_per_example
+from reasondistill.reporting.sections.faithfulness import TESTS, trust_section
+from reasondistill.students.student import Student, maker_of
 
 EXAMPLES = [e for e in generate(450) if split_of(e.group or "") == "test"][:66]
 SETTINGS = (

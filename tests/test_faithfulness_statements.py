@@ -14,15 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
-from reasondistill.datasets import load
-from reasondistill.datasets.scenes import generate
-from reasondistill.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations, deny
-from reasondistill.faithfulness.outcome import Outcome
-from reasondistill.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction, rebuild
-from reasondistill.faithfulness.statements import ALL, NONE, NOT_ALL, NOT_NONE, SOME, contradict, parse, same_matter
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data import load
+from reasondistill.data.scenes import generate
+from reasondistill.evaluation.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations, deny
+from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction, rebuild
+from reasondistill.evaluation.faithfulness.statements import (
+    ALL,
+    NONE,
+    NOT_ALL,
+    NOT_NONE,
+    SOME,
+    contradict,
+    parse,
+    same_matter,
+)
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.records import Example, Prediction
-from reasondistill.tasks import NLI, OutputOrder, Task
+from reasondistill.tasks.task import NLI, OutputOrder, Task
 
 # --- statements ---
 

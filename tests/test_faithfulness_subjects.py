@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from known_students import CUES, Honest, OtherLabel, Random, Shortcut, Verbose, argue, cued, pushes, read
-from reasondistill.datasets.scenes import generate
-from reasondistill.faithfulness import Subject
-from reasondistill.faithfulness.outcome import left_out, pooled, sample, share
-from reasondistill.faithfulness.subject import ask
+from reasondistill.contracts.records import Example
+from reasondistill.data.scenes import generate
+from reasondistill.evaluation.faithfulness import Subject
+from reasondistill.evaluation.faithfulness.model_under_test import ask
+from reasondistill.evaluation.faithfulness.outcome import left_out, pooled, sample, share
 from reasondistill.metrics.statistics import GroupBootstrap, ratio
-from reasondistill.records import Example
 
 
 def pair(premise: str, hypothesis: str, **more: str) -> Example:

@@ -12,20 +12,20 @@ import pytest
 from pydantic import ValidationError
 
 from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
-from reasondistill.datasets.scenes import generate
-from reasondistill.datasets.splits import split_of
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data.scenes import generate
+from reasondistill.data.splits import split_of
 from reasondistill.errors import MissingExtraError
-from reasondistill.faithfulness.arguing import ArguingSettings, label_consistency, preferences, preferred
-from reasondistill.faithfulness.conditioned import ConditionedSettings, label_conditioned
-from reasondistill.faithfulness.importance import ImportanceSettings, importance_agreement, rank_correlation
-from reasondistill.faithfulness.outcome import Outcome
-from reasondistill.faithfulness.robustness import RobustnessSettings, robustness
-from reasondistill.faithfulness.simulatability import SimulatabilitySettings, simulatability
-from reasondistill.faithfulness.simulator import encoded, fold_of, simulate
-from reasondistill.judge import Judge
+from reasondistill.evaluation.faithfulness.arguing import ArguingSettings, label_consistency, preferences, preferred
+from reasondistill.evaluation.faithfulness.conditioned import ConditionedSettings, label_conditioned
+from reasondistill.evaluation.faithfulness.importance import ImportanceSettings, importance_agreement, rank_correlation
+from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness.robustness import RobustnessSettings, robustness
+from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings, simulatability
+from reasondistill.evaluation.faithfulness.simulator import encoded, fold_of, simulate
+from reasondistill.judges import Judge
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.records import Example, Prediction
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 KNOWN = (Honest, Random, OtherLabel, Shortcut, Verbose)
 WORDS = SimulatabilitySettings(encoder=False)
@@ -96,7 +96,7 @@ def test_preferences_are_of_evidence_and_contrast(judge: Judge) -> None:
     [found_one, empty] = preferences(judge, NLI, [example] * 2, ["Not everyone who is asleep is happy.", " "])
     assert empty == {}
     assert preferred(found_one) == "neutral"
-    from reasondistill.judge import Argued, fields_of
+    from reasondistill.judges import Argued, fields_of
 
     rows = [Argued(fields_of(example, NLI), label, "Not everyone who is asleep is happy.") for label in found_one]
     spread = dict(zip(judge.info.combination.components, judge.info.combination.deviation, strict=True))
@@ -334,7 +334,7 @@ def test_an_encoder_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object) -> None:
         raise MissingExtraError("offline:minilm", "offline")
 
-    monkeypatch.setattr("reasondistill.judge.encoders.FrozenEncoder", missing)
+    monkeypatch.setattr("reasondistill.judges.encoders.FrozenEncoder", missing)
     assert encoded(texts).of == {}
     assert "extras" in encoded(texts).settings["why"]
     assert encoded(texts, encoder=False).settings == {"kind": "words"}

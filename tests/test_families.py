@@ -16,20 +16,20 @@ from transformers import ByT5Tokenizer, Seq2SeqTrainingArguments
 
 import tiny
 from reasondistill.config import Generation, HubStudent, Loss, Shrink, TrainConfig, validate_config
-from reasondistill.datasets.scenes import generate
-from reasondistill.engines.pytorch import TorchEngine
+from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.features import EXPLANATION, LABEL, Collator, build_features
-from reasondistill.prediction import Student
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
-from reasondistill.students.adapting import adapt, parts_of
 from reasondistill.students.checkpoint import decoder_start, head_is_tied, load_seq2seq, load_tokenizer
+from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.families import FAMILIES, family_of
+from reasondistill.students.features import EXPLANATION, LABEL, Collator, build_features
 from reasondistill.students.shrinking import shrink
+from reasondistill.students.student import Student
 from reasondistill.students.tokenizers import as_fast
 from reasondistill.students.vocabulary import trim
-from reasondistill.tasks import NLI, Segment, Target, choice_targets
-from reasondistill.training import DistillationTrainer, JointModel
+from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
+from reasondistill.training.adapters import adapt, parts_of
+from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 EXAMPLES = generate(9, seed=2)
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in EXAMPLES]
@@ -172,8 +172,8 @@ def test_its_package_answers_alike_or_that_is_refused(
 ) -> None:
     pytest.importorskip("ctranslate2")
     import packaging_helpers as packages
-    from reasondistill.exporting import export
-    from reasondistill.exporting.sizes import architecture_of
+    from reasondistill.export import export
+    from reasondistill.export.sizes import architecture_of
 
     one = tried(family)
     if not family_of(one.trained.model).exports:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from reasondistill import features
-from reasondistill.datasets import load
+from reasondistill.contracts.records import Example, Explanation
+from reasondistill.data import load
 from reasondistill.errors import TaskError
-from reasondistill.features import (
+from reasondistill.students import features
+from reasondistill.students.features import (
     CONTEXT,
     EXPLANATION,
     LABEL,
@@ -23,8 +24,7 @@ from reasondistill.features import (
     build_features,
     pad_to_tensor,
 )
-from reasondistill.records import Example, Explanation
-from reasondistill.tasks import NLI, Segment, Target, render_target
+from reasondistill.tasks.task import NLI, Segment, Target, render_target
 
 
 def codec(family: str = "flan-t5", **changes: int) -> Codec:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reasondistill.errors import DataError, OutputError
-from reasondistill.files import (
+from reasondistill.storage.files import (
     atomic_folder,
     atomic_write,
     file_fingerprint,

@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reasondistill.config import JudgeConfig, TrainConfig, load_config
-from reasondistill.datasets import describe, load
+from reasondistill.data import describe, load
 from reasondistill.errors import UserError
-from reasondistill.tasks import Task, get_task
+from reasondistill.tasks.task import Task, get_task
 
 ROWS = 25
 TIMES = int(os.environ.get("FUZZ", "1"))

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 import tiny
-from reasondistill.datasets.scenes import generate
-from reasondistill.features import Collator, build_features
+from reasondistill.data.scenes import generate
 from reasondistill.inspection import cross_attention, gradient_flow, loss_plane, parameters_by_part
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
-from reasondistill.losses import joint_loss
 from reasondistill.students import Checkpoint
 from reasondistill.students.checkpoint import parameter_count
-from reasondistill.tasks import NLI
-from reasondistill.training import JointModel
+from reasondistill.students.features import Collator, build_features
+from reasondistill.tasks.task import NLI
+from reasondistill.training.losses import joint_loss
+from reasondistill.training.trainer import JointModel
 
 FAMILIES = {"flan": tiny.flan_t5, "tied": tiny.tied_t5, "mt5": tiny.mt5, "bart": tiny.bart}
 EXAMPLE = generate(1, seed=4)[0]

@@ -15,20 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasondistill.config import JudgeConfig
-from reasondistill.datasets import Loaded, load
+from reasondistill.contracts.records import Example, Explanation, Votes
+from reasondistill.contracts.seals import SEAL_FILE, seal_folder
+from reasondistill.data import Loaded, load
 from reasondistill.errors import CheckpointError, DataError, OutputError
-from reasondistill.judge import Argued, Judge, train_judge
-from reasondistill.judge.acceptance import STRENGTH, Acceptance
-from reasondistill.judge.components import Components, Models, network_outputs
-from reasondistill.judge.corruptions import Corruptor, Good, function_words
-from reasondistill.judge.encoders import Encoded, WordEncoder
-from reasondistill.judge.fitting import Told, weigh_alike, weigh_by_votes
-from reasondistill.judge.network import Network, collate
-from reasondistill.judge.patterns import Delexicalizer, PatternModel, Verdict, kept_words
-from reasondistill.judge.voting import Voted, cross_fitted
-from reasondistill.records import Example, Explanation, Votes
-from reasondistill.seals import SEAL_FILE, seal_folder
-from reasondistill.tasks import NLI, get_task
+from reasondistill.judges import Argued, Judge, train_judge
+from reasondistill.judges.acceptance import STRENGTH, Acceptance
+from reasondistill.judges.components import Components, Models, network_outputs
+from reasondistill.judges.corruptions import Corruptor, Good, function_words
+from reasondistill.judges.encoders import Encoded, WordEncoder
+from reasondistill.judges.fitting import Told, weigh_alike, weigh_by_votes
+from reasondistill.judges.network import Network, collate
+from reasondistill.judges.patterns import Delexicalizer, PatternModel, Verdict, kept_words
+from reasondistill.judges.voting import Voted, cross_fitted
+from reasondistill.tasks.task import NLI, get_task
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -81,8 +81,8 @@ def test_explanations_are_supported_and_controls_are_not(judge: Judge, others: L
 
 
 def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> None:
+    from reasondistill.contracts.records import Prediction
     from reasondistill.evaluation import EvaluationSettings, evaluate
-    from reasondistill.records import Prediction
 
     said = [Prediction(id=e.id, label=e.label, explanation=e.references[0].text) for e in others.examples]
     results = evaluate(

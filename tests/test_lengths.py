@@ -11,13 +11,13 @@ import pytest
 import tiny
 from reasondistill import Student
 from reasondistill.config import Generation, TrainConfig, validate_config
-from reasondistill.datasets import load
-from reasondistill.distilling import check, train
-from reasondistill.engines.pytorch import TorchEngine
+from reasondistill.data import load
 from reasondistill.errors import ConfigError
-from reasondistill.positions import Positions
-from reasondistill.prediction import predict_file
 from reasondistill.students.checkpoint import positions_of
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.positions import Positions
+from reasondistill.students.student import predict_file
+from reasondistill.training.train import check, train
 
 
 def config(folder: Path, student: dict[str, Any], **lengths: Any) -> TrainConfig:

@@ -10,7 +10,7 @@ import filelock
 import pytest
 
 from reasondistill.errors import OutputError
-from reasondistill.locks import held, is_held
+from reasondistill.storage.locks import held, is_held
 
 SAID = {"expected": "nobody", "found": "somebody", "fix": "Wait."}
 

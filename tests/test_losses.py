@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from reasondistill.losses import TokenLosses, joint_loss, token_losses
+from reasondistill.training.losses import TokenLosses, joint_loss, token_losses
 
 
 def losses(is_label: list[bool]):  # type: ignore[no-untyped-def]

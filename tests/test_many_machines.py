@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from reasondistill.datasets import load
-from reasondistill.datasets.writing import convert
+from reasondistill.contracts.records import read_predictions
+from reasondistill.data import load
+from reasondistill.data.writing import convert
 from reasondistill.errors import OutputError
-from reasondistill.prediction import Student
-from reasondistill.records import read_predictions
+from reasondistill.students.student import Student
 
 SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "predict_with_ray.py"
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
-from reasondistill.metrics import bertscore, calibration, floors, label, text
+from reasondistill.metrics import baselines as floors
+from reasondistill.metrics import bertscore, calibration, label, text
 from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
-from reasondistill.metrics.explanation import Compared, ExplanationScorer, leave_one_out
+from reasondistill.metrics.explanations import Compared, ExplanationScorer, leave_one_out
 from reasondistill.metrics.statistics import GroupBootstrap
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasondistill.config import Mixing, TrainConfig
-from reasondistill.datasets.mixing import Mixture
-from reasondistill.distilling import load_parts, train
+from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.errors import DataError
-from reasondistill.strict_yaml import validate_config
-from reasondistill.training import DistillationTrainer
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.training.train import load_parts, train
+from reasondistill.training.trainer import DistillationTrainer
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 

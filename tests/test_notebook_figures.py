@@ -11,7 +11,7 @@ import pytest
 
 import costed
 from reasondistill.comparison import ComparisonSettings, compare, load_systems
-from reasondistill.datasets.scenes import generate
+from reasondistill.data.scenes import generate
 from reasondistill.inspection import CrossAttention, PartGradient, Plane
 from reasondistill.reporting.data_figures import Filled, Strip, _lines, bars, filled_rows, token_strips
 from reasondistill.reporting.document import Cell, Gallery, Table

@@ -20,7 +20,15 @@ from typer.testing import CliRunner
 
 import packaging_helpers as made
 import tiny
-from reasondistill.calibration import (
+from reasondistill.cli import app
+from reasondistill.config import Generation
+from reasondistill.contracts.seals import FileSeal, seal_folder
+from reasondistill.data.scenes import generate
+from reasondistill.errors import UserError
+from reasondistill.judges import Judge
+from reasondistill.judges.argued import Argued
+from reasondistill.storage.files import seal_of
+from reasondistill.students.calibration import (
     CALIBRATION_FILE,
     BeforeAfter,
     Calibration,
@@ -28,17 +36,9 @@ from reasondistill.calibration import (
     Threshold,
     checkpoint_fingerprint,
 )
-from reasondistill.cli import app
-from reasondistill.config import Generation
-from reasondistill.datasets.scenes import generate
-from reasondistill.errors import UserError
-from reasondistill.files import seal_of
-from reasondistill.judge import Judge
-from reasondistill.judge.argued import Argued
-from reasondistill.packages import PACKAGE_FILE, Manifest
-from reasondistill.packages.manifest import Origin, Parity, ParityData, ParityLimits
-from reasondistill.prediction import Student
-from reasondistill.seals import FileSeal, seal_folder
+from reasondistill.students.package import PACKAGE_FILE, Manifest
+from reasondistill.students.package.manifest import Origin, Parity, ParityData, ParityLimits
+from reasondistill.students.student import Student
 
 DEEP: Any = []
 for _ in range(60):

@@ -20,20 +20,20 @@ import packaging_helpers as made
 import tiny
 from reasondistill.cli.commands import app
 from reasondistill.config import Generation
-from reasondistill.efficiency import EfficiencySettings, measure
-from reasondistill.efficiency.engines import costs_of
-from reasondistill.efficiency.pytorch import count_flops, count_parameters
-from reasondistill.engines.architecture import Architecture
-from reasondistill.engines.forced_paths import LONGEST, path_of, paths_for
-from reasondistill.exporting import export
-from reasondistill.exporting.sizes import architecture_of
-from reasondistill.features import CONTEXT, EXPLANATION, LABEL, EncodedTarget
-from reasondistill.packages import loading
-from reasondistill.packages.loading import usable_cores
-from reasondistill.packages.manifest import Manifest
-from reasondistill.prediction import Student, maker_of, predict_file
-from reasondistill.records import Example
+from reasondistill.contracts.records import Example
+from reasondistill.evaluation.efficiency import EfficiencySettings, measure
+from reasondistill.evaluation.efficiency.engine_costs import costs_of
+from reasondistill.evaluation.efficiency.torch_costs import count_flops, count_parameters
+from reasondistill.export import export
+from reasondistill.export.sizes import architecture_of
+from reasondistill.students.engines.architecture import Architecture
+from reasondistill.students.engines.forced_paths import LONGEST, path_of, paths_for
+from reasondistill.students.features import CONTEXT, EXPLANATION, LABEL, EncodedTarget
 from reasondistill.students.forward import encode
+from reasondistill.students.package import opening as loading
+from reasondistill.students.package.manifest import Manifest
+from reasondistill.students.package.opening import usable_cores
+from reasondistill.students.student import Student, maker_of, predict_file
 
 pytest.importorskip("ctranslate2")
 
@@ -112,7 +112,7 @@ def test_labels_are_scored_in_one_pass_over_each_prompt(tmp_path: Path) -> None:
     """`neutral` and `contradiction` are a token each in the shipped student's vocabulary, or share their way."""
     from reasondistill.runs import find_student
     from reasondistill.students import load_checkpoint
-    from reasondistill.tasks import choice_targets
+    from reasondistill.tasks.task import choice_targets
 
     shipped = made.engine(load_checkpoint(find_student("builtin:scenes")), tmp_path / "p")
     targets = [choice_targets("label_first", made.LABELS, None)] * len(made.PROMPTS)
@@ -143,7 +143,7 @@ def replace_translator(engine: Any) -> Any:
 
 
 def _student(engine: Any) -> Student:
-    from reasondistill.tasks import NLI
+    from reasondistill.tasks.task import NLI
 
     return Student(engine, NLI, "label_first", Generation(num_beams=1, max_new_tokens=4), fingerprint="s")
 

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 import packaging_helpers as made
 import tiny
 from reasondistill.config import Generation
-from reasondistill.engines.pytorch import TorchEngine
+from reasondistill.contracts.seals import FileSeal
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.features import Codec
-from reasondistill.packages import Manifest, is_package
-from reasondistill.packages.loading import load_package
-from reasondistill.packages.manifest import Origin, Parity, ParityData, ParityLimits
-from reasondistill.packages.tokenizer import PlainTokenizer, TokenizerFacts, save_tokenizer
-from reasondistill.prediction import Student, predict_file
-from reasondistill.seals import FileSeal
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.features import Codec
+from reasondistill.students.package import Manifest, is_package
+from reasondistill.students.package.manifest import Origin, Parity, ParityData, ParityLimits
+from reasondistill.students.package.opening import load_package
+from reasondistill.students.package.tokenizer import PlainTokenizer, TokenizerFacts, save_tokenizer
 from reasondistill.students.shrinking import shrink
-from reasondistill.tasks import Target, choice_targets, render_target
+from reasondistill.students.student import Student, predict_file
+from reasondistill.tasks.task import Target, choice_targets, render_target
 
 pytest.importorskip("ctranslate2")
 
@@ -210,7 +210,7 @@ def test_with_several_beams_a_trained_student_says_nearly_always_the_same(penalt
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_int8_scores_are_near(family: str, student: Any, engine: Any) -> None:
-    from reasondistill.engines.answering import softmax
+    from reasondistill.students.engines.answering import softmax
 
     ours, theirs = (
         [softmax(row) for row in e.score(made.PROMPTS, LABEL_TARGETS)]
@@ -222,7 +222,7 @@ def test_int8_scores_are_near(family: str, student: Any, engine: Any) -> None:
 
 
 def test_batches_change_nothing_and_order_is_kept(student: Any, tmp_path: Path) -> None:
-    from reasondistill.engines.ctranslate2 import CTranslate2Engine
+    from reasondistill.students.engines.ctranslate2 import CTranslate2Engine
 
     whole = made.engine(student("t5"), tmp_path / "p")
     small = CTranslate2Engine(whole.translator, whole.codec, whole._vocabulary, max_tokens=70, max_rows=2)
@@ -277,7 +277,7 @@ PARITY = Parity(
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, student: Any) -> Path:
     """A package with a manifest, as `export` writes it."""
-    from reasondistill.files import seal_of
+    from reasondistill.storage.files import seal_of
 
     checkpoint = student("t5")
     folder = made.package(checkpoint, tmp_path_factory.mktemp("whole") / "package")
@@ -316,7 +316,7 @@ def test_a_package_is_a_student(whole: Path, student: Any) -> None:
 
 
 def test_a_package_knows_how_many_positions_it_has(student: Any, tmp_path: Path) -> None:
-    from reasondistill.files import seal_of
+    from reasondistill.storage.files import seal_of
 
     checkpoint = student("bart")
     folder = made.package(checkpoint, tmp_path / "package")
@@ -408,7 +408,7 @@ def test_a_calibration_that_was_put_into_it_is_refused(copied: Path) -> None:
 
 
 def test_what_ctranslate2_cannot_read_is_refused_with_a_sentence(copied: Path) -> None:
-    from reasondistill.files import seal_of
+    from reasondistill.storage.files import seal_of
 
     (copied / "model.bin").write_bytes(b"\0" * 100)
     changed(copied, lambda v: v["files"].update({"model.bin": seal_of(copied / "model.bin")}))

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from reasondistill import prediction as prediction_module
 from reasondistill.config import Generation
-from reasondistill.engines import Answer, Generated, answer
-from reasondistill.engines.base import Scored
+from reasondistill.contracts.records import Example, Prediction, read_predictions
 from reasondistill.errors import CheckpointError, DataError, OutputError
-from reasondistill.prediction import Student, dump, predict_file
-from reasondistill.records import Example, Prediction, read_predictions
-from reasondistill.tasks import NLI, OutputOrder, Segment, Target, Task
+from reasondistill.students import student as prediction_module
+from reasondistill.students.engines import Answer, Generated, answer
+from reasondistill.students.engines.base import Scored
+from reasondistill.students.student import Student, dump, predict_file
+from reasondistill.tasks.task import NLI, OutputOrder, Segment, Target, Task
 
 LABELS = ("entailment", "neutral", "contradiction")
 GREEDY = Generation(num_beams=1)

@@ -12,12 +12,12 @@ import pytest
 from reasondistill import Student
 from reasondistill.cli import main
 from reasondistill.config import TrainConfig
-from reasondistill.datasets import describe, load, task_of
-from reasondistill.distilling import train
+from reasondistill.contracts.records import as_row, read_predictions
+from reasondistill.data import describe, load, task_of
 from reasondistill.errors import DataError
-from reasondistill.records import as_row, read_predictions
-from reasondistill.strict_yaml import validate_config
-from reasondistill.tasks import Task, get_task
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.tasks.task import Task, get_task
+from reasondistill.training.train import train
 
 COMVE = """\
 Correct Statement,Incorrect Statement,Right Reason1,Confusing Reason1,Confusing Reason2,Right Reason2,Right Reason3

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reasondistill.cli import app
-from reasondistill.results import Results
+from reasondistill.contracts.results import Results
 
 
 @pytest.mark.slow

@@ -19,15 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reasondistill.cli.shared import mapping
-from reasondistill.datasets import load, sources, stored, summary
-from reasondistill.datasets.splits import usual_split
-from reasondistill.datasets.tables import read_table, recognise
+from reasondistill.contracts.records import Example, Prediction, read_predictions
+from reasondistill.data import load, sources, stored, summary
+from reasondistill.data.readers.tables import read_table, recognise
+from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import join
-from reasondistill.files import read_json_list, read_jsonl, read_lines
-from reasondistill.records import Example, Prediction, read_predictions
-from reasondistill.tasks import NLI, Task, get_task
-from reasondistill.text_encodings import is_western, odd_words, readings, wide_encoding
+from reasondistill.storage.files import read_json_list, read_jsonl, read_lines
+from reasondistill.storage.text_encodings import is_western, odd_words, readings, wide_encoding
+from reasondistill.tasks.task import NLI, Task, get_task
 
 in_scratch = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SENTIMENT = Task.model_validate({"name": "sent", "fields": ["text"], "labels": ["positive", "negative"]})

@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from reasondistill.cli import app
 from reasondistill.config import Generation
-from reasondistill.datasets.recognising import recognise
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.contracts.results import Results
+from reasondistill.data.recognising import recognise
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation import EvaluationSettings, evaluate
-from reasondistill.files import fingerprint
-from reasondistill.prediction import task_answered
-from reasondistill.records import Example, Prediction
-from reasondistill.results import Results
-from reasondistill.student_task import StudentTask
-from reasondistill.tasks import NLI, Task
+from reasondistill.storage.files import fingerprint
+from reasondistill.students.student import task_answered
+from reasondistill.students.student_task import StudentTask
+from reasondistill.tasks.task import NLI, Task
 
 TICKETS = [("My card was charged twice.", "billing"), ("The app closes.", "bug"), ("Please add a map.", "feature")]
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.errors import DataError
-from reasondistill.records import (
+from reasondistill.contracts.records import (
     Example,
     Explanation,
     Prediction,
@@ -22,6 +21,7 @@ from reasondistill.records import (
     read_predictions,
     write_records,
 )
+from reasondistill.errors import DataError
 
 in_scratch = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(

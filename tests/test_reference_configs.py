@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from reasondistill.cli import main
 from reasondistill.config import EvalConfig, HubStudent, Loss, TrainConfig, load_config
 from reasondistill.errors import ConfigError, DataError
-from reasondistill.experiments import load_sweep
-from reasondistill.strict_yaml import Layer, merge, read_layered, read_yaml
+from reasondistill.storage.layered_yaml import Layer, merge, read_layered, read_yaml
+from reasondistill.sweeps import load_sweep
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 REFERENCE = CONFIGS / "training_configs.yaml"
@@ -289,7 +289,7 @@ def test_the_reference_training_runs_from_end_to_end(tmp_path: Path, monkeypatch
 def test_an_option_goes_before_the_file_and_an_absent_one_changes_nothing(
     tmp_path: Path, options: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    from reasondistill.cli.evaluating import _settings
+    from reasondistill.cli.evaluate import _settings
 
     evaluation = {"bertscore": False, "judge": "a", "resamples": 20, "faithfulness_limit": 5, "efficiency": False}
     path = write(tmp_path, evaluation={"evaluation": evaluation})

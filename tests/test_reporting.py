@@ -21,19 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from reasondistill.contracts.results import Confusion, Metric, Results
 from reasondistill.errors import DataError, OutputError
 from reasondistill.reporting import ReportFiles, build_report, headline
-from reasondistill.reporting.curves import POINTS, learning_curves
 from reasondistill.reporting.document import Card, Cards, Document, Facts, Paragraph, Part, Section
-from reasondistill.reporting.examples import EXAMPLES_EACH, choose_examples
 from reasondistill.reporting.figures import Line, confusion, learning_curve
 from reasondistill.reporting.formatting import duration, flatten, printable, size
-from reasondistill.reporting.headline import summarise, summarise_several
 from reasondistill.reporting.html import to_html
-from reasondistill.reporting.loading import Row, Scored, Source, load_sources
+from reasondistill.reporting.inputs import Row, Scored, Source, load_sources
 from reasondistill.reporting.markdown import escape, to_markdown
-from reasondistill.reporting.tables import beside_floors
-from reasondistill.results import Confusion, Metric, Results
+from reasondistill.reporting.sections.curves import POINTS, learning_curves
+from reasondistill.reporting.sections.examples import EXAMPLES_EACH, choose_examples
+from reasondistill.reporting.sections.headline import summarise, summarise_several
+from reasondistill.reporting.sections.tables import beside_floors
 
 LABELS = ("entailment", "neutral", "contradiction")
 SCRIPT = "<script>alert('x')</script> & \"quoted\""
@@ -591,7 +591,7 @@ def test_curves_average_long_logs_and_leave_out_what_is_no_number(monkeypatch: p
         drawn[name] = lines
         return name
 
-    monkeypatch.setattr("reasondistill.reporting.curves.learning_curve", remember)
+    monkeypatch.setattr("reasondistill.reporting.sections.curves.learning_curve", remember)
     log: list[dict[str, Any]] = [{"step": s, "label_loss": float(s)} for s in range(1, 2 * POINTS + 1)]
     log += [{"step": 3, "eval_label_loss": 1.5}, {"step": "four", "eval_label_loss": 1.0}, {"eval_label_loss": 1.0}]
     log += [{"phase": "denoising", "step": 1, "loss": 9.0, "label_loss": 7.0}]

@@ -16,8 +16,8 @@ import pytest
 
 from reasondistill.config import Schedule, TrainConfig, validate_config
 from reasondistill.errors import DataError, OutputError
-from reasondistill.files import read_jsonl, write_jsonl
 from reasondistill.runs import Run, find_student, git_commit, hardware, list_runs, versions
+from reasondistill.storage.files import read_jsonl, write_jsonl
 
 
 def config(folder: Path, **more: Any) -> TrainConfig:

@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from reasondistill.datasets import scenes
-from reasondistill.datasets.scenes import EXCLUSIVE, FRAMES, LABELS, Aspect, entails, excludes, generate, phrases
-from reasondistill.datasets.splits import split_of
+from reasondistill.contracts.records import Example
+from reasondistill.data import scenes
+from reasondistill.data.scenes import EXCLUSIVE, FRAMES, LABELS, Aspect, entails, excludes, generate, phrases
+from reasondistill.data.splits import split_of
 from reasondistill.errors import ConfigError
-from reasondistill.records import Example
-from reasondistill.tasks import NLI
+from reasondistill.tasks.task import NLI
 
 WRONG = {"scenes/other-label", "scenes/irrelevant", "scenes/copied", "scenes/contradictory"}
 

@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 import tiny
-from reasondistill.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 from reasondistill.cli import app
+from reasondistill.contracts.seals import SEAL_FILE, Seal, require_unchanged, seal_folder, write_sealed
 from reasondistill.errors import CheckpointError, DataError, OutputError, UserError
-from reasondistill.judge import Judge
-from reasondistill.prediction import Student
-from reasondistill.seals import SEAL_FILE, Seal, require_unchanged, seal_folder, write_sealed
+from reasondistill.judges import Judge
+from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 from reasondistill.students.checkpoint import load_checkpoint, load_seq2seq, load_tokenizer
+from reasondistill.students.student import Student
 from test_odd_values import tiny_calibration
 
 BUILTIN = Path(tiny.__file__).parents[1] / "src" / "reasondistill" / "builtin"

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasondistill.comparison.loading import ScoredRow, System
 from reasondistill.comparison.measures import labels_of, measures
 from reasondistill.comparison.pairs import Measured, compare_pair
-from reasondistill.comparison.schema import ComparisonSettings
 from reasondistill.comparison.seeds import mean_of, over_rows_and_seeds, row_interval, seed_margin
+from reasondistill.comparison.systems import ScoredRow, System
+from reasondistill.contracts.comparison import ComparisonSettings
+from reasondistill.contracts.results import DatasetInfo, Metric, Results
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.results import DatasetInfo, Metric, Results
 
 GOLD = ["a", "b", "a", "b"]
 SETTINGS = ComparisonSettings(resamples=200, swaps=99)

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertModel
 
 import tiny
 from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent, validate_config
-from reasondistill.datasets.scenes import generate
+from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
 from reasondistill.students.checkpoint import parameter_count

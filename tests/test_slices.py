@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.evaluation import EvaluationSettings, evaluate
+from reasondistill.evaluation.column_means import column_means
 from reasondistill.evaluation.pairing import Row
-from reasondistill.evaluation.shares import column_means
 from reasondistill.evaluation.slice_rules import find_slices
 from reasondistill.evaluation.slices import SMALLEST, measure_slices
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.records import Example, Explanation, Prediction
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=200)
 ENGLISH = "The people are in the park and that is what they do for fun"

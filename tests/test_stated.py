@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasondistill.comparison.loading import load_system
 from reasondistill.comparison.measures import labels_of, measures
+from reasondistill.comparison.systems import load_system
 from reasondistill.config import Confidence, EvaluationSettings, Generation, Source, TrainConfig
-from reasondistill.datasets import load, load_source
-from reasondistill.engines import Answer
+from reasondistill.contracts.records import Example, Explanation, Prediction, as_row, write_records
+from reasondistill.data import load, load_source
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation import evaluate, save
-from reasondistill.experiments import load_sweep
 from reasondistill.metrics.selective import Ranked
-from reasondistill.metrics.stated import auroc, ranked_auroc, stated_ece, stated_statistics
-from reasondistill.prediction import _prediction
-from reasondistill.records import Example, Explanation, Prediction, as_row, write_records
-from reasondistill.strict_yaml import validate_config
-from reasondistill.student_task import StudentTask
-from reasondistill.tasks import NLI
-from reasondistill.wording import Phrase, binned, phrases_problem, spoken, with_phrase
+from reasondistill.metrics.verbalized_confidence import auroc, ranked_auroc, stated_ece, stated_statistics
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.students.engines import Answer
+from reasondistill.students.student import _prediction
+from reasondistill.students.student_task import StudentTask
+from reasondistill.sweeps import load_sweep
+from reasondistill.tasks.task import NLI
+from reasondistill.tasks.verbalized_confidence import Phrase, binned, phrases_problem, spoken, with_phrase
 from sweeping import BASE, EVALUATE, SCENES, written
 
 TEXTS = ("I am not sure.", "I am fairly sure.", "I am sure.")

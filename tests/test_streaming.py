@@ -19,16 +19,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasondistill import prediction
 from reasondistill.config import Generation
-from reasondistill.datasets import load
-from reasondistill.engines import Generated
-from reasondistill.engines.base import Scored
+from reasondistill.contracts.records import read_predictions
+from reasondistill.data import load
 from reasondistill.errors import DataError, OutputError
-from reasondistill.files import fingerprint, fingerprint_of_texts
-from reasondistill.prediction import Student, predict_file
-from reasondistill.records import read_predictions
-from reasondistill.tasks import NLI, Target
+from reasondistill.storage.files import fingerprint, fingerprint_of_texts
+from reasondistill.students import student as prediction
+from reasondistill.students.engines import Generated
+from reasondistill.students.engines.base import Scored
+from reasondistill.students.student import Student, predict_file
+from reasondistill.tasks.task import NLI, Target
 
 ROWS = 40
 
@@ -90,7 +90,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_every_form_of_file_is_answered_in_its_order(
     suffix: str, cached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reasondistill.datasets.sources.CACHED_FROM", 1 if cached else 10**9)
+    monkeypatch.setattr("reasondistill.data.sources.CACHED_FROM", 1 if cached else 10**9)
     data = load(write(tmp_path / f"data{suffix}", ROWS))
     out = predict_file(student(), data.examples, tmp_path / "out.jsonl", facts={})
     found = list(read_predictions(out))
@@ -133,7 +133,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import test_streaming as t
 from reasondistill import prediction
-from reasondistill.efficiency.process import peak_resident_bytes
+from reasondistill.evaluation.efficiency.process import peak_resident_bytes
 prediction.WINDOW = int(sys.argv[4])
 data = t.load(sys.argv[2])
 t.predict_file(t.student(t.Quick(seconds=float(sys.argv[5]))), data.examples, sys.argv[3],

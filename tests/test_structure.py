@@ -70,7 +70,7 @@ def sources() -> list[Path]:
 
 
 def module_name(path: Path) -> str:
-    """``reasondistill.students.create`` of its file; a package's name of its ``__init__.py``."""
+    """``reasondistill.students.build`` of its file; a package's name of its ``__init__.py``."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -133,16 +133,16 @@ def test_no_modules_import_each_other_in_a_ring() -> None:
 def test_imports_are_found_wherever_they_are() -> None:
     """The checks above see through functions, type checking and relative imports."""
     text = (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from reasondistill.results import Results\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from reasondistill.contracts.results import Results\n"
         "def f():\n    import reasondistill.cli\n    from . import create, Checkpoint\n"
         "    from ..errors import UserError\n"
         "    from reasondistill import runs, Student\n    import numpy\n"
     )
     assert set(imported(text, "reasondistill.students", set(GRAPH))) == {
         "reasondistill",
-        "reasondistill.results",
+        "reasondistill.contracts.results",
         "reasondistill.cli",
-        "reasondistill.students.create",
+        "reasondistill.students.build",
         "reasondistill.students",
         "reasondistill.errors",
         "reasondistill.runs",
@@ -233,7 +233,7 @@ def test_a_tree_is_read_by_its_indentation() -> None:
         "src/reasondistill/",
         "src/reasondistill/cli.py",
         "src/reasondistill/students/",
-        "src/reasondistill/students/create.py",
+        "src/reasondistill/students/build.py",
         "docs/",
     ]
 

@@ -10,23 +10,23 @@ import torch
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BertModel
 
 import tiny
-from reasondistill.calibration import checkpoint_fingerprint
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent, validate_config
-from reasondistill.datasets.scenes import generate
+from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError
-from reasondistill.student_task import StudentTask
 from reasondistill.students import Checkpoint, create_student, load_checkpoint
+from reasondistill.students.calibration import checkpoint_fingerprint
 from reasondistill.students.checkpoint import (
     decoder_start,
     keep_untied,
     load_seq2seq,
     parameter_count,
 )
-from reasondistill.students.denoising import denoising_features
 from reasondistill.students.forward import encode, logits_at
 from reasondistill.students.scratch import train_tokenizer
+from reasondistill.students.student_task import StudentTask
 from reasondistill.students.vocabulary import trim, trim_tokenizer
 from reasondistill.students.warm_start import encoder_path, make_warm_start
+from reasondistill.training.denoising import denoising_features
 
 
 @pytest.mark.parametrize("family", tiny.FEW)

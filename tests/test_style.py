@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from reasondistill.metrics.english import connectives, content_words, is_negation
+from reasondistill.languages.english import connectives, content_words, is_negation
 from reasondistill.metrics.style import (
     ENGLISH_FEATURES,
     FEATURES,

@@ -22,18 +22,18 @@ import yaml
 from safetensors.torch import load_file
 
 from reasondistill import Student
-from reasondistill.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
 from reasondistill.cli import main
 from reasondistill.config import TrainConfig
-from reasondistill.datasets import load
-from reasondistill.distilling import train
+from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
-from reasondistill.losses import TokenLosses
-from reasondistill.prediction import predict_file
 from reasondistill.runs import Run, list_runs
-from reasondistill.stopping import TrainingError
-from reasondistill.strict_yaml import validate_config
-from reasondistill.training import DistillationTrainer, JointModel
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.students.student import predict_file
+from reasondistill.training.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
+from reasondistill.training.losses import TokenLosses
+from reasondistill.training.stopping import TrainingError
+from reasondistill.training.train import train
+from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 STEPS = 60
 

@@ -15,21 +15,21 @@ import pytest
 import torch
 import yaml
 
-import reasondistill.training
+import reasondistill.training.trainer
 import tiny
-from reasondistill import distilling
-from reasondistill.checkpoints import damage, last_good, part_of, place_of, seal
 from reasondistill.config import TrainConfig
-from reasondistill.datasets import load
-from reasondistill.distilling import train
+from reasondistill.contracts.records import Prediction
+from reasondistill.data import load
 from reasondistill.errors import CheckpointError, DataError, StoppedError
 from reasondistill.evaluation import evaluate, save
-from reasondistill.files import write_json
-from reasondistill.records import Prediction
 from reasondistill.runs import Run, config_of_run, list_runs
-from reasondistill.stopping import FiniteWatch, TrainingError
-from reasondistill.strict_yaml import validate_config
-from reasondistill.training import DistillationTrainer
+from reasondistill.storage.files import write_json
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.training import train as distilling
+from reasondistill.training.checkpoints import damage, last_good, part_of, place_of, seal
+from reasondistill.training.stopping import FiniteWatch, TrainingError
+from reasondistill.training.train import train
+from reasondistill.training.trainer import DistillationTrainer
 from test_survival import figures, flip, values
 
 BY_EPOCH = {
@@ -155,7 +155,7 @@ def test_a_run_killed_after_each_of_its_checkpoints(tmp_path: Path) -> None:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reasondistill.training, "seal", once)
+        patch.setattr(reasondistill.training.trainer, "seal", once)
         for number in range(7):
             with pytest.raises(Killed):
                 train(config(tmp_path, "cut", **options), resume=number > 0)

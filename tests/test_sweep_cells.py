@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from reasondistill.errors import ConfigError
-from reasondistill.experiments import load_sweep
-from reasondistill.experiments.rendering import render, stages_of
+from reasondistill.sweeps import load_sweep
+from reasondistill.sweeps.rendering import render, stages_of
 from sweeping import BASE, EVALUATE, cells, written
 
 ROOT = Path(__file__).resolve().parents[1]

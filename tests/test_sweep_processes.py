@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from reasondistill.errors import StoppedError
-from reasondistill.experiments import load_sweep, running, state
-from reasondistill.experiments.grid import Sweep
-from reasondistill.experiments.running import command_of, environment_of, last_lines, run_sweep, threads_of_each
-from reasondistill.experiments.state import begin, claimed, state_of
-from reasondistill.files import write_json
-from reasondistill.locks import BusyError
+from reasondistill.storage.files import write_json
+from reasondistill.storage.locks import BusyError
+from reasondistill.sweeps import load_sweep, state
+from reasondistill.sweeps import processes as running
+from reasondistill.sweeps.grid import Sweep
+from reasondistill.sweeps.processes import command_of, environment_of, last_lines, run_sweep, threads_of_each
+from reasondistill.sweeps.state import begin, claimed, state_of
 from sweeping import cells, written
 
 ROOT = Path(__file__).resolve().parents[1]

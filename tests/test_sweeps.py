@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
+from reasondistill.contracts.results import Results
 from reasondistill.errors import ConfigError, OutputError
-from reasondistill.experiments import SweepSummary, load_sweep, state
-from reasondistill.experiments.cell import run_cell
-from reasondistill.experiments.running import run_sweep
-from reasondistill.experiments.state import begin, claimed, state_of
-from reasondistill.experiments.summary import summarise
-from reasondistill.reporting.sweep_page import write_summary
-from reasondistill.results import Results
+from reasondistill.reporting.pages.sweep import write_summary
+from reasondistill.sweeps import SweepSummary, load_sweep, state
+from reasondistill.sweeps.processes import run_sweep
+from reasondistill.sweeps.state import begin, claimed, state_of
+from reasondistill.sweeps.summary import summarise
+from reasondistill.sweeps.trial import run_cell
 from sweeping import EVALUATE, FEW, SCENES, cells, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reasondistill.experiments.summary.ComparisonSettings", lambda: FEW)
+    monkeypatch.setattr("reasondistill.sweeps.summary.ComparisonSettings", lambda: FEW)
 
 
 # --- a sweep that is run, once for all tests of what it leaves ---
@@ -81,7 +81,7 @@ def test_what_is_finished_is_not_done_again(swept: SimpleNamespace, monkeypatch:
         tried.append(config.name)
         raise ConfigError("x", problem="again")
 
-    monkeypatch.setattr("reasondistill.distilling.train", refuse)
+    monkeypatch.setattr("reasondistill.training.train.train", refuse)
     outcomes = run_sweep(swept.sweep, jobs=0)
     assert tried == ["broken-s1"]
     assert {o.cell.name for o in outcomes if o.error is not None} == {"broken-s1", "lost-s1"}
@@ -165,7 +165,7 @@ def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, m
     sweep = load_sweep(written(tmp_path, cells=cells("a", "b"), seeds=[1]))
     begin(sweep)
     steps: list[str] = []
-    from reasondistill.training import DistillationTrainer
+    from reasondistill.training.trainer import DistillationTrainer
 
     whole_step = DistillationTrainer.training_step
 
@@ -185,7 +185,7 @@ def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, m
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("reasondistill.experiments.cell.evaluate", kill)
+        patch.setattr("reasondistill.sweeps.trial.evaluate", kill)
         with pytest.raises(Killed):
             run_sweep(sweep, jobs=0)
     assert steps == ["a", "a", "b", "b", "b"]  # the step that was cut short, once more; none of those before it

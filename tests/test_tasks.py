@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, DataError, TaskError
-from reasondistill.records import Example
-from reasondistill.tasks import (
+from reasondistill.tasks.task import (
     BUILTIN_TASKS,
     NLI,
     OutputOrder,

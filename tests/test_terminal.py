@@ -141,7 +141,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def load(*args: object, **kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr("reasondistill.datasets.load", load)
+    monkeypatch.setattr("reasondistill.data.load", load)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_stop_says_how_the_same_command_goes_on(
             Path("runs/x/run.json").write_text("{}", encoding="utf-8")
         raise error
 
-    monkeypatch.setattr("reasondistill.distilling.train", train)
+    monkeypatch.setattr("reasondistill.training.train.train", train)
     # Nothing is there yet: --resume would be refused.
     assert run("train", "x.yaml") == (130, "", f"{message}the same command begins anew\n")
     begun.append(True)

@@ -15,16 +15,16 @@ import pytest
 
 from costed import HARDWARE, change, efficiency, three_sizes
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
-from reasondistill.comparison.tradeoff_schema import Estimate, Loss, Tradeoffs
-from reasondistill.datasets.scenes import generate
-from reasondistill.files import read_json
-from reasondistill.reporting.comparison_page import ComparisonFiles, write_comparison
-from reasondistill.reporting.costs import cost_value, percent
+from reasondistill.contracts.results import Results
+from reasondistill.contracts.tradeoffs import Estimate, Loss, Tradeoffs
+from reasondistill.data.scenes import generate
+from reasondistill.reporting.cost_format import cost_value, percent
 from reasondistill.reporting.degradation_figure import degradation_panels
 from reasondistill.reporting.html import content_policy, page_script
+from reasondistill.reporting.pages.comparison import ComparisonFiles, write_comparison
+from reasondistill.reporting.pages.tradeoffs import SCRIPT_FILES, chart_data
 from reasondistill.reporting.tradeoff_words import answer_text, reservations
-from reasondistill.reporting.tradeoffs_page import SCRIPT_FILES, chart_data
-from reasondistill.results import Results
+from reasondistill.storage.files import read_json
 
 FEW = ("label_accuracy", "rougeL", "ece")
 SCRIPTS = Path(__file__).resolve().parents[1] / "src" / "reasondistill" / "reporting" / "tradeoffs_js"

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from costed import HARDWARE, change, efficiency, three_sizes
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
-from reasondistill.comparison.costs import costs_of, unlike_costs
 from reasondistill.comparison.degradation import answer, curve, losses, zero_points
-from reasondistill.comparison.loading import System, load_system
 from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Draws, Panel
-from reasondistill.comparison.tradeoff_schema import Front, Loss, Tradeoffs, Verdict
-from reasondistill.datasets.scenes import generate
+from reasondistill.comparison.system_costs import costs_of, unlike_costs
+from reasondistill.comparison.systems import System, load_system
+from reasondistill.contracts.results import Confusion, DatasetInfo, Results
+from reasondistill.contracts.tradeoffs import Front, Loss, Tradeoffs, Verdict
+from reasondistill.data.scenes import generate
 from reasondistill.errors import DataError
 from reasondistill.metrics.statistics import GroupBootstrap, percentile_interval
-from reasondistill.reporting.tradeoffs_page import chart_data
-from reasondistill.results import Confusion, DatasetInfo, Results
+from reasondistill.reporting.pages.tradeoffs import chart_data
 
 QUICK = ComparisonSettings(resamples=200, swaps=99)
 FEW = ("label_accuracy", "rougeL", "brier")

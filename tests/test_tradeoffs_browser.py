@@ -12,8 +12,8 @@ pytest.importorskip("selenium.webdriver", reason="selenium is not installed: it 
 
 from costed import three_sizes
 from reasondistill.comparison import ComparisonSettings, compare, load_systems
-from reasondistill.datasets.scenes import generate
-from reasondistill.reporting.comparison_page import write_comparison
+from reasondistill.data.scenes import generate
+from reasondistill.reporting.pages.comparison import write_comparison
 from test_explorer_browser import LUMINANCE, Browser
 
 HOSTILE = "</script><img src=x onerror='window.hacked = 1'>"

@@ -16,13 +16,13 @@ from transformers import Seq2SeqTrainingArguments
 import tiny
 from reasondistill import Student
 from reasondistill.config import Loss, Schedule, TrainConfig, validate_config
-from reasondistill.datasets.scenes import generate
-from reasondistill.distilling import load_parts, shuffle_labels, train, training_arguments
+from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
-from reasondistill.features import Collator, build_features
 from reasondistill.runs import Run
-from reasondistill.tasks import NLI
-from reasondistill.training import DistillationTrainer, JointModel, load_weights, loss_figures
+from reasondistill.students.features import Collator, build_features
+from reasondistill.tasks.task import NLI
+from reasondistill.training.train import load_parts, shuffle_labels, train, training_arguments
+from reasondistill.training.trainer import DistillationTrainer, JointModel, load_weights, loss_figures
 
 
 def trainer(tmp_path: Path, *, loss: Loss | None = None, **arguments: Any) -> DistillationTrainer:

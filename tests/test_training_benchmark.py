@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from reasondistill.arguments import has_fast_bf16
-from reasondistill.datasets.scenes import generate
+from reasondistill.data.scenes import generate
+from reasondistill.training.arguments import has_fast_bf16
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 EXAMPLES = generate(40, seed=5)

@@ -12,18 +12,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasondistill.auditing import audit
 from reasondistill.comparison import compare, load_systems
-from reasondistill.datasets.loaded import Loaded
+from reasondistill.contracts.records import Example, Explanation, Prediction
+from reasondistill.data.audit import audit
+from reasondistill.data.loaded import Loaded
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.teachers import Teacher
+from reasondistill.evaluation.named_teachers import Teacher
+from reasondistill.languages.unknown_tokens import (
+    RAISE,
+    READS_EVERYTHING,
+    LossCount,
+    Reader,
+    advice,
+    plain,
+    sentences,
+    shown,
+)
 from reasondistill.metrics.bertscore import why_left_out
-from reasondistill.metrics.explanation import Compared, ExplanationScorer
+from reasondistill.metrics.explanations import Compared, ExplanationScorer
 from reasondistill.metrics.text import CorpusMetric, Rouge, distinct_2, is_copy, length, tokens, words
-from reasondistill.records import Example, Explanation, Prediction
 from reasondistill.reporting import build_report
-from reasondistill.tasks import Task
-from reasondistill.unknown_tokens import RAISE, READS_EVERYTHING, LossCount, Reader, advice, plain, sentences, shown
+from reasondistill.tasks.task import Task
 
 THAI, OTHER_THAI = "ร้านนี้ดีมาก", "วันนี้ฝนตก"
 TASK = Task(name="sentiment", fields=("text",), labels=("good", "bad"))
@@ -406,11 +415,11 @@ def test_training_and_predicting_say_once_what_is_lost(
 ) -> None:
     from reasondistill import Student
     from reasondistill.config import TrainConfig, validate_config
-    from reasondistill.datasets import load
-    from reasondistill.datasets.scenes import generate
-    from reasondistill.distilling import train
-    from reasondistill.prediction import predict_file
-    from reasondistill.records import as_row
+    from reasondistill.contracts.records import as_row
+    from reasondistill.data import load
+    from reasondistill.data.scenes import generate
+    from reasondistill.students.student import predict_file
+    from reasondistill.training.train import train
 
     examples = [example.model_copy(update={"split": None}) for example in generate(24, seed=1)]
     for place, sign in ((0, "一"), (1, "二")):

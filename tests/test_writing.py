@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.datasets import load, split_of
-from reasondistill.datasets.loaded import Loaded
-from reasondistill.datasets.stored import StoredExamples
-from reasondistill.datasets.writing import WRITABLE, convert, write_splits
+from reasondistill.contracts.records import Example, Explanation, Votes
+from reasondistill.data import load, split_of
+from reasondistill.data.loaded import Loaded
+from reasondistill.data.stored import StoredExamples
+from reasondistill.data.writing import WRITABLE, convert, write_splits
 from reasondistill.errors import DataError, OutputError
-from reasondistill.records import Example, Explanation, Votes
-from reasondistill.tasks import NLI, Task
+from reasondistill.tasks.task import NLI, Task
 
 in_scratch = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARTS = ("train", "validation", "test")

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from reasondistill.config import Generation
-from reasondistill.datasets.scenes import generate
-from reasondistill.student_task import StudentTask
+from reasondistill.data.scenes import generate
+from reasondistill.students.build import texts_of
 from reasondistill.students.checkpoint import Checkpoint
-from reasondistill.students.create import texts_of
 from reasondistill.students.scratch import train_tokenizer
+from reasondistill.students.student_task import StudentTask
 from reasondistill.students.tokenizers import as_fast
-from reasondistill.tasks import NLI, OutputOrder
+from reasondistill.tasks.task import NLI, OutputOrder
 
 
 @cache

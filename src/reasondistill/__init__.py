@@ -5,7 +5,7 @@
 'contradiction'
 """
 
-from reasondistill.prediction import Student
-from reasondistill.records import Example, Explanation, Prediction
+from reasondistill.contracts.records import Example, Explanation, Prediction
+from reasondistill.students.student import Student
 
 __all__ = ["Example", "Explanation", "Prediction", "Student"]

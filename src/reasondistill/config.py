@@ -22,11 +22,11 @@ from pydantic import (
     model_validator,
 )
 
-from reasondistill.budget import BUDGET
 from reasondistill.errors import ConfigError, UserError
-from reasondistill.strict_yaml import merge, parse_yaml_value, read_layered, validate_config
-from reasondistill.tasks import OutputOrder, Task, get_task
-from reasondistill.wording import phrases_problem
+from reasondistill.evaluation.budget import BUDGET
+from reasondistill.storage.layered_yaml import merge, parse_yaml_value, read_layered, validate_config
+from reasondistill.tasks.task import OutputOrder, Task, get_task
+from reasondistill.tasks.verbalized_confidence import phrases_problem
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 LearningRate = Annotated[float, Field(gt=0, le=1e9)]
@@ -47,14 +47,14 @@ Edit = Literal["case", "punctuation", "article", "typo"]
 
 
 class Augment(Config):
-    """Copies of each row with a small edit in each field, drawn from those named; see `datasets.augmenting`."""
+    """Copies of each row with a small edit in each field, drawn from those named; see `data.transforms.augmentation`."""
 
     copies: Positive = 1
     edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]
 
 
 class Confidence(Config):
-    """Words at the end of each explanation for how sure a student was of the row; see `datasets.confident`."""
+    """Words at the end of each explanation for how sure a student was of the row; see `data.transforms.confidence`."""
 
     predictions: str
     """A file of that student's predictions of these rows, with probabilities."""
@@ -74,7 +74,7 @@ class Confidence(Config):
 
 
 class Source(Config):
-    """One data set, or one part of it: a registered name or a path, as `reasondistill.datasets.load` takes it."""
+    """One data set, or one part of it: a registered name or a path, as `reasondistill.data.load` takes it."""
 
     source: str
     split: str | list[str] | None = None

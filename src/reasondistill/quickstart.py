@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasondistill.config import TrainConfig, load_config
+from reasondistill.contracts.results import Results
 from reasondistill.errors import MissingExtraError
-from reasondistill.files import require_new_folder
-from reasondistill.results import Results
 from reasondistill.runs import RUN_FILE
+from reasondistill.storage.files import require_new_folder
 
 _DATA = "scenes"
 
@@ -56,15 +56,15 @@ def run_quickstart(
     begun = (out / config.name / RUN_FILE).is_file()
     if not begun:
         require_new_folder(out / config.name)
-    from reasondistill.datasets import load
+    from reasondistill.contracts.records import read_predictions
+    from reasondistill.data import load
     from reasondistill.evaluation import evaluate, save
-    from reasondistill.prediction import Student, predict_file
-    from reasondistill.records import read_predictions
     from reasondistill.reporting import build_report
+    from reasondistill.students.student import Student, predict_file
 
     try:
-        from reasondistill.distilling import train
-        from reasondistill.judge import Judge
+        from reasondistill.judges import Judge
+        from reasondistill.training.train import train
     except ImportError as error:
         raise MissingExtraError("the quickstart", "train") from error
 

@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.config import TrainConfig
+from reasondistill.contracts.results import Results
 from reasondistill.errors import DataError, OutputError, UserError
-from reasondistill.files import parse_json_object, read_json, real_path, require_new_folder, write_json, write_jsonl
-from reasondistill.locks import held, is_held
-from reasondistill.results import Results
-from reasondistill.strict_yaml import validate_config
+from reasondistill.storage.files import (
+    parse_json_object,
+    read_json,
+    real_path,
+    require_new_folder,
+    write_json,
+    write_jsonl,
+)
+from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.storage.locks import held, is_held
 
 RUN_FILE = "run.json"
 _UNBORN = re.compile(r"\.run\.json\..*\.part")

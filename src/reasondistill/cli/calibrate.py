@@ -12,8 +12,8 @@ from reasondistill.cli.shared import Columns, DataArgument, SplitOption, mapping
 from reasondistill.cli.terminal import fact, say, visible
 
 if TYPE_CHECKING:
-    from reasondistill.calibration import Calibration
-    from reasondistill.records import Prediction
+    from reasondistill.contracts.records import Prediction
+    from reasondistill.students.calibration import Calibration
 
 
 def calibrate(
@@ -39,16 +39,16 @@ def calibrate(
 
     Labels do not change. `train` does this by itself where the validation part has enough rows with a label.
     """
-    from reasondistill.calibration import CALIBRATION_FILE, CalibrationData
-    from reasondistill.datasets import load
-    from reasondistill.engines.calibrating import calibrate as fit
-    from reasondistill.engines.calibrating import require_validation
+    from reasondistill.data import load
     from reasondistill.errors import ConfigError, OutputError
-    from reasondistill.files import atomic_write
-    from reasondistill.modelcard import with_calibration
-    from reasondistill.packages import is_package
-    from reasondistill.prediction import Student
     from reasondistill.runs import find_student
+    from reasondistill.storage.files import atomic_write
+    from reasondistill.students.calibration import CALIBRATION_FILE, CalibrationData
+    from reasondistill.students.fit_calibration import calibrate as fit
+    from reasondistill.students.fit_calibration import require_validation
+    from reasondistill.students.model_card import with_calibration
+    from reasondistill.students.package import is_package
+    from reasondistill.students.student import Student
 
     require_validation(split, confirmed=as_validation)
     if wrong := [p for p in precision or () if not 0 < p < 1]:

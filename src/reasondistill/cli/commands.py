@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from reasondistill.cli.calibrate import calibrate, confidence_lines
-from reasondistill.cli.comparing import compare
+from reasondistill.cli.compare import compare
 from reasondistill.cli.data import data_app
 from reasondistill.cli.efficiency import efficiency
-from reasondistill.cli.evaluating import evaluate
-from reasondistill.cli.exporting import export
-from reasondistill.cli.judging import judge_app
-from reasondistill.cli.sealing import seal
+from reasondistill.cli.evaluate import evaluate
+from reasondistill.cli.export import export
+from reasondistill.cli.judge import judge_app
+from reasondistill.cli.seal import seal
 from reasondistill.cli.shared import (
     Columns,
     Commands,
@@ -34,7 +34,7 @@ from reasondistill.cli.shared import (
     print_headline,
     quiet_libraries,
 )
-from reasondistill.cli.sweeping import sweep
+from reasondistill.cli.sweep import sweep
 from reasondistill.cli.terminal import (
     complain,
     drawn,
@@ -149,16 +149,16 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
 ) -> None:
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
-    from reasondistill.calibration import Calibration
     from reasondistill.config import TrainConfig, load_config
     from reasondistill.runs import RUN_FILE, config_of_run
+    from reasondistill.students.calibration import Calibration
 
     if resume and config.is_dir():
         loaded = config_of_run(config)
     else:
         loaded = load_config(TrainConfig, config, overrides or ())
     with needs_extra("train"):
-        from reasondistill.distilling import train as run_training
+        from reasondistill.training.train import train as run_training
     quiet_libraries()
     begun = Path(loaded.runs_dir) / loaded.name / RUN_FILE
 
@@ -206,10 +206,10 @@ def predict(
 ) -> None:
     """Label, probabilities and explanation for each row. A stopped job goes on where it ended."""
     from reasondistill.config import EvalConfig, load_config
-    from reasondistill.datasets import load
-    from reasondistill.prediction import Student, predict_file
-    from reasondistill.records import read_predictions
+    from reasondistill.contracts.records import read_predictions
+    from reasondistill.data import load
     from reasondistill.runs import RUN_FILE, Run
+    from reasondistill.students.student import Student, predict_file
 
     if out is None:
         if not (student / RUN_FILE).is_file():
@@ -288,9 +288,9 @@ def explain(
     """One example from the shell: its label, the probability of each label, and the explanation."""
     from rich.text import Text
 
-    from reasondistill.prediction import Student
-    from reasondistill.records import Example, as_row
-    from reasondistill.unknown_tokens import sentences
+    from reasondistill.contracts.records import Example, as_row
+    from reasondistill.languages.unknown_tokens import sentences
+    from reasondistill.students.student import Student
 
     given = pairs(fields, "FIELD=TEXT")
     quiet_libraries()

@@ -45,8 +45,8 @@ def data_show(
     from rich.table import Table
     from rich.text import Text
 
-    from reasondistill.datasets import describe, load
-    from reasondistill.datasets.tabular import listed
+    from reasondistill.data import describe, load
+    from reasondistill.data.readers.own_tables import listed
 
     found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
     if json_output:
@@ -114,9 +114,9 @@ def data_audit(
     from rich.table import Table
     from rich.text import Text
 
-    from reasondistill.auditing import Limits, audit, audit_table
-    from reasondistill.datasets import load
-    from reasondistill.files import require_place
+    from reasondistill.data import load
+    from reasondistill.data.audit import Limits, audit, audit_table
+    from reasondistill.storage.files import require_place
 
     if out is not None:
         require_place(out)
@@ -134,8 +134,8 @@ def data_audit(
     if student is not None:
         quiet_libraries()
         with needs_extra("train"):
-            from reasondistill.student_task import StudentTask
             from reasondistill.students.checkpoint import load_tokenizer
+            from reasondistill.students.student_task import StudentTask
         from reasondistill.runs import find_student
 
         told = StudentTask.load(find_student(student))
@@ -163,7 +163,7 @@ def data_audit(
             table.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
         wide_say(table)
     if out is not None:
-        from reasondistill.reporting.audit_page import write_audit
+        from reasondistill.reporting.pages.audit import write_audit
 
         files = write_audit(found, out)
         if not json_output:
@@ -183,8 +183,8 @@ def data_download(
     """Fetch a published set; go on where a broken download ended; hold every file to its checksum."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-    from reasondistill.datasets.download import download
-    from reasondistill.datasets.sources import downloads_folder
+    from reasondistill.data.download.published import download
+    from reasondistill.data.sources import downloads_folder
 
     folder = out or downloads_folder(name)
     jobs: dict[str, TaskID] = {}
@@ -211,8 +211,8 @@ def data_convert(
     columns: Columns = None,
 ) -> None:
     """Write a data set in the library's own form, which keeps everything: choices, votes, highlights, parts."""
-    from reasondistill.datasets import load
-    from reasondistill.datasets.writing import convert
+    from reasondistill.data import load
+    from reasondistill.data.writing import convert
 
     loaded = load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False)
     convert(loaded, out)
@@ -228,8 +228,8 @@ def data_split(
     columns: Columns = None,
 ) -> None:
     """Write train, validation and test as files of their own, by the rows' own part or by the hash of their group."""
-    from reasondistill.datasets import load
-    from reasondistill.datasets.writing import write_splits
+    from reasondistill.data import load
+    from reasondistill.data.writing import write_splits
 
     loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():

@@ -43,13 +43,13 @@ def efficiency(
     """
     from dataclasses import replace
 
-    from reasondistill.budget import BUDGET
-    from reasondistill.datasets import load
-    from reasondistill.efficiency import EfficiencySettings, measure
-    from reasondistill.files import require_new_file
-    from reasondistill.prediction import Student
-    from reasondistill.reporting.efficiency import blocks
-    from reasondistill.results import DatasetInfo
+    from reasondistill.contracts.results import DatasetInfo
+    from reasondistill.data import load
+    from reasondistill.evaluation.budget import BUDGET
+    from reasondistill.evaluation.efficiency import EfficiencySettings, measure
+    from reasondistill.reporting.sections.efficiency import blocks
+    from reasondistill.storage.files import require_new_file
+    from reasondistill.students.student import Student
 
     require_new_file(out)
     quiet_libraries()

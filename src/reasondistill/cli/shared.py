@@ -14,9 +14,9 @@ from reasondistill.cli.terminal import fact, say, wide_say
 from reasondistill.errors import DataError, StoppedError, UserError, system_error
 
 if TYPE_CHECKING:
+    from reasondistill.contracts.results import Results
     from reasondistill.reporting.document import Block
-    from reasondistill.results import Results
-    from reasondistill.tasks import Task
+    from reasondistill.tasks.task import Task
 
 DataArgument = Annotated[
     str,
@@ -128,8 +128,8 @@ def _names(text: str) -> str | list[str]:
 
 def task_for(task: str | None, data: str) -> Task:
     """The task that was asked for, or the one that the data is known by."""
-    from reasondistill.datasets import task_of
-    from reasondistill.tasks import get_task
+    from reasondistill.data import task_of
+    from reasondistill.tasks.task import get_task
 
     return task_of(data) if task is None else get_task(task)
 
@@ -206,7 +206,7 @@ def print_headline(results: Results, title: str) -> None:
     from rich.table import Table
 
     from reasondistill.reporting import headline
-    from reasondistill.reporting.headline import left_out, not_read
+    from reasondistill.reporting.sections.headline import left_out, not_read
 
     table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
     for row in headline(results):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reasondistill.comparison.loading import System
+from reasondistill.comparison.systems import System
 from reasondistill.errors import DataError
 
 

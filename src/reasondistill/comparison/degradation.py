@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from reasondistill.comparison.resampled import Draws, Panel
-from reasondistill.comparison.tradeoff_schema import Answer, Curve, CurvePoint, Estimate, Loss, Verdict, Zero
+from reasondistill.contracts.results import CONTROLLED_METRICS, NOT_FLOORS, Results
+from reasondistill.contracts.tradeoffs import Answer, Curve, CurvePoint, Estimate, Loss, Verdict, Zero
 from reasondistill.metrics.label import NO_LABEL
-from reasondistill.results import CONTROLLED_METRICS, NOT_FLOORS, Results
 
 LABEL_METRICS: Final = ("label_accuracy", "label_macro_f1")
 CURVED: Final = (*LABEL_METRICS, *CONTROLLED_METRICS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from reasondistill.comparison.comparing import groups_of, notes_on, require_known
-from reasondistill.comparison.loading import System
 from reasondistill.comparison.measures import labels_of, measures
+from reasondistill.comparison.paired_comparison import groups_of, notes_on, require_known
 from reasondistill.comparison.pairs import Columns, Measured, shared
-from reasondistill.comparison.schema import ComparisonSettings, Gap, Generalisation, Part
+from reasondistill.comparison.systems import System
+from reasondistill.contracts.comparison import ComparisonSettings, Gap, Generalisation, Part
 from reasondistill.errors import DataError
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
 

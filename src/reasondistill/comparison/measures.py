@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.comparison.loading import ScoredRow, System
+from reasondistill.comparison.systems import ScoredRow, System
 from reasondistill.errors import DataError
 from reasondistill.metrics import calibration, label
 from reasondistill.metrics.simulation import las, las_statistics
-from reasondistill.metrics.stated import auroc, stated_ece, stated_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric, readable
+from reasondistill.metrics.verbalized_confidence import auroc, stated_ece, stated_statistics
 
 SCORE_OF = {
     "label_accuracy": "correct",

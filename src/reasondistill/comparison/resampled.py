@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.comparison.pairs import Columns, Measured, shared
-from reasondistill.comparison.tradeoff_schema import Estimate
+from reasondistill.contracts.tradeoffs import Estimate
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
 
 

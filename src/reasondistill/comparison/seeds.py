@@ -11,8 +11,8 @@ import numpy as np
 
 from reasondistill.comparison.measures import Measure
 from reasondistill.comparison.pairs import Measured
+from reasondistill.contracts.results import Metric
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, Interval, ratio
-from reasondistill.results import Metric
 
 
 def mean_of(runs: Sequence[Measured], name: str) -> Measured:

@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from reasondistill.comparison.costs import COSTS, PARAMETERS, Cost, costs_of, remarks, unlike_costs
 from reasondistill.comparison.degradation import CURVED, ZEROS, answer, curve, losses, zero_points
-from reasondistill.comparison.loading import COSTS_FILE
 from reasondistill.comparison.pairs import Measured
 from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Panel, panels
-from reasondistill.comparison.tradeoff_schema import Base, Front, SystemSummary, Tradeoffs, Zero
+from reasondistill.comparison.system_costs import COSTS, PARAMETERS, Cost, costs_of, remarks, unlike_costs
+from reasondistill.comparison.systems import COSTS_FILE
+from reasondistill.contracts.tradeoffs import Base, Front, SystemSummary, Tradeoffs, Zero
 from reasondistill.errors import DataError
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.contracts.results import Metric, mean
 from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
+from reasondistill.evaluation.named_teachers import Beside, Taught, Teacher
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.teacher_style import compare_style
-from reasondistill.evaluation.teachers import Beside, Taught, Teacher
-from reasondistill.metrics.explanation import Compared, ExplanationScorer
+from reasondistill.languages.unknown_tokens import TOO_MANY
+from reasondistill.metrics.explanations import Compared, ExplanationScorer
 from reasondistill.metrics.label import NO_LABEL, cohen_kappa
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.results import Metric, mean
-from reasondistill.tasks import Task
-from reasondistill.unknown_tokens import TOO_MANY
+from reasondistill.tasks.task import Task
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"
 ALL, RIGHT, WRONG = "all", "teacher_right", "teacher_wrong"

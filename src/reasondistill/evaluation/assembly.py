@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasondistill.config import EvaluationSettings
-from reasondistill.datasets.recognising import recognise_examples
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.contracts.results import DatasetInfo, Results
+from reasondistill.data.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
-from reasondistill.evaluation.errors import find_errors
+from reasondistill.evaluation.error_analysis import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
+from reasondistill.evaluation.named_teachers import Teacher, match_teachers
 from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
 from reasondistill.evaluation.slices import measure_slices
-from reasondistill.evaluation.stated import score_stated
 from reasondistill.evaluation.support import add_support
-from reasondistill.evaluation.teachers import Teacher, match_teachers
-from reasondistill.files import atomic_folder, fingerprint, write_jsonl
+from reasondistill.evaluation.verbalized_confidence import score_stated
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
-from reasondistill.records import Example, Prediction
-from reasondistill.results import DatasetInfo, Results
-from reasondistill.tasks import NLI, Task
+from reasondistill.storage.files import atomic_folder, fingerprint, write_jsonl
+from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
-    from reasondistill.efficiency import Efficiency
-    from reasondistill.faithfulness.outcome import Outcome
-    from reasondistill.judge import Judge
+    from reasondistill.evaluation.efficiency import Efficiency
+    from reasondistill.evaluation.faithfulness.outcome import Outcome
+    from reasondistill.judges import Judge
 
 
 @dataclass(frozen=True)

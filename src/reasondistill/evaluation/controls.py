@@ -9,10 +9,10 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
+from reasondistill.contracts.results import CONTROLLED_METRICS
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.text import is_empty
-from reasondistill.results import CONTROLLED_METRICS
-from reasondistill.tasks import Task
+from reasondistill.tasks.task import Task
 
 SHUFFLED = "shuffled_within_label"
 OTHER_LABEL = "other_label"

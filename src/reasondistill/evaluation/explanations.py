@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.contracts.records import Example
+from reasondistill.contracts.results import Metric, mean
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
-from reasondistill.metrics import floors, text
+from reasondistill.languages.unknown_tokens import TOO_MANY
+from reasondistill.metrics import baselines as floors
+from reasondistill.metrics import text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
-from reasondistill.metrics.explanation import Compared, ExplanationScorer, Unread, leave_one_out
+from reasondistill.metrics.explanations import Compared, ExplanationScorer, Unread, leave_one_out
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.records import Example
-from reasondistill.results import Metric, mean
-from reasondistill.tasks import Task
-from reasondistill.unknown_tokens import TOO_MANY
+from reasondistill.tasks.task import Task
 
 _MEANS = {
     **{name: name for name in (*text.ROUGE_NAMES, "bertscore_f1")},

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from reasondistill.contracts.results import Confusion, Metric, mean
+from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
-from reasondistill.evaluation.selective import score_selective
 from reasondistill.metrics import calibration, label
-from reasondistill.metrics.floors import majority
+from reasondistill.metrics.baselines import majority
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.results import Confusion, Metric, mean
-from reasondistill.tasks import Task
+from reasondistill.tasks.task import Task
 
 
 def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> Scored:

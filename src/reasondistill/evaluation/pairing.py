@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
+from reasondistill.contracts.records import Example, Prediction
 from reasondistill.errors import DataError
 from reasondistill.metrics.text import is_empty
-from reasondistill.records import Example, Prediction
-from reasondistill.tasks import Task
+from reasondistill.tasks.task import Task
 
 R = TypeVar("R", Example, Prediction)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from reasondistill.contracts.results import Confusion, Metric
+from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
 from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.text import UNREAD_LETTERS
-from reasondistill.results import Confusion, Metric
-from reasondistill.unknown_tokens import TOO_MANY, UNREADABLE
 
 BOUNDS: Final = {"tokens": UNREADABLE, "letters": UNREAD_LETTERS, "rows": TOO_MANY}
 """Shares above which a text is not read, and a metric left out, as results record them."""

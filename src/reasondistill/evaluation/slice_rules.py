@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reasondistill.auditing.texts import language
+from reasondistill.data.audit.texts import language
 from reasondistill.evaluation.pairing import Row
-from reasondistill.metrics.english import NEGATIONS, NUMBER_WORDS, is_negation
+from reasondistill.languages.english import NEGATIONS, NUMBER_WORDS, is_negation
 from reasondistill.metrics.text import is_empty, length, tokens, words
-from reasondistill.tasks import Task
+from reasondistill.tasks.task import Task
 
 Members = npt.NDArray[np.bool_]
 

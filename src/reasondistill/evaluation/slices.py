@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels
-from reasondistill.evaluation.shares import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.slice_rules import Slice, find_slices
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
-from reasondistill.tasks import Task
+from reasondistill.tasks.task import Task
 
 SMALLEST: Final = 30
 """A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from reasondistill.contracts.results import mean
 from reasondistill.evaluation.controls import SHUFFLED
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
+from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.results import mean
-from reasondistill.tasks import Task
-from reasondistill.unknown_tokens import TOO_MANY, UNREADABLE
+from reasondistill.tasks.task import Task
 
 if TYPE_CHECKING:
-    from reasondistill.judge import Judge
+    from reasondistill.judges import Judge
 
 SUPPORT = "support"
 
@@ -38,7 +38,7 @@ def add_support(
     Raises:
         DataError: the judge is of another task, or was trained on some of the rows.
     """
-    from reasondistill.judge import Argued, fields_of
+    from reasondistill.judges import Argued, fields_of
 
     judge.refuse_task(task)
     judge.refuse_seen((row.example for row in rows), task)

@@ -8,15 +8,15 @@ from typing import Any, Final
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.evaluation.named_teachers import Taught
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.slice_rules import language_of
-from reasondistill.evaluation.teachers import Taught
-from reasondistill.files import fingerprint
 from reasondistill.metrics import style
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval, ratio
 from reasondistill.metrics.style import FEATURES, Styled
 from reasondistill.metrics.text import is_empty
-from reasondistill.tasks import Task
+from reasondistill.storage.files import fingerprint
+from reasondistill.tasks.task import Task
 
 CLASSIFIED_ROWS: Final = 4_000
 """The classifier is asked about no more rows: the first by the SHA-256 of their ids."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.records import Example
+from reasondistill.contracts.records import Example
 from reasondistill.students import Checkpoint
-from reasondistill.tasks import render_target
+from reasondistill.tasks.task import render_target
 
 
 class CrossAttention(NamedTuple):

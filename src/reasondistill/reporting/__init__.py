@@ -1,6 +1,6 @@
 """Reports: what a run or a results file shows, as Markdown and as one self-contained HTML page."""
 
-from reasondistill.reporting.building import ReportFiles, build_report
-from reasondistill.reporting.headline import HeadlineRow, headline
+from reasondistill.reporting.report import ReportFiles, build_report
+from reasondistill.reporting.sections.headline import HeadlineRow, headline
 
 __all__ = ["HeadlineRow", "ReportFiles", "build_report", "headline"]

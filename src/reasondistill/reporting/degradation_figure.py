@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reasondistill.comparison.degradation import ACCURACY, JUDGED, LABEL_METRICS
-from reasondistill.comparison.tradeoff_schema import Curve, CurvePoint, Estimate, Tradeoffs, Zero
-from reasondistill.reporting.costs import ZERO_TITLES, cost_value, count
+from reasondistill.contracts.tradeoffs import Curve, CurvePoint, Estimate, Tradeoffs, Zero
+from reasondistill.reporting.cost_format import ZERO_TITLES, cost_value, count
 from reasondistill.reporting.figures import MUTED, SERIES, Drawing, drawing, short_label
 from reasondistill.reporting.formatting import metric_title, printable
 

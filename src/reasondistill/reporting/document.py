@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.loading import Row
+from reasondistill.reporting.inputs import Row
 
 
 class Cell(NamedTuple):

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
-from reasondistill.auditing.findings import percent
+from reasondistill.contracts.results import NOT_FLOORS, Confusion, Metric, Results
+from reasondistill.data.audit.findings import percent
 from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
-from reasondistill.reporting.loading import CalibrationBin
-from reasondistill.results import NOT_FLOORS, Confusion, Metric, Results
+from reasondistill.reporting.inputs import CalibrationBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reasondistill.reporting.document import Block, Card, Cards, Document, Explorer, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.formatting import printable
-from reasondistill.reporting.tables import FLAG
+from reasondistill.reporting.sections.tables import FLAG
 
 GENERATOR = "<!-- reasondistill report -->"
 """The first line: how a later report knows this one, and may put itself in its place."""

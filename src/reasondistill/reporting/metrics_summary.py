@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Mapping
 
 from reasondistill.comparison import Comparison
-from reasondistill.comparison.costs import COSTS
-from reasondistill.comparison.tradeoff_schema import SystemSummary, Tradeoffs
-from reasondistill.results import Metric
+from reasondistill.comparison.system_costs import COSTS
+from reasondistill.contracts.results import Metric
+from reasondistill.contracts.tradeoffs import SystemSummary, Tradeoffs
 
 ALL_ROWS = ""
 """What stands for the gold label in the row over all labels."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from reasondistill.comparison.tradeoff_schema import Tradeoffs
-from reasondistill.reporting.costs import cost_value
+from reasondistill.contracts.tradeoffs import Tradeoffs
+from reasondistill.reporting.cost_format import cost_value
 from reasondistill.reporting.figures import CARD, MUTED, SERIES, Drawing, drawing, short_label
 from reasondistill.reporting.formatting import metric_title, printable
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reasondistill.comparison import Comparison
-from reasondistill.comparison.costs import COSTS
 from reasondistill.comparison.degradation import ACCURACY, CURVED, JUDGED, LABEL_METRICS, ZEROS
-from reasondistill.comparison.tradeoff_schema import Curve, Estimate, Front, SystemSummary, Tradeoffs, Verdict
+from reasondistill.comparison.system_costs import COSTS
 from reasondistill.comparison.tradeoffs import LOWER_IS_BETTER
-from reasondistill.reporting.costs import (
+from reasondistill.contracts.tradeoffs import Curve, Estimate, Front, SystemSummary, Tradeoffs, Verdict
+from reasondistill.reporting.cost_format import (
     COMPRESSION,
     ZERO_TITLES,
     base_text,

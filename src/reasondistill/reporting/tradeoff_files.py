@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from reasondistill.comparison import Comparison
-from reasondistill.comparison.tradeoff_schema import Tradeoffs
+from reasondistill.contracts.tradeoffs import Tradeoffs
 from reasondistill.reporting.degradation_figure import NAME, degradation_figure, degradation_panels, panel_figure
 from reasondistill.reporting.markdown import to_markdown
 from reasondistill.reporting.metrics_summary import metrics_summary
+from reasondistill.reporting.pages.tradeoffs import GENERATOR, to_page
 from reasondistill.reporting.tradeoff_document import to_document
-from reasondistill.reporting.tradeoffs_page import GENERATOR, to_page
 
 SUMMARY, FIGURE, REPORT, PAGE = "metrics_summary.csv", f"{NAME}.png", "final_report.md", "report.html"
 TRADEOFF_FILES: Final = (SUMMARY, FIGURE, REPORT, PAGE)

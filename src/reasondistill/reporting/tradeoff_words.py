@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reasondistill.comparison.degradation import ZEROS
-from reasondistill.comparison.tradeoff_schema import Answer, Loss, Tradeoffs, Zero
-from reasondistill.reporting.costs import ZERO_TITLES, cost_value, count, percent_estimate
+from reasondistill.contracts.tradeoffs import Answer, Loss, Tradeoffs, Zero
+from reasondistill.reporting.cost_format import ZERO_TITLES, cost_value, count, percent_estimate
 from reasondistill.reporting.formatting import listing, metric_title
 
 QUESTION: Final = "Does explanation quality degrade more gracefully than label accuracy?"

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasondistill.calibration import CALIBRATION_FILE
+from reasondistill.contracts.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.errors import CheckpointError, refused
-from reasondistill.features import Codec
-from reasondistill.positions import Positions
-from reasondistill.seals import WEIGHTS, require_unchanged, seal_folder
-from reasondistill.student_task import StudentTask
+from reasondistill.students.calibration import CALIBRATION_FILE
 from reasondistill.students.families import family_of, require_supported
+from reasondistill.students.features import Codec
+from reasondistill.students.positions import Positions
 from reasondistill.students.soundness import (
     require_answering,
     require_backed,
     require_numbers,
     require_values,
 )
+from reasondistill.students.student_task import StudentTask
 from reasondistill.students.tokenizers import as_fast
 
 

@@ -29,7 +29,7 @@ class Family:
     trims: bool = False
     """Whether its vocabulary can be trimmed to a task's: `vocabulary`."""
     exports: bool = False
-    """Whether CTranslate2 runs it as PyTorch does: `exporting.converting`."""
+    """Whether CTranslate2 runs it as PyTorch does: `export.converting`."""
     makes_positions: bool = False
     """Whether its position tables are computed, not learned: old checkpoints leave them out."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from reasondistill.config import HubStudent, TrainConfig, WarmStartStudent
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.positions import Positions
 from reasondistill.students.checkpoint import positions_of, seq2seq_config
+from reasondistill.students.positions import Positions
 from reasondistill.students.warm_start import encoder_path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.errors import CheckpointError, UserError, first_line, refused
-from reasondistill.files import read_json
+from reasondistill.storage.files import read_json
 
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 _READ = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", INDEX_FILE)

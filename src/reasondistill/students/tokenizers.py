@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasondistill.errors import CheckpointError
-from reasondistill.files import fingerprint
+from reasondistill.storage.files import fingerprint
 
 
 def as_fast(tokenizer: Any) -> Any:

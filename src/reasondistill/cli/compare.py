@@ -1,0 +1,140 @@
+"""`reasondistill compare`: systems on the same rows, or one system on two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reasondistill.cli.shared import print_blocks
+from reasondistill.cli.terminal import fact, say, stage, wide_say
+from reasondistill.errors import DataError
+
+if TYPE_CHECKING:
+    from reasondistill.comparison import Comparison, Generalisation
+    from reasondistill.contracts.tradeoffs import Tradeoffs
+
+
+def compare(
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULTS…",
+            help="Folders that `evaluate` wrote, or runs: PATH or NAME=PATH. The first is the baseline.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A new folder for comparison.json, comparison.md and, with costs, the rest.")
+    ],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Compare each of the others with this one.")
+    ] = None,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Compare every two, the later with the earlier.")
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=PARAMETERS]",
+            help="What compression is counted from, a system compared or, with its size, any other; else the largest.",
+        ),
+    ] = None,
+    parts: Annotated[
+        bool,
+        typer.Option(
+            "--parts",
+            help="RESULTS are one system on two parts, as train and test: the gap between them, first minus second.",
+        ),
+    ] = False,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Only this metric, chosen before looking; repeatable."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap, for intervals.")] = 10_000,
+    swaps: Annotated[int, typer.Option(min=1, help="Of the permutation test, for p-values.")] = 9_999,
+    seed: Annotated[int, typer.Option(min=0, help="Of both.")] = 0,
+) -> None:
+    """Compare systems on the same rows: differences with intervals, paired tests with Holm's correction, effect sizes.
+
+    Refuses results of different rows. Where two results or more say what their system costs: compression, Pareto fronts
+    and degradation curves too, in metrics_summary.csv, degradation_curves.png, final_report.md and report.html.
+
+    With --parts: one system on two parts, which may share no row and no group.
+    """
+    from reasondistill.comparison import ComparisonSettings, generalisation, load_systems
+    from reasondistill.comparison import compare as run_comparison
+    from reasondistill.reporting.pages.comparison import write_comparison
+    from reasondistill.storage.files import require_new_folder
+
+    require_new_folder(out)
+    if len(results) < 2 or (parts and len(results) > 2):
+        wanted = "two results folders of one system" if parts else "at least two results folders"
+        raise DataError("RESULTS", expected=wanted, found=f"{len(results)}: {', '.join(results)}")
+    if parts and (baseline is not None or all_pairs or base is not None):
+        problem = "excludes --baseline, --base and --all-pairs"
+        raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
+    settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
+    systems = load_systems(results)
+    found: Comparison | Generalisation
+    if parts:
+        found = generalisation(systems[0], systems[1], metrics=metrics or None, settings=settings)
+        files = write_comparison(found, out)
+        _print_gaps(found)
+    else:
+        found = run_comparison(
+            systems,
+            baseline=baseline,
+            all_pairs=all_pairs,
+            metrics=metrics or None,
+            settings=settings,
+            base=base,
+            progress=stage,
+        )
+        files = write_comparison(found, out)
+        _print_pairs(found)
+        if found.tradeoffs is not None:
+            _print_tradeoffs(found.tradeoffs)
+    for file in (files.report, files.page, files.summary):
+        if file is not None:
+            fact("trade-offs", file)
+    fact(found.kind, files.markdown)
+
+
+def _print_pairs(found: Comparison) -> None:
+    from rich.table import Table
+
+    from reasondistill.reporting.pages.comparison import HEAD, difference_row, mcnemar_text, summary
+
+    for pair in found.pairs:
+        # Where names are long, baseline and system are told apart by the title, not by the columns' heads.
+        table = Table(*HEAD, title=f"{pair.system} against {pair.baseline}", title_justify="left")
+        for name, test in pair.metrics.items():
+            table.add_row(*difference_row(name, test))
+        wide_say(table)
+        if pair.mcnemar is not None:
+            say(mcnemar_text(pair, pair.mcnemar))
+        for name, reason in pair.left_out.items():
+            fact("not compared", f"{name}: {reason}", style="yellow")
+    say(summary(found))
+
+
+def _print_tradeoffs(found: Tradeoffs) -> None:
+    from reasondistill.reporting.tradeoff_words import answer_text, reservations
+
+    for what, reasons in (("no costs", found.left_out), ("cost not compared", found.costs_left_out)):
+        for name, reason in reasons.items():
+            fact(what, f"{name}: {reason}", style="yellow")
+    for text in (*found.notes, answer_text(found), reservations(found)):
+        if text:
+            say(text)
+
+
+def _print_gaps(found: Generalisation) -> None:
+    from reasondistill.reporting.sections.generalisation import blocks
+
+    print_blocks(blocks(found))
+    for name, reason in found.left_out.items():
+        fact("not compared", f"{name}: {reason}", style="yellow")
+    for note in found.notes:
+        say(note)

@@ -1,0 +1,70 @@
+"""`reasondistill judge …`: train and look at judges of explanations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
+from reasondistill.cli.terminal import fact, say, stage
+
+judge_app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Train and look at judges, which give the support of explanations.",
+)
+
+
+@judge_app.command("train")
+def judge_train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has some.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
+    ] = None,
+) -> None:
+    """Learn from explained data, and from people's votes where there are some, how good explanations look.
+
+    Never train a judge on what it is to judge: it refuses rows whose group or texts it has seen.
+    """
+    from reasondistill.config import JudgeConfig, load_config
+
+    loaded = load_config(JudgeConfig, config, overrides or ())
+    with needs_extra("train"):
+        from reasondistill.data import load_source
+        from reasondistill.judges import train_judge
+    quiet_libraries()
+    explained = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.explained_sources]
+    voted = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.votes_sources]
+    folder = train_judge(loaded, explained, voted, progress=stage)
+    _print_summary(folder)
+    fact("next", f"reasondistill evaluate PREDICTIONS DATA --judge {quote(str(folder))} --out DIR")
+
+
+@judge_app.command("show")
+def judge_show(
+    judge: Annotated[Path, typer.Argument(metavar="JUDGE", help="A judge's folder, or builtin:scenes.")],
+) -> None:
+    """What a judge learned from, and what it reached on what it had not seen."""
+    _print_summary(judge)
+
+
+def _print_summary(folder: Path) -> None:
+    with needs_extra("train"):
+        from reasondistill.judges import Judge
+    quiet_libraries()
+    judge = Judge.load(folder)
+    n, auc = judge.info.reached("good_against_spoiled", "n", "roc_auc")
+    fact("judge", f"{folder} ({judge.info.kind.replace('_', ' ')}, fingerprint {judge.fingerprint})")
+    say(f"good against spoiled explanations, held out: ROC-AUC {auc:.3f} of {n:,}")
+    for name in ("without_votes", "with_votes") if judge.info.held_out.get("votes") else ():
+        auc, precision = judge.info.reached(f"votes.{name}", "roc_auc", "average_precision")
+        best = judge.info.held_out["votes"][name].get("best_of")
+        chosen = f"{best:.3f}" if isinstance(best, int | float) else "not to be had: no example has several"
+        say(
+            f"people's votes, {name.replace('_', ' ')}: ROC-AUC {auc:.3f}, average precision "
+            f"{precision:.3f}, best of an example's acceptable {chosen}"
+        )

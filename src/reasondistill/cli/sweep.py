@@ -1,0 +1,180 @@
+"""`reasondistill sweep`: baselines and ablations as one grid that goes on where it stopped."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reasondistill.cli.shared import needs_extra, quiet_libraries
+from reasondistill.cli.terminal import fact, going_on, say, stage, wide_say
+from reasondistill.errors import DataError
+from reasondistill.storage.locks import BusyError
+
+if TYPE_CHECKING:
+    from reasondistill.sweeps import Sweep
+    from reasondistill.sweeps.processes import Outcome
+
+
+_GOES_ON = "the same command goes on"
+
+
+class Launcher(StrEnum):
+    process = "process"
+    accelerate = "accelerate"
+
+
+class Renderer(StrEnum):
+    slurm = "slurm"
+    ray = "ray"
+
+
+def sweep(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/sweep_….yaml, docs/sweeps.md has all keys.")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key of it; repeatable.")
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="Its small version, which runs in seconds or minutes.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Cells at once, each a process with its share of threads; 0: in this process.")
+    ] = 1,
+    launcher: Annotated[Launcher, typer.Option(help="What starts a cell's process.")] = Launcher.process,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells and how far they are; run nothing.")
+    ] = False,
+    cell: Annotated[
+        str | None, typer.Option(metavar="N", help="Run this one cell, by number or name, in this process.")
+    ] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Only compare what is finished.")] = False,
+    render: Annotated[
+        Renderer | None, typer.Option(help="Print a script that runs the cells as Slurm arrays or Ray tasks.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --render: a new file for it.")] = None,
+) -> None:
+    """Run every cell of a grid of training configurations, then compare them: once, on the same rows.
+
+    Finished cells are not run again; a stopped sweep goes on; a failed cell is named at the end, and the others run
+    all the same. Every cell's configuration is checked before anything runs.
+    """
+    from reasondistill.sweeps import load_sweep
+
+    asked = [
+        name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
+    ]
+    if render is not None:
+        asked.append("--render")
+    if len(asked) > 1:
+        raise DataError(" and ".join(asked), problem="exclude each other", fix="Give one of them.")
+    if out is not None and render is None:
+        raise DataError("--out", expected="--render beside it", found="none")
+    loaded = load_sweep(config, small=small, overrides=overrides or ())
+    if render is not None:
+        _render(loaded, render, out)
+        return
+    if dry_run:
+        with needs_extra("train"):
+            from reasondistill.sweeps.trial import check_trainings
+
+            quiet_libraries()
+            check_trainings(loaded)
+            _print_cells(loaded)
+        return
+    with needs_extra("train"):
+        from reasondistill.sweeps import state
+        from reasondistill.sweeps.processes import BUSY, run_sweep
+        from reasondistill.sweeps.trial import check_scored, check_trainings, run_cell
+    quiet_libraries()
+    if summary:
+        _summarise(loaded)
+        return
+    if cell is not None:
+        chosen = loaded.cell(cell)
+        state.begin(loaded)
+        try:
+            with going_on(lambda: _GOES_ON):
+                run_cell(loaded, chosen, progress=stage)
+        except BusyError as error:
+            say(str(error))
+            raise typer.Exit(BUSY) from None
+        fact("results", state.run_of(chosen).folder / "results")
+        return
+    check_trainings(loaded)
+    check_scored(loaded)
+    state.begin(loaded)
+    _print_cells(loaded)
+    with going_on(lambda: _GOES_ON):
+        outcomes = run_sweep(loaded, jobs=jobs, launcher=launcher.value, say=say)
+    _summarise(loaded)
+    if failed := [outcome for outcome in outcomes if outcome.error is not None]:
+        _print_failures(loaded, failed)
+        raise typer.Exit(1)
+
+
+def _render(loaded: Sweep, kind: Renderer, out: Path | None) -> None:
+    from reasondistill.storage.files import atomic_write, require_new_file
+    from reasondistill.sweeps.rendering import render
+
+    text = render(loaded, kind.value)
+    if out is None:
+        print(text, end="")
+        return
+    with atomic_write(require_new_file(out)) as stream:
+        stream.write(text)
+    fact(kind.value, out)
+
+
+def _print_cells(loaded: Sweep) -> None:
+    from rich.table import Table
+
+    from reasondistill.sweeps.state import state_of
+
+    table = Table("cell", "name", "seed", "changes", "state", title=str(loaded.folder), title_justify="left")
+    for cell in loaded.cells:
+        said = [f"{key} = {value}" for key, value in cell.changes.items()]
+        said += [f"goes on from {cell.after}"] if cell.after else []
+        row = (str(cell.number), cell.name, str(cell.seed), "\n".join(said) or "the base", state_of(loaded, cell))
+        table.add_row(*row)
+    wide_say(table)
+
+
+def _summarise(loaded: Sweep) -> None:
+    from rich.table import Table
+
+    from reasondistill.reporting.formatting import metric_title, metric_value
+    from reasondistill.reporting.pages.sweep import write_summary
+    from reasondistill.sweeps.summary import summarise
+
+    found = summarise(loaded, progress=stage)
+    if not found.sweep.parts:
+        say("no cell has a result yet")
+        return
+    for scores in found.sweep.parts:
+        metrics = list(dict.fromkeys(metric for variant in scores.variants for metric in variant.figures))
+        title = f"{scores.dataset.name}, {scores.part}: means over seeds"
+        table = Table("variant", "seeds", *map(metric_title, metrics), title=title, title_justify="left")
+        for variant in scores.variants:
+            shown = [metric_value(m, variant.figures[m].mean) if m in variant.figures else "–" for m in metrics]
+            table.add_row(variant.name, str(len(variant.seeds)), *shown)
+        wide_say(table)
+        for note in scores.notes:
+            say(note)
+    file = write_summary(found, loaded.folder / "summary")
+    fact("summary", file)
+
+
+def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
+    from textwrap import indent
+
+    from reasondistill.sweeps.state import log_of
+
+    for outcome in failed:
+        log = log_of(loaded, outcome.cell)
+        fact("failed", f"{outcome.cell.name}{f' (log: {log})' if log.exists() else ''}", style="bold red")
+        say(indent(outcome.error or "", "    "))
+    say("The others are finished. Mend the cause and run the same command again: it runs these cells only.")

@@ -1,0 +1,101 @@
+"""The form of ``results.json`` and ``per_example.jsonl``: written by evaluation, read by comparison and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reasondistill.errors import DataError
+from reasondistill.storage.files import read_jsonl, read_versioned_json, write_json
+
+if TYPE_CHECKING:
+    from reasondistill.metrics.statistics import GroupBootstrap
+
+SCHEMA_VERSION = 1
+
+CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
+"""The metrics on which explanations that explain nothing have to lose."""
+
+NOT_FLOORS = ("references", "student_fewer_references")
+"""Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(_Part):
+    """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
+
+    value: float
+    ci95: tuple[float, float] | None = None
+    n: Annotated[int, Field(ge=0)]
+
+
+def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
+    """The mean of the rows that have a value, at least one, with its interval; the others are None."""
+    present = [value for value in values if value is not None]
+    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))
+
+
+class DatasetInfo(_Part):
+    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
+
+    name: str
+    split: str | None = None
+    fingerprint: str
+    n: int
+
+
+class Confusion(_Part):
+    """``counts[i][j]`` examples of gold label ``labels[i]`` were given ``labels[j]``."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Results(_Part):
+    """One system's scores on one part of one data set. Metric names and their meaning: docs/metrics.md."""
+
+    schema_version: int = SCHEMA_VERSION
+    dataset: DatasetInfo
+    settings: dict[str, Any]
+    metrics: dict[str, Metric]
+    per_label: dict[str, dict[str, Metric]] = {}
+    confusion: Confusion | None = None
+    floors: dict[str, dict[str, float]] = {}
+    controls: dict[str, dict[str, float]] = {}
+    calibration: dict[str, Any] = {}
+    slices: list[dict[str, Any]] = []
+    errors: dict[str, Any] = {}
+    faithfulness: dict[str, Any] = {}
+    """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
+    agreement: dict[str, Any] = {}
+    """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
+    efficiency: dict[str, Any] = {}
+
+    def save(self, path: str | Path) -> None:
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Read a results file.
+
+        Raises:
+            DataError: it is of another schema version, or not a results file.
+        """
+        mend = "Run `reasondistill evaluate` again to write it anew."
+        value = read_versioned_json(path, SCHEMA_VERSION, what="results of ", fix=mend)
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+            raise DataError(path, expected="results as `evaluate` writes them", found=problems) from error
+
+
+def read_per_example(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of ``per_example.jsonl``: ``id``, ``gold``, ``label``, ``correct``, ``probabilities`` and scores."""
+    return [row for _, row in read_jsonl(path)]

@@ -1,0 +1,226 @@
+"""What reading a data set gives: its examples, what was set aside and why, and a hash of the content."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reasondistill.contracts.records import Example
+from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_batches
+from reasondistill.errors import DataError, UserError
+from reasondistill.storage.arrow_cache import TableCache
+from reasondistill.storage.files import add_note, fingerprint_of_texts
+from reasondistill.tasks.task import Task, distinct
+from reasondistill.tasks.verbalized_confidence import Phrase
+
+Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
+"""Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
+
+INDISTINCT = "answers that cannot be told apart"
+"""Why a row is set aside whose choices differ in nothing but case and spacing."""
+
+_CACHE = TableCache("examples")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A data set.
+
+    Attributes:
+        name: the registered name with its size and seed, or the file's name without its suffix.
+        examples: in the order of the source. What `load` gives holds them in a table and builds them when they are
+            looked at: go through them in order, and do not keep them all.
+        set_aside: reason → how many rows (or explanations, or highlights) of the source it kept out.
+        ignored_columns: columns of the source that nothing was read from.
+        notes: what was recognised in the source that its name does not say, as its encoding.
+        phrases: how its explanations say in words how sure a student was, where they do.
+        reader: reads its source anew; None where it has none.
+    """
+
+    name: str
+    examples: Sequence[Example]
+    set_aside: dict[str, int] = field(default_factory=dict)
+    ignored_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+    reader: Reader | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def stored(self) -> StoredExamples:
+        """The examples as rows of a table."""
+        return StoredExamples.of(self.examples)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what is trained on and scored: ids, fields, labels, choices and explanations, in order."""
+        return fingerprint_of_texts(self.stored.values("content"))
+
+    def first(self, limit: int) -> Loaded:
+        """The same data set with at most ``limit`` examples, from the start."""
+        return replace(self, examples=self.examples[:limit])
+
+    def part(self, split: str) -> Loaded:
+        """Only the examples of one part: of those that name it, or where none names one, by the hash rule."""
+        return replace(self, examples=self.stored.part(split))
+
+    def only(self, kept: Sequence[bool], *, reason: str) -> Loaded:
+        """The examples that are to be kept, one truth value for each; the others are set aside and counted."""
+        stored = self.stored
+        left_out = len(kept) - sum(kept)
+        aside = self.set_aside | ({reason: self.set_aside.get(reason, 0) + left_out} if left_out else {})
+        return replace(self, examples=stored.take(stored.rows[np.array(kept, dtype=bool)]), set_aside=aside)
+
+    def places(self, ids: Collection[str]) -> list[str]:
+        """Where these examples stand, in words: ``file:line (id 'q7')``. The source is read again for it."""
+        wanted = set(ids)
+        rows = self.reader(Counter()) if self.reader is not None and wanted else ()
+        found = {example.id: where for where, example in rows if example.id in wanted}
+        return [f"{found.get(identity, self.name)} (id {identity!r})" for identity in ids]
+
+    def joined_with(self, other: Loaded) -> Loaded:
+        """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
+        return replace(self, examples=self.stored.joined_with(other.stored))
+
+
+def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:
+    """The data set that `gather` kept under this key; ``again`` reads its source, should somebody ask for places."""
+    found = _CACHE.get(key)
+    if found is None or found[0].schema != SCHEMA:
+        return None
+
+    def read(set_aside: Counter[str]) -> Iterable[tuple[str, Example]]:
+        reader = again().reader
+        return () if reader is None else reader(set_aside)
+
+    return replace(_loaded(*found), reader=read)
+
+
+def gather(
+    name: str,
+    where: object,
+    read: Reader,
+    task: Task,
+    *,
+    ignored_columns: Iterable[str] = (),
+    notes: list[str] | None = None,
+    drop_repeats: bool = False,
+    need_label: bool = False,
+    key: str | None = None,
+) -> Loaded:
+    """Make a data set out of a source's rows, each checked against the task.
+
+    Rows in which a field of the task is blank are set aside, and rows whose choices differ in nothing but case and
+    spacing.
+
+    Args:
+        ignored_columns: what nothing is read from; may grow while rows are read, and so may ``notes``.
+        drop_repeats: set rows aside, too, that repeat an earlier one in everything.
+        need_label: refuse a source in which no row has a label, where the task has labels.
+        key: keep the data set in the cache under this key; see `recall`.
+
+    Raises:
+        DataError: a row does not fit the task, an id occurs twice, or no row is left.
+    """
+
+    def fill() -> tuple[Iterator[pa.RecordBatch], dict[str, Any]]:
+        set_aside: Counter[str] = Counter()
+        facts: dict[str, Any] = {"name": name, "set_aside": {}, "ignored_columns": [], "notes": []}
+        rows = _checked_rows(where, read, task, set_aside, notes, drop_repeats=drop_repeats, need_label=need_label)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from to_batches(rows)
+            facts.update(set_aside=dict(set_aside), ignored_columns=list(ignored_columns), notes=list(notes or ()))
+
+        return batches(), facts
+
+    return replace(_loaded(*_CACHE.make(key, SCHEMA, fill)), reader=read)
+
+
+def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:
+    return Loaded(
+        facts["name"],
+        StoredExamples(table),
+        facts["set_aside"],
+        tuple(facts["ignored_columns"]),
+        tuple(facts["notes"]),
+    )
+
+
+def _checked_rows(
+    where: object,
+    read: Reader,
+    task: Task,
+    set_aside: Counter[str],
+    notes: list[str] | None,
+    *,
+    drop_repeats: bool,
+    need_label: bool,
+) -> Iterator[tuple[Example, str]]:
+    # Hashes instead of the ids themselves: of half a million rows they take a tenth of the room. Two different ids
+    # have the same 64 bits once in 10^8 sets of that size.
+    seen: dict[int, int] = {}
+    kept = labelled = 0
+    for place, example in read(set_aside):
+        indistinct = task.labels is None and not distinct(example.choices or ())
+        content = content_hash(example if indistinct else _checked(example, task, place))
+        identity = hash(example.id)
+        everything = hash((content, example.group, example.split, str(example.highlights))) if drop_repeats else 0
+        if identity in seen:
+            if drop_repeats and seen[identity] == everything:
+                set_aside["repeated row"] += 1
+                continue
+            raise _doubled(place, example.id, read)
+        seen[identity] = everything
+        if indistinct:
+            if INDISTINCT not in set_aside:
+                add_note(notes, f"line {place.rpartition(':')[2]}, {example.id!r}: {INDISTINCT}: {example.choices}")
+            set_aside[INDISTINCT] += 1
+            continue
+        blank = [name for name in task.fields if name not in task.optional and not example.fields[name].strip()]
+        if blank:
+            set_aside[f"empty {blank[0]}"] += 1
+            continue
+        kept += 1
+        labelled += example.label is not None
+        yield example, content
+    if not kept:
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in set_aside.items())
+        raise DataError(
+            where,
+            expected="at least one row of data",
+            found=f"none that can be used (set aside: {reasons})" if reasons else "none",
+            fix="Add rows to the file.",
+        )
+    if need_label and task.labels != () and not labelled:
+        raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")
+
+
+def _doubled(place: str, identity: str, read: Reader) -> DataError:
+    earlier = next(where for where, example in read(Counter()) if example.id == identity)
+    return DataError(
+        place,
+        expected="ids that occur once",
+        found=f"the id {identity!r}, which {earlier} has too",
+        fix="Give each row an id of its own.",
+    )
+
+
+def _checked(example: Example, task: Task, where: str) -> Example:
+    try:
+        if task.labels is None:
+            task.choices_for(example)  # of a row without a label too: its label is to be predicted
+        return task.check(example)
+    except UserError as error:  # the task knows the example's id; the user needs the line too
+        raise DataError(
+            where,
+            expected=error.expected,
+            found=f"{error.found} in {error.where}" if error.found else "",
+            fix=error.fix,
+            problem=f"{error.where}: {error.problem}" if error.problem else "",
+        ) from error

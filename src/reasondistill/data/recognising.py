@@ -1,0 +1,165 @@
+"""Which task data are of, told by what they hold. Where nothing tells, a task is proposed and none assumed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from reasondistill.contracts.records import Example
+from reasondistill.data.readers.own_tables import ColumnMapping, Row
+from reasondistill.data.sources import open_rows, published_task
+from reasondistill.errors import DataError
+from reasondistill.tasks.task import BUILTIN_TASKS, NLI, Task, get_task
+
+_KNOWN = (NLI, get_task("comve"), get_task("cose"))
+"""Tasks that columns tell; that of instructions has no label, and any table might have its columns."""
+
+_LOOKED_AT = 200
+"""Rows of a table whose labels have to fit."""
+
+_NO_FIELD = re.compile(r"id|label|group|split|choices|explanations?|explanation_[0-9]+")
+
+
+class Recognised(NamedTuple):
+    """A task, and what tells that it is this one, to be said to the user."""
+
+    task: Task
+    because: str
+
+
+def recognise(source: str | Path, columns: ColumnMapping | None = None, labels: Iterable[str] = ()) -> Recognised:
+    """The task of a published or built-in set, of rows in the form of an Example, or of a table with known columns.
+
+    Args:
+        source: as `load` takes it.
+        columns: what → its column, where a file's columns have other names.
+        labels: that a system gives, which may be more than the data's.
+
+    Raises:
+        DataError: the source is unknown or cannot be read, or nothing tells which task it is of.
+    """
+    if not columns and (task := published_task(source)) is not None:
+        return Recognised(task, f"the form of {source}")
+    header, rows = open_rows(source)
+    if not columns and "fields" in header:
+        parsed = ((row.get("fields"), row.get("label"), row.get("choices")) for _, row in rows())
+        found = _of_examples(Path(source).stem, parsed, labels)
+    else:
+        found = _of_table(header, rows, columns or {})
+    if found is None:
+        raise _unknown(source, header, rows, columns or {}, labels)
+    return found
+
+
+def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[str] = ()) -> Task:
+    """The task of examples: a built-in one of their fields, else one made of fields and labels, called ``name``.
+
+    Raises:
+        DataError: they have no fields in common, or labels that cannot be told apart.
+    """
+    found = _of_examples(name, ((e.fields, e.label, e.choices) for e in examples), labels)
+    if found is None:
+        raise DataError(
+            name,
+            expected="examples with fields in common, and labels that differ in more than case and spaces",
+            found="others",
+            fix="Name the task.",
+        )
+    return found.task
+
+
+def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns: ColumnMapping) -> Recognised | None:
+    named = {*header, *columns}
+    for task in _KNOWN:
+        needed = {*task.fields, *(("choices",) if task.labels is None else ())}
+        label = str(columns.get("label", "label"))
+        if needed <= named and _fit(task, Counter(str(row.get(label) or "") for _, row in islice(rows(), _LOOKED_AT))):
+            return Recognised(task, f"the columns {', '.join(sorted(needed))}")
+    return None
+
+
+def _of_examples(name: str, rows: Iterable[tuple[object, object, object]], given: Iterable[str]) -> Recognised | None:
+    """Fields, and labels or choices, as ``(fields, label, choices)`` of the rows have them."""
+    labels = set(given)
+    fields: list[str] | None = None
+    with_choices = False
+    for own, label, choices in rows:
+        if not isinstance(own, Mapping):
+            return None
+        fields = [*own] if fields is None else [field for field in fields if field in own]
+        with_choices = with_choices or bool(choices)
+        if isinstance(label, str):
+            labels.add(label)
+    for task in _KNOWN:
+        if set(task.fields) == set(fields or ()) and with_choices == (task.labels is None):
+            return Recognised(task, "its rows' fields")  # other labels than its own are refused with their rows
+    names = sorted(labels)
+    value = {"name": name, "fields": fields, "labels": None if with_choices else names}
+    try:
+        task = Task.model_validate(value)
+    except ValidationError:
+        return None
+    answers = "choices" if with_choices else f"labels {', '.join(names)}" if names else "no labels"
+    return Recognised(task, f"its rows' fields {', '.join(task.fields)} and {answers}")
+
+
+def _fit(task: Task, labels: Counter[str]) -> bool:
+    """Whether most labels are the task's: a few others are mistakes, which are then refused by their rows."""
+    others = Counter({label: n for label, n in labels.items() if label and label not in (task.labels or ())})
+    return task.labels is None or 2 * others.total() <= labels.total() - labels[""]
+
+
+def _unknown(
+    source: str | Path,
+    header: list[str],
+    rows: Callable[[], Iterator[Row]],
+    columns: ColumnMapping,
+    labels: Iterable[str],
+) -> DataError:
+    """With a task to begin with in its fix: every column that can be a field, and the labels that are known."""
+    given = set(labels)
+    mapping: dict[str, str] = {}
+    label = str(columns.get("label", "label"))
+    if label not in header and (guess := _label_column(header, rows, given)) is not None:
+        mapping["label"] = label = guess
+    if label in header:
+        given |= {value for _, row in rows() if isinstance(value := row.get(label), str) and value}
+    taken = {label, *(one for value in columns.values() for one in ([value] if isinstance(value, str) else value))}
+    free = [name for name in header if name not in taken and not _NO_FIELD.fullmatch(name)]
+    fields = [key for key in columns if not _NO_FIELD.fullmatch(key)]
+    for name in free if not fields else ():
+        field = re.sub(r"\W+", "_", name).strip("_").lower() or "text"
+        field = field if field.isidentifier() and not _NO_FIELD.fullmatch(field) else f"field_{field}"
+        if field not in fields:
+            fields.append(field)
+            mapping |= {} if field == name else {field: name}
+    stem = re.sub(r"\W+", "_", Path(source).stem) or "own"
+    asked = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(given)}
+    options = "".join(f" --columns {json.dumps(f'{key}={name}', ensure_ascii=False)}" for key, name in mapping.items())
+    return DataError(
+        source,
+        expected=f"what tells its task: columns of a built-in one ({_forms()}), or a record beside the predictions",
+        found=f"the columns {', '.join(header) or 'none'}",
+        fix=f"Name the task: --task {' or '.join(BUILTIN_TASKS)}; or write {json.dumps(asked, ensure_ascii=False)} to "
+        f"{stem}.yaml, without the fields that are no input, and give --task {stem}.yaml{options}. "
+        "Explanations to compare with are named by --columns explanation=COLUMN.",
+    )
+
+
+def _forms() -> str:
+    return "; ".join(f"{task.name}: {', '.join(task.fields)}" for task in _KNOWN)
+
+
+def _label_column(header: Iterable[str], rows: Callable[[], Iterator[Row]], labels: set[str]) -> str | None:
+    """The column most of whose cells hold labels that a system gives; None where none does."""
+    sample = [row for _, row in islice(rows(), _LOOKED_AT)]
+    shares = {name: sum(str(row.get(name)) in labels for row in sample) for name in header}
+    best = max(shares, key=shares.__getitem__, default=None)
+    return best if best is not None and 2 * shares[best] > len(sample) else None

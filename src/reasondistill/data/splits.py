@@ -1,0 +1,59 @@
+"""Which part of a data set a row belongs to: a fixed rule on its group, so that no run can shuffle test into train."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from reasondistill.contracts.records import Example
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+
+def split_of(group: str) -> Split:
+    """The part that all rows of ``group`` belong to: about 70% train, 10% validation, 20% test.
+
+    The SHA-256 of the group's UTF-8, as a number modulo 10: 0–6 train, 7 validation, 8–9 test. It depends on
+    nothing but the name, so adding rows or changing a seed moves no row from one part to another.
+    """
+    remainder = int(hashlib.sha256(group.encode("utf-8")).hexdigest(), 16) % 10
+    if remainder <= 6:
+        return "train"
+    return "validation" if remainder == 7 else "test"
+
+
+_KNOWN_AS = {
+    name: split
+    for split, names in {
+        "train": ("train", "training", "trn"),
+        "validation": ("validation", "valid", "val", "dev", "development"),
+        "test": ("test", "testing", "tst"),
+    }.items()
+    for name in names
+}
+
+
+def usual_split(name: str) -> str:
+    """``train``, ``validation`` or ``test`` for a name that is one of them by another spelling (Test, dev, val).
+
+    Any other name stays as it is.
+    """
+    return _KNOWN_AS.get(name.strip().casefold(), name)
+
+
+def part_of(split: str | None, group: str | None, identity: str) -> str:
+    """The part of a row: its own where it names one, else that of its group, or of its id where it has none."""
+    if split is not None:
+        return split
+    return split_of(group if group is not None else identity)
+
+
+def assign_splits(examples: Iterable[Example]) -> list[Example]:
+    """Examples that all have a split, as `part_of` says."""
+    return [
+        example
+        if example.split is not None
+        else example.model_copy(update={"split": part_of(None, example.group, example.id)})
+        for example in examples
+    ]

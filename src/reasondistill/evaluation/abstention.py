@@ -1,0 +1,58 @@
+"""Answering only where the confidence is high: the coverage curve, and what a system itself abstained from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reasondistill.contracts.results import Metric, mean
+from reasondistill.errors import DataError
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import Scored
+from reasondistill.metrics.selective import Ranked, coverage_curve
+from reasondistill.metrics.statistics import GroupBootstrap
+
+
+def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:
+    """Add the curve to ``scored.calibration`` and ``aurc`` to its metrics; where predictions say ``abstained``, also
+    ``coverage`` and ``selective_accuracy``. Nothing is fitted on these rows.
+
+    The confidence is the probability of the given label. The curve is of the rows with a gold label, a given one and
+    probabilities.
+
+    Raises:
+        DataError: ``abstained`` is no truth value somewhere, or is said of some rows only.
+    """
+    ranked = [
+        (place, row.prediction.probabilities[row.prediction.label], row.prediction.label == row.example.label)
+        for place, row in enumerate(rows)
+        if row.example.label is not None and row.prediction.label in row.prediction.probabilities
+    ]
+    if ranked:
+        places, confidence, correct = zip(*ranked, strict=True)
+        points, area, interval = coverage_curve(Ranked(confidence, correct), bootstrap, places)
+        scored.metrics["aurc"] = Metric(value=area, ci95=interval, n=len(ranked))
+        scored.calibration["coverage"] = [
+            point._asdict() | {"ci95": None if point.ci95 is None else list(point.ci95)} for point in points
+        ]
+    _score_abstained(scored, rows, bootstrap)
+
+
+def _score_abstained(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:
+    said: list[Any] = [(row.prediction.model_extra or {}).get("abstained") for row in rows]
+    if all(value is None for value in said):
+        return
+    if wrong := [row.example.id for row, value in zip(rows, said, strict=True) if not isinstance(value, bool)]:
+        raise DataError(
+            "predictions",
+            expected="abstained: true or false in every row, or in none",
+            found=f"something else in {len(wrong)}, such as {wrong[0]}",
+            fix="Complete the key, or leave it out.",
+        )
+    scored.metrics["coverage"] = mean([float(not value) for value in said], bootstrap)
+    right = [
+        None if value or row.example.label is None else float(row.prediction.label == row.example.label)
+        for row, value in zip(rows, said, strict=True)
+    ]
+    if any(value is not None for value in right):
+        scored.metrics["selective_accuracy"] = mean(right, bootstrap)

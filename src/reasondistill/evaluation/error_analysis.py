@@ -1,0 +1,291 @@
+"""Which rows are wrong in what: label, explanation or both, with examples, and whether the two go together.
+
+An explanation in error is one that a stated rule finds no better than an explanation of another row; the rule's
+sentence stands beside the figures. It marks the worst: that the others are good does not follow. What equals a
+reference is never in error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+
+from reasondistill.evaluation.column_means import as_column, column_means, percentiles
+from reasondistill.evaluation.pairing import Row, gives_labels
+from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.text import is_one_of
+from reasondistill.tasks.task import Task
+
+Kind = Literal["none", "label", "explanation", "both"]
+
+KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
+SUPPORT_WITHOUT_CONTROL: Final = 0.5
+"""The least support of an explanation that is not wrong, where no other row's explanation can be compared with."""
+UNLESS_REFERENCE: Final = "One that equals a reference, but for case, spaces and punctuation, does not."
+EXAMPLES_EACH = 5
+CELL_EXAMPLES = 3
+MOST_CELLS = 12
+
+ERROR_METRICS: Final = {
+    "support": "support for the predicted label",
+    "bertscore_f1": "BERTScore F1",
+    "rougeL": "ROUGE-L",
+}
+"""What explanations are judged by, the best first, and how a sentence names it."""
+
+
+class Rule(NamedTuple):
+    """When an explanation counts as wrong: ``metric`` below ``threshold``, empty, or a copy of an input field.
+
+    Without a metric only empty ones and copies do. One that equals a reference never does, whatever a judge or a copy
+    rule says of it. ``sentence`` says the rule in words.
+    """
+
+    threshold: float | None
+    metric: str | None
+    sentence: str
+
+    def is_wrong(self, scores: Mapping[str, Any], *, is_reference: bool = False) -> bool | None:
+        """Whether a row's explanation is in error; None where the rule's metric has no score for it.
+
+        ``is_reference``: it equals one of the row's references.
+        """
+        score = None if self.metric is None else scores.get(self.metric)
+        if self.metric is not None and score is None:
+            return None
+        if is_reference:
+            return False
+        below = score is not None and self.threshold is not None and score < self.threshold
+        return bool(scores["empty"] or scores["copy"] or below)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """``kinds`` of the rows in their order, None where nothing can be said, and ``results.errors``."""
+
+    kinds: list[Kind | None]
+    summary: dict[str, Any]
+
+
+def explanation_error_rule(
+    scores: Sequence[Mapping[str, Any]], shuffled: Sequence[Mapping[str, Any]], *, same_label: bool = True
+) -> Rule:
+    """The rule for these rows, from the strictest evidence at hand: support, BERTScore, ROUGE-L, or none.
+
+    The threshold is the median that the negative control reaches: what a typical explanation of something else has.
+    With a judge and without that control it is 0.5.
+
+    Args:
+        scores: of each row, as in per_example.jsonl.
+        shuffled: scores of the negative control: explanations of other rows in the place of these rows' own.
+        same_label: whether those other rows were given the same label.
+    """
+    other_rows = f"other rows{' of the same predicted label' if same_label else ''}"
+    for metric, name in ERROR_METRICS.items():
+        own = [row[metric] for row in scores if row.get(metric) is not None]
+        control = [row[metric] for row in shuffled if row.get(metric) is not None]
+        if metric == "support" and own and not control:
+            return Rule(
+                SUPPORT_WITHOUT_CONTROL,
+                metric,
+                f"An explanation counts as wrong if its {name} is below {SUPPORT_WITHOUT_CONTROL} (there are no "
+                f"explanations of {other_rows} to compare with), or if it is empty or restates an input field. "
+                f"{UNLESS_REFERENCE}",
+            )
+        # A metric that is blind to these texts, as ROUGE is to most scripts, gives 0 to all; a judge's 0 is a verdict.
+        if not own or not control or (metric != "support" and not any([*control, *own])):
+            continue
+        threshold = float(np.median(control))
+        return Rule(
+            threshold,
+            metric,
+            f"An explanation counts as wrong if its {name} is below {threshold:.3f}, the median that explanations "
+            f"written for {other_rows} reach in the place of these rows' own (no better than a typical explanation of "
+            f"something else), or if it is empty or restates an input field. {UNLESS_REFERENCE}",
+        )
+    return Rule(
+        None,
+        None,
+        "Without a judge and references that explanations can be compared with, only empty explanations and those "
+        f"that restate an input field count as wrong. {UNLESS_REFERENCE}",
+    )
+
+
+def find_errors(
+    rows: Sequence[Row],
+    task: Task,
+    scores: Sequence[Mapping[str, Any]],
+    shuffled: Sequence[Mapping[str, Any]],
+    bootstrap: GroupBootstrap,
+) -> Errors:
+    """Judge every row, count, and choose examples.
+
+    A system that gives no label for any row, or a set without gold labels, is judged by explanations alone; one that
+    explains nothing, by labels alone. Where both are judged, a row that lacks either verdict has no kind.
+
+    Args:
+        scores: of each row, as in per_example.jsonl.
+        shuffled: see `explanation_error_rule`.
+    """
+    label_wrong = _label_errors(rows, task)
+    rule = explanation_error_rule(scores, shuffled, same_label=task.labels is not None)
+    explained = any(not row["empty"] for row in scores)
+    explanation_wrong = [
+        rule.is_wrong(s, is_reference=is_one_of(row.prediction.explanation, row.references)) if explained else None
+        for row, s in zip(rows, scores, strict=True)
+    ]
+    judged = [
+        name
+        for name, verdicts in (("label", label_wrong), ("explanation", explanation_wrong))
+        if any(verdict is not None for verdict in verdicts)
+    ]
+    if not judged:
+        return Errors([None] * len(rows), {})
+    kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
+    gold = [row.example.label for row in rows]
+    shown = {
+        "n": sum(kind is not None for kind in kinds),
+        "judged": judged,
+        "rule": rule.sentence if "explanation" in judged else None,
+        "metric": rule.metric if "explanation" in judged else None,
+        "threshold": rule.threshold if "explanation" in judged else None,
+        "control_n": _control_n(rule, shuffled) if "explanation" in judged else None,
+        "counts": _counts(kinds, bootstrap),
+        "per_label": {
+            name: _counts(of_label, bootstrap)
+            for name in task.labels or ()
+            if any(of_label := [k if g == name else None for k, g in zip(kinds, gold, strict=True)])
+        },
+        "association": _association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
+    }
+    about = [_Told(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
+    shown["examples"] = {
+        kind: [_example(one) for one in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
+        for kind in KINDS[1:]
+        if any(a.kind == kind for a in about)
+    }
+    shown["confusion"] = _confusion(about) if "label" in judged and task.labels else []
+    return Errors(kinds, shown)
+
+
+def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many explanations of other rows the threshold is the median of; None where it is of none."""
+    if rule.metric is None:
+        return None
+    return sum(row.get(rule.metric) is not None for row in shuffled) or None
+
+
+class _Severity(NamedTuple):
+    confidence: float | None
+    score: float | None
+
+
+class _Told(NamedTuple):
+    row: Row
+    kind: Kind | None
+    severity: _Severity
+
+
+def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
+    if not gives_labels(rows, task):
+        return [None] * len(rows)
+    return [None if r.example.label is None else r.prediction.label != r.example.label for r in rows]
+
+
+def _kind(label: bool | None, explanation: bool | None, judged: Sequence[str]) -> Kind | None:
+    if ("label" in judged and label is None) or ("explanation" in judged and explanation is None):
+        return None
+    if label and explanation:
+        return "both"
+    return "label" if label else "explanation" if explanation else "none"
+
+
+def _counts(kinds: Sequence[Kind | None], bootstrap: GroupBootstrap) -> dict[str, dict[str, Any]]:
+    """``n``, ``share`` and ``ci95`` of each kind, over the rows that have one."""
+    known = np.array([kind is not None for kind in kinds])
+    columns = np.array([[kind == name for name in KINDS] for kind in kinds], dtype=np.float64)
+    columns[~known] = np.nan
+    means = column_means(columns, bootstrap)
+    return {
+        name: {"n": sum(kind == name for kind in kinds), "share": _number(means.value[k]), "ci95": means.interval(k)}
+        for k, name in enumerate(KINDS)
+    }
+
+
+def _association(
+    label_wrong: Sequence[bool | None], explanation_wrong: Sequence[bool | None], bootstrap: GroupBootstrap
+) -> dict[str, Any] | None:
+    """How often explanations are wrong beside right and beside wrong labels; None where one of them has no rows."""
+    label, explanation = as_column(label_wrong), as_column(explanation_wrong)
+    beside = np.stack([np.where(label == wrong, explanation, np.nan) for wrong in (0, 1)], axis=1)
+    means = column_means(beside, bootstrap)
+    if not means.n.all():
+        return None
+    resampled = means.resampled
+    return {
+        **{
+            name: {"n": int(means.n[k]), "share": float(means.value[k]), "ci95": means.interval(k)}
+            for k, name in enumerate(("label_right", "label_wrong"))
+        },
+        "difference": {
+            "value": float(means.value[1] - means.value[0]),
+            "ci95": None if resampled is None else percentiles(resampled[:, 1] - resampled[:, 0]),
+        },
+    }
+
+
+def _severity(row: Row, scores: Mapping[str, Any], rule: Rule) -> _Severity:
+    score = scores.get(rule.metric) if rule.metric else None
+    return _Severity(row.prediction.probabilities.get(row.prediction.label or ""), score)
+
+
+def _worst(rows: Sequence[_Told], count: int) -> list[_Told]:
+    """The worst first: wrong labels by confidence, explanations by score; then by id, so that no order is by chance."""
+
+    def place(told: _Told) -> tuple[float, float, float, str]:
+        confidence, score = told.severity
+        sure = 0.0 if confidence is None or told.kind not in ("label", "both") else -confidence
+        empty = not told.row.prediction.explanation.strip()
+        return (sure, -float(empty), 1.0 if score is None else score, told.row.example.id)
+
+    return sorted(rows, key=place)[:count]
+
+
+def _confusion(about: Sequence[_Told]) -> list[dict[str, Any]]:
+    """The commonest cells off the diagonal, each with its worst rows; a row without an explanation's verdict counts."""
+    cells: dict[tuple[str, str | None], list[_Told]] = {}
+    for told in about:
+        gold, given = told.row.example.label, told.row.prediction.label
+        if gold is not None and gold != given:
+            cells.setdefault((gold, given), []).append(told._replace(kind="label"))
+    ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0][0], item[0][1] or ""))
+    return [
+        {
+            "gold": gold,
+            "predicted": given,
+            "n": len(rows),
+            "examples": [_example(told) for told in _worst(rows, CELL_EXAMPLES)],
+        }
+        for (gold, given), rows in ordered[:MOST_CELLS]
+    ]
+
+
+def _example(told: _Told) -> dict[str, Any]:
+    row = told.row
+    return {
+        "id": row.example.id,
+        "fields": row.example.fields,
+        "gold": row.example.label,
+        "label": row.prediction.label,
+        "confidence": told.severity.confidence,
+        "explanation": row.prediction.explanation,
+        "score": told.severity.score,
+        "references": row.references,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

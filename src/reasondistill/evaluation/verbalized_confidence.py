@@ -1,0 +1,87 @@
+"""Confidence that predictions state in words: how often, how well it fits, and whether it tells right from wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reasondistill.contracts.results import Metric, mean
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import Scored
+from reasondistill.metrics.selective import Ranked
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
+from reasondistill.metrics.verbalized_confidence import auroc, ranked_auroc, stated_ece, stated_statistics
+
+
+def score_stated(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap, seed: int) -> None:
+    """Add `stated_rate`, `stated_ece` and `stated_auroc` where predictions state a confidence, and beside the last,
+    on the same rows, `confidence_auroc` of their probabilities. ``scored.calibration["stated"]`` has a line for each
+    value, and as a control the AUROC of the same values shuffled over the rows.
+    """
+    stated = [row.prediction.stated_confidence for row in rows]
+    if not any(row.prediction.states for row in rows):
+        return
+    scored.metrics["stated_rate"] = mean([float(value is not None) for value in stated], bootstrap)
+    correct = [None if row.example.label is None else row.prediction.label == row.example.label for row in rows]
+    values, statistics = stated_statistics(stated, correct)
+    n = int(statistics.sum())
+    if not n:
+        return
+    flat = statistics.reshape(len(rows), -1)
+
+    def shaped(sums: FloatArray) -> FloatArray:
+        return sums.reshape(*sums.shape[:-1], 2, len(values))
+
+    sums = statistics.sum(axis=0)
+    interval = bootstrap.interval(flat, lambda drawn: stated_ece(shaped(drawn), values))
+    scored.metrics["stated_ece"] = Metric(value=float(stated_ece(sums, values)), ci95=interval, n=n)
+    scored.calibration["stated"] = {"values": _values(rows, values, statistics, bootstrap)}
+    if not sums.sum(axis=1).all():
+        scored.settings["stated"] = {"left_out": "all answers are right, or all are wrong: there is nothing to rank"}
+        return
+    interval = bootstrap.interval(flat, lambda drawn: auroc(shaped(drawn)))
+    scored.metrics["stated_auroc"] = Metric(value=float(auroc(sums)), ci95=interval, n=n)
+    places = [k for k in range(len(rows)) if statistics[k].any()]
+    scored.calibration["stated"]["shuffled_auroc"] = _shuffled(statistics[places], seed)
+    _score_probabilities(scored, rows, places, bootstrap)
+
+
+def _shuffled(statistics: FloatArray, seed: int) -> float:
+    """The AUROC of the same values, given to the rows in another order."""
+    order = np.random.default_rng(seed).permutation(len(statistics))
+    stated, right = statistics.sum(axis=1)[order], statistics[:, 1].sum(axis=1)
+    return float(auroc(np.stack([((1 - right)[:, None] * stated).sum(axis=0), (right[:, None] * stated).sum(axis=0)])))
+
+
+def _score_probabilities(scored: Scored, rows: Sequence[Row], places: Sequence[int], bootstrap: GroupBootstrap) -> None:
+    """What the probability of the given label gives on the rows that state a confidence, if all have one."""
+    answers = [(row.prediction, row.example.label) for row in (rows[k] for k in places)]
+    if any(p.label not in p.probabilities for p, _ in answers):
+        return
+    ranked = Ranked([p.probabilities[p.label or ""] for p, _ in answers], [p.label == gold for p, gold in answers])
+    drawn = [ranked_auroc(ranked, weights) for weights in bootstrap.row_weights(places)]
+    interval = percentile_interval(np.concatenate(drawn)) if drawn else None
+    scored.metrics["confidence_auroc"] = Metric(value=float(ranked_auroc(ranked)), ci95=interval, n=len(places))
+
+
+def _values(
+    rows: Sequence[Row], values: FloatArray, statistics: FloatArray, bootstrap: GroupBootstrap
+) -> list[dict[str, object]]:
+    """Each stated value with its words, rows and accuracy."""
+    listed: list[dict[str, object]] = []
+    for k, value in enumerate(values.tolist()):
+        inside = statistics[:, :, k].sum(axis=1) > 0
+        right = [float(s[1]) if here else None for s, here in zip(statistics[:, :, k], inside, strict=True)]
+        accuracy = mean(right, bootstrap)
+        phrases = {row.prediction.confidence_phrase for row, here in zip(rows, inside, strict=True) if here}
+        listed.append(
+            {
+                "phrase": next(iter(phrases)) if len(phrases) == 1 else None,
+                "value": value,
+                "n": accuracy.n,
+                "accuracy": accuracy.value,
+                "ci95": None if accuracy.ci95 is None else list(accuracy.ci95),
+            }
+        )
+    return listed

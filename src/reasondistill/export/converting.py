@@ -1,0 +1,127 @@
+"""A student's weights in CTranslate2's form.
+
+CTranslate2's own loaders do the work. What they get wrong of students that transformers 5 made is put right here, one
+remark each; tests/test_export_traps.py pins what the loaders do by themselves, so that we notice when one is mended.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ctranslate2.converters.transformers import BartLoader, T5Loader, UMT5Loader
+from ctranslate2.specs.model_spec import OPTIONAL
+from torch import nn
+
+from reasondistill.errors import CheckpointError
+from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.families import family_of, those_that
+from reasondistill.students.features import Codec
+from reasondistill.students.forward import output_scale
+from reasondistill.students.package.manifest import Quantization
+
+
+def convert(student: Checkpoint, folder: str | Path, quantization: Quantization) -> None:
+    """Write a student as CTranslate2's ``model.bin``, ``config.json`` and ``shared_vocabulary.json``.
+
+    Raises:
+        CheckpointError: it is of a family that CTranslate2 is not known to run rightly here.
+    """
+    kind = student.model.config.model_type
+    if not family_of(student.model).exports:
+        raise CheckpointError(
+            "export", expected=f"a student of a family that can be exported ({those_that('exports')})", found=repr(kind)
+        )
+    # A copy: quantizing to int8 writes into the memory of the tensors that it is given.
+    model = copy.deepcopy(student.model).float()
+    with torch.no_grad():
+        spec = _LOADERS[kind]()(model, student.codec)
+        spec.validate()
+        spec.optimize(quantization=quantization)
+        spec.save(str(folder))
+
+
+class _Student:
+    """What the loaders ask of a tokenizer, taken from the student's codec instead."""
+
+    def get_vocabulary(self, model: Any, codec: Codec) -> list[str]:
+        """Tokens by their ids, each once: the engine goes from ids to tokens and back.
+
+        The loaders list the tokenizer's tokens one after the other and fill up with ``<extra_id_…>``, which moves
+        every token behind a gap in the ids, and names T5's own ``<extra_id_0>`` twice.
+        """
+        backend = codec.tokenizer.backend_tokenizer
+        tokens = [backend.id_to_token(i) for i in range(model.get_input_embeddings().weight.shape[0])]
+        taken = set(tokens)
+        return [token if token is not None else _unused(i, taken) for i, token in enumerate(tokens)]
+
+    def set_config(self, config: Any, model: Any, codec: Codec) -> None:
+        """Special tokens and the norms' epsilon.
+
+        A warm start's tokenizer calls its ends [CLS] and [SEP], and has no ``bos_token`` and ``eos_token`` that a
+        loader could ask for. A byte-level one has no unknown token, and CTranslate2 would add one that the model has
+        no row for; as every id has its token, none is ever unknown. The epsilon is never read from a T5 or BART, and
+        CTranslate2 then takes one of its own, for BART's norms 1e-5; a warm start has BERT's 1e-12.
+        """
+        tokens = self.get_vocabulary(model, codec)
+        unknown = codec.tokenizer.unk_token_id
+        config.bos_token = config.decoder_start_token = tokens[codec.decoder_start_token_id]
+        config.eos_token = tokens[codec.eos_token_id]
+        config.unk_token = tokens[codec.pad_token_id if unknown is None else unknown]
+        config.layer_norm_epsilon = _epsilon(model)
+
+
+class _T5(_Student, T5Loader):  # type: ignore[misc]
+    def get_model_spec(self, model: Any) -> Any:
+        spec = super().get_model_spec(model)
+        # T5Loader takes tie_word_embeddings for "scales its decoder's output". transformers 5 sets that on every
+        # T5Config, and keeps what it used to say in scale_decoder_outputs.
+        scale = output_scale(model)
+        spec.decoder.scale_outputs = OPTIONAL if scale == 1.0 else scale
+        return spec
+
+
+class _UMT5(_T5, UMT5Loader):  # type: ignore[misc]
+    """T5's, with positions of each layer's own."""
+
+
+class _Bart(_Student, BartLoader):  # type: ignore[misc]
+    def get_model_spec(self, model: Any) -> Any:
+        # BartLoader asks for two switches that no configuration of transformers 5 has; the model's parts tell them.
+        sides = (model.get_encoder(), model.get_decoder())
+        model.config.normalize_before = all(hasattr(side, "layer_norm") for side in sides)
+        model.config.normalize_embedding = all(hasattr(side, "layernorm_embedding") for side in sides)
+        spec = super().get_model_spec(model)
+        # It gives both sides the encoder's number of heads.
+        spec.decoder.num_heads = np.int16(model.config.decoder_attention_heads)
+        return spec
+
+
+_LOADERS: dict[str, Any] = {
+    "t5": _T5,
+    "mt5": _T5,
+    "umt5": _UMT5,
+    "bart": _Bart,
+    "mbart": _Bart,
+    "pegasus": _Bart,
+    "blenderbot": _Bart,
+}
+
+
+def _unused(i: int, taken: set[str]) -> str:
+    name = f"<unused_{i}>"
+    while name in taken:
+        name = f"<{name}>"
+    return name
+
+
+def _epsilon(model: Any) -> float:
+    found = {module.eps for module in model.modules() if isinstance(module, nn.LayerNorm)}
+    if not found:
+        return float(model.config.layer_norm_epsilon)
+    if len(found) > 1:
+        raise CheckpointError("export", expected="norms with one epsilon", found=str(sorted(found)))
+    return float(found.pop())

@@ -1,6 +1,0 @@
-"""Exporting: a student becomes a package that runs without PyTorch, and is compared with what it was."""
-
-from reasondistill.exporting.building import Exported, export, load_sample
-from reasondistill.exporting.parity import Sample, limits_for
-
-__all__ = ["Exported", "Sample", "export", "limits_for", "load_sample"]

@@ -1,0 +1,43 @@
+"""What people accept, told from the features of networks that learned to tell good explanations from spoiled ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reasondistill.judges.logistic_regression import FloatArray, fit_shares
+
+STRENGTH = 0.1
+"""Of the fit to standardised features: some hundreds of them, from some thousand explanations, need a firm hand."""
+
+
+class Acceptance:
+    """Logistic regression on the networks' features.
+
+    The networks stay as they are, so that nothing that they know of spoiled explanations is lost to the votes.
+
+    Args:
+        weights: of the features, (D,).
+        bias: of the logit.
+    """
+
+    def __init__(self, weights: FloatArray, bias: float) -> None:
+        self.weights, self.bias = weights, bias
+
+    @classmethod
+    def fit(cls, features: FloatArray, acceptable: FloatArray) -> Acceptance:
+        """Fit to features (n, D) and the share of people who found each explanation acceptable, in [0, 1], (n,)."""
+        mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+        weights, bias = fit_shares((features - mean) / deviation, acceptable, strength=STRENGTH)
+        return cls(weights / deviation, bias - float(weights @ (mean / deviation)))
+
+    def logits(self, features: FloatArray) -> FloatArray:
+        """Of features (n, D), (n,)."""
+        return np.asarray(features @ self.weights + self.bias, dtype=np.float64)
+
+    def to_array(self) -> FloatArray:
+        """The weights and, last, the bias: (D + 1)."""
+        return np.append(self.weights, self.bias)
+
+    @classmethod
+    def from_array(cls, values: FloatArray) -> Acceptance:
+        return cls(values[:-1], float(values[-1]))

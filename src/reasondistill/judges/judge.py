@@ -1,0 +1,355 @@
+"""A judge: support of explanations in [0, 1], and the folder it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
+
+from reasondistill.config import JudgeNetwork
+from reasondistill.contracts.records import Example, read_model
+from reasondistill.contracts.seals import require_unchanged, seal_folder
+from reasondistill.errors import CheckpointError, DataError, refused
+from reasondistill.judges.acceptance import Acceptance
+from reasondistill.judges.argued import Argued, fields_of, texts_of
+from reasondistill.judges.components import Models, component_values
+from reasondistill.judges.encoders import Encoder, load_encoder
+from reasondistill.judges.logistic_regression import FloatArray
+from reasondistill.judges.network import Network
+from reasondistill.judges.patterns import Delexicalizer, PatternModel, Verdict
+from reasondistill.metrics.baselines import quotes_every_field
+from reasondistill.metrics.text import is_copy, is_empty
+from reasondistill.storage.content_cache import ContentCache, content_key
+from reasondistill.storage.files import atomic_folder, write_json
+from reasondistill.tasks.task import Task
+
+JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
+_GRAMS, _SEEN, _ACCEPTANCE = "patterns.grams", "seen", "acceptance"
+_SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
+SCHEMA_VERSION: Final = 2
+RESTATED = 0.25
+"""What is left of the support of an explanation that restates a field, or quotes every field whole: it says nothing
+that was not given, but a judge takes its words for fitting ones."""
+KEPT_LIMIT = 2**27
+"""Bytes of verdicts in the cache folder: some million."""
+_CACHE_VERSION = 1  # goes up with any change of this code that changes what a judge of the same weights says
+_ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
+
+
+_Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
+class Combination(BaseModel):
+    """support = sigmoid(bias + sum over components of weight · (value - mean) / deviation)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    components: tuple[str, ...] = Field(min_length=1)
+    mean: tuple[_Number, ...]
+    deviation: tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...]
+    weight: tuple[_Number, ...]
+    bias: _Number
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if len({len(self.components), len(self.mean), len(self.deviation), len(self.weight)}) > 1:
+            raise ValueError("components, mean, deviation and weight are not equally many")
+        return self
+
+    def logit(self, values: FloatArray) -> FloatArray:
+        """Of components' values (n, C), (n,)."""
+        standard = (values - np.array(self.mean)) / np.array(self.deviation)
+        return np.asarray(standard @ np.array(self.weight) + self.bias, dtype=np.float64)
+
+
+class JudgeInfo(BaseModel):
+    """What ``judges.json`` holds beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    name: str
+    kind: Literal["without_votes", "with_votes"]
+    task: dict[str, Any]
+    encoder: dict[str, Any]
+    network: dict[str, Any]
+    members: Annotated[int, Field(ge=1, le=64)]
+    """So many networks give coherence and evidence, by the mean of their logits."""
+    combination: Combination
+    words: list[str]
+    """The words that patterns keep."""
+    pattern_labels: list[str]
+    pattern_tokens: list[str]
+    verdict: dict[str, Any] | None = None
+    trained_on: list[dict[str, Any]]
+    """Name, fingerprint and rows of each data set."""
+    held_out: dict[str, Any]
+    """What it reached on groups that it was not trained on."""
+    versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        Task.model_validate(self.task)
+        JudgeNetwork.model_validate({**self.network, "members": self.members})
+        self.reached("good_against_spoiled", "n", "roc_auc")
+        for name in ("without_votes", "with_votes") if self.held_out.get("votes") else ():
+            self.reached(f"votes.{name}", "roc_auc", "average_precision")
+        return self
+
+    def reached(self, what: str, *names: str) -> list[float]:
+        """Figures of ``held_out``, such as ``roc_auc`` of ``votes.with_votes``.
+
+        Raises:
+            ValueError: one is not there, or is no number.
+        """
+        part: Any = self.held_out
+        for key in what.split("."):
+            part = part.get(key) if isinstance(part, dict) else None
+        figures = [part.get(name) if isinstance(part, dict) else None for name in names]
+        if not all(isinstance(figure, int | float) and not isinstance(figure, bool) for figure in figures):
+            raise ValueError(f"held_out.{what} does not hold the numbers {', '.join(names)}")
+        return [figure for figure in figures if figure is not None]
+
+
+class Support(NamedTuple):
+    """What a judge says of one explanation: the support, and the components that it is made of."""
+
+    support: float
+    components: dict[str, float]
+
+
+@dataclass
+class Judge:
+    """How well explanations argue for their labels, by small models that learned it from explained data.
+
+    Five things count. *Coherence*: does the explanation belong to this label and these fields? *Evidence*: does it
+    argue for this label to one who has not seen the fields? *Wording*: is its pattern one of good explanations of this
+    label? *Contrast*: more so than of the other labels'? *Relevance*: is it about what the fields are about (only with
+    a frozen encoder)? A judge *without votes* weighs them alike. One *with votes* has learned from people's verdicts
+    how to weigh them, its network was fitted to those too, and it has a sixth, *verdict*: which patterns people accept.
+    """
+
+    info: JudgeInfo
+    encoder: Encoder
+    models: Models
+    seen: NDArray[np.uint64]
+    """Hashes of the groups and fields it was trained on."""
+    cache: bool = True
+    """Whether verdicts are looked up and kept in the cache folder: systems share people's texts and floors."""
+    _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
+        digest = hashlib.sha256(self.info.model_dump_json().encode())
+        for name, tensor in sorted(self._fitted().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _fitted(self) -> dict[str, torch.Tensor]:
+        """Everything that was fitted and is no setting, by the name that it is kept under."""
+        tensors = {
+            f"network.{k}.{name}": tensor.contiguous()
+            for k, network in enumerate(self.models.networks)
+            for name, tensor in network.state_dict().items()
+        }
+        grams = self.models.patterns.to_array({token: k for k, token in enumerate(self.info.pattern_tokens)})
+        tensors[_GRAMS] = torch.from_numpy(grams)
+        if self.models.acceptance is not None:
+            tensors[_ACCEPTANCE] = torch.from_numpy(self.models.acceptance.to_array())
+        return tensors
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What to record beside figures that this judge gave."""
+        return {
+            "judge": self.info.name,
+            "kind": self.info.kind,
+            "fingerprint": self.fingerprint,
+            "restated_count": RESTATED,
+        }
+
+    def support(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[float]:
+        """The support of each row, in [0, 1]; 0 by rule for an explanation of nothing but white space.
+
+        An explanation that restates a field (`metrics.text.is_copy`), or quotes each of several fields whole
+        (`metrics.baselines.quotes_every_field`), has a quarter of the support that it would have.
+
+        ``progress`` is called with a sentence now and then.
+        """
+        return [one.support for one in self.explained(rows, progress)]
+
+    def explained(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[Support]:
+        """`support` of each row with the components it comes from; no components for an empty explanation."""
+        rows = list(rows)
+        new = [row for row in dict.fromkeys(rows) if row not in self._memory]
+        for row in new:
+            if is_empty(row.explanation):
+                self._memory[row] = Support(0.0, {})
+        new = sorted((row for row in new if row not in self._memory), key=lambda row: (row.fields, row.explanation))
+        for start in range(0, len(new), _ROWS_PER_CHUNK):
+            progress(f"support: {start:,} of {len(new):,} explanations judged")
+            self._learn(new[start : start + _ROWS_PER_CHUNK])
+        return [self._memory[row] for row in rows]
+
+    def _learn(self, rows: Sequence[Argued]) -> None:
+        """Remember what is said of ``rows``: out of the cache folder, or judged and put there."""
+        names = self.info.combination.components
+        keys = {row: content_key(self._identity, *row.fields, row.label, row.explanation) for row in rows}
+        kept = self._verdicts.find(keys.values()) if self.cache else {}
+        fresh = [row for row in rows if keys[row] not in kept]
+        judged: dict[bytes, FloatArray] = {}
+        if fresh:
+            values = component_values(self.models, fresh, self.encoder.encode(texts_of(fresh)), names)
+            support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
+            support *= np.where([_restates(row) for row in fresh], RESTATED, 1.0)
+            judged = {keys[row]: one for row, one in zip(fresh, np.column_stack([support, values]), strict=True)}
+        for row in rows:
+            said = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
+            of_all, *of_each = said.tolist()
+            self._memory[row] = Support(of_all, dict(zip(names, of_each, strict=True)))
+        if self.cache:
+            self._verdicts.add({key: said.tobytes() for key, said in judged.items()})
+
+    @cached_property
+    def _verdicts(self) -> ContentCache:
+        return ContentCache("support", KEPT_LIMIT)
+
+    @cached_property
+    def _identity(self) -> str:
+        """Everything that a verdict depends on but its texts."""
+        modules = ("torch", "transformers", "tokenizers") if self.encoder.width else ("torch",)
+        return "\n".join(
+            [f"{_CACHE_VERSION} {self.fingerprint}", *(f"{module} {version(module)}" for module in modules)]
+        )
+
+    def refuse_seen(self, examples: Iterable[Example], task: Task) -> None:
+        """Refuse examples that this judge was trained on.
+
+        Raises:
+            DataError: a group, or the texts of an example, were among its training data.
+        """
+        seen = set(self.seen.tolist())
+        found = [e.id for e in examples if not seen.isdisjoint(hashes_of(e, task).tolist())]
+        if found:
+            few = ", ".join(found[:3])
+            raise DataError(
+                "judge",
+                expected="a judge that was not trained on the rows it is to judge",
+                found=f"{len(found)} rows of groups, or with texts, that {self.info.name!r} was trained on ({few})",
+                fix="Evaluate another part, or train a judge without this one (`reasondistill judge train`).",
+            )
+
+    def refuse_task(self, task: Task) -> None:
+        """Refuse to judge another task than the judge's own.
+
+        Raises:
+            DataError: fields or labels differ.
+        """
+        own = self.info.task
+        labels = None if task.labels is None else list(task.labels)
+        if list(task.fields) != own["fields"] or labels != own["labels"]:
+            raise DataError(
+                "judge",
+                expected=f"explanations of the task {own['name']!r} (fields {own['fields']}, labels {own['labels']})",
+                found=f"those of {task.name!r} (fields {list(task.fields)}, labels {labels})",
+                fix="Train a judge for this task (`reasondistill judge train`).",
+            )
+
+    def _require_judging(self) -> None:
+        """Have the judge judge one made-up explanation, which must give a number.
+
+        Raises:
+            ValueError: it does not.
+        """
+        labels = [*self.info.pattern_labels, "none of them"]
+        rows = [Argued(("a word",) * len(self.info.task["fields"]), label, "one, and another") for label in labels]
+        encoded = self.encoder.encode(texts_of(rows))
+        values = component_values(self.models, rows, encoded, self.info.combination.components)
+        if not np.isfinite(self.info.combination.logit(values)).all():
+            raise ValueError("a support that is no number")
+
+    def save(self, out: str | Path, card: str) -> None:
+        """Write the judge into the new folder ``out``, all of it or nothing.
+
+        Raises:
+            OutputError: ``out`` is there already and holds something.
+        """
+        with atomic_folder(out) as folder:
+            write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
+            tensors = {**self._fitted(), _SEEN: torch.from_numpy(self.seen.view(np.int64))}
+            (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
+            (folder / CARD_FILE).write_text(card, encoding="utf-8")
+            seal_folder(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Judge:
+        """Read a judge: a folder, or ``builtin:scenes``, which is shipped.
+
+        Raises:
+            CheckpointError: this is no judge's folder, it is damaged, was changed since it was sealed, or was written
+                by a version with another form of judges; or its encoder is not to be had.
+            MissingExtraError: its encoder comes with an extra that is not installed.
+        """
+        folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)
+        if not (folder / JUDGE_FILE).is_file():
+            raise CheckpointError(
+                folder,
+                expected=f"a judge's folder, with {JUDGE_FILE}",
+                found="none",
+                fix="`reasondistill judge train CONFIG` makes one.",
+            )
+        require_unchanged(folder)
+        fix = "Copy the judge's folder anew, or train the judge anew."
+        info = read_model(JudgeInfo, folder / JUDGE_FILE, SCHEMA_VERSION, expected="a judge", fix=fix)
+        with refused(folder, "a judge as `judge train` writes it"):
+            tensors = load_file(folder / WEIGHTS_FILE)
+            if odd := [name for name, one in tensors.items() if one.is_floating_point() and not one.isfinite().all()]:
+                found = f"NaN or infinity in {odd[0]}"
+                raise CheckpointError(folder, expected="weights that are finite numbers", found=found, fix=fix)
+            encoder = load_encoder(info.encoder)
+            models = Models(
+                tuple(_network(k, info, encoder, tensors) for k in range(info.members)),
+                Delexicalizer(info.words),
+                PatternModel.from_array(info.pattern_labels, info.pattern_tokens, tensors[_GRAMS].numpy()),
+                None if info.verdict is None else Verdict.from_json(info.verdict),
+                Acceptance.from_array(tensors[_ACCEPTANCE].numpy()) if _ACCEPTANCE in tensors else None,
+            )
+            seen = tensors[_SEEN].numpy().view(np.uint64)
+            judge = cls(info, encoder, models, seen)
+            judge._require_judging()
+        return judge
+
+
+def _restates(row: Argued) -> bool:
+    fields = {str(k): text for k, text in enumerate(row.fields)}
+    return is_copy(row.explanation, fields) or quotes_every_field(row.explanation, fields)
+
+
+def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, torch.Tensor]) -> Network:
+    with torch.device("meta"):  # whatever sizes are named, there is nothing to fill but what was stored
+        network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
+    prefix = f"network.{member}."
+    stored = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if n.startswith(prefix)}
+    network.load_state_dict(stored, assign=True)
+    return network.eval()
+
+
+def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
+    """What an example is known by again, in whatever file: its group and the texts of its fields, hashed, (1 or 2)."""
+    known = ["\x1f".join(text.casefold().strip() for text in fields_of(example, task))]
+    if example.group is not None:
+        known.append(f"group\x1f{example.group}")
+    return np.array([int.from_bytes(hashlib.sha256(k.encode()).digest()[:8], "big") for k in known], dtype=np.uint64)

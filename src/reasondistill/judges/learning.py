@@ -1,0 +1,279 @@
+"""Training a judge: explained examples (and people's votes, where there are some) -> a judge's folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reasondistill.config import JudgeConfig
+from reasondistill.data import Loaded
+from reasondistill.errors import DataError
+from reasondistill.judges.argued import Argued, argued_of, texts_of
+from reasondistill.judges.checking import agreement, told_apart
+from reasondistill.judges.components import (
+    ACCEPTANCE,
+    COMPONENTS,
+    RELEVANCE,
+    VERDICT,
+    Components,
+    Models,
+    component_values,
+)
+from reasondistill.judges.corruptions import Corruptor, Good
+from reasondistill.judges.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
+from reasondistill.judges.fitting import Row, Told, fit, weigh_alike, weigh_by_votes
+from reasondistill.judges.judge import Combination, Judge, JudgeInfo, hashes_of
+from reasondistill.judges.judge_card import judge_card
+from reasondistill.judges.network import MAX_FIELDS, Network
+from reasondistill.judges.patterns import Delexicalizer, PatternModel, kept_words
+from reasondistill.judges.voting import Voted, cross_fitted, cross_weighed, votes_of, with_votes
+from reasondistill.storage.files import require_new_folder
+from reasondistill.tasks.task import Task
+
+Progress = Callable[[str], None]
+_LEAST_GOOD = 50
+
+
+def train_judge(
+    config: JudgeConfig,
+    explained: Sequence[Loaded],
+    voted: Sequence[Loaded] = (),
+    *,
+    progress: Progress = lambda stage: None,
+) -> Path:
+    """Train the judge that ``config`` describes and write its folder, which is returned.
+
+    Args:
+        config: what to train.
+        explained: examples with labels and explanations, of one task.
+        voted: examples whose explanations have votes; with them the judge is one *with votes*.
+        progress: called with a sentence now and then.
+
+    Raises:
+        OutputError: the judge's folder is there already and holds something.
+        DataError: there are too few explanations, or votes, or too few of one kind.
+        CheckpointError, MissingExtraError: the encoder is not to be had.
+    """
+    folder = require_new_folder(Path(config.judges_dir) / config.name)
+    task = config.task
+    good = _good(explained, task, config)
+    votes = votes_of(voted, task)
+    material = _material(good, votes, config, progress)
+    models = _fitted(material, config, progress)
+    names = material.components
+
+    values, is_good = _told(models, material, names)
+    combination = weigh_alike(names, values, is_good)
+    report: dict[str, Any] = {
+        "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
+    }
+    if votes:
+        models, combination, report["votes"] = _with_votes(models, combination, votes, material, config, progress)
+    info = JudgeInfo(
+        name=config.name,
+        kind="with_votes" if votes else "without_votes",
+        task=task.model_dump(mode="json"),
+        encoder=material.encoder.settings,
+        network=config.network.model_dump(exclude={"members"}),
+        members=config.network.members,
+        combination=combination,
+        words=models.delexicalizer.words,
+        pattern_labels=models.patterns.labels,
+        pattern_tokens=models.patterns.vocabulary(),
+        verdict=None if models.verdict is None else models.verdict.to_json(),
+        trained_on=[
+            {
+                "name": data.name,
+                "fingerprint": data.fingerprint,
+                "examples": len(data.examples),
+                "votes": k >= len(explained),
+            }
+            for k, data in enumerate([*explained, *voted])
+        ],
+        held_out=report,
+        versions=_versions(),
+    )
+    seen = sorted({h for data in [*explained, *voted] for e in data.examples for h in hashes_of(e, task).tolist()})
+    judge = Judge(info, material.encoder, models, np.array(seen, dtype=np.uint64))
+    judge.save(folder, judge_card(judge, good=len(material.good), votes=len(votes)))
+    return folder
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a judge is trained and checked on."""
+
+    good: Sequence[Good]
+    held_out: Sequence[Good]
+    """Of other groups than ``good``."""
+    spoiled: Sequence[Argued]
+    """One made of each that is held out."""
+    spoiled_how: Sequence[str]
+    rows: Sequence[Row]
+    """Good explanations and spoiled ones."""
+    evidence: Sequence[Row]
+    """Good explanations without their fields, for their own label and for another."""
+    encoder: Encoder
+    encoded: dict[str, Encoded]
+    """Every text of all of these, and of the votes."""
+    components: list[str]
+
+
+def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig, progress: Progress) -> _Material:
+    trained, held_out = _held_out(good)
+    encoder = _encoder(config, trained)
+    components = [name for name in COMPONENTS if _possible(name, encoder, trained, config.task)]
+    progress(f"spoiling {len(trained):,} explanations")
+    corruptor = Corruptor(trained, config.seed)
+    each = config.training.spoiled_per_good
+    rows = [Row(one.argued, 1.0) for one in trained]
+    rows += [Row(corruptor.spoil(one)[1], 0.0, 1 / each) for one in trained for _ in range(each)]
+    evidence = _evidence_rows(trained, config.seed) if "evidence" in components else []
+    checks = Corruptor(held_out, config.seed + 1)
+    spoiled_how, spoiled = zip(*(checks.spoil(one) for one in held_out), strict=True)
+    progress("encoding")
+    argued = [*(row.argued for row in (*rows, *evidence)), *(one.argued for one in held_out), *spoiled]
+    encoded = encoder.encode(texts_of([*argued, *(vote.argued for vote in votes)]))
+    return _Material(trained, held_out, spoiled, spoiled_how, rows, evidence, encoder, encoded, components)
+
+
+def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Models:
+    """The models that need no votes."""
+    networks = tuple(_network(material, config, member, progress) for member in range(config.network.members))
+    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in material.good))
+    # Where each example has choices of its own, labels are as many as examples: one model for all of them.
+    patterns = PatternModel.of(
+        (one.argued.label if config.task.labels else "", delexicalizer.pattern(one.argued)) for one in material.good
+    )
+    return Models(networks, delexicalizer, patterns)
+
+
+def _told(models: Models, material: _Material, names: Sequence[str]) -> Told:
+    """What the models say of the explanations that are held out and of the ones that were spoiled."""
+    rows = [*(one.argued for one in material.held_out), *material.spoiled]
+    return Told(component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out))
+
+
+def _network(material: _Material, config: JudgeConfig, member: int, progress: Progress) -> Network:
+    seed = config.seed + member
+    torch.manual_seed(seed)
+    network = Network(
+        width=material.encoder.width,
+        vocabulary_size=material.encoder.vocabulary_size,
+        **config.network.model_dump(exclude={"members"}),
+    )
+    rows = [*material.rows, *material.evidence]
+    what = f"network {member + 1} of {config.network.members}"
+    fit(network, rows, material.encoded, how=config.training, seed=seed, progress=progress, what=what)
+    return network
+
+
+def _with_votes(
+    models: Models,
+    combination: Combination,
+    votes: Sequence[Voted],
+    material: _Material,
+    config: JudgeConfig,
+    progress: Progress,
+) -> tuple[Models, Combination, dict[str, Any]]:
+    """Models, weights and what they reach, after votes; ``combination`` is the one without."""
+    names, folds = material.components, config.votes_training.folds
+    asked = Components(models, [v.argued for v in votes], material.encoded)
+    before = combination.logit(asked.table(names))
+    # Votes can tell what each field is worth.
+    fields = [f"{RELEVANCE}_{k}" for k in range(1, len(config.task.fields) + 1)] if RELEVANCE in names else []
+    names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
+    values = cross_fitted(models, votes, asked, names, folds, progress)
+    models = with_votes(models, votes, asked.features)
+    told = _told(models, material, names)
+    reached = {
+        "without_votes": agreement(before, votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, told, folds), votes),
+        "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
+    }
+    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), told)
+    return models, weighed, reached
+
+
+def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[Good]:
+    """Explanations of the examples' own labels, at most ``max_explanations`` of them, by the hash of their text."""
+    if len(task.fields) > MAX_FIELDS:
+        raise DataError("task", expected=f"at most {MAX_FIELDS} fields", found=str(len(task.fields)))
+    good: dict[Argued, Good] = {}
+    for data in explained:
+        for example in data.examples:
+            label = example.label or ""
+            for argued, _ in argued_of(example, task):
+                if argued.label == label and argued not in good:
+                    choices = example.choices or task.labels or ()
+                    good[argued] = Good(argued, choices, example.group or example.id)
+    chosen = sorted(good.values(), key=lambda one: _hash(one.argued))[: config.training.max_explanations]
+    if len(chosen) < _LEAST_GOOD:
+        raise DataError(
+            "data.explained",
+            expected=f"at least {_LEAST_GOOD} explanations of labels",
+            found=str(len(chosen)),
+            fix="Name data with explanations, and the right columns.",
+        )
+    return chosen
+
+
+def _held_out(good: Sequence[Good]) -> tuple[list[Good], list[Good]]:
+    """Nine tenths of the groups to train on and one to check with, by the hash of the group."""
+    parts: tuple[list[Good], list[Good]] = ([], [])
+    for one in good:
+        parts[int(hashlib.sha256(f"judge {one.group}".encode()).hexdigest(), 16) % 10 == 0].append(one)
+    if len(parts[1]) < 5 or len(parts[0]) < 5:
+        raise DataError(
+            "data.explained",
+            expected="explanations of many groups, so that one in ten can be held out",
+            found=f"{len({one.group for one in good})} groups",
+        )
+    return parts
+
+
+def _encoder(config: JudgeConfig, good: Sequence[Good]) -> Encoder:
+    if config.encoder.kind == "words":
+        return WordEncoder.of(texts_of(one.argued for one in good), config.encoder.size)
+    return FrozenEncoder(config.encoder.name)
+
+
+def _possible(component: str, encoder: Encoder, good: Sequence[Good], task: Task) -> bool:
+    if component == "relevance":
+        return encoder.width > 0
+    if component == "contrast":
+        return len({one.argued.label for one in good}) > 1 and bool(task.labels)
+    return component != "evidence" or any(len(one.choices) > 1 for one in good)
+
+
+def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
+    """Explanations without their fields, for their own label and for another one."""
+    rows = []
+    for one in good:
+        others = [label for label in one.choices if label != one.argued.label]
+        if others:
+            other = others[(seed + int(_hash(one.argued), 16)) % len(others)]
+            rows.append(Row(one.argued, 1.0, with_fields=False))
+            rows.append(Row(one.argued._replace(label=other), 0.0, with_fields=False))
+    return rows
+
+
+def _hash(argued: Argued) -> str:
+    return hashlib.sha256("\x1f".join([*argued.fields, argued.label, argued.explanation]).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("reasondistill", "torch", "transformers", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

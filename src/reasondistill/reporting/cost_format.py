@@ -1,0 +1,86 @@
+"""How costs, shares and a base are written."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from reasondistill.contracts.tradeoffs import Base, Estimate, Zero
+from reasondistill.reporting.formatting import size
+
+COMPRESSION: Final = "compression"
+
+
+class CostWords(NamedTuple):
+    """A cost's name and what it is in."""
+
+    title: str
+    unit: str
+
+
+COST_TITLES: Final = {
+    COMPRESSION: CostWords("Compression", "base parameters / own"),
+    "parameters": CostWords("Parameters", ""),
+    "checkpoint_bytes": CostWords("On disk", "bytes"),
+    "rest_memory_bytes": CostWords("Memory at rest", "bytes"),
+    "peak_memory_bytes": CostWords("Peak memory of the process", "bytes"),
+    "latency_ms_p50": CostWords("Latency, median", "ms"),
+    "examples_per_second": CostWords("Throughput ↑", "examples a second"),
+    "flops_per_example": CostWords("FLOPs an example", ""),
+    "joules_per_example": CostWords("Energy an example", "J"),
+}
+ZERO_TITLES: Final[dict[Zero, str]] = {
+    "nothing": "0",
+    "chance": "chance",
+    "floor": "the strongest floor",
+}
+_THOUSANDS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def cost_title(name: str) -> str:
+    """A cost's name as readers know it."""
+    return COST_TITLES[name].title
+
+
+def cost_value(name: str, value: float) -> str:
+    """A cost with three digits and its unit: ``24.9\u00a0M``, ``95.1 MiB``, ``12.3 ms``, ``4.05×``."""
+    if name.endswith("_bytes"):
+        return size(round(value))
+    if name == COMPRESSION:
+        return f"{_digits(value)}×"
+    if name == "latency_ms_p50":
+        return f"{_digits(value)} ms"
+    if name == "examples_per_second":
+        return f"{_digits(value)}/s"
+    if name == "joules_per_example":
+        return f"{_digits(value)} J"
+    return count(value)
+
+
+def count(value: float) -> str:
+    """A large number with three digits: ``950``, ``24.9\u00a0M``, ``1.06\u00a0G``."""
+    for factor, letter in _THOUSANDS:
+        if value >= factor:
+            return f"{_digits(value / factor)}\u00a0{letter}"
+    return _digits(value)
+
+
+def percent(value: float) -> str:
+    """A share in percent with one decimal and a true minus."""
+    return f"{100 * value:.1f}%".replace("-", "−")
+
+
+def percent_estimate(found: Estimate | None) -> str:
+    """A share with its interval: ``12.3% (8.1% to 16.0%)``."""
+    if found is None:
+        return "–"
+    within = "" if found.ci95 is None else f" ({' to '.join(map(percent, found.ci95))})"
+    return percent(found.value) + within
+
+
+def base_text(base: Base) -> str:
+    """What compression is counted from, in words."""
+    return f"{base.name} with {count(base.parameters)} parameters" + ("" if base.compared else ", not itself compared")
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

@@ -1,0 +1,237 @@
+"""Reading what a report is made of: run folders and bare results folders."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from reasondistill.contracts.records import parse_record
+from reasondistill.contracts.results import Results
+from reasondistill.contracts.seals import SEAL_FILE, WEIGHTS, require_unchanged
+from reasondistill.errors import DataError
+from reasondistill.storage.files import read_jsonl, read_versioned_json, real_path
+from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
+
+RUN_SCHEMA_VERSION: Final = 1
+_LARGEST: Final = 1e308  # NaN and infinity are not below it
+_PREFERRED_SPLITS: Final = ("test", "validation")
+
+
+class Lenient(BaseModel):
+    """The form of what is read from files."""
+
+    # Later versions may write more: a report shows what it knows.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DataPart(Lenient):
+    """Which rows a run read as one of its parts."""
+
+    source: str = ""
+    fingerprint: str = ""
+    n: int | None = None
+
+
+class Hardware(Lenient):
+    """The machine that a run was made on."""
+
+    cpu: str | None = None
+    cores: int | None = None
+    memory_gib: float | None = None
+    accelerator: str | None = None
+
+
+class StudentSize(Lenient):
+    """What a student takes up."""
+
+    parameters: int | None = None
+    bytes: int | None = None
+
+
+class Best(Lenient):
+    """The checkpoint that validation selected."""
+
+    step: int
+    metric: str
+    value: float
+
+
+class RunInfo(Lenient):
+    """What ``run.json`` says of a run."""
+
+    schema_version: int
+    name: str
+    created: str | None = None
+    status: str = "finished"
+    config: dict[str, Any] = {}
+    seed: int | None = None
+    data: dict[str, DataPart] = {}
+    versions: dict[str, str] = {}
+    git_commit: str | None = None
+    hardware: Hardware | None = None
+    timings: dict[str, float] = {}
+    student: StudentSize | None = None
+    best: Best | None = None
+
+
+class Row(Lenient):
+    """One line of ``per_example.jsonl``. Keys that are not named here are kept: its scores are among them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    gold: str | None = None
+    label: str | None = None
+    correct: bool | None = None
+    probabilities: dict[str, float] | None = None
+    explanation: str | None = None
+    references: list[str] | None = None
+    fields: dict[str, str] = {}
+    rougeL: float | None = None  # noqa: N815 - the metric's name
+    bertscore_f1: float | None = None
+    error: str | None = None
+    slices: list[str] | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Every score of the row that is a number or a truth value, by its name in the file."""
+        named = {"rougeL": self.rougeL, "bertscore_f1": self.bertscore_f1, **(self.model_extra or {})}
+        return {k: v for k, v in named.items() if isinstance(v, int | float) and abs(v) < _LARGEST}
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the predicted label, where the system gave one."""
+        return (self.probabilities or {}).get(self.label or "")
+
+
+class CalibrationBin(Lenient):
+    """One bar of a reliability diagram; ``confidence`` and ``accuracy`` are None in an empty bin."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One part of a data set with a system's scores; ``rows`` is None without ``per_example.jsonl``."""
+
+    split: str
+    results: Results
+    rows: tuple[Row, ...] | None
+    bins: tuple[CalibrationBin, ...] = ()
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that one folder holds for a report."""
+
+    name: str
+    run: RunInfo | None
+    log: tuple[dict[str, Any], ...] | None
+    scored: dict[str, Scored] = field(default_factory=dict)
+    calibration: Calibration | None = None
+
+    @property
+    def main(self) -> Scored | None:
+        """The part that the headline speaks of: test, else validation, else the first by name."""
+        names = [*(s for s in _PREFERRED_SPLITS if s in self.scored), *sorted(self.scored)]
+        return self.scored[names[0]] if names else None
+
+
+def load_sources(paths: Sequence[Path]) -> list[Source]:
+    """Read the folders, in order; one of a name that came before gets a number.
+
+    Raises:
+        DataError: no folder is named, or one is not a run or results folder, or a file in it is broken.
+    """
+    if not paths:
+        raise DataError("report", expected="at least one run or results folder", found="none")
+    sources: list[Source] = []
+    times: Counter[str] = Counter()
+    for source in map(load_source, paths):
+        times[source.name] += 1
+        number = times[source.name]
+        sources.append(replace(source, name=f"{source.name} ({number})") if number > 1 else source)
+    return sources
+
+
+def load_source(path: Path) -> Source:
+    """Read one run folder (``run.json``) or bare results folder (``results.json``).
+
+    Raises:
+        DataError: it is neither, or a file in it is broken.
+        CheckpointError: the student's calibration is, or belongs to another student.
+    """
+    path = Path(path)
+    if (path / "run.json").is_file():
+        run = _read_run(path / "run.json")
+        log_file = path / "metrics.jsonl"
+        log = tuple(_finite(row) for _, row in read_jsonl(log_file)) if _has_content(log_file) else None
+        parts = sorted(p.parent for p in path.glob("results/*/results.json"))
+        return Source(
+            run.name or real_path(path).name,
+            run,
+            log,
+            {p.name: _read_scored(p) for p in parts},
+            _calibration(path / "student"),
+        )
+    if (path / "results.json").is_file():
+        scored = _read_scored(path)
+        return Source(real_path(path).name, None, None, {scored.split: scored})
+    if path.is_dir():
+        names = sorted(p.name for p in path.iterdir())
+        found = f"a folder with {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "an empty folder"
+    else:
+        found = "a file" if path.exists() else "nothing at this path"
+    raise DataError(
+        path,
+        expected="a run folder (with run.json) or a results folder (with results.json)",
+        found=found,
+        fix="`reasondistill train` makes the one, `reasondistill evaluate` the other.",
+    )
+
+
+def _calibration(student: Path) -> Calibration | None:
+    """A student's calibration, held to the student beside it where that is there: a run may be kept without it."""
+    if not (student / CALIBRATION_FILE).is_file():
+        return None
+    if not (student / SEAL_FILE).is_file() and not any(student.glob(WEIGHTS)):
+        return Calibration.load(student)
+    require_unchanged(student, besides=(WEIGHTS,))  # a sealed one's weights are not read: a report needs no model
+    return Calibration.load(student, student=checkpoint_fingerprint(student))
+
+
+def _read_run(path: Path) -> RunInfo:
+    mend = "Report on it with the version of reasondistill that made it."
+    value = read_versioned_json(path, RUN_SCHEMA_VERSION, what="a run of ", fix=mend)
+    return parse_record(RunInfo, value, str(path))
+
+
+def _read_scored(folder: Path) -> Scored:
+    results = Results.load(folder / "results.json")
+    rows_file = folder / "per_example.jsonl"
+    rows = None
+    if _has_content(rows_file):
+        rows = tuple(parse_record(Row, row, f"{rows_file}:{number}") for number, row in read_jsonl(rows_file))
+    where = f"{folder / 'results.json'}: calibration.bins"
+    bins = tuple(parse_record(CalibrationBin, row, where) for row in results.calibration.get("bins") or ())
+    return Scored(results.dataset.split or real_path(folder).name, results, rows, bins, folder)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    # JSON written by Python may hold NaN, which no axis can show.
+    return {k: v for k, v in row.items() if not isinstance(v, float) or math.isfinite(v)}

@@ -1,0 +1,278 @@
+"""The sections "Errors" and "Slices": what the system gets wrong, how, and on which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from reasondistill.contracts.results import Results
+from reasondistill.reporting.document import Block, Card, Cards, Cell, Facts, Gallery, Paragraph, Table
+from reasondistill.reporting.forest import Difference, forest
+from reasondistill.reporting.formatting import interval, listing, metric_title, metric_value
+
+CELLS: Final = 6
+CELL_CARDS: Final = 2
+KIND_CARDS: Final = 4
+FOREST_ROWS: Final = 18
+NAMED: Final = 6
+SURE: Final = 0.05
+"""Adjusted p below which a slice is called different."""
+
+_KINDS: Final = {
+    "none": "No error found",
+    "label": "Label only",
+    "explanation": "Explanation only",
+    "both": "Both",
+}
+_MEASURED: Final = ("label_accuracy", "support", "bertscore_f1", "rougeL")
+
+
+def errors_section(results: Results) -> list[Block]:
+    """The rule, how many rows are wrong in what, whether label and explanation go together, and examples."""
+    errors = results.errors
+    if not errors.get("counts"):
+        return []
+    blocks: list[Block] = [Paragraph(text) for text in (_rule(errors), _association(errors)) if text]
+    blocks.append(_kinds(errors))
+    cells = errors.get("confusion") or ()
+    for cell in cells[:CELLS]:
+        cards = tuple(_card(one, errors) for one in cell["examples"][:CELL_CARDS])
+        given = "given no label" if cell["predicted"] is None else f"taken for {cell['predicted']}"
+        rule = f"{_first(len(cards), cell['n'])}{', the highest confidence first' if cards[1:] else ''}."
+        blocks.append(Cards(f"{cell['gold']} {given}", rule, cards))
+    metric = errors.get("metric")
+    found = (errors.get("examples") or {}).get("explanation", ())
+    if found:
+        worst = f": empty ones, then the lowest {metric_title(metric)}" if metric else ""
+        cards = tuple(_card(one, errors, metric) for one in found[:KIND_CARDS])
+        # A low score is evidence, no proof: the reader is told what was found, not that it is so.
+        title = (
+            "Label right, explanation wrong by the rule"
+            if "label" in errors["judged"]
+            else "Explanation wrong by the rule"
+        )
+        total = errors["counts"]["explanation"]["n"]
+        blocks.append(Cards(title, f"{_first(len(cards), total)}{worst}.{_below(errors)}", cards))
+    return blocks
+
+
+def slices_section(results: Results, prefix: str) -> list[Block]:
+    """Forest plots of the ranked slices' differences, and a table of all slices, worst first."""
+    slices = results.slices
+    metrics = [name for name in _MEASURED if any(name in one["metrics"] for one in slices)]
+    if not slices or not metrics:
+        return []
+    settings = results.settings.get("slices") or {}
+    ranking = settings.get("ranked_by", metrics[0])
+    metrics.sort(key=lambda name: name != ranking)
+    return [
+        Paragraph(_slices_text(slices, ranking, settings)),
+        *_forests(slices, ranking, metrics, prefix),
+        _slices_table(slices, ranking, metrics),
+        Facts("What the slices are", tuple({one["family"]: one["rule"] for one in slices}.items()), folded=True),
+    ]
+
+
+# --- errors ---
+
+
+def _rule(errors: Mapping[str, Any]) -> str:
+    parts = []
+    if "label" in errors["judged"]:
+        parts.append("A label is wrong if it is not the gold one.")
+    if errors.get("rule"):
+        parts.append(errors["rule"])
+        parts.append("This marks the worst explanations; that the others are good does not follow.")
+    return " ".join(parts)
+
+
+def _association(errors: Mapping[str, Any]) -> str:
+    together = errors.get("association")
+    if not together:
+        return ""
+    right, wrong, difference = together["label_right"], together["label_wrong"], together["difference"]
+    text = (
+        f"The explanation is wrong for {wrong['share']:.1%} of the {wrong['n']:,} rows with a wrong label and for "
+        f"{right['share']:.1%} of the {right['n']:,} with the right one: a difference of "
+        f"{_points(difference['value'])} points"
+    )
+    if bounds := difference["ci95"]:
+        text += f" (95% interval {_points(bounds[0])} to {_points(bounds[1])})"
+        if bounds[0] <= 0 <= bounds[1]:
+            text += ", which may be none"
+    text += "."
+    if errors.get("metric") not in (None, "support"):
+        text += " References argue for the gold label: part of such a difference is theirs."
+    return text
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def _kinds(errors: Mapping[str, Any]) -> Table:
+    judged, counts, per_label = errors["judged"], errors["counts"], errors.get("per_label") or {}
+    names = [k for k in _KINDS if k in ("none", *judged) or (k == "both" and len(judged) == 2)]
+    labels = list(per_label)[:8]
+    rows = tuple(
+        (
+            Cell(_KINDS[kind]),
+            Cell(f"{counts[kind]['n']:,}"),
+            _share(counts[kind]),
+            *(_share(per_label[label][kind]) for label in labels),
+        )
+        for kind in names
+    )
+    head = ("In error", "Examples", "Share", *(f"of {label}" for label in labels))
+    note = f"Beneath each share: its 95% interval. Over {errors['n']:,} examples" + (
+        "; the columns on the right are by gold label." if labels else "."
+    )
+    return Table("What is wrong", head, rows, note=note)
+
+
+def _share(count: Mapping[str, Any]) -> Cell:
+    if count["share"] is None:
+        return Cell("–")
+    bounds = count["ci95"]
+    return Cell(f"{count['share']:.1%}", f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%" if bounds else "")
+
+
+def _below(errors: Mapping[str, Any]) -> str:
+    """What the scores on the cards are held to."""
+    metric, threshold = errors.get("metric"), errors.get("threshold")
+    if metric is None or threshold is None:
+        return ""
+    return f" The rule's threshold is {metric_value(metric, threshold)}; a sound explanation can lie below it."
+
+
+def _first(shown: int, total: int) -> str:
+    return f"{shown} of {total:,}" if shown < total else "The only one" if total == 1 else f"All {total:,}"
+
+
+def _card(one: Mapping[str, Any], errors: Mapping[str, Any], metric: str | None = None) -> Card:
+    gold, label, confidence = one["gold"], one["label"], one["confidence"]
+    score = None if metric is None else one["score"]
+    references = one.get("references") or [one.get("reference")]  # results of earlier versions have the first alone
+    return Card(
+        id=one["id"],
+        fields=one["fields"],
+        gold=gold,
+        label=label,
+        correct=gold == label if gold is not None and "label" in errors["judged"] else None,
+        probabilities=() if confidence is None or label is None else ((label, confidence),),
+        explanation=one["explanation"],
+        references=tuple(text for text in references if text),
+        scores=() if metric is None or score is None else ((metric_title(metric), metric_value(metric, score)),),
+    )
+
+
+# --- slices ---
+
+
+def _slices_text(slices: Sequence[Mapping[str, Any]], ranking: str, settings: Mapping[str, Any]) -> str:
+    ranked = [one for one in slices if one["ranked"]]
+    title = _lower(metric_title(ranking))
+    if not ranked:
+        return "No slice has enough rows, and enough beside it, to be ranked."
+    worse = [one["name"] for one in ranked if _verdict(one, ranking) == "worse"]
+    text = (
+        f"Each slice is compared with the rest of the rows. They stand in the order of the upper bound of their "
+        f"difference in {title}, the lowest first. "
+    )
+    if worse:
+        named = [f"“{name}”" for name in worse[:NAMED]] + ([f"{len(worse) - NAMED} more"] if worse[NAMED:] else [])
+        text += f"After correction for {len(ranked)} slices these lie below the rest: {listing(named)}. "
+    else:
+        text += f"After correction for {len(ranked)} slices none is shown to lie below the rest. "
+    chance = settings.get("below_by_chance", 0.025 * len(ranked))
+    text += f"Of {len(ranked)} uncorrected intervals about {chance:.1f} would lie below zero by chance alone."
+    return text
+
+
+def _forests(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequence[str], prefix: str) -> list[Gallery]:
+    """The ranking metric, and beside it the first explanation metric, the same slices in the same order."""
+    shown = [one for one in slices if one["ranked"]]
+    cut = len(shown) - FOREST_ROWS
+    if cut > 0:
+        shown = shown[:FOREST_ROWS]
+    drawings = []
+    for name in metrics[:2]:
+        rows = [_difference(one, name) for one in shown]
+        if not any(row.value is not None for row in rows):
+            continue
+        caption = f"{metric_title(name)} on each slice less that on the rest, with 95% intervals."
+        if cut > 0:
+            caption += f" The {FOREST_ROWS} worst by {_lower(metric_title(ranking))}; the table has {cut} more."
+        title = f"Slices: {_lower(metric_title(name))}"
+        drawings.append(forest(f"{prefix}slices-{name.lower().replace('_', '-')}", title, caption, rows))
+    return [Gallery(tuple(drawings))] if drawings else []
+
+
+def _difference(one: Mapping[str, Any], metric: str) -> Difference:
+    figures = one["metrics"].get(metric) or {}
+    bounds = figures.get("difference_ci95")
+    return Difference(one["name"], figures.get("difference"), tuple(bounds) if bounds else None, _verdict(one, metric))
+
+
+def _verdict(one: Mapping[str, Any], metric: str) -> str:
+    """``worse`` or ``better`` where the difference holds after correction, else ``level``."""
+    figures = one["metrics"].get(metric) or {}
+    p, difference = figures.get("p_adjusted"), figures.get("difference")
+    if p is None or difference is None or p >= SURE:
+        return "level"
+    return "worse" if difference < 0 else "better"
+
+
+def _slices_table(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequence[str]) -> Table:
+    others = [name for name in metrics if name != ranking]
+    rows = tuple(
+        (
+            Cell(one["name"], "" if one["ranked"] else "too few to rank"),
+            Cell(f"{one['n']:,}", f"{one['share']:.0%}"),
+            _value(one, ranking),
+            _gap(one, ranking),
+            Cell(_p(one, ranking)),
+            *(_gap(one, name) for name in others),
+        )
+        for one in slices
+    )
+    small = next((k for k, one in enumerate(slices) if not one["ranked"]), None)
+    gaps = [f"Δ {_lower(metric_title(name))}" for name in (ranking, *others)]
+    head = ("Slice", "Examples", metric_title(ranking), gaps[0], "Adjusted p", *gaps[1:])
+    note = (
+        "Δ: the slice less the rest of the rows. Beneath each figure: its 95% interval. Adjusted p: Benjamini-Hochberg "
+        "over the ranked slices. A slice of low confidence is meant to be less accurate; slices overlap, and one may "
+        "stand in for another."
+    )
+    groups = frozenset({small}) if small else frozenset[int]()
+    return Table("All slices, worst first", head, rows, note=note, groups=groups)
+
+
+def _value(one: Mapping[str, Any], metric: str) -> Cell:
+    figures = one["metrics"].get(metric)
+    if figures is None:
+        return Cell("–")
+    bounds = figures["ci95"]
+    return Cell(metric_value(metric, figures["value"]), interval(metric, tuple(bounds) if bounds else None))
+
+
+def _gap(one: Mapping[str, Any], metric: str) -> Cell:
+    figures = one["metrics"].get(metric)
+    if figures is None or figures["difference"] is None:
+        return Cell("–")
+    bounds = figures["difference_ci95"]
+    return Cell(_signed(figures["difference"]), " to ".join(map(_signed, bounds)) if bounds else "")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−") if abs(value) >= 0.0005 else "0.000"
+
+
+def _p(one: Mapping[str, Any], metric: str) -> str:
+    p = (one["metrics"].get(metric) or {}).get("p_adjusted")
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _lower(title: str) -> str:
+    """A metric's title within a sentence: acronyms keep their capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]

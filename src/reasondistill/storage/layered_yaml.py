@@ -1,0 +1,256 @@
+"""YAML read strictly: a key given twice, a key that is no word and broken syntax are mistakes, named by line.
+
+A file may be laid over others: ``include: [other.yaml]``, relative to it. See `read_layered`.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from reasondistill.errors import ConfigError
+from reasondistill.storage.files import read_lines, real_path
+
+M = TypeVar("M", bound=BaseModel)
+
+_MOST_NODES, _DEEPEST, _MOST_FILES = 20_000, 50, 200
+"""No configuration comes near. Aliases count as what they stand for: a few lines of them can stand for any number."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, and what is too large or too deep, and reads 1e-4 as a number."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > _MOST_NODES or self._depth > _DEEPEST:  # before the rest of a long file is read
+            raise self._too_much(self.line)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            self._measure(node, {})
+        return node
+
+    def _measure(self, node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+        """How many nodes there are below and with ``node``, and how deep; ``known`` has (0, 0) while it is measured."""
+        if (measured := known.get(id(node))) is None:
+            known[id(node)] = 0, 0
+            below = node.value if isinstance(node, yaml.CollectionNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                below = [child for pair in below for child in pair]
+            of_children = [self._measure(child, known) for child in below]
+            size = 1 + sum(size for size, _ in of_children)
+            measured = known[id(node)] = size, 1 + max((depth for _, depth in of_children), default=0)
+        line = node.start_mark.line
+        if measured == (0, 0):
+            where = f"{self.name}:{line + 1}"
+            raise ConfigError(where, expected="aliases of something else", found="one that stands for itself")
+        if measured[0] > _MOST_NODES or measured[1] > _DEEPEST:
+            raise self._too_much(line)
+        return measured
+
+    def _too_much(self, line: int) -> ConfigError:
+        limit = f"at most {_MOST_NODES:,} values, nested at most {_DEEPEST} deep"
+        return ConfigError(f"{self.name}:{line + 1}", expected=limit, found="more, with what aliases stand for")
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        # A user's tag can send another node here (`!!map [1]`), which PyYAML refuses below.
+        for key_node, _ in node.value if node.id == "mapping" else ():
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise ConfigError(_at(node, key_node), expected="keys that are words", found=repr(key))
+            if key in seen:
+                raise ConfigError(
+                    _at(node, key_node), expected="each key once", found=f"the key {key!r} twice", fix="Keep one."
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which PyYAML follows, takes 1e-4 for a word because it has no dot.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
+
+
+def _at(node: yaml.Node, key_node: yaml.Node) -> str:
+    return f"{node.start_mark.name}:{key_node.start_mark.line + 1}"
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        DataError: the file is absent, empty or not UTF-8.
+        ConfigError: it is no YAML, no mapping, or holds a key twice; line and key are named.
+    """
+    return _parse_yaml("\n".join(line for _, line in read_lines(path)), str(path))
+
+
+class Layer(NamedTuple):
+    """What one file says, without what it includes."""
+
+    name: str
+    value: dict[str, Any]
+
+
+def read_layered(path: str | Path) -> list[Layer]:
+    """Read a YAML mapping and what its key ``include`` names: one file, or a list of files, relative to its folder.
+
+    Returns:
+        A layer for each file, what goes before last: the file itself, before it its included files from the last to
+        the first, each above what it includes itself.
+
+    Raises:
+        DataError: one of the files is absent, empty or not UTF-8.
+        ConfigError: one of them is no YAML, no mapping, holds a key twice or includes itself; it is named.
+    """
+    layers: list[Layer] = []
+    _add_layers(Path(path), (), layers)
+    return layers
+
+
+def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> None:
+    value = read_yaml(path)
+    given = value.pop("include", [])
+    included = [given] if isinstance(given, str) else given
+    if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
+        raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
+    trail = (*trail, real_path(path))
+    for name in included:
+        file = path.parent / name
+        if real_path(file) in trail:
+            raise ConfigError(path, expected="files that do not include themselves", found=f"include: {name}")
+        _add_layers(file, trail, layers)
+    if len(layers) >= _MOST_FILES:
+        raise ConfigError(path, expected=f"at most {_MOST_FILES} files that include each other", found="more")
+    layers.append(Layer(str(path), value))
+
+
+def merge(layers: Sequence[Layer]) -> dict[str, Any]:
+    """One mapping out of several, key by key; what comes later goes before, and lists are taken whole.
+
+    A mapping with another ``kind`` than the one below it takes its whole place, as the keys of kinds differ.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _lay_over(merged, copy.deepcopy(layer.value))
+    return merged
+
+
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key, value in above.items():
+        inner = below.get(key)
+        if (
+            isinstance(inner, dict)
+            and isinstance(value, dict)
+            and value.get("kind", inner.get("kind")) == inner.get("kind")
+        ):
+            _lay_over(inner, value)
+        else:
+            below[key] = value
+
+
+def _parse_yaml(text: str, name: str) -> dict[str, Any]:
+    value = parse_yaml_value(text, name)
+    if not isinstance(value, dict):
+        raise ConfigError(name, expected="keys and values (name: …)", found=type(value).__name__)
+    return value
+
+
+def parse_yaml_value(text: str, name: str) -> Any:
+    """A YAML value out of text; ``name`` is what errors call it.
+
+    Raises:
+        ConfigError: it is no YAML, or holds a key twice.
+    """
+    try:
+        loader = _StrictLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{name}:{line}", expected="YAML", found=f"the character U+{ord(text[error.position]):04X}"
+        ) from error
+    loader.name = name  # what marks call the stream
+    try:
+        return loader.get_single_data()
+    # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark is not None else name
+        problem = str(getattr(error, "problem", None) or error).removeprefix("found ")
+        if isinstance(error, TypeError | LookupError | AttributeError):
+            problem = "a value that does not fit its tag"
+        raise ConfigError(where, expected="YAML", found=problem) from error
+    finally:
+        loader.dispose()
+
+
+def validate_config(kind: type[M], value: dict[str, Any], *, where: object, layers: Sequence[Layer] = ()) -> M:
+    """Build a model from plain values, such as those of a YAML file.
+
+    Args:
+        where: what messages call all of it.
+        layers: the files that ``value`` was merged from, as `read_layered` gives them.
+
+    Raises:
+        ConfigError: every mistake is named at once, with its key and, where that stands in a file that was included,
+            with that file.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError.gather(where, [_problem(e) + _origin(e, layers) for e in error.errors()]) from error
+
+
+def _key_path(error: Any) -> list[Any]:
+    # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
+    noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
+    return [part for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
+
+
+def _origin(error: Any, layers: Sequence[Layer]) -> str:
+    """The included files that a mistake stands in, in brackets; nothing where it is the file's own, or nobody's."""
+    path, found = _key_path(error), []
+    for layer in layers if path else ():
+        value: Any = layer.value
+        try:
+            for part in path:
+                value = value[part]
+        except (LookupError, TypeError):
+            continue
+        # A mapping may come from several files; anything else is as the last one says, or was changed by the caller.
+        if isinstance(value, dict) or value == error["input"]:
+            found.append(layer.name)
+    if found and not isinstance(error["input"], dict):
+        found = found[-1:]
+    return f" (in {', '.join(found)})" if any(name != layers[-1].name for name in found) else ""
+
+
+def _problem(error: Any) -> str:
+    key = ".".join(map(str, _key_path(error))) or "configuration"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        found = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
+        return f"{key}.kind: expected one of hub, scratch, warm_start, found {found!r}"[:400]
+    if error["type"] == "missing":
+        return f"{key}: required, but not there"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r}"[:400]

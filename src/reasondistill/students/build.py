@@ -1,0 +1,96 @@
+"""A new student out of a configuration and the examples that it will learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
+from reasondistill.contracts.records import Example
+from reasondistill.errors import TaskError
+from reasondistill.students.checkpoint import Checkpoint, load_seq2seq
+from reasondistill.students.features import Codec
+from reasondistill.students.scratch import make_scratch
+from reasondistill.students.shrinking import shrink
+from reasondistill.students.student_task import StudentTask
+from reasondistill.students.vocabulary import trim
+from reasondistill.students.warm_start import make_warm_start
+from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix
+from reasondistill.tasks.verbalized_confidence import Phrase
+
+
+def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Sequence[Phrase] = ()) -> Checkpoint:
+    """Make the student that ``config`` describes; ``examples`` are its training split, whose explanations end with
+    ``phrases`` where there are some.
+
+    Random weights come from torch's global generator: seed it first.
+
+    Raises:
+        CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
+        TaskError: its tokenizer cannot tell the task's labels apart; for choices see `choice_problems`.
+        ConfigError: a length is more than it has positions.
+    """
+    task = config.task
+    wanted = config.student
+    if isinstance(wanted, ScratchStudent):
+        model, tokenizer = make_scratch(wanted, texts_of(examples, task, config.order))
+    else:
+        if isinstance(wanted, HubStudent):
+            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision, dropout=wanted.dropout)
+        else:
+            model, tokenizer = make_warm_start(wanted)
+        if wanted.vocabulary == "task":
+            texts = texts_of(examples, task, config.order)
+            model, tokenizer = trim(model, tokenizer, texts, min_count=wanted.vocabulary_min_count)
+        model = shrink(model, wanted.shrink)
+    asked = StudentTask(
+        task=task,
+        order=config.order,
+        max_source_length=config.max_source_length,
+        max_target_length=config.max_target_length,
+        generation=config.generation,
+        phrases=tuple(phrases),
+    )
+    student = Checkpoint(model, tokenizer, asked)
+    codec = student.codec
+    if task.labels is not None and config.order != "explanation_only":
+        codec.check_labels(task.labels, config.order)
+    labels = set(task.labels or (choice for example in examples for choice in example.choices or ()))
+    codec.require_room({explanation_prefix(config.order, label) for label in labels}, config.generation)
+    return student
+
+
+def choice_problems(
+    codec: Codec, task: Task, order: OutputOrder, examples: Sequence[Example]
+) -> list[TaskError | None]:
+    """What is wrong with each example's own choices: it has none, or the tokenizer cannot write or tell them apart.
+
+    None for an example with which nothing is wrong, and for all where the labels are the task's own.
+    """
+    if task.labels is not None or order == "explanation_only":
+        return [None] * len(examples)
+
+    @cache
+    def problem(choices: tuple[str, ...]) -> TaskError | None:
+        try:
+            codec.check_labels(choices, order)
+        except TaskError as error:
+            return error
+        return None
+
+    def problem_of(example: Example) -> TaskError | None:
+        try:
+            return problem(task.choices_for(example))
+        except TaskError as error:  # it has none
+            return error
+
+    return [problem_of(example) for example in examples]
+
+
+def texts_of(examples: Sequence[Example], task: Task, order: OutputOrder) -> Iterator[str]:
+    """Everything that a student of these examples reads and writes: for a vocabulary of the task's own."""
+    yield from task.labels or ()
+    for example in examples:
+        for prompt, targets in task.render(order, example, [e.text for e in example.references] or [None]):
+            yield prompt
+            yield from (target.text for target in targets)

@@ -1,0 +1,183 @@
+"""``calibration.json`` beside a student's weights: the temperature of its probabilities, and when it should abstain.
+
+Both are chosen on validation rows, which a student neither learns from nor is scored on (`students.fit_calibration`). The
+label that a student decides on never changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reasondistill.contracts.records import read_model
+from reasondistill.contracts.seals import SEAL_FILE, Seal, write_sealed
+from reasondistill.errors import CheckpointError, ConfigError
+from reasondistill.metrics.temperature import BOUNDS
+from reasondistill.storage.files import file_fingerprint, fingerprint
+
+CALIBRATION_FILE = "calibration.json"
+SCHEMA_VERSION = 1
+
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CalibrationData(_Part):
+    """What was fitted on; ``fingerprint`` is the part's, as in ``run.json``."""
+
+    name: str
+    split: str | None
+    fingerprint: str
+
+
+class BeforeAfter(_Part):
+    """A figure on the fitted rows, of the raw and of the calibrated probabilities."""
+
+    before: Annotated[float, Field(ge=0.0)]
+    after: Annotated[float, Field(ge=0.0)]
+
+
+class Threshold(_Part):
+    """When to answer for a wanted ``precision``: where the confidence is at least ``threshold``.
+
+    ``threshold`` is None where no confidence was enough. ``n``, ``coverage`` and ``observed`` are how many of the
+    fitted rows are answered with it, which share that is, and which share of their labels is right; ``lower_bound``
+    is the least precision that they leave open (see `metrics.selective.abstain_threshold`).
+    """
+
+    precision: Annotated[float, Field(gt=0.0, lt=1.0)]
+    threshold: _Share | None
+    n: Annotated[int, Field(ge=0)]
+    coverage: _Share
+    observed: _Share | None
+    lower_bound: _Share | None
+
+
+class Calibration(_Part):
+    """The content of ``calibration.json``.
+
+    ``student`` is the fingerprint of the student that it belongs to, ``n`` the number of rows that were fitted on of
+    the ``labelled`` ones that there were, ``accuracy`` the share of them that were answered rightly. NLL is the mean
+    negative log likelihood in nats a row, ECE the expected calibration error.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    student: str
+    temperature: Annotated[float, Field(ge=BOUNDS[0] * 0.999, le=BOUNDS[1] * 1.001)]
+    at_bound: Literal["lower", "upper"] | None
+    data: CalibrationData
+    n: Annotated[int, Field(ge=1)]
+    labelled: Annotated[int, Field(ge=1)]
+    accuracy: _Share
+    nll: BeforeAfter
+    ece: BeforeAfter
+    certainty: _Share
+    thresholds: list[Threshold]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.n > self.labelled or any(row.n > self.n for row in self.thresholds):
+            raise ValueError("n is more rows than there were")
+        precisions = [row.precision for row in self.thresholds]
+        if len(set(precisions)) < len(precisions):
+            raise ValueError(f"thresholds hold a precision twice: {precisions}")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """A content hash: what calibrated predictions depend on."""
+        return fingerprint(self.model_dump(mode="json"))
+
+    @property
+    def remark(self) -> str | None:
+        """What is to be known where the fit ended at a bound, in words."""
+        if self.at_bound == "lower":
+            return (
+                f"The likelihood has no maximum within reach: {self.accuracy:.1%} of the rows are answered rightly. "
+                "The temperature is left at 1; rows that the student gets wrong are needed to measure its confidence."
+            )
+        if self.at_bound == "upper":
+            return (
+                "The label scores tell next to nothing of these rows' labels "
+                f"({self.accuracy:.1%} are answered rightly): probabilities become nearly equal."
+            )
+        return None
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``calibration.json`` into a student's folder, and its seal anew: both or neither."""
+        write_sealed(Path(folder) / CALIBRATION_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: str | Path, *, student: str | None = None) -> Self | None:
+        """The calibration in a student's folder; None where there is none.
+
+        Args:
+            folder: the student's.
+            student: its fingerprint, to be compared.
+
+        Raises:
+            CheckpointError: the file is torn, of another schema version, or belongs to another student.
+        """
+        path = Path(folder) / CALIBRATION_FILE
+        if not path.exists():
+            return None
+        mend = "Fit it anew (reasondistill calibrate … --force), or do without: --no-calibration."
+        calibration = read_model(cls, path, SCHEMA_VERSION, expected="a student's calibration", fix=mend)
+        if student is not None and calibration.student != student:
+            raise CheckpointError(
+                path,
+                expected=f"the calibration of the student beside it ({student})",
+                found=f"one that was fitted for another ({calibration.student})",
+                fix=mend,
+            )
+        return calibration
+
+    def threshold_for(self, precision: float) -> float:
+        """Below which confidence to abstain, for a wanted precision.
+
+        Raises:
+            ConfigError: it is none of those that were looked for, or no confidence is enough for it.
+        """
+        for row in self.thresholds:
+            if row.precision == precision:
+                if row.threshold is None:
+                    within = [f"{r.precision:g}" for r in self.thresholds if r.threshold is not None]
+                    raise ConfigError(
+                        "precision",
+                        expected="one that the validation rows showed to be within reach"
+                        + (f" ({', '.join(within)})" if within else ", of which there is none"),
+                        found=f"{precision:g}",
+                        fix="Ask for less, or calibrate on more rows.",
+                    )
+                return row.threshold
+        raise ConfigError(
+            "precision",
+            expected=f"one of {', '.join(f'{row.precision:g}' for row in self.thresholds) or 'none'}",
+            found=f"{precision:g}",
+            fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}.",
+        )
+
+
+def checkpoint_fingerprint(folder: str | Path) -> str:
+    """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
+
+    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
+    by its seal, to which loading holds it.
+    """
+    if (seal := Seal.load(folder)) is not None:
+        names = sorted(filter(_is_counted, seal.files))
+        return fingerprint([(name, seal.files[name].sha256[:16]) for name in names])
+    files = sorted(path for path in Path(folder).iterdir() if _is_counted(path.name))
+    return fingerprint([(p.name, file_fingerprint(p)) for p in files])
+
+
+def _is_counted(name: str) -> bool:
+    return name.endswith((".json", ".safetensors", ".model", ".spm", ".txt")) and name not in (
+        CALIBRATION_FILE,
+        SEAL_FILE,
+    )

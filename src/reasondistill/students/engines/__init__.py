@@ -1,0 +1,6 @@
+"""Engines: one interface to run a student. `TorchEngine` is in `reasondistill.students.engines.pytorch`: it needs torch."""
+
+from reasondistill.students.engines.answering import Answer, answer, explain_for, explanation_scores
+from reasondistill.students.engines.base import Engine, Generated
+
+__all__ = ["Answer", "Engine", "Generated", "answer", "explain_for", "explanation_scores"]

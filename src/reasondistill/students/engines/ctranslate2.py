@@ -1,0 +1,280 @@
+"""The engine over CTranslate2: an exported student, run without PyTorch and transformers."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reasondistill.config import Generation
+from reasondistill.students.engines.architecture import Architecture
+from reasondistill.students.engines.base import Generated, Scored
+from reasondistill.students.engines.forced_paths import Path, path_of, paths_for, scored
+from reasondistill.students.features import EXPLANATION, LABEL, Codec, EncodedTarget, batches_by_length
+from reasondistill.tasks.task import Target
+
+_PATIENCE = 2
+"""Finished texts to wait for, times beams: transformers waits while a better one seems possible."""
+
+_MILDER = 0.2
+"""The share of a repetition penalty that the search with several beams is given: measured, see docs/packages.md."""
+
+_AHEAD = 3
+"""Batches that wait or run, for each worker: enough that none is idle, few enough that their results fit in memory."""
+
+_Tokens = list[str]
+
+
+class Work(NamedTuple):
+    """What one row took: prompt tokens that were read, and decoder steps of so many texts."""
+
+    source: int
+    steps: int
+    beams: int
+
+
+class CTranslate2Engine:
+    """Runs a converted encoder-decoder.
+
+    With one beam it writes what transformers writes. With several, transformers multiplies a repeated token's
+    log-probability by the penalty, and CTranslate2 its logit, which is larger: here the search is given a milder
+    penalty. CTranslate2's length penalty counts the prefix, so that the best of its finished texts is chosen here,
+    by transformers' formula. How often both then write the same is in docs/packages.md.
+
+    Batches go to all of the translator's workers at once, and results are taken in the order of the batches.
+
+    Args:
+        translator: a `ctranslate2.Translator`; engines may share one.
+        codec: of the same student.
+        vocabulary: the student's tokens by their ids; each is there once.
+        max_tokens: tokens in one batch, padding included.
+        max_rows: texts in one batch.
+        architecture: of the same student, where it is known; see `efficiency`.
+    """
+
+    def __init__(
+        self,
+        translator: Any,
+        codec: Codec,
+        vocabulary: Sequence[str],
+        *,
+        max_tokens: int = 4096,
+        max_rows: int = 64,
+        architecture: Architecture | None = None,
+    ) -> None:
+        self.codec = codec
+        self.architecture = architecture
+        self.work: list[Work] | None = None
+        """Set to a list, every row that is answered is added to it."""
+        self.max_tokens = max_tokens
+        self.max_rows = max_rows
+        self.translator = translator
+        self._vocabulary = vocabulary
+        self._ids = {token: i for i, token in enumerate(vocabulary)}
+        self._end = vocabulary[codec.eos_token_id]
+
+    def limited(self, max_rows: int) -> CTranslate2Engine:
+        """The same student, with at most so many texts in a batch."""
+        return CTranslate2Engine(
+            self.translator,
+            self.codec,
+            self._vocabulary,
+            max_tokens=self.max_tokens,
+            max_rows=max_rows,
+            architecture=self.architecture,
+        )
+
+    def score(
+        self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
+    ) -> list[list[float]]:
+        role, encode_row = (
+            (LABEL, self.codec.encode_choices) if of == "label" else (EXPLANATION, self.codec.encode_targets)
+        )
+        sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
+        encoded = {row: encode_row(row) for row in dict.fromkeys(map(tuple, targets))}
+        plans = {row: paths_for(targets_of_row, role) for row, targets_of_row in encoded.items()}
+        rows = [encoded[tuple(row)] for row in targets]
+        paths = [plans[tuple(row)] for row in targets]
+        alone = [i for i, planned in enumerate(paths) if planned is None]
+        scores: list[list[float]] = [[] for _ in prompts]
+        told = iter(
+            self._log_probs(
+                [sources[i] for i in alone for _ in rows[i]],
+                [self._tokens(target.ids) for i in alone for target in rows[i]],
+            )
+        )
+        for i in alone:
+            scores[i] = [_sum_of(role, target, next(told)) for target in rows[i]]
+        for i, row in self._scores_along(sources, rows, paths, role):
+            scores[i] = row
+        return scores
+
+    def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
+        self.codec.require_room(set(prefixes), generation)
+        written: list[Generated] = [Generated("", False)] * len(prompts)
+        sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
+        starts = {prefix: self._tokens(self.codec.encode_prefix(prefix)[1:]) for prefix in set(prefixes)}
+        jobs = self._alike(sources, [len(starts[prefix]) for prefix in prefixes])
+
+        def submit(rows: list[int]) -> Any:
+            return self._search([sources[i] for i in rows], [starts[prefixes[i]] for i in rows], generation)
+
+        for rows, results in self._in_flight(jobs, submit):
+            for i, result in zip(rows, results, strict=True):
+                length = len(starts[prefixes[i]])
+                # Finished texts are returned all: the search went on until the longest of them had ended.
+                self._note(sources[i], max(map(len, result.hypotheses)), generation.num_beams)
+                tokens = result.hypotheses[0]
+                if generation.num_beams > 1:
+                    tokens = _best(result, length, generation.length_penalty)
+                written[i] = self._text(tokens[length:])
+        return written
+
+    def _search(self, sources: list[_Tokens], prefixes: list[_Tokens], generation: Generation) -> Any:
+        """Begin to look for the best texts, each with its prefix, all equally long, and its end where it has one."""
+        several = generation.num_beams > 1
+        patience = _PATIENCE if several else 1
+        penalty = generation.repetition_penalty
+        return self.translator.translate_batch(
+            sources,
+            target_prefix=prefixes,
+            asynchronous=True,
+            beam_size=generation.num_beams,
+            num_hypotheses=generation.num_beams * patience,
+            patience=patience,
+            return_scores=several,
+            repetition_penalty=1 + (penalty - 1) * _MILDER if several else penalty,
+            no_repeat_ngram_size=generation.no_repeat_ngram_size,
+            max_decoding_length=len(prefixes[0]) + generation.max_new_tokens,
+            min_decoding_length=0,
+            max_input_length=0,
+            return_end_token=True,
+        )
+
+    def _log_probs(self, sources: list[_Tokens], targets: list[_Tokens]) -> list[list[float]]:
+        """Log-probabilities (nats) of each target's tokens after its source, and of an end token where it has none."""
+        found: list[list[float]] = [[]] * len(sources)
+        # score_batch puts an end token behind every target, also behind one that has its own.
+        asked = [target[:-1] if target[-1:] == [self._end] else target for target in targets]
+        lengths = [len(source) + len(target) for source, target in zip(sources, targets, strict=True)]
+        jobs = batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows)
+
+        def submit(rows: list[int]) -> Any:
+            return self.translator.score_batch(
+                [sources[i] for i in rows], [asked[i] for i in rows], asynchronous=True, max_input_length=0
+            )
+
+        for rows, results in self._in_flight(jobs, submit):
+            for i, result in zip(rows, results, strict=True):
+                self._note(sources[i], len(asked[i]) + 1, 1)
+                found[i] = result.log_probs
+        return found
+
+    def _scores_along(
+        self,
+        sources: list[_Tokens],
+        rows: list[list[EncodedTarget]],
+        paths: Sequence[Sequence[Path] | None],
+        role: int,
+    ) -> Iterator[tuple[int, list[float]]]:
+        """The scores of the rows that have paths, out of what each step along them says of the whole vocabulary."""
+        asked = [(i, path) for i, planned in enumerate(paths) for path in planned or ()]
+        jobs = self._alike([sources[i] for i, _ in asked], [len(path) for _, path in asked])
+
+        def submit(places: list[int]) -> Any:
+            length = len(asked[places[0]][1])
+            return self.translator.translate_batch(
+                [sources[asked[k][0]] for k in places],
+                target_prefix=[self._tokens(asked[k][1]) for k in places],
+                asynchronous=True,
+                beam_size=1,
+                max_decoding_length=length + 1,
+                min_decoding_length=0,
+                max_input_length=0,
+                return_logits_vocab=True,
+            )
+
+        told: dict[int, list[float]] = {
+            i: [0.0] * len(rows[i]) for i, planned in enumerate(paths) if planned is not None
+        }
+        for places, results in self._in_flight(jobs, submit):
+            for k, result in zip(places, results, strict=True):
+                i, path = asked[k]
+                self._note(sources[i], len(path) + 1, 1)
+                steps = [_log_softmax(step) for step in result.logits[0]]
+                for place, target in enumerate(rows[i]):
+                    if path_of(target, role, paths[i] or ()) == path:
+                        told[i][place] = float(sum(steps[p][target.ids[p]] for p in scored(target, role)))
+        yield from told.items()
+
+    def _alike(self, sources: Sequence[_Tokens], prefixes: Sequence[int]) -> Iterator[list[int]]:
+        """Batches of similar length in which prefixes are equally long: the length limit counts them."""
+        alike: dict[int, list[int]] = defaultdict(list)
+        for i, length in enumerate(prefixes):
+            alike[length].append(i)
+        for rows in alike.values():
+            lengths = [len(sources[i]) for i in rows]
+            for batch in batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows):
+                yield [rows[place] for place in batch]
+
+    def _in_flight(
+        self, jobs: Iterable[list[int]], submit: Callable[[list[int]], Any]
+    ) -> Iterator[tuple[list[int], list[Any]]]:
+        """Keep every worker busy: each job's rows with their results, in the order of the jobs."""
+        running: deque[tuple[list[int], Any]] = deque()
+        for rows in jobs:
+            running.append((rows, submit(rows)))
+            if len(running) > _AHEAD * self.translator.num_translators:
+                yield _finished(*running.popleft())
+        while running:
+            yield _finished(*running.popleft())
+
+    def _note(self, source: _Tokens, steps: int, beams: int) -> None:
+        if self.work is not None:
+            self.work.append(Work(len(source), steps, beams))
+
+    def _tokens(self, ids: Sequence[int]) -> _Tokens:
+        return [self._vocabulary[i] for i in ids]
+
+    def _text(self, tokens: _Tokens) -> Generated:
+        ended = self._end in tokens
+        text = self.codec.decode(self._ids[token] for token in tokens[: tokens.index(self._end) if ended else None])
+        return Generated(text, truncated=not ended)
+
+
+def _finished(rows: list[int], results: Iterable[Any]) -> tuple[list[int], list[Any]]:
+    return rows, [result.result() for result in results]
+
+
+def _log_softmax(step: Any) -> npt.NDArray[np.float64]:
+    """Log-probabilities (nats) of the vocabulary, out of one step's logits in CTranslate2's form."""
+    import ctranslate2
+
+    if step.device != "cpu":
+        step = step.to_device(ctranslate2.Device.cpu)
+    if step.dtype != ctranslate2.DataType.float32:
+        step = step.to(ctranslate2.DataType.float32)
+    logits = np.asarray(step, dtype=np.float64)
+    logits = logits - logits.max()
+    found: npt.NDArray[np.float64] = logits - np.log(np.exp(logits).sum())
+    return found
+
+
+def _sum_of(role: int, target: EncodedTarget, log_probs: Sequence[float]) -> float:
+    """The log-probabilities of a role's tokens; the last one given is that of the end, which a target may lack."""
+    return float(sum(value for value, own in zip(log_probs, target.roles, strict=False) if own == role))
+
+
+def _best(result: Any, prefix: int, length_penalty: float) -> _Tokens:
+    """The best finished text as transformers ranks them: its length penalty does not count the prefix."""
+
+    def score(k: int) -> float:
+        length = len(result.hypotheses[k])
+        # The search's own scores are means over all tokens: its length penalty is 1.
+        return float(result.scores[k] * length / (length - prefix) ** length_penalty)
+
+    best: _Tokens = result.hypotheses[max(range(len(result.hypotheses)), key=score)]
+    return best

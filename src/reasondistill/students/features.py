@@ -1,0 +1,429 @@
+"""Example -> token ids with a label mask and an explanation mask; the collator that makes batches of them.
+
+A prompt is stored once with all the targets that follow it, so that the encoder reads a pair once for all its
+explanations. Which loss term a target's token belongs to is found by its place in the text: the target is tokenised
+whole, as the student will write it, and each token goes to the segment that holds its last character.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property
+from itertools import accumulate, islice, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reasondistill.config import Generation
+from reasondistill.contracts.records import Example
+from reasondistill.data.stored import StoredExamples
+from reasondistill.errors import CheckpointError, ConfigError, TaskError
+from reasondistill.storage.arrow_cache import TableCache
+from reasondistill.storage.files import fingerprint
+from reasondistill.students.positions import Positions
+from reasondistill.tasks.task import OutputOrder, Segment, Target, Task, choice_targets, close_label
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+    import torch
+
+CONTEXT, LABEL, EXPLANATION = 0, 1, 2
+CACHED_FROM = 20_000
+"""Examples from which their token ids are kept in the cache."""
+
+_ENCODING = 2
+"""Goes up when the same examples are encoded otherwise."""
+
+_BATCH = 1024
+_CACHE = TableCache("features")
+_ROLES = {"context": CONTEXT, "label": LABEL, "explanation": EXPLANATION}
+
+
+class EncodedTarget(NamedTuple):
+    """A target's token ids, and for each the loss term that it belongs to (0 none, 1 label, 2 explanation)."""
+
+    ids: list[int]
+    roles: list[int]
+    truncated: bool
+
+
+class Codec:
+    """Texts to token ids and back, for one student.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers, or one in its form: `students.package.tokenizer.PlainTokenizer` and
+            `students.tokenizers.MarianPair`.
+        decoder_start_token_id: what the student's decoder reads first.
+        max_source_length: longest prompt in tokens; longer ones lose their end.
+        max_target_length: longest target in tokens; see `encode_targets`.
+        positions: how many tokens the student has positions for.
+        order: in which the student writes; see `encode_choices`.
+
+    Raises:
+        ConfigError: it has fewer positions than these lengths.
+        CheckpointError: the tokenizer cannot tell where in a text its tokens stand, or lacks an end or padding token.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        decoder_start_token_id: int,
+        max_source_length: int,
+        max_target_length: int,
+        positions: Positions = Positions(),  # noqa: B008 - an immutable default
+        order: OutputOrder = "label_first",
+    ) -> None:
+        if problems := positions.problems(max_source_length=max_source_length, max_target_length=max_target_length):
+            raise ConfigError.gather("lengths", problems)
+        self.positions = positions
+        self.tokenizer = tokenizer
+        self.order: OutputOrder = order
+        self.max_source_length = max_source_length
+        self.max_target_length = max_target_length
+        self.decoder_start_token_id = decoder_start_token_id
+        if not tokenizer.is_fast:
+            raise CheckpointError(type(tokenizer).__name__, expected="a fast tokenizer", found="a slow one")
+        eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+        if eos is None or tokenizer.pad_token_id is None:
+            raise CheckpointError(
+                type(tokenizer).__name__,
+                expected="a tokenizer with an end (or separator) token and a padding token",
+                found=str(tokenizer.special_tokens_map),
+            )
+        self.eos_token_id: int = eos
+        self.pad_token_id: int = tokenizer.pad_token_id
+        # BART was pre-trained to read </s> <s> text: its tokenizer puts <s> first, though decoding starts at </s>.
+        framed: list[int] = tokenizer("a")["input_ids"]
+        plain: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+        before = framed[: framed.index(plain[0])] if plain and plain[0] in framed else []
+        self.target_start = [token for token in before if token != decoder_start_token_id]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides which ids a text becomes."""
+        state = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return fingerprint(
+            # A call with truncation or padding leaves its settings behind.
+            {name: part for name, part in state.items() if name not in ("truncation", "padding")},
+            self.decoder_start_token_id,
+            self.eos_token_id,
+            self.max_source_length,
+            self.max_target_length,
+        )
+
+    def encode_prompts(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids of prompts, with the special tokens that the student expects."""
+        return self.encode_and_mark_prompts(prompts)[0]
+
+    def encode_and_mark_prompts(self, prompts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        """Token ids of prompts, and for each whether it was over the limit and lost its end."""
+        if not prompts:
+            return [], []
+        # The tokenizer's own Rust half, without transformers' conversion around it, which takes as long again.
+        backend = self._backend()
+        ids = [one.ids for one in backend.encode_batch_fast(list(prompts))]
+        cut = [len(one) > self.max_source_length for one in ids]
+        for place in (i for i, over in enumerate(cut) if over):
+            ids[place] = self.tokenizer(prompts[place], truncation=True, max_length=self.max_source_length)["input_ids"]
+        return ids, cut
+
+    def _backend(self) -> Any:
+        backend = self.tokenizer.backend_tokenizer
+        if backend.truncation is not None:  # left behind by an earlier call
+            backend.no_truncation()
+        if backend.padding is not None:
+            backend.no_padding()
+        return backend
+
+    def encode_targets(self, targets: Sequence[Target]) -> list[EncodedTarget]:
+        """Token ids and roles of targets.
+
+        A target over the limit loses the end of its longest segment, never a label that stands after it. The end
+        token is added where the target `ends` and its last segment is whole: a student is not taught to stop in the
+        middle of a sentence. Tokens that the student's format puts before a target belong to no loss term.
+        """
+        if not targets:
+            return []
+        encoded = self._backend().encode_batch([target.text for target in targets], add_special_tokens=False)
+        return [self._assemble(target, one.ids, one.offsets) for target, one in zip(targets, encoded, strict=True)]
+
+    def encode_choices(self, targets: Sequence[Target]) -> list[EncodedTarget]:
+        """Token ids and roles of the labels that an answer is chosen from, as `tasks.choice_targets` gives them.
+
+        Where the tokens of one label begin another's, all labels are encoded with what follows them, which then
+        belongs to the label: see `tasks.close_label`. Without it the shorter label, whose tokens are all among the
+        longer one's, would always have the higher score.
+
+        Returns:
+            One for each target; none at all where even so nothing tells two of them apart.
+        """
+        encoded = self.encode_targets(targets)
+        if _begins_another(encoded) is None:
+            return encoded
+        encoded = self.encode_targets([close_label(self.order, target) for target in targets])
+        return encoded if _begins_another(encoded) is None else []
+
+    def closes(self, labels: Sequence[str], order: OutputOrder) -> bool:
+        """Whether one label's tokens begin another's, so that what follows them has to be learned as part of them."""
+        return _begins_another(self.encode_targets(choice_targets(order, labels, None))) is not None
+
+    def _assemble(self, target: Target, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedTarget:
+        ends = list(accumulate(len(segment.text) for segment in target.segments))
+        last = len(target.segments) - 1
+        places = [min(bisect_right(ends, max(stop - 1, start)), last) for start, stop in offsets]
+        room = self.max_target_length - len(self.target_start) - target.ends
+        surplus = len(ids) - room
+        whole = True
+        if surplus > 0:
+            longest = max(range(last + 1), key=places.count)
+            stop = max(i for i, place in enumerate(places) if place == longest) + 1
+            start = max(stop - surplus, places.index(longest))
+            ids, places = ids[:start] + ids[stop:], places[:start] + places[stop:]
+            whole = longest != last
+        roles = [_ROLES[target.segments[place].role] for place in places]
+        ids, roles = [*self.target_start, *ids], [CONTEXT] * len(self.target_start) + roles
+        if target.ends and whole:
+            ids, roles = [*ids, self.eos_token_id], [*roles, _ROLES[target.end_role]]
+        return EncodedTarget(ids, roles, truncated=surplus > 0)
+
+    def encode_prefix(self, text: str) -> list[int]:
+        """What the decoder is made to read before it writes: the start token, and the ids of ``text``."""
+        ids: list[int] = self._backend().encode_batch([text], add_special_tokens=False)[0].ids if text else []
+        return [self.decoder_start_token_id, *self.target_start, *ids]
+
+    def require_room(self, prefixes: Iterable[str], generation: Generation) -> None:
+        """Hold what is to be written after ``prefixes`` to the positions that the student has.
+
+        Raises:
+            ConfigError: it may be longer; the message has what fits.
+        """
+        if self.positions.decoder is None:
+            return
+        longest = max((len(self.encode_prefix(prefix)) for prefix in prefixes), default=1)
+        if problems := self.positions.problems(generation=generation, prefix=longest):
+            raise ConfigError.gather("lengths", problems)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids, without special tokens and without white space around it."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text.strip()
+
+    def check_labels(self, labels: Sequence[str], order: OutputOrder) -> None:
+        """Hold the labels to what scoring them needs.
+
+        Raises:
+            TaskError: the tokenizer cannot write a label, nothing tells two of them apart, or a label's tokens change
+                with what follows it.
+        """
+        alone = [target.ids for target in self.encode_targets([Target((Segment(label, "label"),)) for label in labels])]
+        for label, ids in zip(labels, alone, strict=True):
+            if len(ids) == len(self.target_start) or self.tokenizer.unk_token_id in ids:
+                raise TaskError(
+                    f"label {label!r}", expected="a label that the tokenizer can write", found=f"the tokens {ids}"
+                )
+        closed = self.encode_targets([close_label(order, target) for target in choice_targets(order, labels, None)])
+        if (alike := _begins_another(closed)) is not None:
+            label, other = (labels[place] for place in alike)
+            raise TaskError(
+                f"labels {label!r} and {other!r}",
+                expected="labels that differ in tokens",
+                found=f"{closed[alike[0]].ids} and {closed[alike[1]].ids}",
+                fix="Rename one of them."
+                + (" Or raise max_target_length." if any(closed[place].truncated for place in alike) else ""),
+            )
+        if order != "label_first":
+            return
+        for label, ids in zip(labels, alone, strict=True):
+            prefix = self.encode_prefix(f"{label} explanation:")[1:]
+            if prefix[: len(ids)] != ids:
+                raise TaskError(
+                    f"label {label!r}",
+                    expected="a label whose tokens do not change with the text after it",
+                    found=f"{ids} alone and {prefix} before 'explanation:'",
+                    fix="Rename it.",
+                )
+
+
+def _begins_another(targets: Sequence[EncodedTarget]) -> tuple[int, int] | None:
+    """The places of two targets of which one's tokens begin, or are, the other's; None where there are none."""
+    # What begins with the same tokens stands together when it is sorted.
+    places = sorted(range(len(targets)), key=lambda place: targets[place].ids)
+    for place, other in pairwise(places):
+        if targets[other].ids[: len(targets[place].ids)] == targets[place].ids:
+            return place, other
+    return None
+
+
+def build_features(
+    examples: Sequence[Example],
+    *,
+    task: Task,
+    order: OutputOrder,
+    codec: Codec,
+    explanations_per_example: int | None = None,
+) -> datasets.Dataset:
+    """Tokenise examples for training. A large set is tokenised once and then found in the cache.
+
+    Returns:
+        A data set with a row a prompt: ``id`` of its example, ``input_ids`` (S,), ``target_ids`` and ``target_roles``
+        (one list for each target), ``length`` (tokens of the prompt and its longest target, for batching by length),
+        ``truncated`` (how many of its targets lost tokens) and ``source_truncated`` (whether the prompt did).
+        Examples that supervise nothing are left out. Of examples whose labels begin alike, what follows the label is
+        supervised as a part of it: see `Codec.encode_choices`.
+    """
+
+    @cache
+    def closes(labels: tuple[str, ...]) -> bool:
+        return codec.closes(labels, order)
+
+    def rendered() -> Iterator[tuple[str, str, list[Target]]]:
+        for example in examples:
+            texts: list[str | None] = [e.text for e in example.references if e.text.strip()]
+            labelled = example.label is not None and order != "explanation_only"
+            closed = labelled and closes(task.choices_for(example))
+            for prompt, targets in task.render(
+                order, example, texts[:explanations_per_example] or [None], closed=closed
+            ):
+                yield example.id, prompt, targets
+
+    key = None
+    if isinstance(examples, StoredExamples) and len(examples) >= CACHED_FROM:
+        key = fingerprint(
+            _ENCODING,
+            fingerprint(*examples.column("content")),
+            task.model_dump(mode="json"),
+            order,
+            explanations_per_example,
+            codec.fingerprint,
+        )
+    return encode_rows(rendered, codec, key=key)
+
+
+def encode_rows(
+    rendered: Callable[[], Iterable[tuple[str, str, Sequence[Target]]]], codec: Codec, *, key: str | None = None
+) -> datasets.Dataset:
+    """Tokenise ``(id, prompt, targets)`` rows; columns as in `build_features`.
+
+    Args:
+        rendered: begins anew.
+        codec: of the student that will read them.
+        key: keep the result in the cache under this key.
+    """
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    if key is None or _CACHE.get(key) is None:
+        table, _ = _CACHE.make(key, _schema(), lambda: (_encoded(rendered(), codec), {}))
+        if key is None or _CACHE.get(key) is None:
+            return Dataset(InMemoryTable(table))
+    return Dataset.from_file(str(_CACHE.path(key)))
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    ids = pa.list_(pa.int32())
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("input_ids", ids),
+            ("target_ids", pa.list_(ids)),
+            ("target_roles", pa.list_(pa.list_(pa.int8()))),
+            ("length", pa.int32()),
+            ("truncated", pa.int32()),
+            ("source_truncated", pa.bool_()),
+        ]
+    )
+
+
+def _encoded(rendered: Iterable[tuple[str, str, Sequence[Target]]], codec: Codec) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    rows = iter(rendered)
+    while batch := list(islice(rows, _BATCH)):
+        with _all_cores():
+            prompts, cut = codec.encode_and_mark_prompts([prompt for _, prompt, _ in batch])
+            encoded = iter(codec.encode_targets([target for _, _, targets in batch for target in targets]))
+        several = [[next(encoded) for _ in targets] for _, _, targets in batch]
+        columns = (
+            [identity for identity, _, _ in batch],
+            prompts,
+            [[target.ids for target in targets] for targets in several],
+            [[target.roles for target in targets] for targets in several],
+            [
+                len(ids) + max(len(target.ids) for target in targets)
+                for ids, targets in zip(prompts, several, strict=True)
+            ],
+            [sum(target.truncated for target in targets) for targets in several],
+            cut,
+        )
+        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, _schema(), strict=True)]
+        yield pa.record_batch(arrays, schema=_schema())
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Let tokenizers use several threads. Elsewhere they do not: processes that are forked afterwards could hang."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    try:
+        yield
+    finally:
+        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"
+
+
+class Collator:
+    """Rows of `build_features` to a batch of B prompts of S tokens and D targets of T tokens, padded on the right.
+
+    Output, all of it torch tensors: ``input_ids`` and ``attention_mask`` (B, S) int64; ``encoder_rows`` (D,) int64,
+    the prompt that each target follows; ``decoder_input_ids`` (D, T) int64, targets shifted right behind the start
+    token; ``target_ids`` (D, T) int64; ``label_mask`` and ``explanation_mask`` (D, T) bool, never both true.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        import torch
+
+        pad = self.codec.pad_token_id
+        sources = [row["input_ids"] for row in rows]
+        targets = [ids for row in rows for ids in row["target_ids"]]
+        roles = pad_to_tensor([r for row in rows for r in row["target_roles"]], CONTEXT)
+        input_ids = pad_to_tensor(sources, pad)
+        lengths = torch.tensor([len(ids) for ids in sources])
+        target_ids = pad_to_tensor(targets, pad)
+        start = torch.full((len(targets), 1), self.codec.decoder_start_token_id)
+        return {
+            "input_ids": input_ids,
+            "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long(),
+            "encoder_rows": torch.tensor([i for i, row in enumerate(rows) for _ in row["target_ids"]]),
+            "decoder_input_ids": torch.cat([start, target_ids[:, :-1]], dim=1),
+            "target_ids": target_ids,
+            "label_mask": roles == LABEL,
+            "explanation_mask": roles == EXPLANATION,
+        }
+
+
+def pad_to_tensor(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    """Sequences of different lengths as one (rows, longest) int64 tensor, filled with ``value`` on the right."""
+    import torch
+
+    result = torch.full((len(rows), max(map(len, rows), default=0)), value)
+    for i, row in enumerate(rows):
+        result[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+    return result
+
+
+def batches_by_length(lengths: Sequence[int], *, max_tokens: int, max_rows: int) -> list[list[int]]:
+    """Row numbers in batches of similar length, longest first, with at most ``max_tokens`` cells after padding."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not batches or len(batches[-1]) >= max_rows or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > max_tokens:
+            batches.append([])
+        batches[-1].append(i)
+    return batches

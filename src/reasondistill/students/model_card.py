@@ -1,0 +1,98 @@
+"""The README.md that lies in a student's folder, in the form that the Hugging Face hub shows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from reasondistill.students.calibration import Calibration
+from reasondistill.students.student_task import StudentTask
+
+_TEMPLATE = """\
+---
+library_name: transformers
+pipeline_tag: text2text-generation
+tags:
+- reasondistill
+- rationale-distillation
+- {{ asked.task.name }}
+---
+
+# {{ run.name }}
+
+An encoder-decoder of {{ "{:,}".format(run.student.parameters) }} parameters that answers the task \
+`{{ asked.task.name }}` with a label, a probability and an explanation, distilled by \
+[reasondistill](https://pypi.org/project/reasondistill/) {{ run.versions.get("reasondistill", "") }}.
+
+## Use
+
+```python
+from reasondistill import Student
+
+student = Student.load("path/to/this/folder")
+prediction = student.explain({% for f in asked.task.fields %}{{ f }}="…"{{ ", " if not loop.last }}{% endfor %})
+print(prediction.label, prediction.probabilities, prediction.explanation)
+```
+
+The folder is a plain transformers checkpoint: `AutoModelForSeq2SeqLM.from_pretrained` loads it, and it expects
+
+    {{ asked.task.prompt if asked.order != "separate" else asked.task.label_prompt }}
+
+Output order: `{{ asked.order }}`. {% if asked.task.labels %}Labels: {{ asked.task.labels | join(", ") }}.{% endif %} \
+The label is decided by scoring each label, not by reading the generated text.
+
+## Training
+
+| | |
+| --- | --- |
+{% for name, part in run.data.items() -%}
+| {{ name }} data | {{ part.source }}, {{ "{:,}".format(part.n) }} examples, fingerprint {{ part.fingerprint }} |
+{% endfor -%}
+| loss weights | alpha {{ weight(run.config.loss.alpha) }}, beta {{ weight(run.config.loss.beta) }} |
+| steps | {{ run.steps }} |
+{% if run.best is defined -%}
+| selected | step {{ run.best.step }}, {{ run.best.metric }} {{ "%.4f" | format(run.best.value) }} on validation |
+{% endif -%}
+| seed | {{ run.seed }} |
+| hardware | {{ run.hardware.cpu }}, {{ run.hardware.cores }} cores |
+
+## Limits
+
+The explanation is written after the label was decided (`label_first`) or beside it; nothing here shows that it is \
+what moved the label. Text overlap with reference explanations is not evidence of sound reasoning. Evaluate the \
+student on your own data before you rely on either.
+"""
+
+
+def model_card(run: dict[str, Any], asked: StudentTask, calibration: Calibration | None = None) -> str:
+    """The card of a student, out of its run's facts and its calibration."""
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    card = environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)
+    return card if calibration is None else with_calibration(card, calibration)
+
+
+def with_calibration(card: str, calibration: Calibration) -> str:
+    """A card whose section on calibration says what ``calibration`` holds; it stands before the limits, or last."""
+    without = re.sub(r"^## Calibration\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
+    data = calibration.data
+    part = f"{data.name}, {data.split}" if data.split is not None else data.name
+    reached = [row for row in calibration.thresholds if row.threshold is not None]
+    section = (
+        "## Calibration\n\n"
+        f"`reasondistill` divides the label scores by the temperature {calibration.temperature:.3f} of\n"
+        f"`calibration.json`, fitted on {calibration.n:,} rows of {part} (fingerprint {data.fingerprint}): there the "
+        f"expected\ncalibration error went from {calibration.ece.before:.3f} to {calibration.ece.after:.3f}. "
+        "Plain transformers knows nothing of it.\n\n"
+    )
+    if reached:
+        section += "| wanted precision | answer from confidence | share answered on these rows |\n| --- | --- | --- |\n"
+        rows = (f"| {row.precision:g} | {row.threshold:.3f} | {row.coverage:.3f} |\n" for row in reached)
+        section += "".join(rows) + "\n"
+    before, limits, after = without.partition("## Limits\n")
+    return f"{before.rstrip()}\n\n{section}{limits}{after}"
+
+
+def _weight(value: Any) -> str:
+    return f"{value['start']} to {value['end']}" if isinstance(value, dict) else str(value)

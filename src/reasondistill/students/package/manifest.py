@@ -1,0 +1,179 @@
+"""``package.json``: what an exported student is, which files it consists of, and how it compares with its origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reasondistill.config import Generation
+from reasondistill.contracts.records import read_model
+from reasondistill.contracts.seals import FileSeal
+from reasondistill.errors import CheckpointError
+from reasondistill.storage.files import broken_seal, fingerprint, write_json
+from reasondistill.students.calibration import CALIBRATION_FILE
+from reasondistill.students.engines.architecture import Architecture
+from reasondistill.students.package.tokenizer import TOKENIZER_FILE, TokenId, TokenizerFacts
+from reasondistill.students.positions import Positions
+from reasondistill.students.student_task import TASK_FILE
+
+PACKAGE_FILE = "package.json"
+SCHEMA_VERSION = 2
+"""Version 1 had neither ``architecture`` nor ``parity.probability_difference_p95``; it is read as it is."""
+WEIGHTS_FILE = "model.bin"
+ENGINE_CONFIG_FILE = "config.json"
+VOCABULARY_FILE = "shared_vocabulary.json"
+
+Quantization = Literal["float32", "int8", "int8_float32", "bfloat16", "float16"]
+"""How CTranslate2 stores weights, and computes."""
+
+_NEEDED = frozenset({WEIGHTS_FILE, ENGINE_CONFIG_FILE, VOCABULARY_FILE, TOKENIZER_FILE, TASK_FILE})
+_ALLOWED = _NEEDED | {CALIBRATION_FILE}
+
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Origin(_Part):
+    """The student that was exported; ``family`` is transformers' model type."""
+
+    fingerprint: str
+    family: str
+    parameters: Annotated[int, Field(ge=1)]
+
+
+class ParityLimits(_Part):
+    """What a package may differ by: at least as much agreement, at most as much difference."""
+
+    label_agreement: _Share
+    probability_difference: _Share
+    probability_difference_p95: _Share = 1.0
+    greedy_identity: _Share
+    explanation_rougeL: _Share  # noqa: N815 - the metric's name
+
+
+class ParityData(_Part):
+    """The rows that were compared; ``fingerprint`` is the part's, as in ``run.json``."""
+
+    name: str
+    split: str | None
+    fingerprint: str
+
+
+class Parity(_Part):
+    """How a package's answers compare with those of the student that it was made of, on the same rows.
+
+    ``label_agreement`` is the share of equal labels, ``probability_difference`` the largest difference of any label's
+    probability, and ``probability_difference_p95`` the 95th percentile of the rows' largest ones.
+    ``explanation_identity`` is the share of explanations that are equal to the letter, and ``explanation_rougeL`` the
+    mean ROUGE-L between the two, as the student writes (``generation``); ``greedy_identity`` is the share of equal
+    ones where both are made to argue for the student's label, with one beam. What a student does not do is null.
+    """
+
+    n: Annotated[int, Field(ge=1)]
+    data: ParityData
+    generation: Generation
+    label_agreement: _Share | None
+    probability_difference: _Share | None
+    probability_difference_p95: _Share | None = None
+    explanation_identity: _Share | None
+    explanation_rougeL: _Share | None  # noqa: N815
+    greedy_identity: _Share | None
+    limits: ParityLimits
+
+    @property
+    def beyond(self) -> list[str]:
+        """Which limits are not kept, in words."""
+        found = []
+        for name in ParityLimits.model_fields:
+            value, limit = getattr(self, name), getattr(self.limits, name)
+            if value is None:
+                continue
+            if name.startswith("probability_difference"):
+                if value > limit:
+                    found.append(f"{name} {value:.3g} (at most {limit:g})")
+            elif value < limit:
+                found.append(f"{name} {value:.3f} (at least {limit:g})")
+        return found
+
+
+class Manifest(_Part):
+    """The content of ``package.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    engine: Literal["ctranslate2"] = "ctranslate2"
+    quantization: Quantization
+    student: Origin
+    tokenizer: TokenizerFacts
+    decoder_start_token_id: TokenId
+    architecture: Architecture | None = None
+    positions: Positions = Positions()
+    """Of the student; where a package does not say, as earlier ones, it is taken to have as many as it needs."""
+    files: dict[str, FileSeal]
+    versions: dict[str, str]
+    parity: Parity
+
+    @property
+    def fingerprint(self) -> str:
+        """A content hash of what decides the package's raw answers: weights, tokenizer and task."""
+        seals = [(name, self.files[name].sha256) for name in sorted(_NEEDED)]
+        return fingerprint(seals, self.quantization, self.tokenizer.model_dump(), self.decoder_start_token_id)
+
+    def save(self, folder: str | Path) -> None:
+        write_json(Path(folder) / PACKAGE_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read ``package.json`` and hold the files beside it to what it says.
+
+        Raises:
+            CheckpointError: it is torn, of another schema version or of something else, or a file is missing or
+                has changed.
+        """
+        path = Path(folder) / PACKAGE_FILE
+        mend = "Export the student again, or copy the whole folder anew."
+        versions = (1, SCHEMA_VERSION)
+        manifest = read_model(cls, path, versions, expected="a package of an exported student", fix=mend)
+        listed = set(manifest.files)
+        if not _NEEDED <= listed <= _ALLOWED:
+            raise CheckpointError(
+                path,
+                expected=f"the files {sorted(_NEEDED)}, and perhaps {CALIBRATION_FILE}",
+                found=str(sorted(listed)),
+                fix=mend,
+            )
+        for name, seal in manifest.files.items():
+            if (problem := broken_seal(Path(folder) / name, seal.model_dump())) is not None:
+                raise CheckpointError(folder, expected="a package as it was written", found=problem, fix=mend)
+        # A calibration that came later was fitted for who knows whom.
+        if CALIBRATION_FILE not in listed and (Path(folder) / CALIBRATION_FILE).exists():
+            raise CheckpointError(
+                Path(folder) / CALIBRATION_FILE,
+                expected="only files that were exported",
+                found="one that was added",
+                fix="Calibrate the student and export it again.",
+            )
+        return manifest
+
+
+def is_package(folder: str | Path) -> bool:
+    """Whether a folder is, or is meant to be, an exported student: also one that lost its ``package.json``."""
+    names = {PACKAGE_FILE}, {WEIGHTS_FILE, VOCABULARY_FILE}
+    return any(all((Path(folder) / name).is_file() for name in each) for each in names)
+
+
+def describe(parity: Parity) -> dict[str, Any]:
+    """Figures of a parity check that there are, by name."""
+    names = (
+        "label_agreement",
+        "probability_difference",
+        "probability_difference_p95",
+        "greedy_identity",
+        "explanation_identity",
+    )
+    values = {name: getattr(parity, name) for name in (*names, "explanation_rougeL")}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,157 @@
+"""From a package's folder to an engine that answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasondistill.errors import CheckpointError, MissingExtraError, refused
+from reasondistill.students.calibration import Calibration
+from reasondistill.students.engines.architecture import Architecture
+from reasondistill.students.engines.ctranslate2 import CTranslate2Engine
+from reasondistill.students.features import Codec
+from reasondistill.students.package.manifest import VOCABULARY_FILE, Manifest
+from reasondistill.students.package.tokenizer import PlainTokenizer
+from reasondistill.students.positions import Positions
+from reasondistill.students.student_task import StudentTask
+from reasondistill.tasks.task import Segment, Target
+
+_CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}
+"""On a processor larger batches are slower: what a layer works on no longer fits its core's cache. Measured, see
+docs/experiment_log.md; a GPU takes the engine's own, larger ones."""
+
+
+@dataclass(frozen=True)
+class LoadedPackage:
+    """An exported student in memory."""
+
+    engine: CTranslate2Engine
+    asked: StudentTask
+    manifest: Manifest
+    calibration: Calibration | None
+
+
+def load_package(folder: str | Path) -> LoadedPackage:
+    """Load an exported student; PyTorch and transformers are not needed.
+
+    Raises:
+        CheckpointError: it is no package, or one that is not as it was written.
+        MissingExtraError: CTranslate2 or tokenizers is not installed.
+    """
+    manifest = Manifest.load(folder)
+    asked = StudentTask.load(folder)
+    engine = open_engine(
+        folder,
+        manifest.decoder_start_token_id,
+        manifest.tokenizer,
+        asked,
+        architecture=manifest.architecture,
+        positions=manifest.positions,
+    )
+    with refused(folder, "a package that can answer"):
+        _require_answering(folder, engine, asked)
+    return LoadedPackage(
+        engine,
+        asked,
+        manifest,
+        Calibration.load(folder, student=manifest.student.fingerprint),
+    )
+
+
+def open_engine(
+    folder: str | Path,
+    decoder_start_token_id: int,
+    facts: Any,
+    asked: StudentTask,
+    *,
+    architecture: Architecture | None = None,
+    positions: Positions = Positions(),  # noqa: B008 - an immutable default
+) -> CTranslate2Engine:
+    """An engine over the files of a folder, which are taken as they are.
+
+    On a processor it has as many workers of one thread each as `usable_cores` says: they share the weights, and do not
+    wait for each other as the threads of one worker do.
+
+    Args:
+        decoder_start_token_id: what the student's decoder reads first.
+        facts: the tokenizer's `TokenizerFacts`.
+        asked: what the student is asked.
+        architecture: the sizes of its parts, where they are known.
+        positions: how many tokens it has positions for.
+
+    Raises:
+        CheckpointError: CTranslate2 cannot read them.
+        MissingExtraError: CTranslate2 or tokenizers is not installed.
+    """
+    try:
+        import ctranslate2
+        import tokenizers  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(f"running the package {folder}", "serve") from error
+    with refused(folder, "a model and a tokenizer that CTranslate2 can run"):
+        codec = Codec(
+            PlainTokenizer.load(folder, facts),
+            decoder_start_token_id=decoder_start_token_id,
+            max_source_length=asked.max_source_length,
+            max_target_length=asked.max_target_length,
+            positions=positions,
+            order=asked.order,
+        )
+        vocabulary = _vocabulary(Path(folder) / VOCABULARY_FILE, codec)
+        where = device()
+        workers = {"inter_threads": usable_cores(), "intra_threads": 1} if where == "cpu" else {}
+        translator = ctranslate2.Translator(str(folder), device=where, **workers)
+        batch = _CPU_BATCH if where == "cpu" else {}
+        return CTranslate2Engine(translator, codec, vocabulary, architecture=architecture, **batch)
+
+
+def _vocabulary(path: Path, codec: Codec) -> list[str]:
+    """The tokens by their numbers, each once, and one for every number that the tokenizer and the codec know."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
+        raise CheckpointError(path, expected="a list of tokens", found=type(value).__name__)
+    known = codec.tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True).values()
+    largest = max([*known, codec.decoder_start_token_id, codec.eos_token_id, codec.pad_token_id])
+    if len(set(value)) < len(value) or largest >= len(value):
+        found = f"{len(value):,} ({len(set(value)):,} different ones), and a token with the number {largest:,}"
+        raise CheckpointError(path, expected="each token of the tokenizer once", found=found)
+    return value
+
+
+def _require_answering(folder: str | Path, engine: CTranslate2Engine, asked: StudentTask) -> None:
+    """Have a package read a prompt and score a label, and write a token.
+
+    Raises:
+        CheckpointError: the prompt has no token, or the scores are not finite.
+    """
+    prompt, target = asked.task.prompt, Target((Segment((asked.task.labels or ("a",))[0], "label"),))
+    if not engine.codec.encode_prompts([prompt])[0]:
+        raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
+    scores = engine.score([prompt], [[target]])[0]
+    engine.generate([prompt], [""], asked.generation.model_copy(update={"max_new_tokens": 1}))
+    if not all(map(math.isfinite, scores)):
+        raise CheckpointError(
+            folder,
+            expected="a package whose scores are finite numbers",
+            found="NaN or infinity",
+            fix="Its weights are damaged. Copy the folder anew, or export the student again.",
+        )
+
+
+def device() -> str:
+    """Where packages run: ``cuda`` where CTranslate2 sees a GPU, else ``cpu``."""
+    import ctranslate2
+
+    return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+
+
+def usable_cores() -> int:
+    """How many cores to use: ``OMP_NUM_THREADS`` where it is set to a number, else all that this process may run on."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,270 @@
+"""A sweep's YAML to its cells: every configuration is built and checked before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from reasondistill.config import TrainConfig, load_config, set_key
+from reasondistill.data.sources import REGISTERED
+from reasondistill.errors import ConfigError, UserError
+from reasondistill.storage.files import fingerprint
+from reasondistill.storage.layered_yaml import Layer, merge, read_layered, validate_config
+from reasondistill.sweeps.settings import Scored, SweepSettings
+
+_LONGEST_SLUG = 40  # characters of a value in a cell's name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a sweep, and what it is scored on afterwards.
+
+    Attributes:
+        number: its place among all cells, from 0.
+        name: of its run: the variant's name and the seed.
+        variant: the name that all its seeds share.
+        changes: what the variant changes in the sweep's base.
+        config: the whole configuration of its training.
+        after: the name of the cell whose student it begins with.
+    """
+
+    number: int
+    name: str
+    variant: str
+    seed: int
+    changes: dict[str, Any]
+    config: TrainConfig
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that is known to be sound.
+
+    ``arguments`` are those of the command that makes another process load the same sweep.
+    """
+
+    settings: SweepSettings
+    cells: tuple[Cell, ...]
+    arguments: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.settings.sweeps_dir) / self.settings.name
+
+    @property
+    def variants(self) -> dict[str, list[Cell]]:
+        """Variant → its cells, one a seed, in their order."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.variant, []).append(cell)
+        return found
+
+    def scored(self, cell: Cell) -> list[Scored]:
+        """What a cell's student is asked."""
+        return [one for one in self.settings.evaluations if one.cells is None or cell.variant in one.cells]
+
+    @property
+    def baseline(self) -> str:
+        """The variant that the others are tested against."""
+        return self.settings.baseline or self.cells[0].variant
+
+    def cell(self, named: str) -> Cell:
+        """A cell by its number or name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for cell in self.cells:
+            if named in (cell.name, str(cell.number)):
+                return cell
+        names = ", ".join(cell.name for cell in self.cells)
+        raise ConfigError("--cell", expected=f"0 to {len(self.cells) - 1}, or one of {names}", found=repr(named))
+
+
+@dataclass(frozen=True)
+class _Variant:
+    name: str
+    changes: dict[str, Any]
+    seeds: Sequence[int]
+    after: str | None = None
+
+
+def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str] = ()) -> Sweep:
+    """Read a sweep's YAML and build the configuration of each of its cells.
+
+    Args:
+        path: the file.
+        small: its small version.
+        overrides: ``key.path=value`` over the file.
+
+    Raises:
+        UserError: the file cannot be read, or what it says is not sound; all that is wrong in it is named at once.
+    """
+    path = Path(path)
+    settings = load_config(SweepSettings, path, overrides)
+    if small:
+        settings = settings.made_small()
+    base = _base(settings, path)
+    variants = [
+        *_grid(settings),
+        *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells),
+    ]
+    problems = [*_unsound(settings, variants)]
+    cells: list[Cell] = []
+    if not problems:
+        runs = Path(settings.sweeps_dir) / settings.name / "runs"
+        for variant in variants:
+            for seed in variant.seeds:
+                try:
+                    config = _config(base, settings, variant, seed, runs)
+                except UserError as error:
+                    problems.append(f"cell {variant.name}: {error}".replace("\n", "\n  "))
+                    break  # its other seeds have the same mistakes
+                after = None if variant.after is None else _named(variant.after, seed)
+                name = _named(variant.name, seed)
+                cells.append(Cell(len(cells), name, variant.name, seed, variant.changes, config, after))
+    problems += _absent_files(settings, cells)
+    if problems:
+        raise ConfigError.gather(path, list(dict.fromkeys(problems)))
+    arguments = (str(path), *(("--small",) if small else ()), *(x for o in overrides for x in ("--set", o)))
+    return Sweep(settings, tuple(cells), arguments)
+
+
+def _base(settings: SweepSettings, path: Path) -> list[Layer]:
+    """The base configuration as plain values: of its file, what it includes below it."""
+    if isinstance(settings.base, str):
+        return read_layered(path.parent / settings.base)
+    return [Layer(f"{path}: base", settings.base)]
+
+
+def _config(base: Sequence[Layer], settings: SweepSettings, variant: _Variant, seed: int, runs: Path) -> TrainConfig:
+    value, changes = merge(base), variant.changes
+    if variant.after is not None:
+        before = runs / _named(variant.after, seed)
+        value["student"] = {"kind": "hub", "checkpoint": str(before / "student")}
+        changes = _filled(changes, str(before))
+    own = {"name": _named(variant.name, seed), "seed": seed, "runs_dir": str(runs)}
+    # What is said of the base's student does not hold for another one.
+    shared = {k: v for k, v in settings.set.items() if variant.after is None or k.split(".")[0] != "student"}
+    problems = [
+        problem
+        for key, given in [*shared.items(), *changes.items(), *own.items()]
+        if (problem := set_key(value, key, copy.deepcopy(given)))
+    ]
+    if problems:
+        raise ConfigError.gather("set", problems)
+    return validate_config(TrainConfig, value, where=base[-1].name, layers=base)
+
+
+def _filled(value: Any, after: str) -> Any:
+    """The same with the folder of the run that a cell goes on from in place of ``{after}``."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, after) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, after) for inner in value]
+    return value.replace("{after}", after) if isinstance(value, str) else value
+
+
+def _named(variant: str, seed: int) -> str:
+    return f"{variant}-s{seed}"
+
+
+def _grid(settings: SweepSettings) -> Iterator[_Variant]:
+    if not settings.grid:
+        return
+    lasts = [key.split(".")[-1] for key in settings.grid]
+    short = {key: last if lasts.count(last) == 1 else key for key, last in zip(settings.grid, lasts, strict=True)}
+    for values in product(*settings.grid.values()):
+        changes = dict(zip(settings.grid, values, strict=True))
+        yield _Variant("_".join(f"{short[key]}-{_slug(v)}" for key, v in changes.items()), changes, settings.seeds)
+
+
+def _slug(value: Any) -> str:
+    """A value as a part of a folder's name: letters, digits, dots and hyphens."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    slug = re.sub(r"[^\w.]+", "-", text).strip("-.") or "none"
+    # A file's name has some 255 bytes for all values of a cell.
+    return slug if len(slug) <= _LONGEST_SLUG else f"{slug[:_LONGEST_SLUG]}-{fingerprint(text)[:8]}"
+
+
+def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[str]:
+    """What is wrong between the parts of a sweep."""
+    names = [variant.name for variant in variants]
+    if not names:
+        yield "grid, cells: both are empty: there is nothing to run"
+        return
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"cells: {name!r} names two of them; values of a grid that look alike want cells with names of their own"
+    parts = [scored.part for scored in settings.evaluations]
+    for part in sorted({part for part in parts if parts.count(part) > 1}):
+        yield f"evaluate: two are called {part!r}: give each a name"
+    for scored in settings.evaluations:
+        for name in [name for name in scored.cells or () if name not in names]:
+            yield f"evaluate: {scored.part}: cells: expected some of {', '.join(names)}, found {name!r}"
+    for name in names:
+        if all(scored.cells is not None and name not in scored.cells for scored in settings.evaluations):
+            yield f"cells.{name}: no part of evaluate is for it"
+    if settings.baseline is not None and settings.baseline not in names:
+        yield f"baseline: expected one of {', '.join(names)}, found {settings.baseline!r}"
+    known: dict[str, _Variant] = {}
+    for variant in variants:
+        if variant.after is not None:
+            before = known.get(variant.after)
+            if before is None:
+                yield f"cells.{variant.name}.after: expected a cell that stands before it, found {variant.after!r}"
+            elif missing := [seed for seed in variant.seeds if seed not in before.seeds]:
+                yield f"cells.{variant.name}.after: {variant.after} has no run with the seeds {missing}"
+        for key in ("name", "seed", "runs_dir"):
+            if key in variant.changes or key in settings.set:
+                yield f"cells.{variant.name}: {key} is set by the sweep" + (" (seeds)" if key == "seed" else "")
+        known[variant.name] = variant
+
+
+def _absent_files(settings: SweepSettings, cells: Sequence[Cell]) -> Iterator[str]:
+    """Data, judges and teachers that are to be read and are not there."""
+    for cell in cells:
+        data = cell.config.data
+        for source in [*data.train_sources, *([data.validation] if data.validation else [])]:
+            if _absent(source.source):
+                yield f"cell {cell.variant}: data: {source.source}: nothing at this path"
+            for name, file in source.teachers.items():
+                if not Path(file).is_file():
+                    yield f"cell {cell.variant}: data: teachers.{name}: {file}: no file at this path"
+            if source.confidence is not None:
+                yield from _absent_predictions(settings, cell, Path(source.confidence.predictions))
+    for scored in settings.evaluations:
+        yield from _absent_of(scored)
+
+
+def _absent_predictions(settings: SweepSettings, cell: Cell, file: Path) -> Iterator[str]:
+    """Predictions to learn from: there already, or made by the cell that this one goes on from."""
+    where = f"cell {cell.variant}: data: confidence.predictions: {file}"
+    if cell.after is None or file.parent != Path(cell.config.runs_dir) / cell.after / "predictions":
+        if not file.is_file():
+            yield f"{where}: no file at this path"
+        return
+    before = cell.after.rpartition("-s")[0]
+    parts = [one.part for one in settings.evaluations if one.cells is None or before in one.cells]
+    if file.stem not in parts:
+        yield f"{where}: {before} will have predictions of {', '.join(parts)}, as evaluate says, and no others"
+
+
+def _absent_of(scored: Scored) -> Iterator[str]:
+    if _absent(scored.source):
+        yield f"evaluate.source: {scored.source}: nothing at this path"
+    if scored.judge is not None and not scored.judge.startswith("builtin:") and not Path(scored.judge).exists():
+        yield f"evaluate.judge: {scored.judge}: nothing at this path"
+    for name, file in scored.teachers.items():
+        if file is not None and not Path(file).is_file():
+            yield f"evaluate.teachers.{name}: {file}: no file at this path"
+
+
+def _absent(source: str) -> bool:
+    return source.split(":")[0].split("@")[0] not in REGISTERED and not Path(source).exists()

@@ -1,0 +1,176 @@
+"""One cell of a sweep, from its configuration to its results; what is there already is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reasondistill.config import Source
+from reasondistill.contracts.records import Example, Prediction, outside, read_predictions
+from reasondistill.data import load_source
+from reasondistill.errors import CheckpointError, ConfigError, StoppedError
+from reasondistill.evaluation import EvaluationSettings, evaluate, save
+from reasondistill.evaluation.named_teachers import named
+from reasondistill.runs import RUN_FILE, Run
+from reasondistill.students.student import Student, predict_file
+from reasondistill.sweeps.grid import Cell, Sweep
+from reasondistill.sweeps.settings import Scored
+from reasondistill.sweeps.state import claimed, finished, forget_failure, record_failure, run_of
+
+if TYPE_CHECKING:
+    from reasondistill.evaluation.assembly import Evaluation
+    from reasondistill.judges import Judge
+
+
+def run_cell(sweep: Sweep, cell: Cell, *, progress: Callable[[str], None] = lambda stage: None) -> None:
+    """Train, predict and evaluate; a cell that was stopped goes on from its last checkpoint or row.
+
+    Why it failed, if it does, is kept in the sweep's folder.
+
+    Raises:
+        BusyError: another process is at work on it.
+        UserError, Exception: whatever the training or the evaluation raises.
+    """
+    with claimed(sweep, cell):
+        if finished(sweep, cell):
+            progress("finished already")
+            return
+        forget_failure(sweep, cell)
+        try:
+            _run(sweep, cell, progress)
+        except (StoppedError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            record_failure(sweep, cell, f"{type(error).__name__}: {error}")
+            raise
+
+
+def check_trainings(sweep: Sweep) -> None:
+    """Hold each variant's configuration to what its training would refuse; its seeds are alike in that.
+
+    Raises:
+        ConfigError: some are refused; all of them are named.
+        MissingExtraError: an extra that one needs is not installed.
+    """
+    from reasondistill.training.train import check
+
+    problems = []
+    for variant, cells in sweep.variants.items():
+        try:
+            check(cells[0].config, lengths=cells[0].after is None)  # the student that it begins with is yet to be made
+        except (ConfigError, CheckpointError) as error:
+            problems.append(f"cell {variant}: {error}".replace("\n", "\n  "))
+    if problems:
+        raise ConfigError.gather(sweep.folder, problems)
+
+
+def check_scored(sweep: Sweep) -> None:
+    """Read what the students will be scored on, as a mistake there would be every cell's, found after its training.
+
+    Raises:
+        DataError: a source, a split of it or a teacher's file is not usable.
+    """
+    tasks = {cell.config.task.model_dump_json(): cell.config.task for cell in sweep.cells}
+    for scored in sweep.settings.evaluations:
+        for task in tasks.values():
+            named(scored.teachers, list(load_source(_source(scored), task, 0).examples))
+
+
+def _source(scored: Scored) -> Source:
+    return Source(**scored.model_dump(include={"source", "split", "limit", "columns", "fields"}))
+
+
+def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
+    from reasondistill.training.train import train
+
+    run = run_of(cell)
+    if (
+        cell.after is not None
+        and not run.student.exists()
+        and not (run.folder.parent / cell.after / "student").exists()
+    ):
+        raise ConfigError("after", expected=f"the finished student of {cell.after}", found="none", fix="Run it first.")
+    begun = (run.folder / RUN_FILE).is_file()
+    progress("going on with the training" if begun else "training")
+    train(cell.config, resume=begun)
+    student = Student.load(run.student)
+    for scored in sweep.scored(cell):
+        if not (run.results(scored.part) / "results.json").is_file():
+            _score(student, scored, run, progress)
+
+
+def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str], None]) -> None:
+    asked = _source(scored)
+    part = load_source(asked, student.task, 0)
+    everything = load_source(asked.model_copy(update={"split": None, "limit": None}), student.task, 0)
+    examples = list(part.examples)
+    generation = student.generation
+    if scored.num_beams is not None:
+        generation = generation.model_copy(update={"num_beams": scored.num_beams})
+    student = replace(student, generation=generation)
+    progress(f"predicting {scored.part}, {len(examples):,} rows")
+    file = predict_file(
+        student,
+        examples,
+        run.predictions(scored.part),
+        facts={"data": {"name": part.name, "split": scored.split, "fingerprint": part.fingerprint}},
+        generation=generation,
+    )
+    predictions = list(read_predictions(file))
+    judge = _judge(scored)
+    evaluation = evaluate(
+        predictions,
+        examples,
+        task=student.task,
+        name=part.name,
+        split=scored.split,
+        settings=EvaluationSettings(bertscore=scored.bertscore),
+        train_examples=outside(everything.examples, examples) or None,
+        judge=judge,
+        teachers=named(scored.teachers, examples),
+        made_by=student.fingerprint,
+        progress=progress,
+    )
+    evaluation = _tested(evaluation, student, scored, run, examples, predictions, judge, progress)
+    save(evaluation, run.results(scored.part))
+
+
+def _judge(scored: Scored) -> Judge | None:
+    if scored.judge is None:
+        return None
+    from reasondistill.judges import Judge
+
+    return Judge.load(scored.judge)
+
+
+def _tested(
+    evaluation: Evaluation,
+    student: Student,
+    scored: Scored,
+    run: Run,
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    judge: Judge | None,
+    progress: Callable[[str], None],
+) -> Evaluation:
+    """The evaluation with what the sweep asks for beside it: costs, and tests of faithfulness."""
+    if scored.efficiency:
+        from reasondistill.evaluation.efficiency import measure
+
+        evaluation = evaluation.with_efficiency(measure(run.folder, examples, loaded=student, progress=progress))
+    if scored.faithfulness_limit is not None:
+        from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
+
+        given = {p.id: p for p in predictions}
+        evaluation = evaluation.with_faithfulness(
+            measure_faithfulness(
+                student,
+                examples,
+                [given[e.id] for e in examples],
+                settings=FaithfulnessSettings().limited(scored.faithfulness_limit),
+                judge=judge,
+                progress=progress,
+            )
+        )
+    return evaluation

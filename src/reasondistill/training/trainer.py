@@ -1,0 +1,514 @@
+"""Distillation: one Seq2SeqTrainer subclass that joins the two losses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import ExportableState, TrainerState
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_utils import TrainOutput, rotate_checkpoints
+
+from reasondistill.config import Loss
+from reasondistill.data.transforms.mixing import Mixture
+from reasondistill.storage.files import read_json, write_json
+from reasondistill.students import Checkpoint
+from reasondistill.students.features import Collator
+from reasondistill.students.forward import encode, fuse_activations, logits_at
+from reasondistill.students.packing import can_pack, packed_logits
+from reasondistill.training.argument_checks import refusals
+from reasondistill.training.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
+from reasondistill.training.losses import TokenLosses, joint_loss, token_losses
+from reasondistill.training.stopping import FiniteWatch, StopOnSignal
+
+_LOG = logging.getLogger(__name__)
+
+IDS = "ids"
+"""Key of a batch's example ids, which are no tensor and are taken out before the model sees it."""
+
+_LOG_STATE = "log_state.json"
+
+
+class JointModel(nn.Module):
+    """A student whose forward pass gives loss sums: each prompt is encoded once, logits exist only where supervised.
+
+    Where it is known how, texts are packed (`students.packing`), so that hardly any padding is computed.
+
+    It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
+    """
+
+    def __init__(self, student: Any, label_smoothing_factor: float = 0.0) -> None:
+        super().__init__()
+        self.student = student
+        self.label_smoothing_factor = label_smoothing_factor
+        self.packs = can_pack(student)
+        fuse_activations(student)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        encoder_rows: Tensor,
+        decoder_input_ids: Tensor,
+        target_ids: Tensor,
+        label_mask: Tensor,
+        explanation_mask: Tensor,
+    ) -> TokenLosses:
+        """Loss sums of a batch as `features.Collator` makes it; shapes there."""
+        supervised = label_mask | explanation_mask
+        if self.packs and bool(supervised.any()):
+            logits, places = packed_logits(
+                self.student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised
+            )
+        else:
+            states = encode(self.student, input_ids, attention_mask)
+            logits = logits_at(
+                self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
+            )
+            places = supervised.flatten().nonzero()[:, 0]
+        return token_losses(
+            logits,
+            target_ids.flatten()[places],
+            label_mask.flatten()[places],
+            label_smoothing_factor=self.label_smoothing_factor if self.training else 0.0,
+        )
+
+    # What the trainer calls on a model of transformers, passed on to the student.
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        self.student.activation_checkpointing_enable(**options)
+
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
+        """What earlier releases of transformers 5 call it."""
+        self.student.gradient_checkpointing_enable(**options)
+
+    def get_input_embeddings(self) -> Any:
+        """Where NEFTune adds its noise: the encoder's embeddings, which a module apart from the decoder's looks up."""
+        return self.student.get_encoder().get_input_embeddings()
+
+
+class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Seq2SeqTrainer with the joint loss, two learning rates and a log of both terms.
+
+    Args:
+        student: what is trained.
+        loss: the weights of the two terms, which may follow schedules.
+        arguments: transformers' own.
+        train_dataset, eval_dataset: as `features.build_features` makes them.
+        mixture: which rows of ``train_dataset`` each epoch goes through; by default transformers' own sampling.
+        label_accuracy: called at each evaluation; the share of validation labels that scoring decides rightly.
+        encoder_learning_rate: of the encoder and embeddings, where it is not ``arguments.learning_rate``.
+        log_file: where a line of JSON is added for each logged step and evaluation.
+        phase: a word that is added to those lines.
+        early_stopping_patience: evaluations without improvement after which training ends.
+        on_first_step: called once, after the first step that this trainer makes.
+    """
+
+    def __init__(
+        self,
+        student: Checkpoint,
+        *,
+        loss: Loss,
+        arguments: Seq2SeqTrainingArguments,
+        train_dataset: Any,
+        mixture: Mixture | None = None,
+        eval_dataset: Any = None,
+        label_accuracy: Callable[[], float] | None = None,
+        encoder_learning_rate: float | None = None,
+        log_file: Path | None = None,
+        phase: str = "joint",
+        early_stopping_patience: int | None = None,
+        on_first_step: Callable[[], None] | None = None,
+    ) -> None:
+        self.on_first_step = on_first_step
+        self.weights = loss
+        self.mixture = mixture
+        self.label_accuracy = label_accuracy
+        self.encoder_learning_rate = encoder_learning_rate
+        self.log_file = log_file
+        self.phase = phase
+        self.saved = student
+        self._sums: list[Tensor] | None = None
+        self._watch = FiniteWatch()
+        self.stop = StopOnSignal()
+        self.returning = KeepBest()
+        self.optimizer: Any
+        self.control: Any
+        # The joint loss smooths itself; transformers would look for a key `labels` in each batch.
+        label_smoothing_factor = arguments.label_smoothing_factor
+        arguments.label_smoothing_factor = 0.0
+        # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
+        arguments.logging_nan_inf_filter = False
+        model = JointModel(student.model, label_smoothing_factor)
+        if arguments.neftune_noise_alpha:
+            model.packs = False  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=NamingCollator(student.codec),
+            callbacks=[
+                self.stop,
+                self.returning,
+                *([EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []),
+            ],
+        )
+        self.args.label_smoothing_factor = label_smoothing_factor
+        # The loss below is divided by the counts of the whole optimizer step.
+        self.loss_is_scaled_for_ga = True
+
+    def train(self, resume_from_checkpoint: str | None = None, **options: Any) -> Any:
+        """As transformers', but a checkpoint that ended its training is taken as it is, with not a step more.
+
+        Raises:
+            TrainingError: a loss or a gradient is no number.
+            StoppedError: a signal came; a checkpoint of the last step is there.
+            OutputError: the disk is full.
+            CheckpointError: the checkpoint that validation selected is damaged.
+        """
+        if resume_from_checkpoint is not None:
+            self.args.eval_on_start = False  # it was done
+            state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+            if state.best_model_checkpoint is not None:
+                # By its step: transformers keeps the path that the run had then.
+                best = place_of(Path(str(self.args.output_dir)), step_of(state.best_model_checkpoint))
+                state.best_model_checkpoint = self.returning.best = str(best)
+                if (wrong := damage(best)) is not None:
+                    _LOG.warning(
+                        "%s, which validation selected, is damaged (%s): a better one has to come.", best, wrong
+                    )
+            ended = state.stateful_callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop")
+            if state.global_step >= state.max_steps or ended:
+                self.state = state
+                self._load_from_checkpoint(resume_from_checkpoint)
+                if self.args.load_best_model_at_end:
+                    self._load_best_model()
+                return TrainOutput(state.global_step, 0.0, {})
+        result = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+        self._watch.check()  # steps after the last that was logged
+        return result
+
+    # --- the loss ---
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
+        """(2,) label and explanation tokens of one optimizer step, over accumulated batches and all processes.
+
+        transformers counts one kind of token here and hands the result to `compute_loss`.
+        """
+        counts = torch.tensor(
+            [sum(int(batch[name].sum()) for batch in batch_samples) for name in ("label_mask", "explanation_mask")],
+            device=device,
+        )
+        if self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, reduction="sum")
+        return counts
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        ids = inputs.pop(IDS, [])
+        losses: TokenLosses = model(**inputs)
+        counts = None if num_items_in_batch is None else (num_items_in_batch[0], num_items_in_batch[1])
+        alpha, beta = self.weights.weights(self._progress())
+        # Distributed wrappers average gradients over processes, while the counts are of all of them.
+        loss = joint_loss(losses, alpha=alpha, beta=beta, counts=counts) * self.accelerator.num_processes
+        if model.training:
+            values = [value.detach().float() for value in losses]
+            self._sums = [a + b for a, b in zip(self._sums, values, strict=True)] if self._sums else values
+            self._watch.add(self.state.global_step, ids, loss)
+        return (loss, losses) if return_outputs else loss
+
+    def _progress(self) -> float:
+        return float(min(self.state.global_step / max(self.state.max_steps, 1), 1.0))
+
+    # --- several sources ---
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.mixture is not None:
+            return MixtureSampler(self.mixture)
+        sampler = super()._get_train_sampler(train_dataset)
+        return LengthSampler(sampler, self.args.seed) if isinstance(sampler, LengthGroupedSampler) else sampler
+
+    # --- two learning rates ---
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """As transformers', but what it refuses of the arguments is the user's mistake.
+
+        Raises:
+            ConfigError: it is refused.
+        """
+        with refusals():
+            super().create_optimizer_and_scheduler(num_training_steps)
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if self.optimizer is None and self.encoder_learning_rate is not None:
+            model = self.model
+            decayed = set(self.get_decay_parameter_names(model))
+            encoder = {id(p) for p in model.student.get_encoder().parameters()}
+            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((id(parameter) in encoder, name in decayed), []).append(parameter)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            self.optimizer = kind(
+                [
+                    {
+                        "params": parameters,
+                        "weight_decay": self.args.weight_decay if decay else 0.0,
+                        "lr": self.encoder_learning_rate if of_encoder else self.args.learning_rate,
+                    }
+                    for (of_encoder, decay), parameters in groups.items()
+                ],
+                **options,
+            )
+        return super().create_optimizer(model)
+
+    def _get_learning_rate(self) -> float:
+        # The last group is never the encoder's alone: report the rate that `learning_rate` names.
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        return float(max(rates)) if self.encoder_learning_rate is not None else float(super()._get_learning_rate())
+
+    # --- evaluation and log ---
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Both losses on the validation part, and the accuracy of labels decided by scoring.
+
+        ``both`` is label accuracy plus the likelihood of an explanation's token, exp(-loss): a measure to select on
+        that rises with either.
+        """
+        self.model.eval()
+        totals = torch.zeros(len(TokenLosses._fields), device=self.args.device)
+        for batch in self.get_eval_dataloader(eval_dataset):
+            batch.pop(IDS, None)
+            with torch.no_grad(), self.compute_loss_context_manager():
+                losses = self.model(**self._prepare_inputs(batch))
+            totals += torch.stack([value.float() for value in losses])
+        totals = self.accelerator.reduce(totals, reduction="sum")
+        figures = loss_figures(totals.tolist())
+        alpha, beta = self.weights.weights(self._progress())
+        figures["loss"] = alpha * figures.get("label_loss", 0.0) + beta * figures.get("explanation_loss", 0.0)
+        if self.label_accuracy is not None:
+            figures["label_accuracy"] = self.label_accuracy()
+        figures["both"] = figures.get("label_accuracy", 0.0) + (
+            math.exp(-figures["explanation_loss"]) if "explanation_loss" in figures else 0.0
+        )
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            alpha, beta = self.weights.weights(self._progress())
+            logs |= {"alpha": alpha, "beta": beta}
+            if self._sums:
+                logs |= loss_figures([float(value) for value in self._sums])
+                self._sums = None
+        super().log(logs, start_time)
+        if self.log_file is not None and self.is_world_process_zero() and not {"loss", "eval_loss"}.isdisjoint(logs):
+            row = {"phase": self.phase, "step": self.state.global_step, **logs}
+            with room_for("a line", self.log_file), self.log_file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+
+    def _maybe_log_save_evaluate(
+        self, tr_loss: Tensor, grad_norm: Any, model: Any, trial: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # With fp16 a gradient may overflow: the step is then left out, and the scale lowered.
+        if not self.accelerator.optimizer_step_was_skipped:
+            self._watch.add_gradient(grad_norm)
+        # Before anything is logged as a mean, selected on or saved. On a processor a look costs nothing, so each step
+        # is looked at.
+        wanted = self.control.should_log or self.control.should_evaluate or self.control.should_save
+        if wanted or self.args.device.type == "cpu":
+            self._watch.check()
+        if self.on_first_step is not None and self.state.global_step > 0:
+            self.on_first_step()
+            self.on_first_step = None
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
+        if self.stop.leaving and not self.control.should_training_stop:
+            # Still here: save_strategy `best` passes over a step that is not the best.
+            self._save_checkpoint(model, trial)
+            self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+
+    # --- checkpoints: whole ones, of the student itself as plain transformers saves it ---
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """What transformers does in place, into a folder aside that is renamed once everything is in it.
+
+        Raises:
+            OutputError: there is no room for it; nothing of it is left.
+        """
+        self.store_flos()
+        folder = Path(str(self.args.output_dir))
+        checkpoint = place_of(folder, self.state.global_step)
+        part = part_of(checkpoint)
+        if self.args.should_save:
+            shutil.rmtree(part, ignore_errors=True)
+        with room_for("a checkpoint", checkpoint, removed=part, kept="the checkpoints before this one are whole"):
+            self.save_model(str(part), _internal_call=True)
+            if self.state.best_global_step:
+                best = place_of(folder, self.state.best_global_step)
+                if best == checkpoint or best.exists():
+                    self.state.best_model_checkpoint = str(best)
+            self._save_optimizer_and_scheduler(str(part))
+            self._save_scaler(str(part))
+            self._save_rng_state(str(part))
+            if self.args.should_save:
+                self._export_callback_states()
+                self.state.save_to_json(str(part / TRAINER_STATE_NAME))
+                write_json(part / _LOG_STATE, self._log_state())
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(part, checkpoint)
+        if self.args.should_save:
+            rotate_checkpoints(
+                output_dir=str(folder),
+                save_total_limit=self.args.save_total_limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _export_callback_states(self) -> None:
+        for callback in [*self.callback_handler.callbacks, self.control]:
+            if isinstance(callback, ExportableState):
+                name, state = type(callback).__name__, callback.state()
+                if isinstance(self.state.stateful_callbacks[name], list):
+                    self.state.stateful_callbacks[name].append(state)
+                else:
+                    self.state.stateful_callbacks[name] = state
+
+    # What was summed up since the last logged step, so that a resumed run logs the same figures.
+
+    def _log_state(self) -> dict[str, Any]:
+        return {
+            "loss": float(self._tr_loss),
+            "last_logged": self._globalstep_last_logged,
+            "sums": None if self._sums is None else [float(value) for value in self._sums],
+        }
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(checkpoint)  # the last thing that transformers restores
+        path = Path(checkpoint) / _LOG_STATE if checkpoint else None
+        if path is not None and path.exists() and self._sums is None:
+            state = read_json(path)
+            self._tr_loss += state["loss"]
+            self._globalstep_last_logged = state["last_logged"]
+            if state["sums"] is not None:
+                self._sums = [torch.tensor(value, device=self.args.device) for value in state["sums"]]
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if self.args.should_save:
+            self.saved.save(output_dir or str(self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_weights(self.saved.model, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        if self.state.best_model_checkpoint is not None:
+            require_whole(Path(self.state.best_model_checkpoint))
+            load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
+
+
+class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Tells a training that goes on where its best checkpoint lies: transformers forgets one whose path has changed."""
+
+    def __init__(self) -> None:
+        self.best: str | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.best is not None:
+            state.best_model_checkpoint = self.best
+
+
+class NamingCollator(Collator):
+    """A `Collator` whose batches also say, under `IDS`, which examples they hold."""
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {**super().__call__(rows), IDS: [str(row.get("id", "?")) for row in rows]}
+
+
+class MixtureSampler(Sampler[int]):
+    """A `Mixture` as torch's sampler. accelerate calls ``set_epoch``, also after a resume."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+        self.number = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.number = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.mixture.epoch(self.number).tolist())
+
+    def __len__(self) -> int:
+        return len(self.mixture)
+
+
+class LengthSampler(Sampler[int]):
+    """transformers' batches by length, each epoch's drawn from a seed of its own.
+
+    Its own draws come from the process's generator: a run that goes on in a later epoch would take other rows than
+    were left.
+    """
+
+    def __init__(self, sampler: Any, seed: int) -> None:
+        self.sampler = sampler
+        self.seed = seed
+        self.number = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.number = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.sampler.generator = torch.Generator().manual_seed(self.seed + self.number)
+        return iter(self.sampler)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+def loss_figures(sums: list[float]) -> dict[str, float]:
+    """Means and accuracies out of the sums of `TokenLosses`; losses in nats a token; terms without tokens left out."""
+    s = TokenLosses(*sums)  # type: ignore[arg-type]
+    figures: dict[str, float] = {}
+    for name, total, count, correct in (
+        ("label", s.label_sum, s.label_count, s.label_correct),
+        ("explanation", s.explanation_sum, s.explanation_count, s.explanation_correct),
+    ):
+        if count:
+            figures[f"{name}_loss"] = float(total / count)
+            figures[f"{name}_token_accuracy"] = float(correct / count)
+    if "explanation_loss" in figures:
+        figures["explanation_perplexity"] = math.exp(min(figures["explanation_loss"], 50.0))
+    return figures
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Load a saved student's weights into a model of the same shape, in place.
+
+    Raises:
+        RuntimeError: the weights do not fit the model.
+    """
+    result = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    own = {name for name, _ in model.named_parameters()}  # tied parameters once, under their first name
+    missing = own & set(result.missing_keys)
+    if missing or result.unexpected_keys:
+        raise RuntimeError(f"{folder}: missing {sorted(missing)}, unexpected {result.unexpected_keys}")
