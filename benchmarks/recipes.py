@@ -23,7 +23,7 @@ from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTraining
 
 from reasondistill.config import HubStudent, TrainConfig
 from reasondistill.contracts.records import Example
-from reasondistill.students import create_student
+from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import load_seq2seq
 from reasondistill.students.features import Codec, build_features
 from reasondistill.tasks.task import NLI, OutputOrder, Task

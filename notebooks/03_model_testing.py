@@ -28,7 +28,7 @@ from reasondistill.inspection import cross_attention, loss_plane, parameters_by_
 from reasondistill.reporting.notebook import show
 from reasondistill.reporting.student_figures import attention, confidences, landscapes, parts
 from reasondistill.runs import find_student
-from reasondistill.students import load_checkpoint
+from reasondistill.students.checkpoint import load_checkpoint
 from reasondistill.students.features import Collator, build_features
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student import Student

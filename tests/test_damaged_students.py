@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 import tiny
 from reasondistill.contracts.seals import SEAL_FILE, seal_folder
 from reasondistill.errors import CheckpointError
-from reasondistill.students import load_checkpoint
+from reasondistill.students.checkpoint import load_checkpoint
 from reasondistill.students.student_task import TASK_FILE
 
 WEIGHTS = "model.safetensors"

@@ -23,7 +23,7 @@ from reasondistill.reporting.viewer.rows import explorers, rows_per_table, sampl
 from test_reporting import Page, make_rows, small_results, write_small
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ROOT / "src" / "reasondistill" / "reporting" / "explorer_js"
+SCRIPTS = ROOT / "src" / "reasondistill" / "reporting" / "viewer" / "explorer_js"
 
 
 def as_rows(rows: list[dict[str, Any]]) -> tuple[Row, ...]:

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import mean
 from reasondistill.evaluation.faithfulness.common import average, log_probability, over_sample, partners
 from reasondistill.evaluation.faithfulness.editing import Place, noised, places, without, word_at
 from reasondistill.evaluation.faithfulness.outcome import Outcome
 from reasondistill.metrics.simulation import las, las_statistics
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.metrics.text import Rouge, likeness
 from reasondistill.tasks.task import NLI
 

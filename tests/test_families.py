@@ -18,8 +18,15 @@ import tiny
 from reasondistill.config import Generation, HubStudent, Loss, Shrink, TrainConfig, validate_config
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.students import Checkpoint, create_student, load_checkpoint
-from reasondistill.students.checkpoint import decoder_start, head_is_tied, load_seq2seq, load_tokenizer
+from reasondistill.students.build import create_student
+from reasondistill.students.checkpoint import (
+    Checkpoint,
+    decoder_start,
+    head_is_tied,
+    load_checkpoint,
+    load_seq2seq,
+    load_tokenizer,
+)
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.families import FAMILIES, family_of
 from reasondistill.students.features import EXPLANATION, LABEL, Collator, build_features

@@ -14,8 +14,7 @@ from reasondistill.data.scenes import generate
 from reasondistill.inspection import cross_attention, gradient_flow, loss_plane, parameters_by_part
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
-from reasondistill.students import Checkpoint
-from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.checkpoint import Checkpoint, parameter_count
 from reasondistill.students.features import Collator, build_features
 from reasondistill.tasks.task import NLI
 from reasondistill.training.losses import joint_loss

@@ -111,7 +111,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_labels_are_scored_in_one_pass_over_each_prompt(tmp_path: Path) -> None:
     """`neutral` and `contradiction` are a token each in the shipped student's vocabulary, or share their way."""
     from reasondistill.runs import find_student
-    from reasondistill.students import load_checkpoint
+    from reasondistill.students.checkpoint import load_checkpoint
     from reasondistill.tasks.task import choice_targets
 
     shipped = made.engine(load_checkpoint(find_student("builtin:scenes")), tmp_path / "p")

@@ -198,7 +198,7 @@ def test_with_one_beam_the_texts_are_those_of_transformers(
 
 @pytest.mark.parametrize("penalty", [1.0, 1.2])
 def test_with_several_beams_a_trained_student_says_nearly_always_the_same(penalty: float, tmp_path: Path) -> None:
-    from reasondistill.students import load_checkpoint
+    from reasondistill.students.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(Path(tiny.__file__).parents[1] / "src" / "reasondistill" / "builtin" / "scenes")
     generation = Generation(num_beams=4, repetition_penalty=penalty, max_new_tokens=32)

@@ -17,8 +17,8 @@ import tiny
 from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent, validate_config
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
-from reasondistill.students import Checkpoint, create_student, load_checkpoint
-from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.build import create_student
+from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
 from reasondistill.students.shrinking import evenly, shrink
 from reasondistill.students.vocabulary import trim, trim_tokenizer
 

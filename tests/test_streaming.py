@@ -218,7 +218,7 @@ def test_a_job_that_was_stopped_anywhere_writes_the_bytes_of_one_that_was_not(ki
     if kind != "pytorch":
         pytest.importorskip("ctranslate2")
         import packaging_helpers
-        from reasondistill.students import load_checkpoint
+        from reasondistill.students.checkpoint import load_checkpoint
 
         checkpoint = load_checkpoint(Path(prediction.__file__).parent / "builtin" / "scenes")
         made = replace(made, engine=packaging_helpers.engine(checkpoint, tmp_path / "p", kind))

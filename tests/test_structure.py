@@ -14,55 +14,39 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "reasondistill"
 
-ORDER = (
-    "errors",
-    "unknown_tokens",
-    "text_encodings",
-    "files",
-    "locks",
-    "signals",
-    "budget",
-    "strict_yaml",
-    "arrow_cache",
-    "records",
-    "seals",
-    "tasks",
-    "wording",
-    "config",
-    "datasets",
-    "metrics",
-    "results",
-    "auditing",
-    "positions",
-    "features",
-    "calibration",
-    "student_task",
-    "students",
-    "engines",
-    "losses",
-    "argument_checks",
-    "checkpoints",
-    "stopping",
-    "training",
-    "runs",
-    "arguments",
-    "modelcard",
-    "packages",
-    "prediction",
-    "distilling",
-    "inspection",
-    "judge",
-    "faithfulness",
-    "efficiency",
-    "evaluation",
-    "comparison",
-    "experiments",
-    "reporting",
-    "exporting",
-    "quickstart",
-    "cli",
-)
-"""The way of the data: a module imports only from those before it. A module in a folder counts as its folder."""
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def tree_in(page: str) -> list[str]:
+    """Paths in the fenced block that begins with ``reasondistill/``: two spaces a level, then a name, then remarks."""
+    lines = page.splitlines()
+    heads = [i for i, line in enumerate(lines[1:], 1) if line.startswith("reasondistill/") and "```" in lines[i - 1]]
+    assert len(heads) == 1, "docs/architecture.md has no fenced block (or several) that begins with reasondistill/"
+    paths: list[str] = []
+    above: list[str] = []
+    for line in lines[heads[0] + 1 :]:
+        if line.startswith("```"):
+            return paths
+        name = line.strip().split("#")[0].split("  ")[0].strip()
+        if not name:
+            continue
+        spaces = len(line) - len(line.lstrip(" "))
+        assert spaces % 2 == 0, f"an odd indentation: {line!r}"
+        depth = spaces // 2 - 1  # below reasondistill/ itself
+        assert 0 <= depth <= len(above), f"indented deeper than what is above it: {line!r}"
+        above = [*above[:depth], name.rstrip("/")]
+        paths.append("/".join(above) + ("/" if name.endswith("/") else ""))
+    raise AssertionError("the tree's block is never closed")
+
+
+def rooms_in(page: str) -> tuple[str, ...]:
+    """The package's rooms, from the ground up: what the tree lists right below ``src/reasondistill/``."""
+    inside = [path.removeprefix("src/reasondistill/") for path in tree_in(page) if "src/reasondistill/" in path]
+    return tuple(path.rstrip("/").removesuffix(".py") for path in inside if path and "/" not in path.rstrip("/"))
+
+
+ORDER = rooms_in(ARCHITECTURE.read_text(encoding="utf-8"))
+"""The way of the data: a module imports only from rooms before its own. A module in a folder counts as its folder."""
 
 
 def sources() -> list[Path]:
@@ -112,8 +96,8 @@ GRAPH = graph()
 
 
 def test_every_module_has_its_place() -> None:
-    found = {place(module) for module in GRAPH} - {""}
-    assert found == set(ORDER)
+    rooms = {place(module) for module in GRAPH} - {""}
+    assert rooms | {"builtin"} == set(ORDER)  # builtin/ holds files, no code
     assert len(ORDER) == len(set(ORDER))
 
 
@@ -134,7 +118,7 @@ def test_imports_are_found_wherever_they_are() -> None:
     """The checks above see through functions, type checking and relative imports."""
     text = (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from reasondistill.contracts.results import Results\n"
-        "def f():\n    import reasondistill.cli\n    from . import create, Checkpoint\n"
+        "def f():\n    import reasondistill.cli\n    from . import build, Checkpoint\n"
         "    from ..errors import UserError\n"
         "    from reasondistill import runs, Student\n    import numpy\n"
     )
@@ -177,56 +161,35 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
     modules = [
         "cli",
         "config",
-        "datasets",
+        "data",
+        "data.audit",
         "metrics",
-        "efficiency",
-        "evaluation",
-        "comparison",
-        "experiments",
-        "experiments.rendering",
-        "experiments.running",
-        "experiments.summary",
-        "reporting",
-        "prediction",
-        "packages.loading",
-        "exporting",
-        "quickstart",
         "runs",
+        "students",
+        "students.package.opening",
+        "evaluation",
+        "evaluation.efficiency",
+        "comparison",
+        "sweeps",
+        "sweeps.rendering",
+        "sweeps.processes",
+        "sweeps.summary",
+        "export",
+        "reporting",
+        "quickstart",
     ]
     imports = "\n".join(f"import reasondistill.{module}" for module in modules)
     missing = "import importlib.util; print([importlib.util.find_spec(name) for name in ('torch', 'transformers')])"
     assert python("\n".join([without_extras, imports, missing])) == "[None, None]"
 
 
-# --- README's annotated tree ---
-
-
-def tree_in(readme: str) -> list[str]:
-    """Paths in the fenced block that begins with ``reasondistill/``: two spaces a level, then a name, then remarks."""
-    lines = readme.splitlines()
-    heads = [i for i, line in enumerate(lines[1:], 1) if line.startswith("reasondistill/") and "```" in lines[i - 1]]
-    assert len(heads) == 1, "README.md has no fenced block (or several) that begins with reasondistill/"
-    paths: list[str] = []
-    above: list[str] = []
-    for line in lines[heads[0] + 1 :]:
-        if line.startswith("```"):
-            return paths
-        name = line.strip().split("#")[0].split("  ")[0].strip()
-        if not name:
-            continue
-        spaces = len(line) - len(line.lstrip(" "))
-        assert spaces % 2 == 0, f"an odd indentation: {line!r}"
-        depth = spaces // 2 - 1  # below reasondistill/ itself
-        assert 0 <= depth <= len(above), f"indented deeper than what is above it: {line!r}"
-        above = [*above[:depth], name.rstrip("/")]
-        paths.append("/".join(above) + ("/" if name.endswith("/") else ""))
-    raise AssertionError("the tree's block is never closed")
+# --- the annotated tree ---
 
 
 def test_a_tree_is_read_by_its_indentation() -> None:
     text = (
         "# x\n```text\nreasondistill/\n  Makefile   two commands\n  src/reasondistill/\n    cli.py     # thin\n"
-        "    students/  # made, saved\n      create.py\n  docs/        # words\n```\n"
+        "    students/  # made, saved\n      build.py\n  docs/        # words\n```\n"
     )
     assert tree_in(text) == [
         "Makefile",
@@ -238,13 +201,13 @@ def test_a_tree_is_read_by_its_indentation() -> None:
     ]
 
 
-def test_the_readmes_tree_matches_the_disk() -> None:
-    paths = tree_in((ROOT / "README.md").read_text(encoding="utf-8"))
+def test_the_tree_matches_the_disk() -> None:
+    paths = tree_in(ARCHITECTURE.read_text(encoding="utf-8"))
     for path in paths:
-        assert (ROOT / path).exists(), f"README lists {path}, which is not there"
+        assert (ROOT / path).exists(), f"docs/architecture.md lists {path}, which is not there"
         assert (ROOT / path).is_dir() == path.endswith("/"), f"{path}: a folder ends in /, a file does not"
     assert len(paths) == len(set(paths))
     entries = [p for p in PACKAGE.iterdir() if not p.name.startswith(".")]
     there = {f"src/reasondistill/{p.name}{'/' if p.is_dir() else ''}" for p in entries}
     skipped = {f"src/reasondistill/{name}" for name in ("__init__.py", "py.typed", "__pycache__/")}
-    assert there - skipped - set(paths) == set(), "README's tree leaves these out"
+    assert there - skipped - set(paths) == set(), "the tree in docs/architecture.md leaves these out"

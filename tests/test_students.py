@@ -13,11 +13,13 @@ import tiny
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent, validate_config
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError
-from reasondistill.students import Checkpoint, create_student, load_checkpoint
+from reasondistill.students.build import create_student
 from reasondistill.students.calibration import checkpoint_fingerprint
 from reasondistill.students.checkpoint import (
+    Checkpoint,
     decoder_start,
     keep_untied,
+    load_checkpoint,
     load_seq2seq,
     parameter_count,
 )

@@ -155,7 +155,7 @@ def test_a_size_in_between_that_went_the_other_way_is_named(found: Comparison) -
 
 def test_the_page_is_one_file_with_its_own_script(files: ComparisonFiles) -> None:
     page = read(files.page)
-    script = page_script(["explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])
+    script = page_script(["viewer/explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])
     assert f'content="{content_policy(script)}"' in page
     assert re.findall(r"<script[^>]*>", page) == ['<script type="application/json" id="data">', "<script>"]
     assert not re.findall(r"""(?:src|href)="(?!#)[^"]*""", page)

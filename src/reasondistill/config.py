@@ -23,7 +23,6 @@ from pydantic import (
 )
 
 from reasondistill.errors import ConfigError, UserError
-from reasondistill.evaluation.budget import BUDGET
 from reasondistill.storage.layered_yaml import merge, parse_yaml_value, read_layered, validate_config
 from reasondistill.tasks.task import OutputOrder, Task, get_task
 from reasondistill.tasks.verbalized_confidence import phrases_problem
@@ -33,6 +32,8 @@ LearningRate = Annotated[float, Field(gt=0, le=1e9)]
 LONGEST = 16_384
 """Most tokens of a prompt or of a text that is written: what is longer is a slip, and would take all memory."""
 MOST_BEAMS = 64
+BUDGET = 120.0
+"""Seconds that measuring a student's costs takes at most, where nobody says."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -47,7 +48,7 @@ Edit = Literal["case", "punctuation", "article", "typo"]
 
 
 class Augment(Config):
-    """Copies of each row with a small edit in each field, drawn from those named; see `data.transforms.augmentation`."""
+    """Copies of each row with one small edit in each field; `data.transforms.augmentation` has the edits."""
 
     copies: Positive = 1
     edits: Annotated[list[Edit], Field(min_length=1)] = ["case", "punctuation", "article", "typo"]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reasondistill.contracts.base import Interval
 from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import DatasetInfo
 from reasondistill.contracts.tradeoffs import Tradeoffs
@@ -14,7 +15,6 @@ from reasondistill.storage.files import read_versioned_json, write_json
 
 SCHEMA_VERSION = 1
 
-Interval = tuple[float, float]
 Count = Annotated[int, Field(ge=0)]
 PValue = Annotated[float, Field(ge=0, le=1)]
 

@@ -11,10 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.contracts.records import parse_record
+from reasondistill.contracts.records import OutputOrder, parse_record
 from reasondistill.contracts.results import DatasetInfo
 from reasondistill.storage.files import read_versioned_json, write_json
-from reasondistill.tasks.task import OutputOrder
 
 SCHEMA_VERSION: Final = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,6 +37,9 @@ def number_as_text(value: object) -> object:
 
 _EXACT = 2**53
 """From here on floats are not whole numbers one by one."""
+
+OutputOrder = Literal["label_first", "explanation_first", "label_only", "explanation_only", "separate"]
+"""After the self-rationalisation literature: I→OR, I→RO, I→O, I→R, and two prompts as in Distilling Step-by-Step."""
 
 Text = Annotated[str, AfterValidator(_no_lone_surrogates)]
 Name = Annotated[Text, BeforeValidator(number_as_text)]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl, read_versioned_json, write_json
-
-if TYPE_CHECKING:
-    from reasondistill.metrics.statistics import GroupBootstrap
 
 SCHEMA_VERSION = 1
 
@@ -33,12 +29,6 @@ class Metric(_Part):
     value: float
     ci95: tuple[float, float] | None = None
     n: Annotated[int, Field(ge=0)]
-
-
-def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
-    """The mean of the rows that have a value, at least one, with its interval; the others are None."""
-    present = [value for value in values if value is not None]
-    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))
 
 
 class DatasetInfo(_Part):

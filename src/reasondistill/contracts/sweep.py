@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reasondistill.contracts.base import Interval
 from reasondistill.contracts.comparison import Effect, Family
 from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import DatasetInfo
-from reasondistill.metrics.statistics import Interval
 from reasondistill.storage.files import read_versioned_json, write_json
-from reasondistill.sweeps.state import State
 
 SCHEMA_VERSION = 1
+
+State = Literal["finished", "running", "failed", "stopped", "waiting"]
 
 
 class _Part(BaseModel):

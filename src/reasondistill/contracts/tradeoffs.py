@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reasondistill.contracts.base import Interval
 from reasondistill.contracts.results import Metric
 
-Interval = tuple[float, float]
 Zero = Literal["nothing", "chance", "floor"]
 """What counts as no quality at all: a figure of 0, chance, or the strongest system that explains nothing."""
 

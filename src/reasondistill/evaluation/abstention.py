@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.selective import Ranked, coverage_curve
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 
 
 def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:

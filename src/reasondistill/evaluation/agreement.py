@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
 from reasondistill.evaluation.named_teachers import Beside, Taught, Teacher
@@ -19,7 +19,7 @@ from reasondistill.evaluation.teacher_style import compare_style
 from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.metrics.explanations import Compared, ExplanationScorer
 from reasondistill.metrics.label import NO_LABEL, cohen_kappa
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from reasondistill.config import BUDGET as BUDGET
+
 T = TypeVar("T")
 
-BUDGET = 120.0
-"""Seconds that measuring a student's costs takes at most, where nobody says."""
 BUDGET_CUT = "the time budget of"
 """How every reason begins that names a budget."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
@@ -19,7 +19,7 @@ from reasondistill.metrics import baselines as floors
 from reasondistill.metrics import text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer, Unread, leave_one_out
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 _MEANS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reasondistill.contracts.results import Confusion, Metric, mean
+from reasondistill.contracts.results import Confusion, Metric
 from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics import calibration, label
 from reasondistill.metrics.baselines import majority
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 

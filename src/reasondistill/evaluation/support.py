@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from reasondistill.contracts.results import mean
 from reasondistill.evaluation.controls import SHUFFLED
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 if TYPE_CHECKING:

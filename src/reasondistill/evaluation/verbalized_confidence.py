@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.selective import Ranked
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean, percentile_interval
 from reasondistill.metrics.verbalized_confidence import auroc, ranked_auroc, stated_ece, stated_statistics
 
 

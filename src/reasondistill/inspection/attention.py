@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.contracts.records import Example
-from reasondistill.students import Checkpoint
+from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.tasks.task import render_target
 
 

@@ -44,7 +44,8 @@ class Reader:
     """A tokenizer, asked what it loses.
 
     Args:
-        tokenizer: of transformers, or a `students.package.tokenizer.PlainTokenizer`. Of a slow one tokens are counted only.
+        tokenizer: of transformers, or a `students.package.tokenizer.PlainTokenizer`. Of a slow one only tokens
+            are counted.
     """
 
     def __init__(self, tokenizer: Any) -> None:

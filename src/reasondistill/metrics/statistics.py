@@ -7,8 +7,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from reasondistill.contracts.base import Interval as Interval
+from reasondistill.contracts.results import Metric
+
 FloatArray = NDArray[np.float64]
-Interval = tuple[float, float]
 
 _DRAWS_PER_CHUNK = 2_000_000  # bounds memory to some tens of megabytes
 
@@ -93,6 +95,12 @@ class GroupBootstrap:
             return None
         statistics = np.array([(0.0, 0.0) if value is None else (value, 1.0) for value in values])
         return self.interval(statistics, ratio)
+
+
+def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
+    """The mean of the rows that have a value, at least one, with its interval; the others are None."""
+    present = [value for value in values if value is not None]
+    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))
 
 
 def percentile_interval(values: FloatArray) -> Interval | None:

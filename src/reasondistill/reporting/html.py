@@ -21,7 +21,7 @@ GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
 SCRIPT_FILES: Final = ("element.js", "table.js", "state.js", "reader.js", "controls.js", "explorer.js")
 """The parts of the page's script, in ``reporting/viewer/explorer_js/``, in the order in which they need each other."""
-_EXPLORER: Final = tuple(f"explorer_js/{name}" for name in SCRIPT_FILES)
+_EXPLORER: Final = tuple(f"viewer/explorer_js/{name}" for name in SCRIPT_FILES)
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Files, and what keeps them whole: atomic writing, locks, layered YAML, tables and values kept by their content.
+
+In come paths and plain values; out go plain values, or a `UserError` that names the file, the line and a fix.
+"""

@@ -1,7 +1,10 @@
-"""Students: made from a hub checkpoint, from scratch or from an encoder; saved and loaded."""
+"""Students: built, saved, loaded, asked.
 
-from reasondistill.students.build import create_student
-from reasondistill.students.checkpoint import Checkpoint, load_checkpoint
+In come a configuration with examples, or a folder; out goes a `Student` that answers and explains. An `Engine` computes
+for it, over PyTorch or CTranslate2 (``engines/``); ``package/`` is the exported form, which needs no PyTorch.
+"""
+
+from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
 
-__all__ = ["Checkpoint", "StudentTask", "create_student", "load_checkpoint"]
+__all__ = ["Student", "StudentTask"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from reasondistill.contracts.sweep import State
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.runs import RUN_FILE, Run
 from reasondistill.storage.files import read_json, read_versioned_json, write_json
 from reasondistill.storage.locks import held, is_held
 from reasondistill.sweeps.grid import Cell, Sweep
 from reasondistill.sweeps.settings import Scored
-
-State = Literal["finished", "running", "failed", "stopped", "waiting"]
 
 SWEEP_FILE = "sweep.json"
 SCHEMA_VERSION = 1

@@ -15,11 +15,9 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reasondistill.contracts.records import Example
+from reasondistill.contracts.records import OutputOrder as OutputOrder
 from reasondistill.errors import DataError, TaskError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
-
-OutputOrder = Literal["label_first", "explanation_first", "label_only", "explanation_only", "separate"]
-"""After the self-rationalisation literature: I→OR, I→RO, I→O, I→R, and two prompts as in Distilling Step-by-Step."""
 
 Role = Literal["label", "explanation", "context"]
 """Which loss term a piece of a target belongs to; ``context`` belongs to none."""
@@ -327,7 +325,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", "", text).casefold()
 
 
-_BUILTIN = Path(__file__).parent / "builtin" / "tasks"
+_BUILTIN = Path(__file__).parents[1] / "builtin" / "tasks"
 BUILTIN_TASKS = tuple(sorted(path.stem for path in _BUILTIN.glob("*.yaml")))
 """Names of the tasks that the package brings, each a YAML file."""
 

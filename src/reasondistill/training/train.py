@@ -20,10 +20,9 @@ from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
 from reasondistill.runs import RUN_FILE, Run
-from reasondistill.students import Checkpoint, create_student, load_checkpoint
-from reasondistill.students.build import choice_problems
+from reasondistill.students.build import choice_problems, create_student
 from reasondistill.students.calibration import Calibration, CalibrationData, checkpoint_fingerprint
-from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
 from reasondistill.students.engines import answer
 from reasondistill.students.features import Codec, build_features
 from reasondistill.students.fit_calibration import LEAST_ROWS, calibrate, without_labels

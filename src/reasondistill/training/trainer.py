@@ -23,7 +23,7 @@ from transformers.trainer_utils import TrainOutput, rotate_checkpoints
 from reasondistill.config import Loss
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.storage.files import read_json, write_json
-from reasondistill.students import Checkpoint
+from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.features import Collator
 from reasondistill.students.forward import encode, fuse_activations, logits_at
 from reasondistill.students.packing import can_pack, packed_logits

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Published data sets, fetched from their publishers and held to their checksums."""

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import mean
 from reasondistill.evaluation.faithfulness.common import average, over_sample, partners
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.metrics.text import is_empty
 from reasondistill.tasks.task import Task
 

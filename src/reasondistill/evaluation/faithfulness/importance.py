@@ -11,7 +11,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import mean
 from reasondistill.evaluation.faithfulness.common import (
     average,
     explanation_scores,
@@ -24,7 +23,7 @@ from reasondistill.evaluation.faithfulness.common import (
 from reasondistill.evaluation.faithfulness.editing import places, without, word_at
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 
 T = TypeVar("T")
 

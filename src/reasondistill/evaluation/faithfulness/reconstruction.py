@@ -12,11 +12,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import mean
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, sample
 from reasondistill.evaluation.faithfulness.statements import parse
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 
 PAIR = ("premise", "hypothesis")
 """The fields of tasks whose explanations the templates can be told of."""

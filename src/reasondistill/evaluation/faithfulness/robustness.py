@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.stats import rankdata
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.faithfulness.common import (
     explanation_scores,
     log_probability,
@@ -23,7 +23,7 @@ from reasondistill.evaluation.faithfulness.common import (
 from reasondistill.evaluation.faithfulness.editing import noised, places, word_at
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, correlation, pair_sums
+from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, correlation, mean, pair_sums
 from reasondistill.metrics.text import Rouge, likeness
 
 

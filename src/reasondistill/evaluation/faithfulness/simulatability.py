@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import Metric, mean
+from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.faithfulness.common import finite, over_sample, partners
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out
 from reasondistill.evaluation.faithfulness.simulator import SIMULATOR, View, encoded, simulate
 from reasondistill.metrics.simulation import las, las_statistics
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 _FEWEST = 20

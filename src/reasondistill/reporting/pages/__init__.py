@@ -1,1 +1,1 @@
-"""TODO."""
+"""Whole pages: an audit, a comparison, a sweep, quality against cost."""

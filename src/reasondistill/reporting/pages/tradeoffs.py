@@ -34,7 +34,7 @@ def to_page(found: Comparison, tradeoffs: Tradeoffs, drawings: Sequence[Drawing]
     """The page; it needs no other file and makes no request."""
     from markupsafe import Markup
 
-    script = page_script(["explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])
+    script = page_script(["viewer/explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])
     return render(
         "tradeoffs.html.j2",
         document=to_document(found, tradeoffs, drawings),

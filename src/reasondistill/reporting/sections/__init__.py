@@ -1,1 +1,1 @@
-"""TODO."""
+"""The sections of a report, one module each; `sections.compose` puts them in order."""

@@ -1,4 +1,4 @@
-"""Engines: one interface to run a student. `TorchEngine` is in `reasondistill.students.engines.pytorch`: it needs torch."""
+"""Engines: one interface to run a student. `TorchEngine` is in `students.engines.pytorch`: it needs PyTorch."""
 
 from reasondistill.students.engines.answering import Answer, answer, explain_for, explanation_scores
 from reasondistill.students.engines.base import Engine, Generated

@@ -1,0 +1,69 @@
+"""What all contracts share: frozen models that refuse unknown keys, and files that say which version they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from reasondistill.contracts.records import parse_record
+from reasondistill.errors import DataError
+from reasondistill.storage.files import read_json, write_json
+
+Interval = tuple[float, float]
+"""The lower and the upper bound of a 95% interval."""
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""A file's content of one version to that of the next."""
+
+
+class Block(BaseModel):
+    """A part of a file between two stages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Versioned(Block):
+    """A JSON file between two stages.
+
+    A subclass says what the file is, which command writes it anew, and how files of older versions become files of the
+    next, by the version that a migration takes. The version that is written is the default of ``schema_version``.
+    """
+
+    what: ClassVar[str]
+    again: ClassVar[str]
+    migrations: ClassVar[Mapping[int, Migration]] = {}
+
+    schema_version: int = 1
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, atomically.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote, also one of an older version that can be migrated.
+
+        Raises:
+            DataError: it is of a version that cannot be read, or not such a file.
+        """
+        value = read_json(path)
+        written = value.get("schema_version")
+        version, current = written, cls.model_fields["schema_version"].default
+        while isinstance(version, int) and version in cls.migrations:
+            value, version = cls.migrations[version](value), version + 1
+        if version != current or isinstance(written, bool):
+            readable = " or ".join(map(str, [*sorted(cls.migrations), current]))
+            raise DataError(
+                path,
+                expected=f"{cls.what} of schema version {readable}",
+                found=f"version {written!r}",
+                fix=f"Write it anew: `{cls.again}`.",
+            )
+        return parse_record(cls, {**value, "schema_version": version}, str(path))
