@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reasondistill.contracts.base import Interval
-from reasondistill.contracts.records import parse_record
+from reasondistill.contracts.base import Block, Interval, Versioned
 from reasondistill.contracts.results import DatasetInfo
 from reasondistill.contracts.tradeoffs import Tradeoffs
-from reasondistill.storage.files import read_versioned_json, write_json
-
-SCHEMA_VERSION = 1
 
 Count = Annotated[int, Field(ge=0)]
 PValue = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ComparisonSettings(_Part):
+class ComparisonSettings(Block):
     """``resamples`` are the bootstrap's, for intervals; ``swaps`` the permutation test's, for p-values."""
 
     resamples: Annotated[int, Field(ge=1)] = 10_000
@@ -31,14 +22,14 @@ class ComparisonSettings(_Part):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class SystemInfo(_Part):
+class SystemInfo(Block):
     """A system by the name that it has in a comparison, and the folder that its scores were read from."""
 
     name: str
     results: str
 
 
-class Groups(_Part):
+class Groups(Block):
     """What was resampled and swapped: ``n`` groups of rows, ``largest`` rows in one; rows ``without`` stand alone."""
 
     n: Count
@@ -46,7 +37,7 @@ class Groups(_Part):
     without: Count
 
 
-class Difference(_Part):
+class Difference(Block):
     """``difference`` = ``system`` - ``baseline``, over the ``n`` rows that both have a value for.
 
     ``ci95`` is None with fewer than two groups.
@@ -59,7 +50,7 @@ class Difference(_Part):
     n: Count
 
 
-class Effect(_Part):
+class Effect(Block):
     """A difference in units that do not depend on the metric; ``value`` is None where it is infinite."""
 
     name: Literal["cohens_d_z", "cohens_g"]
@@ -78,7 +69,7 @@ class TestedDifference(Difference):
     effect: Effect | None = None
 
 
-class McNemar(_Part):
+class McNemar(Block):
     """Rows whose label only one of the two has right, and McNemar's exact test of them.
 
     ``odds_ratio`` is ``system_only`` / ``baseline_only``, None where that is infinite or undefined; the upper bound
@@ -93,7 +84,7 @@ class McNemar(_Part):
     odds_ratio_ci95: tuple[float, float | None] | None
 
 
-class Pair(_Part):
+class Pair(Block):
     """One system against another; ``left_out`` says of each metric that is not compared why it is not."""
 
     system: str
@@ -104,7 +95,7 @@ class Pair(_Part):
     left_out: dict[str, str] = {}
 
 
-class Family(_Part):
+class Family(Block):
     """The tests whose p-values were corrected together."""
 
     correction: Literal["holm"] = "holm"
@@ -112,27 +103,11 @@ class Family(_Part):
     members: str
 
 
-class _Saved(_Part):
-    schema_version: int = SCHEMA_VERSION
-    kind: str
-
-    def save(self, path: str | Path) -> None:
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file of this kind.
-
-        Raises:
-            DataError: it is of another schema version, or of another kind.
-        """
-        mend = "Run `reasondistill compare` again to write it anew."
-        value = read_versioned_json(path, SCHEMA_VERSION, what="a file of ", fix=mend)
-        return parse_record(cls, value, str(path))
-
-
-class Comparison(_Saved):
+class Comparison(Versioned):
     """Two or more systems on the same rows, by pairs."""
+
+    what = "a comparison"
+    again = "reasondistill compare"
 
     kind: Literal["comparison"] = "comparison"
     systems: list[SystemInfo]
@@ -148,7 +123,7 @@ class Comparison(_Saved):
     notes: list[str] = []
 
 
-class Part(_Part):
+class Part(Block):
     """One part of the data that a system was scored on."""
 
     name: str
@@ -157,7 +132,7 @@ class Part(_Part):
     groups: Groups
 
 
-class Gap(_Part):
+class Gap(Block):
     """``gap`` = ``first`` - ``second``; its interval takes the two parts as independent samples."""
 
     first: float
@@ -168,8 +143,11 @@ class Gap(_Part):
     n_second: Count
 
 
-class Generalisation(_Saved):
+class Generalisation(Versioned):
     """One system on two parts that share no row and no group."""
+
+    what = "a generalisation"
+    again = "reasondistill compare --parts"
 
     kind: Literal["generalisation"] = "generalisation"
     first: Part

@@ -6,27 +6,20 @@ What the figures mean and how far they can be trusted: docs/metrics.md. A figure
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reasondistill.contracts.records import OutputOrder, parse_record
+from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.records import OutputOrder
 from reasondistill.contracts.results import DatasetInfo
-from reasondistill.storage.files import read_versioned_json, write_json
-
-SCHEMA_VERSION: Final = 1
 
 Count = Annotated[int, Field(ge=0)]
 OneOrMore = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EfficiencySettings(_Part):
+class EfficiencySettings(Block):
     """How to measure.
 
     ``examples``: at most so many, the first ones; recorded is how many there were. ``warm_up``: so many of them are
@@ -40,7 +33,7 @@ class EfficiencySettings(_Part):
     batch_sizes: Annotated[tuple[OneOrMore, ...], Field(min_length=1)] = (1, 4, 16, 64)
 
 
-class Measured(_Part):
+class Measured(Block):
     """Who was measured: the student's fingerprint, and how it was run.
 
     ``precision`` is the type of the weights, ``device`` where they lie; ``num_beams`` and ``max_new_tokens`` are those
@@ -56,7 +49,7 @@ class Measured(_Part):
     max_new_tokens: OneOrMore
 
 
-class Parameters(_Part):
+class Parameters(Block):
     """Numbers of parameters, shared ones counted once; ``embedding`` + ``rest`` = ``total``.
 
     ``embedding``: tables with a row for each token or position, and the output head. ``trainable``: those that a
@@ -69,7 +62,7 @@ class Parameters(_Part):
     rest: Count
 
 
-class AcceleratorMemory(_Part):
+class AcceleratorMemory(Block):
     """Bytes that PyTorch allocated on an accelerator, as `Memory` counts them."""
 
     rest_bytes: Count
@@ -77,7 +70,7 @@ class AcceleratorMemory(_Part):
     peak_at_best_batch_bytes: Count
 
 
-class Memory(_Part):
+class Memory(Block):
     """Resident bytes of a fresh process.
 
     ``rest_bytes``: by how much a further copy of the student lets it grow. ``loaded_bytes``: all of the process, once
@@ -92,7 +85,7 @@ class Memory(_Part):
     accelerator: AcceleratorMemory | None = None
 
 
-class Latency(_Part):
+class Latency(Block):
     """Milliseconds from an example to its whole answer, label and explanation, one example at a time.
 
     Percentiles over ``n`` answers. ``label_only_p50``: the median without the explanation.
@@ -107,7 +100,7 @@ class Latency(_Part):
     label_only_p50: Amount | None = None
 
 
-class Trial(_Part):
+class Trial(Block):
     """All examples at one batch size: the median of the repeats, and the slowest and fastest (``spread``)."""
 
     max_rows: OneOrMore
@@ -116,7 +109,7 @@ class Trial(_Part):
     joules_per_example: Amount | None = None
 
 
-class Throughput(_Part):
+class Throughput(Block):
     """The fastest of the batch sizes that were tried: ``max_rows`` examples at once, at most.
 
     ``max_tokens``: of a batch of prompts, padding included; the engine makes smaller batches where it would be more.
@@ -129,7 +122,7 @@ class Throughput(_Part):
     tried: list[Trial]
 
 
-class Flops(_Part):
+class Flops(Block):
     """Floating-point operations an example, a mean over ``examples`` of them, one at a time; a multiply-add is two.
 
     ``label``: encoding the prompt and scoring the labels; ``explanation``: writing it, every step of every beam, which
@@ -142,7 +135,7 @@ class Flops(_Part):
     examples: OneOrMore
 
 
-class Hardware(_Part):
+class Hardware(Block):
     """The machine: processor, usable cores, ``threads`` that the engine uses, memory, and accelerator if any."""
 
     cpu: str
@@ -152,7 +145,7 @@ class Hardware(_Part):
     accelerator: str | None = None
 
 
-class Efficiency(_Part):
+class Efficiency(Versioned):
     """What a student costs on one machine.
 
     ``checkpoint_bytes``: all files of its folder; ``weights_bytes``: those with the weights.
@@ -160,7 +153,9 @@ class Efficiency(_Part):
     that were running or waiting in the minute before; more than 0.5 or so means that the machine was not idle.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    what = "an efficiency file"
+    again = "reasondistill efficiency"
+
     dataset: DatasetInfo | None = None
     measured: Measured
     parameters: Parameters | None
@@ -178,17 +173,3 @@ class Efficiency(_Part):
     settings: EfficiencySettings
     not_measured: dict[str, str] = {}
     """A figure's name → why there is none."""
-
-    def save(self, path: str | Path) -> None:
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Efficiency:
-        """Read a file that `save` wrote.
-
-        Raises:
-            DataError: it is of another schema version, or not such a file.
-        """
-        mend = "Run `reasondistill efficiency` again to write it anew."
-        value = read_versioned_json(path, SCHEMA_VERSION, what="an efficiency file of ", fix=mend)
-        return parse_record(cls, value, str(path))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from reasondistill.errors import DataError
-from reasondistill.storage.files import read_jsonl, read_versioned_json, write_json
-
-SCHEMA_VERSION = 1
+from reasondistill.contracts.base import Block, Versioned
+from reasondistill.storage.files import read_jsonl
 
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
@@ -19,11 +17,7 @@ NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Metric(_Part):
+class Metric(Block):
     """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
 
     value: float
@@ -31,7 +25,7 @@ class Metric(_Part):
     n: Annotated[int, Field(ge=0)]
 
 
-class DatasetInfo(_Part):
+class DatasetInfo(Block):
     """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
 
     name: str
@@ -40,17 +34,19 @@ class DatasetInfo(_Part):
     n: int
 
 
-class Confusion(_Part):
+class Confusion(Block):
     """``counts[i][j]`` examples of gold label ``labels[i]`` were given ``labels[j]``."""
 
     labels: list[str]
     counts: list[list[int]]
 
 
-class Results(_Part):
-    """One system's scores on one part of one data set. Metric names and their meaning: docs/metrics.md."""
+class Results(Versioned):
+    """One system's scores on one split of one data set. Metric names and their meaning: docs/metrics.md."""
 
-    schema_version: int = SCHEMA_VERSION
+    what = "results"
+    again = "reasondistill evaluate"
+
     dataset: DatasetInfo
     settings: dict[str, Any]
     metrics: dict[str, Metric]
@@ -66,24 +62,6 @@ class Results(_Part):
     agreement: dict[str, Any] = {}
     """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
     efficiency: dict[str, Any] = {}
-
-    def save(self, path: str | Path) -> None:
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Results:
-        """Read a results file.
-
-        Raises:
-            DataError: it is of another schema version, or not a results file.
-        """
-        mend = "Run `reasondistill evaluate` again to write it anew."
-        value = read_versioned_json(path, SCHEMA_VERSION, what="results of ", fix=mend)
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise DataError(path, expected="results as `evaluate` writes them", found=problems) from error
 
 
 def read_per_example(path: str | Path) -> list[dict[str, Any]]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reasondistill.contracts.base import Interval
+from reasondistill.contracts.base import Block, Interval, Versioned
 from reasondistill.contracts.comparison import Effect, Family
-from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import DatasetInfo
-from reasondistill.storage.files import read_versioned_json, write_json
-
-SCHEMA_VERSION = 1
 
 State = Literal["finished", "running", "failed", "stopped", "waiting"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CellState(_Part):
+class CellState(Block):
     """How far a cell is, and where it is not finished, what is known of why."""
 
     name: str
@@ -32,7 +23,7 @@ class CellState(_Part):
     error: str | None = None
 
 
-class Figure(_Part):
+class Figure(Block):
     """A metric's mean over seeds.
 
     ``ci95`` covers the choice of rows and of seeds together, None with one seed; ``rows_ci95`` that of rows alone, with
@@ -47,7 +38,7 @@ class Figure(_Part):
     n: Annotated[int, Field(ge=0)]
 
 
-class Variant(_Part):
+class Variant(Block):
     """A cell's trainings: what it changes, what came of it on one part of the data, and what it cost."""
 
     name: str
@@ -62,7 +53,7 @@ class Variant(_Part):
     figures: dict[str, Figure]
 
 
-class Against(_Part):
+class Against(Block):
     """A variant against the baseline, on the ``seeds`` that both have: ``difference`` = its mean - the baseline's.
 
     Intervals as in `Figure`, of the difference. ``p`` is that of a permutation test over groups of rows with these
@@ -80,7 +71,7 @@ class Against(_Part):
     seeds: list[int]
 
 
-class Point(_Part):
+class Point(Block):
     """One variant on a curve."""
 
     variant: str
@@ -89,7 +80,7 @@ class Point(_Part):
     ci95: Interval | None
 
 
-class Curve(_Part):
+class Curve(Block):
     """A metric over the values of one numeric key; ``others`` says what its variants change beside it."""
 
     key: str
@@ -98,7 +89,7 @@ class Curve(_Part):
     points: list[Point]
 
 
-class Scores(_Part):
+class Scores(Block):
     """All that is known on one part of the data; ``effects`` come metric by metric, the largest difference first."""
 
     part: str
@@ -113,24 +104,12 @@ class Scores(_Part):
     notes: list[str] = []
 
 
-class SweepSummary(_Part):
+class SweepSummary(Versioned):
     """A sweep: its cells, and their figures on each part that was scored."""
 
-    schema_version: int = SCHEMA_VERSION
+    what = "a sweep's summary"
+    again = "reasondistill sweep --summary"
+
     name: str
     cells: list[CellState]
     parts: list[Scores]
-
-    def save(self, path: str | Path) -> None:
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote.
-
-        Raises:
-            DataError: it is of another schema version, or not such a file.
-        """
-        mend = "Run `reasondistill sweep` again to write it anew."
-        value = read_versioned_json(path, SCHEMA_VERSION, what="a sweep's summary of ", fix=mend)
-        return parse_record(cls, value, str(path))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reasondistill.contracts.base import Interval
+from reasondistill.contracts.base import Block, Interval
 from reasondistill.contracts.results import Metric
 
 Zero = Literal["nothing", "chance", "floor"]
@@ -20,18 +20,14 @@ Answer = Literal["more", "less", "mixed", "untold", "undefined"]
 """The verdicts of several metrics together; ``undefined`` if all of them are."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(_Part):
+class Estimate(Block):
     """A figure with its paired 95% interval, None with fewer than two groups."""
 
     value: float
     ci95: Interval | None = None
 
 
-class SystemSummary(_Part):
+class SystemSummary(Block):
     """A system's costs beside its scores as `evaluate` gave them.
 
     ``compression`` is the base's parameters over its own, None for a system that was not measured.
@@ -45,7 +41,7 @@ class SystemSummary(_Part):
     per_label: dict[str, dict[str, Metric]] = {}
 
 
-class Base(_Part):
+class Base(Block):
     """What compression is counted from; ``compared`` if it is one of the systems, so that its scores are known too."""
 
     name: str
@@ -53,7 +49,7 @@ class Base(_Part):
     compared: bool
 
 
-class Front(_Part):
+class Front(Block):
     """The systems that no other beats on a quality and a cost together, the cheapest first.
 
     ``dominated`` names for each of the others one that beats it. ``share`` is how often a system is on the front when
@@ -69,7 +65,7 @@ class Front(_Part):
     without: list[str] = []
 
 
-class CurvePoint(_Part):
+class CurvePoint(Block):
     """A system on a degradation curve; ``kept`` is its share of the reference's quality above each zero point."""
 
     system: str
@@ -79,7 +75,7 @@ class CurvePoint(_Part):
     kept: dict[Zero, Estimate] = {}
 
 
-class Curve(_Part):
+class Curve(Block):
     """A metric from the largest system to the smallest, on ``n`` rows that all of its systems have a value for.
 
     ``label`` is the gold label of the rows, None for all rows. ``zeros`` are the figures that count as nothing, and
@@ -94,7 +90,7 @@ class Curve(_Part):
     undefined: dict[Zero, str] = {}
 
 
-class Loss(_Part):
+class Loss(Block):
     """What a system has lost of the reference's label accuracy and of an explanation metric, above one zero point.
 
     ``difference`` = ``label_loss`` - ``explanation_loss``, both shares of what the reference has above the zero point.
@@ -110,7 +106,7 @@ class Loss(_Part):
     reason: str = ""
 
 
-class Tradeoffs(_Part):
+class Tradeoffs(Block):
     """Quality against cost, and what quality smaller systems keep. ``reference`` is the system whose quality is 1."""
 
     base: Base
