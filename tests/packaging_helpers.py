@@ -10,6 +10,7 @@ import tiny
 from reasondistill.config import Generation, WarmStartStudent
 from reasondistill.data.scenes import generate
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.package.opening import open_engine
 from reasondistill.students.package.tokenizer import TokenizerFacts, save_tokenizer
 from reasondistill.students.student_task import StudentTask
@@ -20,6 +21,17 @@ from reasondistill.tasks.task import NLI
 LABELS = ("entailment", "neutral", "contradiction")
 EXAMPLES = generate(9, seed=2)
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in EXAMPLES]
+GREEDY = Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=12)
+
+
+def student(family: str) -> Checkpoint:
+    made = tiny.student(family)
+    made.model.eval()
+    return made
+
+
+def native(checkpoint: Checkpoint) -> TorchEngine:
+    return TorchEngine(checkpoint.model, checkpoint.codec)
 
 
 def warm_start(folder: Path) -> Checkpoint:

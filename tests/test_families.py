@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from transformers import ByT5Tokenizer, Seq2SeqTrainingArguments
 
 import tiny
-from reasondistill.config import Generation, HubStudent, Loss, Shrink, TrainConfig, validate_config
+from reasondistill.config import Generation, HubStudent, Loss, Shrink, TrainConfig
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import (
     Checkpoint,
@@ -123,7 +124,9 @@ def test_it_trains_is_saved_loaded_and_answers_alike(family: str, tried: Callabl
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_its_texts_are_packed_where_the_table_says_so(family: str, tried: Callable[[str], Tried]) -> None:
-    assert tried(family).packed is family_of(tried(family).trained.model).packs  # equal results: test_packing.py
+    assert (
+        tried(family).packed is family_of(tried(family).trained.model).packs
+    )  # equal results: invariants/test_packing.py
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

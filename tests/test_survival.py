@@ -1,165 +1,31 @@
-"""Runs that are killed, torn, filled up and stopped: what was saved stays, and a resumed run ends as the whole one."""
+"""Runs that are torn, filled up and stopped: what was saved stays. invariants/test_resuming.py kills them."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import random
-import resource
 import shutil
 import signal
-import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from reasondistill import Student
 from reasondistill.cli import main
-from reasondistill.config import TrainConfig
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
 from reasondistill.runs import Run, list_runs
-from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.student import predict_file
 from reasondistill.training.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
 from reasondistill.training.losses import TokenLosses
 from reasondistill.training.stopping import TrainingError
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer, JointModel
-
-STEPS = 60
-
-
-def values(folder: Path, name: str, **training: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "runs_dir": str(folder / "runs"),
-        "max_source_length": 48,
-        "max_target_length": 32,
-        "data": {
-            "train": {"source": "scenes:120", "split": "train"},
-            "validation": {"source": "scenes:120", "split": "validation", "limit": 8},
-        },
-        "student": {
-            "kind": "scratch",
-            "d_model": 16,
-            "d_ff": 32,
-            "d_kv": 8,
-            "num_heads": 2,
-            "vocab_size": 400,
-            "dropout_rate": 0.2,
-        },
-        "loss": {"alpha": {"start": 0.8, "end": 0.2}},
-        "training": {
-            "max_steps": STEPS,
-            "per_device_train_batch_size": 4,
-            "gradient_accumulation_steps": 2,
-            "learning_rate": 3e-3,
-            "logging_steps": 5,
-            "save_steps": 4,  # between two logged steps, too
-            "eval_strategy": "steps",
-            "eval_steps": 12,
-            "load_best_model_at_end": False,
-            "report_to": "none",
-            "use_cpu": True,
-            "bf16": False,
-        }
-        | training,
-    }
-
-
-def config(folder: Path, name: str, **training: Any) -> TrainConfig:
-    return validate_config(TrainConfig, values(folder, name, **training), where="test")
-
-
-def start(folder: Path, name: str, *options: str, limit_file_size: int | None = None, **training: Any) -> Any:
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(values(folder, name, **training)), encoding="utf-8")
-
-    def limit() -> None:
-        if limit_file_size is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error, as on a full disk
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_size, limit_file_size))
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "reasondistill.cli", "train", str(path), *options],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=limit,
-    )
-
-
-def finished(process: Any) -> str:
-    said: str = process.communicate(timeout=240)[1]
-    assert process.returncode == 0, said
-    return said
-
-
-def figures(run: Run) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl; nothing in them depends on the clock."""
-    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
-
-
-def wait_for(condition: Any, process: Any, seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < end, "the process did not come so far"
-        time.sleep(0.02)
-
-
-# --- kill -9 ---
-
-
-def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
-    finished(start(folder, "whole"))
-    whole = Run(folder / "runs" / "whole")
-    training = whole.info()["timings"]["training"]
-    cut = Run(folder / "runs" / "cut")
-    generator = random.Random(seed)
-    for _ in range(kills):
-        process = start(folder, "cut", *(["--resume"] if (cut.folder / "run.json").exists() else []))
-        # Training begins when a row is logged; before that, imports take most of the time.
-        before = lines(cut)
-        wait_for(partial(grown, cut, before), process)
-        time.sleep(generator.uniform(0, 0.7 * training / kills))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if (cut.folder / "student").exists():
-            break
-    finished(start(folder, "cut", "--resume"))
-    assert (cut.student / "model.safetensors").read_bytes() == (whole.student / "model.safetensors").read_bytes()
-    assert figures(cut) == figures(whole)
-    assert cut.info()["status"] == "finished"
-    assert not list(cut.checkpoints.glob("*.part"))
-
-
-def grown(run: Run, before: list[str]) -> bool:
-    return lines(run) not in ([], before)
-
-
-def lines(run: Run) -> list[str]:
-    return [] if not run.metrics.exists() else run.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def test_a_run_killed_three_times_ends_bit_equal(tmp_path: Path) -> None:
-    killed_and_resumed(tmp_path, kills=3, seed=1)
-
-
-@pytest.mark.slow
-def test_a_run_killed_twenty_times_ends_bit_equal(tmp_path: Path) -> None:
-    killed_and_resumed(tmp_path, kills=20, seed=2)
-
+from trainings import STEPS, config, figures, finished, flip, lines, start, tear, wait_for
 
 # --- checkpoints ---
 
@@ -273,17 +139,6 @@ def test_sealing_replaces_a_checkpoint_of_the_same_step(tmp_path: Path) -> None:
     assert (place_of(tmp_path, 3) / "file").read_text() == "new"
     assert damage(place_of(tmp_path, 3)) is None
     assert last_good(tmp_path / "none") is None
-
-
-def flip(path: Path) -> None:
-    """Change one bit in the middle."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-
-
-def tear(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 # --- no room, no number, a signal, a second process ---

@@ -30,9 +30,9 @@ from reasondistill.training.checkpoints import damage, last_good, part_of, place
 from reasondistill.training.stopping import FiniteWatch, TrainingError
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer
-from test_survival import figures, flip, values
+from trainings import figures, flip, values
 
-BY_EPOCH = {
+BY_EPOCH: dict[str, Any] = {
     "max_steps": -1,
     "num_train_epochs": 2,
     "eval_strategy": "epoch",
@@ -43,7 +43,7 @@ BY_EPOCH = {
 EPOCH = 10
 """Optimizer steps of an epoch of these runs."""
 
-RISING = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": True}
+RISING: dict[str, Any] = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": True}
 """The loss falls, so that the first evaluation stays the best."""
 
 
@@ -134,7 +134,7 @@ def test_a_signal_changes_nothing_but_the_time(tmp_path: Path, step: int, option
 
 @pytest.mark.parametrize("sampling", ["group_by_length", "random"])
 def test_an_interrupted_epoch_goes_on_with_the_rows_that_are_left(tmp_path: Path, sampling: str) -> None:
-    options = {"max_steps": 14, "save_steps": 3, "eval_steps": 5, "train_sampling_strategy": sampling}
+    options: dict[str, Any] = {"max_steps": 14, "save_steps": 3, "eval_steps": 5, "train_sampling_strategy": sampling}
     whole = train(config(tmp_path, "whole", **options))
     for number, step in enumerate((3, 5, 12, 14)):  # two of them in the second epoch
         cut_at(step, config(tmp_path, "cut", **options), resume=number > 0)
@@ -143,7 +143,7 @@ def test_an_interrupted_epoch_goes_on_with_the_rows_that_are_left(tmp_path: Path
 
 def test_a_run_killed_after_each_of_its_checkpoints(tmp_path: Path) -> None:
     """The last one, too, and the one before an evaluation at the epoch's end."""
-    options = {"max_steps": 13, "save_steps": 2, "eval_strategy": "epoch", "logging_strategy": "epoch"}
+    options: dict[str, Any] = {"max_steps": 13, "save_steps": 2, "eval_strategy": "epoch", "logging_strategy": "epoch"}
     whole = train(config(tmp_path, "whole", **options))
     original = seal
     killed: list[str] = []
@@ -200,7 +200,7 @@ def test_denoising_that_was_cut_begins_again_and_ends_the_same(tmp_path: Path) -
     bert = tiny.tiny_bert(tmp_path / "bert")
     denoising = {"max_steps": 4, "per_device_train_batch_size": 8, "warmup_steps": 0}
     student = {"kind": "warm_start", "encoder": str(bert), "num_decoder_layers": 1, "denoising": denoising}
-    options = {"max_steps": 6, "save_steps": 3, "eval_strategy": "no", "logging_steps": 1}
+    options: dict[str, Any] = {"max_steps": 6, "save_steps": 3, "eval_strategy": "no", "logging_steps": 1}
 
     def asked(name: str) -> TrainConfig:
         return config(tmp_path, name, {"student": student}, **options)
@@ -331,7 +331,7 @@ def test_a_step_is_named_though_it_is_looked_at_later() -> None:
 
 def test_the_last_steps_are_looked_at_where_nothing_is_logged_or_saved(tmp_path: Path) -> None:
     """As on an accelerator, where only logged and saved steps are."""
-    options = {"max_steps": 7, "save_strategy": "no", "eval_strategy": "no"}
+    options: dict[str, Any] = {"max_steps": 7, "save_strategy": "no", "eval_strategy": "no"}
     check = FiniteWatch.check
 
     def broken(trainer: DistillationTrainer) -> None:
@@ -339,13 +339,18 @@ def test_the_last_steps_are_looked_at_where_nothing_is_logged_or_saved(tmp_path:
             next(iter(trainer.model.parameters())).fill_(float("nan"))
 
     looks: list[int] = []
+
+    def look(watch: FiniteWatch) -> None:
+        looks.append(1)
+        check(watch)
+
     with pytest.MonkeyPatch.context() as patch:
         at(patch, 7, broken)
         # Looks of single steps are passed over; the one after training is not.
         patch.setattr(
             DistillationTrainer, "_maybe_log_save_evaluate", DistillationTrainer.__mro__[2]._maybe_log_save_evaluate
         )
-        patch.setattr(FiniteWatch, "check", lambda self: (looks.append(1), check(self)))
+        patch.setattr(FiniteWatch, "check", look)
         with pytest.raises(TrainingError, match="step 7: expected a loss that is a number"):
             train(config(tmp_path, "run", **options))
     assert looks == [1]
@@ -356,7 +361,7 @@ def test_the_last_steps_are_looked_at_where_nothing_is_logged_or_saved(tmp_path:
 
 
 def test_a_run_goes_on_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"max_steps": 6, "save_steps": 2, "eval_strategy": "no"}
+    options: dict[str, Any] = {"max_steps": 6, "save_steps": 2, "eval_strategy": "no"}
     whole = train(config(tmp_path, "whole", **options))
     cut_at(4, config(tmp_path, "cut", **options))
     moved = shutil.move(tmp_path / "runs" / "cut", tmp_path / "renamed")

@@ -39,7 +39,7 @@ def train(command: Command) -> dict[str, str]:
 
 def evaluate(command: Command) -> dict[str, str]:
     """results.json and per_example.jsonl of the shipped student, and of one that learned nothing."""
-    files = {}
+    files: dict[str, str] = {}
     for system in ("nothing", "shipped"):
         out = Path("results", system)
         predictions = INPUTS / f"{system}.jsonl"

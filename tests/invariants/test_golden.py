@@ -9,7 +9,7 @@ import pytest
 
 from invariants import golden
 
-TOLERANCES = {golden.train: 1e-3}
+TOLERANCES: dict[Callable[..., object], float] = {golden.train: 1e-3}
 """Single precision differs between processors; what is computed from recorded answers hardly does."""
 
 

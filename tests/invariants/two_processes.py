@@ -1,11 +1,11 @@
-"""One optimizer step in each of two processes; run by torchrun from test_training.py."""
+"""One optimizer step in each of two processes; run by torchrun from test_gradients.py."""
 
 import sys
 from pathlib import Path
 
 from safetensors.torch import save_file
 
-from test_training import trainer
+from trainings import trainer
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
