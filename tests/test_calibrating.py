@@ -18,7 +18,7 @@ import pytest
 
 import tiny
 from reasondistill.cli import main
-from reasondistill.config import Generation, TrainConfig, validate_config
+from reasondistill.config import Generation, TrainConfig
 from reasondistill.contracts.records import Example, Prediction, read_predictions, write_records
 from reasondistill.contracts.seals import seal_folder
 from reasondistill.data import load
@@ -28,10 +28,11 @@ from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.reporting import build_report
 from reasondistill.reporting.inputs import load_sources
 from reasondistill.runs import Run
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.students.engines import Generated, answer
 from reasondistill.students.engines.answering import label_scores, softmax
-from reasondistill.students.engines.base import Scored
+from reasondistill.students.engines.engine import Scored
 from reasondistill.students.fit_calibration import calibrate, choose_rows, require_validation
 from reasondistill.students.model_card import with_calibration
 from reasondistill.students.student import Student, predict_file

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from reasondistill.contracts.records import Example, Explanation, Prediction, Votes, as_row, write_records
 from reasondistill.data import assign_splits, describe, load, sources, split_of
+from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.readers.esnli import highlighted_words, is_esnli, read_esnli
-from reasondistill.data.readers.tables import read_table
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import NLI, Task
 
@@ -528,7 +528,7 @@ def test_documented_formats(tmp_path: Path) -> None:
 
     def block(heading: str, kind: str) -> str:
         section = text.split(f"\n## {heading}\n", 1)[1]
-        return re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0]
+        return str(re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0])
 
     table, esnli_table = block("Your own table", "csv"), block("e-SNLI", "csv")
     flat, converted = block("Your own table", "json"), block("e-SNLI", "json")

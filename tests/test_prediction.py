@@ -17,7 +17,7 @@ from reasondistill.contracts.records import Example, Prediction, read_prediction
 from reasondistill.errors import CheckpointError, DataError, OutputError
 from reasondistill.students import student as prediction_module
 from reasondistill.students.engines import Answer, Generated, answer
-from reasondistill.students.engines.base import Scored
+from reasondistill.students.engines.engine import Scored
 from reasondistill.students.student import Student, dump, predict_file
 from reasondistill.tasks.task import NLI, OutputOrder, Segment, Target, Task
 
@@ -255,7 +255,7 @@ def test_a_student_explains_one_example() -> None:
 def test_fields_that_do_not_fit_are_named(fields: dict[str, str], message: str) -> None:
     engine = Scripted()
     with pytest.raises(DataError, match=re.escape(message)):
-        student(engine).explain(**fields)
+        student(engine).explain(**fields)  # type: ignore[arg-type]  # the wrong ones, too
     assert engine.calls == []
 
 

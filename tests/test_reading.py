@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from reasondistill.cli.shared import mapping
 from reasondistill.contracts.records import Example, Prediction, read_predictions
 from reasondistill.data import load, sources, stored, summary
-from reasondistill.data.readers.tables import read_table, recognise
+from reasondistill.data.readers.csv_files import read_table, recognise
 from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import join
@@ -68,7 +68,8 @@ def test_a_table_reads_back_in_whatever_dialect_it_was_written(
     writer.writerows([("text", "label", "why"), *rows])
     path = tmp_path / f"t{suffix}"
     path.write_bytes(buffer.getvalue().encode(encoding))
-    header, found = read_table(path, notes := [])
+    notes: list[str] = []
+    header, found = read_table(path, notes)
     assert header == ["text", "label", "why"]
     assert [tuple(row.values()) for _, row in found] == rows
     assert any("separated" in note for note in notes) == (delimiter != {".csv": ",", ".tsv": "\t"}[suffix])

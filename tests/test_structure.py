@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -144,6 +146,49 @@ def test_init_files_define_nothing(path: Path) -> None:
             ast.literal_eval(node.value)
         else:
             assert isinstance(node, ast.Import | ast.ImportFrom), f"{path}:{node.lineno} defines something"
+
+
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_says_what_lives_there_what_comes_in_and_what_goes_out(room: Path) -> None:
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    head, _, rest = text.partition("\n\n")
+    assert head.endswith("."), "a sentence on what lives there"
+    assert re.match(r"In comes? .+; out goe?s? ", " ".join(rest.split())), "then what comes in and what goes out"
+    assert 3 <= len(text.splitlines()) <= 8, "in a few lines"
+
+
+ONE_SUBJECT = {
+    "abstention": "measured, shown",
+    "agreement": "measured, shown",
+    "comparison": "its file, its page",
+    "efficiency": "its file, its command, its section",
+    "explanations": "their metrics, added to results",
+    "judge": "a judge, its commands",
+    "sweep": "its file, its command, its page",
+    "tradeoffs": "computed, their file, their page",
+    "verbalized_confidence": "asked for, measured, added to results",
+}
+"""Names of several modules: each is one subject at these stages."""
+
+SAYS_NOTHING = {"building", "errors", "loading", "packages", "running", "schema", "shares"}
+"""Names that have stood for different things; `errors` in the package's root are what users get wrong."""
+
+
+def test_a_name_stands_for_one_subject() -> None:
+    paths = [path for path in sources() if path.stem not in ("__init__", "__main__")]
+    names = Counter(path.stem for path in paths)
+    assert {name for name, count in names.items() if count > 1} == set(ONE_SUBJECT)
+    assert [path for path in paths if path.stem in SAYS_NOTHING and path != PACKAGE / "errors.py"] == []
+
+
+def test_contributing_names_paths_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`([\w./]+(?:\.py|\.md|\.txt|\.toml|/))`", text))
+    assert len(paths) > 30
+    assert [path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, PACKAGE))] == []
 
 
 def python(code: str) -> str:

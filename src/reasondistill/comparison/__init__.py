@@ -1,4 +1,7 @@
-"""Several results -> paired tests on the same rows; one system on two parts -> what it loses from one to the other."""
+"""Several results against each other: paired tests on the same rows, seeds, quality against cost.
+
+In come results folders; out goes a `Comparison`. Nothing is evaluated anew: all figures come from the rows' scores.
+"""
 
 from reasondistill.comparison.gaps import generalisation as generalisation
 from reasondistill.comparison.paired_comparison import compare as compare

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reasondistill.comparison.systems import ScoredRow, System
 from reasondistill.errors import DataError
-from reasondistill.metrics import calibration, label
+from reasondistill.metrics import calibration_error, label
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import FloatArray, ratio
 from reasondistill.metrics.text import CorpusMetric, readable
@@ -123,7 +123,7 @@ def _measure(name: str, system: System, labels: Sequence[str]) -> Measure | None
     if name == "label_macro_f1":
         return _macro_f1(rows, labels)
     if name == "ece":
-        return _ece(rows, int(system.results.settings.get("ece_bins", calibration.ECE_BINS)))
+        return _ece(rows, int(system.results.settings.get("ece_bins", calibration_error.ECE_BINS)))
     if name in ("stated_ece", "stated_auroc"):
         return _stated(name, rows)
     if name in ("bleu", "chrf"):
@@ -169,7 +169,7 @@ def _las(rows: Sequence[ScoredRow], system: System) -> Measure | None:
 
 
 def _brier(row: ScoredRow) -> float | None:
-    return calibration.brier(row.probabilities, row.gold) if row.probabilities and row.gold is not None else None
+    return calibration_error.brier(row.probabilities, row.gold) if row.probabilities and row.gold is not None else None
 
 
 def _macro_f1(rows: Sequence[ScoredRow], labels: Sequence[str]) -> Measure | None:
@@ -185,7 +185,7 @@ def _macro_f1(rows: Sequence[ScoredRow], labels: Sequence[str]) -> Measure | Non
 
 
 def _ece(rows: Sequence[ScoredRow], bins: int) -> Measure | None:
-    statistics = calibration.calibration_statistics(
+    statistics = calibration_error.calibration_statistics(
         [row.probabilities or None for row in rows], [row.gold for row in rows], bins
     )
     present = statistics[:, 0].sum(axis=1) > 0
@@ -193,7 +193,7 @@ def _ece(rows: Sequence[ScoredRow], bins: int) -> Measure | None:
         return None
 
     def function(sums: FloatArray) -> FloatArray:
-        return calibration.ece(sums.reshape(*sums.shape[:-1], 3, bins))
+        return calibration_error.ece(sums.reshape(*sums.shape[:-1], 3, bins))
 
     return Measure("corpus", statistics.reshape(len(rows), -1), present, function)
 

@@ -1,8 +1,12 @@
-"""Raw files and built-in sets → Examples."""
+"""Data sets: any table, published set or built-in set becomes Examples.
 
+In come paths or names; out goes a `Loaded`: examples, where they are from, and every row that was set aside, with its
+reason. ``readers/`` know forms, ``transforms/`` select and reword, ``audit/`` finds faults, ``download/`` fetches.
+"""
+
+from reasondistill.data.description import describe
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.sources import load, load_source, task_of
 from reasondistill.data.splits import assign_splits, split_of
-from reasondistill.data.summary import describe
 
 __all__ = ["Loaded", "assign_splits", "describe", "load", "load_source", "split_of", "task_of"]

@@ -19,10 +19,10 @@ from reasondistill.data.readers import alpaca, comve, cose, esnli
 from reasondistill.data.readers.alpaca import is_alpaca, read_alpaca
 from reasondistill.data.readers.comve import is_comve, read_comve
 from reasondistill.data.readers.cose import EXPLANATIONS, find_questions, is_questions, read_cose
+from reasondistill.data.readers.csv_files import DELIMITERS, read_table
 from reasondistill.data.readers.esnli import is_esnli, read_esnli
 from reasondistill.data.readers.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.data.readers.own_tables import ColumnMapping, Row, listed, read_rows
-from reasondistill.data.readers.tables import DELIMITERS, read_table
 from reasondistill.data.splits import usual_split
 from reasondistill.data.transforms.augmentation import augmented
 from reasondistill.data.transforms.confidence import worded

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.data.loaded import Loaded
-from reasondistill.data.readers.tables import DELIMITERS
+from reasondistill.data.readers.csv_files import DELIMITERS
 from reasondistill.data.stored import StoredExamples
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import atomic_folder, atomic_write, json_line

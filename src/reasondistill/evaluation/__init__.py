@@ -1,4 +1,8 @@
-"""Predictions file + data file -> results.json + per_example.jsonl."""
+"""What a student's predictions are worth: labels, explanations, slices, errors, agreement with teachers.
+
+In come predictions and the examples that they answer; out go results.json and per_example.jsonl. ``faithfulness/`` and
+``efficiency/`` ask the student itself, and add to the results.
+"""
 
 from reasondistill.config import EvaluationSettings as EvaluationSettings
 from reasondistill.evaluation.assembly import Evaluation as Evaluation

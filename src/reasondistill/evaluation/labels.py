@@ -8,7 +8,7 @@ from reasondistill.contracts.results import Confusion, Metric
 from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
-from reasondistill.metrics import calibration, label
+from reasondistill.metrics import calibration_error, label
 from reasondistill.metrics.baselines import majority
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
@@ -82,21 +82,24 @@ def _score_calibration(
     gold: Sequence[str | None],
     bootstrap: GroupBootstrap,
 ) -> None:
-    statistics = calibration.calibration_statistics(probabilities, gold)
+    statistics = calibration_error.calibration_statistics(probabilities, gold)
     sums = statistics.sum(axis=0)
     n = int(sums[0].sum())
     if n == 0:
         return
 
     def of_flat(sums: FloatArray) -> FloatArray:
-        return calibration.ece(sums.reshape(*sums.shape[:-1], 3, -1))
+        return calibration_error.ece(sums.reshape(*sums.shape[:-1], 3, -1))
 
-    value = float(calibration.ece(sums))
+    value = float(calibration_error.ece(sums))
     interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
     scored.metrics["ece"] = Metric(value=value, ci95=interval, n=n)
     scored.metrics["brier"] = mean(
-        [calibration.brier(p, g) if p and g is not None else None for p, g in zip(probabilities, gold, strict=True)],
+        [
+            calibration_error.brier(p, g) if p and g is not None else None
+            for p, g in zip(probabilities, gold, strict=True)
+        ],
         bootstrap,
     )
-    scored.calibration = {"bins": calibration.reliability_bins(sums), "ece": value}
-    scored.settings["ece_bins"] = calibration.ECE_BINS
+    scored.calibration = {"bins": calibration_error.reliability_bins(sums), "ece": value}
+    scored.settings["ece_bins"] = calibration_error.ECE_BINS

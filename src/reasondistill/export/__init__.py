@@ -1,4 +1,8 @@
-"""Exporting: a student becomes a package that runs without PyTorch, and is compared with what it was."""
+"""Exporting: a student becomes a package that runs without PyTorch.
+
+In come a student and a sample of rows; out goes a folder with converted weights, and the measured differences between
+both. One that differs by more than the limits is not kept.
+"""
 
 from reasondistill.export.packaging import Exported, export, load_sample
 from reasondistill.export.parity import Sample, limits_for

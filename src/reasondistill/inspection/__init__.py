@@ -1,4 +1,7 @@
-"""Looking inside a student: its parts, where it looks, how each loss pulls at it, and the loss around its weights."""
+"""Looking inside a student: its parts, where it looks, how each loss pulls at it, the loss around its weights.
+
+In come a student in memory and examples; out go plain arrays and tables for notebooks. Nothing is written or trained.
+"""
 
 from reasondistill.inspection.attention import CrossAttention as CrossAttention
 from reasondistill.inspection.attention import cross_attention as cross_attention

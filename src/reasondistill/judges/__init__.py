@@ -1,4 +1,8 @@
-"""Support: how well an explanation argues for its label, by a judge that learned it from explained data."""
+"""Judges: how well an explanation argues for its label, learned from explained data.
+
+In come explained examples to train one, then explanations with their labels; out goes support in [0, 1] and the label
+that an explanation argues for. A judge's folder records what it was trained on, so that nothing judges its own data.
+"""
 
 from reasondistill.judges.argued import Argued as Argued
 from reasondistill.judges.argued import argued_of as argued_of

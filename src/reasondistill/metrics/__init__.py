@@ -1,9 +1,13 @@
-"""Pure functions on texts, labels and numbers. docs/metrics.md says what each proves and what it does not."""
+"""Metrics: functions on texts, labels and numbers, with intervals and paired tests.
+
+In come plain sequences and arrays; out go numbers. No files and no models but BERTScore's encoder. docs/metrics.md says
+what each metric proves and what it does not.
+"""
 
 from reasondistill.metrics.bertscore import BertScore as BertScore
-from reasondistill.metrics.calibration import brier as brier
-from reasondistill.metrics.calibration import calibration_statistics as calibration_statistics
-from reasondistill.metrics.calibration import ece as ece
+from reasondistill.metrics.calibration_error import brier as brier
+from reasondistill.metrics.calibration_error import calibration_statistics as calibration_statistics
+from reasondistill.metrics.calibration_error import ece as ece
 from reasondistill.metrics.label import accuracy as accuracy
 from reasondistill.metrics.label import confusion as confusion
 from reasondistill.metrics.label import label_statistics as label_statistics

@@ -11,7 +11,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.students.calibration import BeforeAfter, Calibration, CalibrationData, Threshold
 from reasondistill.students.engines.answering import label_scores, softmax
-from reasondistill.students.engines.base import Engine
+from reasondistill.students.engines.engine import Engine
 from reasondistill.tasks.task import OutputOrder, Task
 
 LEAST_ROWS = 50
@@ -153,7 +153,7 @@ def require_validation(split: str | None, *, confirmed: bool) -> None:
 
 
 def _ece(scores: Sequence[Sequence[float]], gold: Sequence[int], temperature: float) -> float:
-    from reasondistill.metrics.calibration import calibration_statistics, ece
+    from reasondistill.metrics.calibration_error import calibration_statistics, ece
 
     probabilities = [dict(zip(map(str, range(len(row))), softmax(row, temperature), strict=True)) for row in scores]
     return float(ece(calibration_statistics(probabilities, [str(place) for place in gold]).sum(axis=0)))

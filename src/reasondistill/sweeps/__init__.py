@@ -1,4 +1,8 @@
-"""A grid of configurations -> runs -> one comparison; what was stopped goes on, what failed stands apart."""
+"""Sweeps: a grid of configurations -> runs -> one comparison.
+
+In comes one YAML file; out go a run for each cell and a summary of all. A stopped sweep continues where it was; a cell
+that failed is reported and stops no other.
+"""
 
 from reasondistill.contracts.sweep import SweepSummary as SweepSummary
 from reasondistill.sweeps.grid import Cell as Cell

@@ -26,7 +26,7 @@ from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, param
 from reasondistill.students.engines import answer
 from reasondistill.students.features import Codec, build_features
 from reasondistill.students.fit_calibration import LEAST_ROWS, calibrate, without_labels
-from reasondistill.students.lengths import check_lengths
+from reasondistill.students.length_checks import check_lengths
 from reasondistill.students.model_card import model_card
 from reasondistill.tasks.verbalized_confidence import Phrase
 from reasondistill.training.adapters import AdaptedCheckpoint, adapt, trained_count

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.data.download.fetching import AbsentError, DownloadError, discard, fetch, settle
+from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.readers.esnli import REQUIRED, is_esnli
 from reasondistill.data.readers.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
-from reasondistill.data.readers.tables import read_table
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import file_sha256, read_json, write_json
 

@@ -16,7 +16,7 @@ from typing import Any
 from reasondistill.contracts.records import Example, parse_record
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.own_columns import own_columns, own_values
-from reasondistill.data.readers.tables import read_table
+from reasondistill.data.readers.csv_files import read_table
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import Task
 

@@ -11,7 +11,7 @@ from reasondistill.contracts.efficiency import Flops
 from reasondistill.contracts.records import Example
 from reasondistill.evaluation.efficiency.engine_costs import EngineCosts
 from reasondistill.students.engines import Engine, Generated
-from reasondistill.students.engines.base import Scored
+from reasondistill.students.engines.engine import Scored
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Target
 

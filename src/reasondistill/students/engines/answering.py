@@ -9,7 +9,7 @@ from typing import NamedTuple
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example
 from reasondistill.errors import CheckpointError, TaskError
-from reasondistill.students.engines.base import Engine, Generated
+from reasondistill.students.engines.engine import Engine, Generated
 from reasondistill.tasks.task import (
     OutputOrder,
     Target,
