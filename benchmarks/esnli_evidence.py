@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nile_as_predictions import gold_explanations
-
 from reasondistill.comparison import compare, load_systems
 from reasondistill.contracts.records import Example, Prediction, read_predictions
 from reasondistill.data import load

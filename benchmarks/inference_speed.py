@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ CONTENDERS = {
     "ours, int8": ("ours", "int8"),
 }
 BEST = "ours, int8"
-AIMS = {
+Figures = Mapping[str, dict[str, Any]]  # of each contender
+AIMS: dict[str, tuple[float, Callable[[Figures], float]]] = {
     "times transformers": (8.0, lambda f: _ratio(f, BEST, "transformers")),
     "times translate_batch": (2.0, lambda f: _ratio(f, BEST, "translate_batch")),
-    "memory, transformers by ours": (3.0, lambda f: f["transformers"]["peak_bytes"] / f[BEST]["peak_bytes"]),
+    "memory, transformers by ours": (3.0, lambda f: float(f["transformers"]["peak_bytes"] / f[BEST]["peak_bytes"])),
 }
 """What is asked for → at least how much, and how it follows from the figures."""
 
@@ -190,10 +192,10 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _ratio(figures: dict[str, Any], one: str, other: str) -> float:
+def _ratio(figures: Figures, one: str, other: str) -> float:
     """How many times faster: the median over rounds, each against the same round of the other."""
     pairs = zip(figures[one]["seconds"]["clock"], figures[other]["seconds"]["clock"], strict=True)
-    return statistics.median(b / a for a, b in pairs)
+    return float(statistics.median(b / a for a, b in pairs))
 
 
 def _any() -> Any:

@@ -96,6 +96,8 @@ def build(name: str, plan: Plan, examples: Sequence[Example], folder: Path) -> C
         max_source_length=plan.max_source_length,
         max_target_length=plan.max_target_length,
     )
+    task: Task
+    order: OutputOrder
     task, order = (STEP_BY_STEP, "separate") if name == "step_by_step" else (NLI, "label_first")
     kind, collator, rows = {
         "step_by_step": (_TwoPasses, _TwoBatches(tokenizer, model), _two_prompts),

@@ -60,7 +60,7 @@ def from_files(data: Path, predictions: Path, rows: int, references: int) -> Row
     from reasondistill.storage.files import read_jsonl
 
     said = {row.get("id", row.get("pairID")): row for _, row in read_jsonl(predictions)}
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for example in load(data).examples:
         if (row := said.get(example.id)) is not None and len(found) < rows:
             text = row["explanations"][example.label] if "explanations" in row else row["explanation"]
@@ -93,7 +93,9 @@ def naive(rows: Rows, bert: Any, say: Callable[[str], None]) -> tuple[dict[str, 
         most = max(len(references) for _, references in rows)
         streams = [[r[k] if k < len(r) else None for _, r in rows] for k in range(most)]
         said = [text for text, _ in rows]
-        return {"bleu": bleu.corpus_score(said, streams).score, "chrf": chrf.corpus_score(said, streams).score}
+        # sacrebleu takes None where a row has fewer references; its types do not say so.
+        bleu_score, chrf_score = (metric.corpus_score(said, streams).score for metric in (bleu, chrf))  # type: ignore[arg-type]
+        return {"bleu": bleu_score, "chrf": chrf_score}
 
     def bertscore() -> list[float]:
         best = []
@@ -130,7 +132,7 @@ def ours(rows: Rows, encoder: Any) -> tuple[dict[str, Any], dict[str, Seconds]]:
     compared = [Compared(text, references, {}) for text, references in rows]
     bert: Any = Timed(encoder)
 
-    def score() -> tuple[list[dict[str, float]], dict[str, float]]:
+    def score() -> tuple[list[dict[str, float | None]], dict[str, float]]:
         scorer = ExplanationScorer(compared, how="max", stemmer=True, bertscore=bert)
         overlaps = [scorer.overlap(one) for one in compared]
         counts = scorer.corpus_statistics(compared)

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recipes import Contender, Plan, Seen, build
 from transformers import TrainerCallback, set_seed
 
 from reasondistill.config import Generation
@@ -38,6 +37,7 @@ from reasondistill.evaluation.efficiency.torch_costs import flop_counter
 from reasondistill.storage.files import read_json
 from reasondistill.students.engines import answer
 from reasondistill.students.engines.pytorch import TorchEngine
+from recipes import Contender, Plan, Seen, build
 
 
 class Pacer(TrainerCallback):  # type: ignore[misc]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training_speed import Child, facts, settings
+from contender_process import Child, facts, settings
 
 CONTENDERS = ("ours", "step_by_step", "plain", "bfloat16")
 METRICS = ("label_accuracy", "rougeL")
@@ -21,13 +21,13 @@ METRICS = ("label_accuracy", "rougeL")
 
 def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
-    from training_students import make_student
 
     from reasondistill.comparison import compare, load_systems
     from reasondistill.contracts.records import read_predictions, write_records
     from reasondistill.data import load
     from reasondistill.evaluation import EvaluationSettings, evaluate
     from reasondistill.training.arguments import has_fast_bf16
+    from training_students import make_student
 
     torch.manual_seed(asked.seed)
     # One explanation each: ours would take turns with several, and the recipes learn the first one only.

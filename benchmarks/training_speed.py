@@ -21,21 +21,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-CHILD = Path(__file__).with_name("training_child.py")
+from contender_process import Child, facts, settings
+
 KINDS = ("processor", "clock")
 TARGETS = {"step_by_step": 3.0, "fixed": 12.0, "plain": 2.0}
 """How many times as many examples a second as each recipe ours should learn from."""
@@ -45,48 +41,6 @@ DTYPES = {"bfloat16": "bfloat16"}
 
 SLOW = {"fixed"}
 """Contenders of which one step is a turn: it takes minutes."""
-
-
-class Child:
-    """A contender's process: a word in, a line of JSON out."""
-
-    def __init__(self, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        folder.mkdir()
-        self.log = folder / "log.txt"
-        (folder / "request.json").write_text(json.dumps({**request, "folder": str(folder)}), encoding="utf-8")
-        with self.log.open("w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(CHILD), str(folder / "request.json")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=None if environment is None else dict(environment),
-            )
-
-    def ask(self, words: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            print(words, file=self.process.stdin, flush=True)
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise RuntimeError(f"a process ended without an answer to {words!r}:\n{self.log.read_text()[-2000:]}")
-        return json.loads(line)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            self.process.communicate("end\n")
-            if self.process.returncode:
-                raise RuntimeError(f"a process ended badly:\n{self.log.read_text()[-2000:]}")
-        else:
-            self.process.kill()
-            self.process.communicate()
 
 
 def measure(
@@ -224,11 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
-    from recipes import CONTENDERS
-    from training_students import make_student, peak_matrix_product
 
     from reasondistill.contracts.records import write_records
     from reasondistill.training.arguments import has_fast_bf16
+    from recipes import CONTENDERS
+    from training_students import make_student, peak_matrix_product
 
     torch.manual_seed(asked.seed)
     examples = read(asked.data, asked.rows, asked.seed)
@@ -273,35 +227,6 @@ def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     print_table(found)
     return found
-
-
-def settings(**given: Any) -> dict[str, Any]:
-    """transformers' arguments for every contender; what is not named is transformers' default."""
-    return {
-        "report_to": "none",
-        "save_strategy": "no",
-        "disable_tqdm": True,
-        "logging_steps": 50,
-        "bf16": False,
-        "use_cpu": True,
-        **given,
-    }
-
-
-def facts(asked: argparse.Namespace) -> dict[str, Any]:
-    """What was measured where."""
-    return {
-        "student": asked.student,
-        "source": asked.data.name if asked.data else "scenes",
-        "asked": {name: value for name, value in vars(asked).items() if isinstance(value, int | str)},
-        "threads": asked.threads,
-        "cores": os.cpu_count(),
-        "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-        "processor": platform.processor() or platform.machine(),
-        "versions": {
-            name: version(name) for name in ("reasondistill", "torch", "transformers", "accelerate", "tokenizers")
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -74,9 +74,10 @@ class Task(BaseModel):
     fields: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] | None = None
     optional: tuple[str, ...] = ()
-    prompt: str
-    label_prompt: str
-    explanation_prompt: str
+    # Prompts that are not given are filled in below; the defaults tell type checkers that they may be left out.
+    prompt: str = ""
+    label_prompt: str = ""
+    explanation_prompt: str = ""
 
     @model_validator(mode="before")
     @classmethod
