@@ -6,7 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,29 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return (ended.value.code or 0, *capsys.readouterr())  # type: ignore[return-value]
 
     return call
+
+
+@pytest.fixture
+def command(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str]]:
+    """`run`, with both streams as one text."""
+
+    def call(*arguments: object) -> tuple[int, str]:
+        status, out, err = run(*arguments)
+        assert "Traceback" not in err
+        return status, out + err
+
+    return call
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """With more threads the order of some sums, and so their last bits, is the scheduler's."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 EXTRAS = (

@@ -89,7 +89,7 @@ def read(premise: str, hypothesis: str) -> Reading:
 
 def _found(text: str, sought: Sequence[tuple[Aspect, str]]) -> list[tuple[Aspect, str]]:
     """Those phrases that a text holds, in its own order, each once."""
-    places = {}
+    places: dict[int, tuple[Aspect, str]] = {}
     for aspect, phrase in sought:
         *before, last = phrase.split()
         if last in text and phrase not in [known for _, known in places.values()]:
@@ -159,7 +159,7 @@ class Honest:
         return f"{argument} Also {' and '.join(told)}." if told else argument
 
     def _distribution(self, example: Example) -> dict[str, float]:
-        logits = dict.fromkeys(LABELS, 0.0)
+        logits: dict[str, float] = dict.fromkeys(LABELS, 0.0)
         if (decisive := self.decides_by(example)) is not None:
             logits[decisive] += STRENGTH
         for push in pushes(example):

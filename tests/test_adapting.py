@@ -6,7 +6,6 @@ import copy
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from transformers import AutoModelForSeq2SeqLM, Seq2SeqTrainingArguments
 
 import tiny
 from reasondistill import Student
-from reasondistill.config import Lora, Loss, TrainConfig, validate_config
+from reasondistill.config import Lora, Loss, TrainConfig
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, MissingExtraError, StoppedError, UserError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied, load_checkpoint
 from reasondistill.students.features import Collator, build_features
 from reasondistill.tasks.task import NLI
@@ -28,6 +28,7 @@ from reasondistill.training.arguments import training_arguments
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer, JointModel
+from trainings import ON_THE_CPU, ONE_LAYER, scenes_data
 
 needs_peft = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs the extra peft")
 
@@ -71,19 +72,8 @@ def config(tmp_path: Path, **changes: Any) -> TrainConfig:
         "name": "tiny",
         "seed": 5,
         "runs_dir": str(tmp_path / "runs"),
-        "data": {
-            "train": {"source": "scenes:90", "split": "train"},
-            "validation": {"source": "scenes:90", "split": "validation"},
-        },
-        "student": {
-            "kind": "scratch",
-            "d_model": 32,
-            "d_ff": 64,
-            "d_kv": 8,
-            "num_layers": 1,
-            "num_decoder_layers": 1,
-            "vocab_size": 400,
-        },
+        "data": scenes_data(90),
+        "student": ONE_LAYER | {"vocab_size": 400},
         "max_source_length": 64,
         "max_target_length": 60,
         "generation": {"num_beams": 1, "max_new_tokens": 4},
@@ -95,10 +85,8 @@ def config(tmp_path: Path, **changes: Any) -> TrainConfig:
         "logging_steps": 1,
         "save_strategy": "steps",
         "save_steps": 2,
-        "use_cpu": True,
-        "bf16": False,
         "disable_tqdm": True,
-        "report_to": "none",
+        **ON_THE_CPU,
     } | changes.get("training", {})
     return validate_config(TrainConfig, value | changes, where="test")
 
@@ -160,7 +148,8 @@ def test_a_run_with_a_frozen_encoder(tmp_path: Path) -> None:
     run = train(config(tmp_path, freeze=["encoder", "embeddings"]))
     facts = run.info()["student"]
     assert 0 < facts["trained"] < facts["parameters"]
-    assert Student.load(run.folder).explain(premise="A man sleeps.", hypothesis="A man is awake.").label in NLI.labels
+    answer = Student.load(run.folder).explain(premise="A man sleeps.", hypothesis="A man is awake.")
+    assert answer.label in (NLI.labels or ())
 
 
 # --- adapters ---
@@ -301,15 +290,6 @@ def test_lora_keys_are_pefts_own(tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     known = set(peft.LoraConfig.__dataclass_fields__)
     assert set(Lora.model_fields) <= known
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """With more threads the order of some sums, and so their last bits, is the scheduler's."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @needs_peft

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from reasondistill.cli import main
+from make import answer
 from reasondistill.comparison import ComparisonSettings, compare, generalisation, load_systems
 from reasondistill.contracts.records import Example, Explanation, Prediction, write_records
 from reasondistill.contracts.results import Metric
@@ -35,10 +34,6 @@ E, N, C = "entailment", "neutral", "contradiction"
 def example(number: int, label: str | None = N, explanations: tuple[Explanation, ...] = ()) -> Example:
     fields = {"premise": f"A dog runs past {number} cats.", "hypothesis": f"The dog chases {number} cats."}
     return Example(id=f"pair-{number}", fields=fields, label=label, explanations=explanations, group=f"photo {number}")
-
-
-def answer(number: int, label: str | None, explanation: str = "") -> Prediction:
-    return Prediction(id=f"pair-{number}", label=label, explanation=explanation)
 
 
 def agreement(predictions: list[Prediction], examples: list[Example], *teachers: Teacher, task: Task = NLI) -> Any:
@@ -116,7 +111,7 @@ def test_figures_by_hand(examples: list[Example], student: list[Prediction], tea
         "answered": 5, "lacking": 1, "without_label": 0, "without_explanation": 1, "not_scored": 1,
     }  # fmt: skip
 
-    def values(bins: dict[str, Any]) -> list[tuple[float | None, int]]:
+    def values(bins: dict[str, Any]) -> list[tuple[Any, int]]:
         return [(bins[name]["value"], bins[name]["n"]) for name in ("all", "teacher_right", "teacher_wrong")]
 
     assert (one["teacher_accuracy"]["value"], one["teacher_accuracy"]["n"]) == (0.5, 4)
@@ -316,24 +311,12 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["reasondistill", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else int(bool(code))), capsys.readouterr().err
-
-    return call
-
-
 def test_from_the_command_to_the_report(
-    run: Callable[..., tuple[int, str]], files: dict[str, Path], tmp_path: Path
+    run: Callable[..., tuple[int, str, str]], files: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     base = ("evaluate", files["student"], "scenes:60", "--no-bertscore")
-    code, said = run(*base, "--teacher", f"llm={files['teacher']}", "--teacher", "scenes", "--out", out)
+    code, _, said = run(*base, "--teacher", f"llm={files['teacher']}", "--teacher", "scenes", "--out", out)
     assert code == 0, said
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert list(found["agreement"]) == ["llm", "scenes"]
@@ -417,10 +400,10 @@ def test_parts_with_other_numbers_of_references_are_not_compared_on_a_teacher_th
     ],
 )
 def test_a_mistake_is_named_and_nothing_written(
-    run: Callable[..., tuple[int, str]], files: dict[str, Path], tmp_path: Path, teacher: str, named: str
+    run: Callable[..., tuple[int, str, str]], files: dict[str, Path], tmp_path: Path, teacher: str, named: str
 ) -> None:
     out = tmp_path / "out"
-    code, said = run(
+    code, _, said = run(
         "evaluate", files["student"], "scenes:60", "--no-bertscore", "--teacher", teacher, "--out", out
     )  # fmt: skip
     assert code == 2

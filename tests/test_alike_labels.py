@@ -13,10 +13,11 @@ import torch
 
 import packaging_helpers as made
 import tiny
-from reasondistill.config import Generation, TrainConfig, validate_config
+from reasondistill.config import Generation, TrainConfig
 from reasondistill.contracts.records import Example, Explanation
 from reasondistill.data import load
 from reasondistill.errors import DataError, TaskError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.build import choice_problems
 from reasondistill.students.calibration import CalibrationData
 from reasondistill.students.checkpoint import Checkpoint
@@ -122,7 +123,7 @@ def by_hand(student: Checkpoint, prompt: str, context: str, label: str, end: boo
     whole = [*codec.encode_prefix(context + label), *([codec.eos_token_id] if end else [])]
     with torch.no_grad():
         logits = student.model(input_ids=source, decoder_input_ids=torch.tensor([whole[:-1]])).logits[0].log_softmax(-1)
-    return sum(logits[i - 1, whole[i]].item() for i in range(before, len(whole)))
+    return float(sum(logits[i - 1, whole[i]].item() for i in range(before, len(whole))))
 
 
 @pytest.mark.parametrize("order", ["label_first", "explanation_first", "label_only"])

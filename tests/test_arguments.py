@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import math
 import os
@@ -16,14 +15,15 @@ import pytest
 import torch
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 
-from reasondistill.config import TrainConfig, load_config, validate_config
+from reasondistill.config import TrainConfig, load_config
 from reasondistill.errors import ConfigError, UserError
-from reasondistill.runs import Run
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.training import arguments
 from reasondistill.training.adapters import parts_of
 from reasondistill.training.arguments import memory_advice, tracking, training_arguments
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer, JointModel
+from trainings import ON_THE_CPU, TINY, logged, scenes_data
 
 needs_tensorboard = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="needs the extra tracking"
@@ -34,20 +34,8 @@ def config(tmp_path: Path, training: dict[str, Any] | None = None, **changes: An
     value: dict[str, Any] = {
         "name": "tiny",
         "runs_dir": str(tmp_path / "runs"),
-        "data": {
-            "train": {"source": "scenes:90", "split": "train"},
-            "validation": {"source": "scenes:90", "split": "validation", "limit": 8},
-        },
-        "student": {
-            "kind": "scratch",
-            "d_model": 16,
-            "d_ff": 32,
-            "d_kv": 8,
-            "num_heads": 2,
-            "num_layers": 1,
-            "num_decoder_layers": 1,
-            "vocab_size": 400,
-        },
+        "data": scenes_data(90, limit=8),
+        "student": TINY | {"num_layers": 1, "num_decoder_layers": 1},
         "max_source_length": 100,
         "max_target_length": 100,
         "generation": {"num_beams": 1, "max_new_tokens": 4},
@@ -58,16 +46,10 @@ def config(tmp_path: Path, training: dict[str, Any] | None = None, **changes: An
         "learning_rate": 5e-3,
         "logging_steps": 1,
         "save_strategy": "no",
-        "use_cpu": True,
-        "bf16": False,
         "disable_tqdm": True,
-        "report_to": "none",
+        **ON_THE_CPU,
     }
     return validate_config(TrainConfig, value | {"training": defaults | (training or {})} | changes, where="test")
-
-
-def logged(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run.metrics.read_text().splitlines()]
 
 
 # --- passed through ---
@@ -263,7 +245,8 @@ def test_perplexity_is_better_where_it_is_lower(tmp_path: Path) -> None:
 
 # --- every argument, with what nobody would write ---
 
-ODD = [None, True, -1, 0, 1.5, 1e308, 10**400, "x", "", [], {}, float("nan"), float("-inf"), {"a": float("nan")}]
+NAN = float("nan")
+ODD: list[Any] = [None, True, -1, 0, 1.5, 1e308, 10**400, "x", "", [], {}, NAN, float("-inf"), {"a": NAN}]
 
 
 @pytest.mark.parametrize("name", sorted(Seq2SeqTrainingArguments.__dataclass_fields__))
@@ -417,7 +400,7 @@ def test_trackers_that_are_not_there_are_named_with_what_installs_them(
 
 def test_without_tensorboard_nothing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = config(tmp_path).model_copy(update={"training": {}})
-    monkeypatch.setattr(arguments.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert training_arguments(asked, tmp_path).report_to == []
 
 

@@ -71,7 +71,8 @@ def said_in(found: Mapping[str, Any], words: str) -> dict[str, Any]:
     """The one finding that says this."""
     matching = [one for one in found["findings"] if words in one["what"]]
     assert len(matching) == 1, [one["what"] for one in found["findings"]]
-    return matching[0]
+    finding: dict[str, Any] = matching[0]
+    return finding
 
 
 # Texts

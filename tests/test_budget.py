@@ -244,7 +244,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Efficiency]:
 
     def call(seconds: float, budget: float | None, stages: list[str] | None = None) -> Efficiency:
         clock = Clock()
-        student = replace(plain, engine=Engine(clock, seconds))  # type: ignore[arg-type]
+        student = replace(plain, engine=Engine(clock, seconds))
         done.clear()
         found = measure(
             "builtin:scenes", generate(120, seed=2), EfficiencySettings(batch_sizes=(1, 4, 16)), loaded=student,

@@ -7,8 +7,7 @@ import logging
 import math
 import re
 import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 import tiny
-from reasondistill.cli import main
 from reasondistill.config import Generation, TrainConfig
 from reasondistill.contracts.records import Example, Prediction, read_predictions, write_records
 from reasondistill.contracts.seals import seal_folder
@@ -38,6 +36,9 @@ from reasondistill.students.model_card import with_calibration
 from reasondistill.students.student import Student, predict_file
 from reasondistill.tasks.task import NLI, OutputOrder, Target, Task
 from reasondistill.training.train import train
+from trainings import ON_THE_CPU, TINY
+
+Command = Callable[..., tuple[int, str]]
 
 LABELS = ("entailment", "neutral", "contradiction")
 GREEDY = Generation(num_beams=1)
@@ -330,16 +331,14 @@ def config(folder: Path, name: str, source: str = "scenes:700@0", **changes: Any
             "train": {"source": source, "split": "train", "limit": 40},
             "validation": {"source": source, "split": "validation"},
         },
-        "student": {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 400},
+        "student": TINY,
         "training": {
             "max_steps": 4,
             "per_device_train_batch_size": 8,
             "learning_rate": 3e-3,
             "save_strategy": "no",
             "eval_strategy": "no",
-            "report_to": "none",
-            "use_cpu": True,
-            "bf16": False,
+            **ON_THE_CPU,
         },
         "generation": {"num_beams": 1, "max_new_tokens": 4},
     }
@@ -446,15 +445,6 @@ def test_other_orders_are_calibrated_at_the_end_of_training(tmp_path: Path, orde
 # --- the command line ---
 
 
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["reasondistill", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return int(ended.value.code or 0), said.out + said.err
-
-
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A student's folder without a calibration."""
@@ -462,23 +452,21 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path / "student"
 
 
-def test_the_command_fits_shows_and_is_not_repeated_by_accident(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_fits_shows_and_is_not_repeated_by_accident(bare: Path, command: Command) -> None:
     identity = checkpoint_fingerprint(bare)
-    code, said = command(monkeypatch, capsys, "calibrate", bare, "scenes:700@0", "--split", "validation")
+    code, said = command("calibrate", bare, "scenes:700@0", "--split", "validation")
     assert code == 0, said
     assert "temperature" in said
     assert "wanted precision" in said
     assert checkpoint_fingerprint(bare) == identity, "the student is still the same one"
     before = (bare / CALIBRATION_FILE).read_bytes()
-    code, said = command(monkeypatch, capsys, "calibrate", bare, "scenes:700@0", "--split", "validation")
+    code, said = command("calibrate", bare, "scenes:700@0", "--split", "validation")
     assert code == 2
     assert "--force" in said
     again = ("calibrate", bare, "scenes:700@0", "--split", "validation", "--force", "--precision", "0.35")
-    assert command(monkeypatch, capsys, *again)[0] == 0
+    assert command(*again)[0] == 0
     assert (bare / CALIBRATION_FILE).read_bytes() != before
-    code, said = command(monkeypatch, capsys, "explain", bare, "premise=A man sleeps.", "hypothesis=He is awake.")
+    code, said = command("explain", bare, "premise=A man sleeps.", "hypothesis=He is awake.")
     assert code == 0
     assert f"calibrated on {load('scenes:700@0').name}, validation" in said
 
@@ -492,41 +480,33 @@ def test_the_command_fits_shows_and_is_not_repeated_by_accident(
         (("scenes:700@0", "--split", "validation", "--precision", "95"), "numbers between 0 and 1"),
     ],
 )
-def test_the_command_refuses(
-    bare: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    message: str,
-) -> None:
-    code, said = command(monkeypatch, capsys, "calibrate", bare, *arguments)
+def test_the_command_refuses(bare: Path, command: Command, arguments: tuple[str, ...], message: str) -> None:
+    code, said = command("calibrate", bare, *arguments)
     assert code == 2
     assert message in said
     assert not (bare / CALIBRATION_FILE).exists()
 
 
-def test_the_shipped_student_is_left_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = command(monkeypatch, capsys, "calibrate", "builtin:scenes", "scenes:700@0", "--split", "validation")
+def test_the_shipped_student_is_left_alone(command: Command) -> None:
+    code, said = command("calibrate", "builtin:scenes", "scenes:700@0", "--split", "validation")
     assert code == 2
     assert "Copy its folder" in said
     assert Student.load("builtin:scenes").calibration is None
 
 
-def test_a_calibration_that_was_moved_beside_other_weights(
-    trained: Run, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_calibration_that_was_moved_beside_other_weights(trained: Run, bare: Path, command: Command) -> None:
     shutil.copy(trained.student / CALIBRATION_FILE, bare / CALIBRATION_FILE)
     out = bare.parent / "out.jsonl"
     asked = ("predict", bare, "scenes:60", "--limit", 4, "--out", out)
-    code, said = command(monkeypatch, capsys, *asked)
+    code, said = command(*asked)
     assert code == 2
     assert f"{CALIBRATION_FILE} was added" in said
     seal_folder(bare)
-    code, said = command(monkeypatch, capsys, *asked)
+    code, said = command(*asked)
     assert code == 2
     assert "fitted for another" in said
     assert not out.exists()
-    assert command(monkeypatch, capsys, *asked, "--no-calibration")[0] == 0
+    assert command(*asked, "--no-calibration")[0] == 0
     assert len(list(read_predictions(out))) == 4
 
 

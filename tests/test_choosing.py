@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasondistill.config import Augment, Source, TrainConfig, validate_config
+from reasondistill.config import Augment, Source, TrainConfig
 from reasondistill.contracts.records import Example, Explanation, Votes, write_records
 from reasondistill.data import load_source
 from reasondistill.data.transforms.augmentation import augmented, edit_text
 from reasondistill.data.transforms.selection import in_fraction
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.storage.files import write_jsonl
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import NLI, Task
 
 SCENES = "scenes:400@1"

@@ -302,6 +302,7 @@ def test_overrides_go_before_the_file(tmp_path: Path) -> None:
     assert config.student == ScratchStudent(kind="scratch", num_layers=3)
     assert config.loss.alpha == Schedule(start=0.9, end=0.1)
     assert config.training == {"learning_rate": 1e-4}
+    assert isinstance(config.data.train, Source)
     assert config.data.train.source == "a=b.csv"
     assert config.data.validation is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -52,7 +53,7 @@ def test_keys_tell_texts_and_their_borders_apart() -> None:
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_broken_file_costs_entries_and_never_changes_them(data: st.DataObject) -> None:
-    with pytest.MonkeyPatch.context() as patch, content_cache.tempfile.TemporaryDirectory() as folder:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setenv("REASONDISTILL_CACHE", folder)
         cache = ContentCache("kind", LIMIT)
         cache.add(ENTRIES)

@@ -395,7 +395,7 @@ def test_an_error_that_does_not_pass_is_said(server: Server, tmp_path: Path) -> 
 
 def test_waits_double_and_heed_the_server(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(fetching.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     server.script = [Answer(status=500)] * 3 + [Answer(status=503, headers={"Retry-After": "40"})]
     server.script += [Answer(status=503, headers={"Retry-After": "99999"})]
     get(server, tmp_path, delay=1.0, attempts=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,21 +14,21 @@ from reasondistill.data.scenes import generate
 from reasondistill.students.engines import answer
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.features import Codec
-from reasondistill.tasks.task import NLI, choice_targets
+from reasondistill.tasks.task import NLI, OutputOrder, choice_targets
 
 LABELS = ("entailment", "neutral", "contradiction")
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in generate(7, seed=2)]
 GREEDY = Generation(num_beams=1, repetition_penalty=1.0, length_penalty=1.0, max_new_tokens=6)
 
 
-def by_hand(model: object, codec: Codec, prompt: str, context: str, label: str) -> float:
+def by_hand(model: Any, codec: Codec, prompt: str, context: str, label: str) -> float:
     """The label's log-probability, from whole logits of one sequence."""
     source = torch.tensor([codec.encode_prompts([prompt])[0]])
     before = codec.encode_prefix(context)
     whole = codec.encode_prefix(f"{context} {label}".strip())
     with torch.no_grad():
-        logits = model(input_ids=source, decoder_input_ids=torch.tensor([whole[:-1]])).logits[0].log_softmax(-1)  # type: ignore[operator]
-    return sum(logits[i - 1, whole[i]].item() for i in range(len(before), len(whole)))
+        logits = model(input_ids=source, decoder_input_ids=torch.tensor([whole[:-1]])).logits[0].log_softmax(-1)
+    return float(sum(logits[i - 1, whole[i]].item() for i in range(len(before), len(whole))))
 
 
 @pytest.mark.parametrize("family", tiny.FEW)
@@ -36,7 +37,7 @@ def test_scores_are_sums_of_label_token_log_probabilities(family: str, context: 
     student = tiny.student(family)
     student.model.eval()
     engine = TorchEngine(student.model, student.codec, max_rows=3)
-    order = "explanation_first" if context else "label_first"
+    order: OutputOrder = "explanation_first" if context else "label_first"
     explanation = "A man is asleep." if context else None
     scores = engine.score(PROMPTS, [choice_targets(order, LABELS, explanation)] * len(PROMPTS))
     for prompt, row in zip(PROMPTS, scores, strict=True):

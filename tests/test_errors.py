@@ -256,7 +256,7 @@ def test_examples_come_worst_first_whatever_the_order_of_rows() -> None:
     rows = [row(k, "entailment", "neutral", **sure(0.5 + k / 100)) for k in range(10)]
     rows += [row(20 + k, "contradiction", "contradiction") for k in range(8)]
     rows += [row(30, "neutral", "entailment")]
-    supports: list[float | None] = [0.9] * 10 + [0.05 * k for k in range(8)] + [0.1]
+    supports: list[float | None] = [*[0.9] * 10, *[0.05 * k for k in range(8)], 0.1]
     _, found = judged(rows, supports)
     shown = found["examples"]
     assert [one["id"] for one in shown["label"]] == [f"pair-{k:03d}" for k in (9, 8, 7, 6, 5)]
@@ -299,7 +299,8 @@ def test_evaluate_finds_an_explanation_of_something_else() -> None:
     things = ["dog", "cat", "horse", "boat", "train", "tree", "house", "river", "stone", "cloud"]
     texts = [("neutral", f"the {thing} may be anywhere", f"the {thing} may be anywhere") for thing in things]
     texts[4] = ("neutral", "quite another matter", texts[4][2])
-    evaluation = evaluate(*reversed(examples_and_answers(texts)), name="things", settings=PLAIN)
+    examples, answers = examples_and_answers(texts)
+    evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
     errors = evaluation.results.errors
     assert (errors["metric"], errors["threshold"]) == ("rougeL", pytest.approx(0.8))
     assert [r["id"] for r in evaluation.rows if r["error"] == "explanation"] == ["pair-004"]
@@ -312,7 +313,8 @@ def test_no_card_calls_an_explanation_wrong_that_the_data_have_as_a_reference() 
     texts[2] = ("neutral", "It chases them", "It chases them.")  # restates the hypothesis, as the reference does
     texts[3] = ("neutral", "THE BOAT , MAY BE ANYWHERE", "the boat may be anywhere")
     texts[4] = ("neutral", "quite another matter", "the train may be anywhere")
-    evaluation = evaluate(*reversed(examples_and_answers(texts)), name="things", settings=PLAIN)
+    examples, answers = examples_and_answers(texts)
+    evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
     assert [row["id"] for row in evaluation.rows if row["error"] == "explanation"] == ["pair-004"]
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from make import answer, example
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.contracts.results import Results, read_per_example
 from reasondistill.errors import DataError, OutputError
@@ -21,20 +22,6 @@ from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=200)
 EVEN = {"entailment": 0.2, "neutral": 0.7, "contradiction": 0.1}
-
-
-def example(number: int, label: str | None = "neutral", references: tuple[str, ...] = (), **more: Any) -> Example:
-    return Example(
-        id=f"pair-{number}",
-        fields={"premise": f"A dog runs past {number} cats.", "hypothesis": f"The dog chases {number} cats."},
-        label=label,
-        explanations=[Explanation(text=text, source="human") for text in references],
-        **more,
-    )
-
-
-def answer(number: int, label: str | None = "neutral", explanation: str = "", **more: Any) -> Prediction:
-    return Prediction(id=f"pair-{number}", label=label, explanation=explanation, **more)
 
 
 @pytest.fixture

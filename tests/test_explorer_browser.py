@@ -139,12 +139,13 @@ class Browser:
 
     def column(self, key: str) -> list[str]:
         """The cells of a column of the first table, on its page of rows that is shown."""
-        return self.js(
+        cells: list[str] = self.js(
             "const table = document.querySelector('.explorer table');"
             "const at = [...table.tHead.rows[0].cells].findIndex((cell) => cell.dataset.key === arguments[0]);"
             "return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent)",
             key,
         )
+        return cells
 
     @property
     def count(self) -> str:

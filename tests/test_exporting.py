@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tiny
-from reasondistill.cli import main
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Prediction, read_predictions
 from reasondistill.data import load
@@ -24,6 +24,8 @@ from reasondistill.students.fit_calibration import calibrate
 from reasondistill.students.package.manifest import ParityData, ParityLimits
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
+
+Command = Callable[..., tuple[int, str]]
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -226,7 +228,7 @@ def test_what_is_no_student_is_refused(exported: Exported, tmp_path: Path) -> No
 
 def test_a_student_of_another_task_needs_rows_of_its_own(tmp_path: Path) -> None:
     student = tiny.student("t5")
-    task = Task(name="yesno", fields=("question",), labels=("yes", "no"))  # type: ignore[call-arg]
+    task = Task(name="yesno", fields=("question",), labels=("yes", "no"))
     student.asked.model_copy(update={"task": task}).save(tmp_path)
     with pytest.raises(ConfigError, match=r"--sample: expected rows of the task 'yesno' .*--sample DATA"):
         load_sample(tmp_path)
@@ -240,34 +242,23 @@ def test_a_student_of_another_task_needs_rows_of_its_own(tmp_path: Path) -> None
 # --- the command line ---
 
 
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["reasondistill", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return int(ended.value.code or 0), said.out + said.err
-
-
 @pytest.fixture(scope="module")
 def scenes_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scenes") / "package"
     return export(BUILTIN, out, quantization="float32", sample=load_sample(BUILTIN, limit=20)).folder
 
 
-def test_the_command_exports_and_says_how_it_compares(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_command_exports_and_says_how_it_compares(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "package"
     words = ("export", BUILTIN, "--out", out, "--quantization", "float32", "--limit", 8)
-    code, said = command(monkeypatch, capsys, *words)
+    code, said = command(*words)
     assert code == 0, said
     assert "label_agreement          1  (limit 1)" in said
     assert f"reasondistill explain {out}" in said
-    code, said = command(monkeypatch, capsys, *words)
+    code, said = command(*words)
     assert code == 2
     assert "nothing is overwritten" in said
-    code, said = command(monkeypatch, capsys, "calibrate", out, "scenes:700@0", "--split", "validation")
+    code, said = command("calibrate", out, "scenes:700@0", "--split", "validation")
     assert code == 2
     assert "Calibrate the student and export it again" in said
 
@@ -281,13 +272,9 @@ def test_the_command_exports_and_says_how_it_compares(
     ],
 )
 def test_the_command_refuses_and_leaves_nothing(
-    words: tuple[str, ...],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    words: tuple[str, ...], message: str, command: Command, tmp_path: Path
 ) -> None:
-    code, said = command(monkeypatch, capsys, "export", BUILTIN, "--out", tmp_path / "p", *words)
+    code, said = command("export", BUILTIN, "--out", tmp_path / "p", *words)
     assert code == 2
     assert message in said
     assert list(tmp_path.iterdir()) == []

@@ -169,6 +169,12 @@ class Scripted:
             for e, p in zip(examples, self.probabilities(examples), strict=True)
         ]
 
+    def explain_for(self, examples: Sequence[Example], labels: Sequence[str]) -> list[str]:
+        raise AssertionError("it is not made to argue")
+
+    def explanation_scores(self, *_: object) -> list[float]:
+        raise AssertionError("it is not asked how likely a text is")
+
 
 INSERTED = {"1": ("wet", "big", "red"), "2": ("red", "wet"), "3": (), "4": ("wet", "shy", "fat"), "5": ("red",)}
 ROWS = [example("The dog.", identity=name) for name in ("1", "2", "3")]

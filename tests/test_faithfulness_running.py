@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from known_students import Honest, OtherLabel
-from reasondistill.cli import main
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
 from reasondistill.contracts.records import Example, as_row
@@ -28,6 +27,8 @@ from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Facts, Gallery, Table
 from reasondistill.reporting.sections.faithfulness import TESTS, trust_section
 from reasondistill.students.student import Student, maker_of
+
+Command = Callable[..., tuple[int, str]]
 
 EXAMPLES = [e for e in generate(450) if split_of(e.group or "") == "test"][:66]
 SETTINGS = (
@@ -170,26 +171,14 @@ def test_no_section_without_tests(honest: Path) -> None:
 # --- the command ---
 
 
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["reasondistill", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out + said.err
-
-
 DATA = ("scenes:400@5", "--split", "test", "--limit", "60")
 
 
-def test_evaluate_with_a_student(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_with_a_student(tmp_path: Path, command: Command) -> None:
     predictions, out = tmp_path / "p.jsonl", tmp_path / "out"
-    assert command(monkeypatch, capsys, "predict", "builtin:scenes", *DATA, "--out", predictions)[0] == 0
+    assert command("predict", "builtin:scenes", *DATA, "--out", predictions)[0] == 0
     asked = ("evaluate", predictions, *DATA, "--no-bertscore", "--out", out)
     code, said = command(
-        monkeypatch,
-        capsys,
         *asked,
         "--judge",
         "builtin:scenes",
@@ -207,35 +196,32 @@ def test_evaluate_with_a_student(
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
     assert "groups" in results.faithfulness["simulatability"]["left_out"]  # nine examples are too few
     json.loads((out / "results.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)  # no NaN, no Infinity
-    code, said = command(
-        monkeypatch, capsys, *asked[:-1], tmp_path / "x", "--student", "builtin:scenes", "--task", "comve"
-    )
+    code, said = command(*asked[:-1], tmp_path / "x", "--student", "builtin:scenes", "--task", "comve")
     assert (code, "one of 'nli'" in said) == (2, True), said
     (tmp_path / "p.meta.json").write_text(
         json.dumps({**json.loads((tmp_path / "p.meta.json").read_text()), "student": "another"}), encoding="utf-8"
     )
     again = (*asked[:-1], tmp_path / "again", "--student", "builtin:scenes")
-    code, said = command(monkeypatch, capsys, *again)
+    code, said = command(*again)
     assert (code, "the student another" in said) == (2, True), said
     (tmp_path / "p.meta.json").unlink()
-    code, said = command(monkeypatch, capsys, *again)
+    code, said = command(*again)
     assert (code, "p.meta.json" in said) == (2, True), said
     assert not (tmp_path / "again").exists()
 
 
-def test_evaluate_with_a_student_measures_its_costs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_with_a_student_measures_its_costs(tmp_path: Path, command: Command) -> None:
     few = ("scenes:400@5", "--split", "test", "--limit", "6")
     predictions, out = tmp_path / "p.jsonl", tmp_path / "out"
     asked = ("predict", "builtin:scenes", *few, "--num-beams", 2, "--out", predictions)
-    assert command(monkeypatch, capsys, *asked)[0] == 0
+    assert command(*asked)[0] == 0
     scored = ("evaluate", predictions, *few, "--no-bertscore", "--student", "builtin:scenes", "--faithfulness-limit", 3)
-    code, said = command(monkeypatch, capsys, *scored, "--out", out)
+    code, said = command(*scored, "--out", out)
     assert code == 0, said
     found = Efficiency.model_validate(Results.load(out / "results.json").efficiency)
     assert found.measured.num_beams == 2  # as the predictions were made
     assert found.measured.student == Student.load("builtin:scenes").fingerprint
+    assert found.flops_per_example is not None
     assert found.flops_per_example.examples == 6
 
 
@@ -254,20 +240,18 @@ def test_the_maker_writes_as_was_recorded(tmp_path: Path) -> None:
         maker_of(tmp_path / "p.jsonl", "builtin:scenes")
 
 
-def test_mistakes_of_evaluate_with_a_student(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mistakes_of_evaluate_with_a_student(tmp_path: Path, command: Command) -> None:
     predictions = tmp_path / "p.jsonl"
     predictions.write_text("".join(json.dumps(as_row(p)) + "\n" for p in Honest().predict(EXAMPLES)), encoding="utf-8")
     asked = ("evaluate", predictions, "scenes:450", "--split", "test", "--limit", 66, "--out", tmp_path / "out")
-    code, said = command(monkeypatch, capsys, *asked, "--faithfulness-limit", 9)
+    code, said = command(*asked, "--faithfulness-limit", 9)
     assert (code, "--student" in said) == (2, True), said
-    code, said = command(monkeypatch, capsys, *asked, "--student", tmp_path)
+    code, said = command(*asked, "--student", tmp_path)
     assert code == 2, said
     student = Student.load("builtin:scenes")
     meta = {"student": student.fingerprint, "calibration": None, "generation": student.generation.model_dump()}
     (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
     predictions.write_text("\n".join(predictions.read_text(encoding="utf-8").splitlines()[:2]), encoding="utf-8")
-    code, said = command(monkeypatch, capsys, *asked, "--student", "builtin:scenes")
+    code, said = command(*asked, "--student", "builtin:scenes")
     assert (code, "expected one for each of the" in said, "latency" in said) == (2, True, False), said
     assert not (tmp_path / "out").exists()

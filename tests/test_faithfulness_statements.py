@@ -297,7 +297,7 @@ def test_denials(text: str, denied: str | None) -> None:
     [(input_reconstruction, ReconstructionSettings()), (contradicting_explanations, InconsistencySettings())],
 )
 def test_tasks_and_orders_that_they_do_not_apply_to(test: Any, settings: Any) -> None:
-    other = Task(name="t", fields=("text",), labels=("yes", "no"))  # type: ignore[call-arg]
+    other = Task(name="t", fields=("text",), labels=("yes", "no"))
     for subject, reason in ((Table({}, task=other), "text"), (Table({}, order="label_only"), "both")):
         found = test(subject, rows((BEACH, "He sits.")), [], settings, GroupBootstrap([1]))
         assert reason in found.details["left_out"]

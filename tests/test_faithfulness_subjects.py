@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 
 from known_students import CUES, Honest, OtherLabel, Random, Shortcut, Verbose, argue, cued, pushes, read
+from make import pair
 from reasondistill.contracts.records import Example
 from reasondistill.data.scenes import generate
 from reasondistill.evaluation.faithfulness import Subject
 from reasondistill.evaluation.faithfulness.model_under_test import ask
 from reasondistill.evaluation.faithfulness.outcome import left_out, pooled, sample, share
 from reasondistill.metrics.statistics import GroupBootstrap, ratio
-
-
-def pair(premise: str, hypothesis: str, **more: str) -> Example:
-    return Example(id="1", fields={"premise": premise, "hypothesis": hypothesis}, **more)
-
 
 BEACH = pair("A man is sleeping on a beach.", "A man is outdoors.")
 
@@ -147,7 +143,7 @@ def test_cases_are_pooled_over_examples() -> None:
     bootstrap = GroupBootstrap(["a", "b", "c"], resamples=200)
     found = share([0, 0, 0, 2], [True, False, False, True], 3, bootstrap)
     assert (found.value, found.n) == (0.5, 4)
-    assert found.ci95 == (pytest.approx(1 / 3), 1.0)  # a alone: one of three; c alone: one of one
+    assert list(found.ci95 or ()) == [pytest.approx(1 / 3), 1.0]  # a alone: one of three; c alone: one of one
     weighted = pooled([1, 1], np.array([[1.0, 2.0], [2.0, 2.0]]), ratio, 3, bootstrap)
     assert weighted.value == 0.75
     assert share([0], [True], 1, GroupBootstrap(["a"])).ci95 is None

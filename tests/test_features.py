@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,13 +31,12 @@ from reasondistill.tasks.task import NLI, Segment, Target, render_target
 def codec(family: str = "flan-t5", **changes: int) -> Codec:
     model, tokenizer = tiny.FAMILIES[family]
     start = model().config.decoder_start_token_id
-    return Codec(
-        tokenizer(), decoder_start_token_id=start, **({"max_source_length": 64, "max_target_length": 48} | changes)
-    )
+    lengths: dict[str, Any] = {"max_source_length": 64, "max_target_length": 48} | changes
+    return Codec(tokenizer(), decoder_start_token_id=start, **lengths)
 
 
 def ids(c: Codec, text: str) -> list[int]:
-    return c.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return list(c.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def target(order: str, label: str | None, explanation: str | None) -> Target:

@@ -10,9 +10,10 @@ import pytest
 
 import tiny
 from reasondistill import Student
-from reasondistill.config import Generation, TrainConfig, validate_config
+from reasondistill.config import Generation, TrainConfig
 from reasondistill.data import load
 from reasondistill.errors import ConfigError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.checkpoint import positions_of
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.positions import Positions

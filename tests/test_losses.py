@@ -89,5 +89,7 @@ def test_no_label_smoothing_is_the_same_to_the_bit() -> None:
     for sums in (s, same):
         joint_loss(sums, alpha=0.3, beta=0.7).backward()
     assert all(torch.equal(a, b) for a, b in zip(s, same, strict=True))
+    assert logits.grad is not None
+    assert same_logits.grad is not None
     assert torch.equal(logits.grad, same_logits.grad)
     assert same.label_smoothing.item() == same.explanation_smoothing.item() == 0.0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from make import write_jsonl
 from reasondistill import Student
 from reasondistill.cli import main
 from reasondistill.config import TrainConfig
@@ -29,10 +30,6 @@ Fish live in water.,Fish live in books.,Fish need water.,Books are square.,Fish 
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def rows_of(path: Path, *rows: dict[str, Any]) -> Path:
-    return write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 # --- ComVE ---
@@ -85,8 +82,8 @@ WHY = {"id": "q1", "explanation": {"open-ended": "A house sells nothing.", "sele
 
 
 def cose(folder: Path, *questions: dict[str, Any], why: dict[str, Any] = WHY) -> Path:
-    rows_of(folder / "cose_train_v1.0.jsonl", why, {**why, "id": "gone"})
-    return rows_of(folder / "train_rand_split.jsonl", *questions)
+    write_jsonl(folder / "cose_train_v1.0.jsonl", why, {**why, "id": "gone"})
+    return write_jsonl(folder / "train_rand_split.jsonl", *questions)
 
 
 def test_cose_joins_questions_and_explanations_by_id(tmp_path: Path) -> None:
@@ -123,7 +120,7 @@ def test_a_question_that_is_none_is_named_by_its_line(tmp_path: Path, change: di
 
 def test_a_folder_with_two_files_of_questions_asks_which(tmp_path: Path) -> None:
     cose(tmp_path, QUESTION)
-    rows_of(tmp_path / "dev_rand_split.jsonl", QUESTION)
+    write_jsonl(tmp_path / "dev_rand_split.jsonl", QUESTION)
     with pytest.raises(DataError, match=r"several: dev_rand_split.jsonl, train_rand_split.jsonl. Name the file"):
         load(tmp_path)
 
@@ -151,7 +148,7 @@ def test_instructions_come_as_alpacas_list_and_as_seed_tasks(tmp_path: Path) -> 
     assert hello.label is None
     assert silent.explanations == ()
     assert listed.set_aside == {"empty explanation": 1}
-    seeds = load(rows_of(tmp_path / "seed_tasks.jsonl", SEED)).examples
+    seeds = load(write_jsonl(tmp_path / "seed_tasks.jsonl", SEED)).examples
     assert [e.id for e in seeds] == ["s1.1", "s1.2"]
     assert {e.group for e in seeds} == {"Name the opposite."}
     assert task_of(tmp_path / "alpaca.json").name == "instructions"
@@ -230,7 +227,7 @@ def test_a_student_of_a_table_with_foreign_columns_five_labels_and_gaps(
 def test_a_student_of_questions_that_bring_their_choices(tmp_path: Path) -> None:
     places = {"fish": "pond", "bear": "forest", "clerk": "office", "cow": "meadow", "star": "sky", "ship": "sea"}
     names = list(places.values())
-    questions = []
+    questions: list[dict[str, Any]] = []
     for i in range(60):
         thing, place = list(places.items())[i % 6]
         wrong = [name for name in names if name != place][i % 5 :][:1] or [names[0] if names[0] != place else names[1]]
@@ -245,11 +242,11 @@ def test_a_student_of_questions_that_bring_their_choices(tmp_path: Path) -> None
                 },
             }
         )
-    rows_of(
+    write_jsonl(
         tmp_path / "cose_x.jsonl",
         *({"id": q["id"], "explanation": {"open-ended": "It lives there."}} for q in questions),
     )
-    rows_of(tmp_path / "questions.jsonl", *questions)
+    write_jsonl(tmp_path / "questions.jsonl", *questions)
     config = {
         "name": "quiz",
         "runs_dir": str(tmp_path / "runs"),

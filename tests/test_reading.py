@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from make import write_jsonl
 from reasondistill.cli.shared import mapping
 from reasondistill.contracts.records import Example, Prediction, read_predictions
 from reasondistill.data import load, sources, stored, summary
@@ -33,11 +34,6 @@ in_scratch = settings(max_examples=40, deadline=None, suppress_health_check=[Hea
 SENTIMENT = Task.model_validate({"name": "sent", "fields": ["text"], "labels": ["positive", "negative"]})
 NUMBERS = Task.model_validate({"name": "numbers", "fields": ["text"], "labels": ["0", "1"]})
 QUIZ = Task.model_validate({"name": "quiz", "fields": ["question"]})
-
-
-def write(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def complaint(do: Callable[[], object]) -> str:
@@ -268,13 +264,13 @@ HALF = {"id": "1", "text": "cut \ud83d", "label": "positive", "explanation": "x"
 @pytest.mark.parametrize("read", [read_jsonl, read_json_list])
 def test_half_a_pair_is_refused_in_every_place(tmp_path: Path, read: Any) -> None:
     for row in (HALF, {"extra": {"deep": ["\udc00"]}}, {"\ud800": 1}):
-        path = write(tmp_path / "t.jsonl", row) if read is read_jsonl else tmp_path / "t.json"
+        path = write_jsonl(tmp_path / "t.jsonl", row) if read is read_jsonl else tmp_path / "t.json"
         if read is read_json_list:
             path.write_text(json.dumps([{"text": "fine 😀"}, row]))
         message = complaint(lambda path=path: list(read(path)))  # type: ignore[misc]
         assert "half of a surrogate pair" in message
         assert "item 2" in message or ":1: " in message
-    whole = write(tmp_path / "whole.jsonl", {"text": "😀 and \\ud800 spelt"})
+    whole = write_jsonl(tmp_path / "whole.jsonl", {"text": "😀 and \\ud800 spelt"})
     assert next(read_jsonl(whole))[1] == {"text": "😀 and \\ud800 spelt"}
 
 
@@ -287,7 +283,7 @@ ALPACA = {"instruction": "Name a colour.", "input": "", "output": "Blue"}
 
 
 def test_labels_of_a_task_win_over_a_recognised_form(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", {**ALPACA, "label": "good", "explanation": "Blue is a colour."})
+    path = write_jsonl(tmp_path / "t.jsonl", {**ALPACA, "label": "good", "explanation": "Blue is a colour."})
     loaded = load(path, task=FEEDBACK)
     (row,) = loaded.examples
     assert (row.label, [e.text for e in row.explanations]) == ("good", ["Blue is a colour."])
@@ -321,11 +317,11 @@ def test_a_table_that_looks_published_is_read_for_the_task(
 
 def test_what_instances_and_explanations_beside_hold_is_named_too(tmp_path: Path) -> None:
     row = {"instruction": "Do.", "name": "n", "instances": [{"input": "", "output": "o", "label": "good"}]}
-    assert load(write(tmp_path / "t.jsonl", row)).ignored_columns == ("name", "instances.label")
-    write(tmp_path / "cose_x.jsonl", {"id": "q", "explanation": {"open-ended": "x"}, "votes": 3})
+    assert load(write_jsonl(tmp_path / "t.jsonl", row)).ignored_columns == ("name", "instances.label")
+    write_jsonl(tmp_path / "cose_x.jsonl", {"id": "q", "explanation": {"open-ended": "x"}, "votes": 3})
     choices = [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}]
     question = {"id": "q", "answerKey": "A", "question": {"stem": "?", "choices": choices}, "label": 1}
-    assert load(write(tmp_path / "q.jsonl", question)).ignored_columns == ("cose_x.jsonl: votes", "label")
+    assert load(write_jsonl(tmp_path / "q.jsonl", question)).ignored_columns == ("cose_x.jsonl: votes", "label")
 
 
 def test_a_form_still_holds_for_a_part_of_its_fields(tmp_path: Path) -> None:
@@ -336,7 +332,7 @@ def test_a_form_still_holds_for_a_part_of_its_fields(tmp_path: Path) -> None:
 
 
 def test_unused_columns_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = write(tmp_path / "t.jsonl", {**TWO[0], **{f"c{i}": 1 for i in range(5000)}})
+    path = write_jsonl(tmp_path / "t.jsonl", {**TWO[0], **{f"c{i}": 1 for i in range(5000)}})
     load(path, task=SENTIMENT)
     assert len(load(path, task=SENTIMENT).ignored_columns) == 5000
     (record,) = [record for record in caplog.records if str(path) in record.message]
@@ -373,18 +369,18 @@ def plain(folder: Path, own: list[dict[str, Any]]) -> Path:
 
 
 def alpaca(folder: Path, own: list[dict[str, Any]]) -> Path:
-    return write(folder / "alpaca.jsonl", *({**ALPACA, "instruction": f"A {i}", **o} for i, o in enumerate(own)))
+    return write_jsonl(folder / "alpaca.jsonl", *({**ALPACA, "instruction": f"A {i}", **o} for i, o in enumerate(own)))
 
 
 def cose(folder: Path, own: list[dict[str, Any]]) -> Path:
     choices = [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}]
     rows = [{"answerKey": "A", "question": {"stem": f"A {i}", "choices": choices}, **o} for i, o in enumerate(own)]
-    write(folder / "cose_x.jsonl", {"id": own[0]["id"], "explanation": {"open-ended": "Because."}})
-    return write(folder / "questions.jsonl", *rows)
+    write_jsonl(folder / "cose_x.jsonl", {"id": own[0]["id"], "explanation": {"open-ended": "Because."}})
+    return write_jsonl(folder / "questions.jsonl", *rows)
 
 
 def examples(folder: Path, own: list[dict[str, Any]]) -> Path:
-    return write(
+    return write_jsonl(
         folder / "e.jsonl", *({"fields": {"premise": "A", "hypothesis": "B"}, "label": "neutral", **o} for o in own)
     )
 
@@ -469,8 +465,8 @@ def test_a_row_twice_in_two_splits_is_refused(tmp_path: Path) -> None:
 
 
 def test_numbers_are_ids_and_labels_in_predictions_as_in_data(tmp_path: Path) -> None:
-    data = write(tmp_path / "d.jsonl", *({"id": i, "text": "x", "label": i % 2} for i in range(3)))
-    answers = write(tmp_path / "p.jsonl", *({"id": float(i), "label": 1, "explanation": ""} for i in range(3)))
+    data = write_jsonl(tmp_path / "d.jsonl", *({"id": i, "text": "x", "label": i % 2} for i in range(3)))
+    answers = write_jsonl(tmp_path / "p.jsonl", *({"id": float(i), "label": 1, "explanation": ""} for i in range(3)))
     rows = join(read_predictions(answers), load(data, task=NUMBERS).examples, NUMBERS)
     assert [(row.prediction.id, row.prediction.label, row.example.label) for row in rows] == [
         ("0", "1", "0"),
@@ -492,13 +488,13 @@ def test_the_first_rows_alone_can_be_scored_as_the_message_says() -> None:
     [(1, "1"), (1.0, "1"), (True, "1"), (False, "0"), ("1.0", "1"), (["0"], "0"), (None, None), (" ", None)],
 )
 def test_values_that_are_labels(tmp_path: Path, value: object, label: str | None) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "x", "label": value})
+    path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": value})
     assert load(path, task=NUMBERS, need_label=False).examples[0].label == label
 
 
 @pytest.mark.parametrize("value", [-1, -1.0, "-1", "-"])
 def test_what_stands_for_no_label_is_counted(tmp_path: Path, value: object) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "x", "label": value}, {"text": "y", "label": 1})
+    path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": value}, {"text": "y", "label": 1})
     loaded = load(path, task=NUMBERS)
     assert [e.label for e in loaded.examples] == [None, "1"]
     assert list(loaded.set_aside.values()) == [1]
@@ -508,12 +504,12 @@ def test_what_stands_for_no_label_is_counted(tmp_path: Path, value: object) -> N
 
 @pytest.mark.parametrize("value", [1.5, ["0", "1"], {"a": 1}, 2, 1e300])
 def test_values_that_are_no_labels(tmp_path: Path, value: object) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "x", "label": value})
+    path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": value})
     assert complaint(lambda: load(path, task=NUMBERS)).startswith(f"{path}:1: expected ")
 
 
 def test_numbers_for_labels_that_are_words_say_what_works(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "x", "label": 1}, {"text": "y", "label": 0})
+    path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": 1}, {"text": "y", "label": 0})
     message = complaint(lambda: load(path, task=SENTIMENT))
     assert "['positive', 'negative'], found the number 1" in message
     assert 'labels: ["1", …]' in message
@@ -521,7 +517,7 @@ def test_numbers_for_labels_that_are_words_say_what_works(tmp_path: Path) -> Non
 
 
 def test_a_column_of_explanations_may_hold_lists(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "x", "label": "positive", "why": ["a", {"text": "b"}, ""]})
+    path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": "positive", "why": ["a", {"text": "b"}, ""]})
     loaded = load(path, task=SENTIMENT, columns={"explanation": "why"})
     assert [(e.text, e.source) for e in loaded.examples[0].explanations] == [("a", "why"), ("b", "why")]
     assert loaded.set_aside == {"empty explanation": 1}
@@ -533,14 +529,14 @@ def test_choices_are_a_list(tmp_path: Path) -> None:
     assert ":2: expected a list of texts in 'choices', found the text 'bank'" in complaint(
         lambda: load(path, task=QUIZ)
     )
-    path = write(tmp_path / "t.jsonl", {"question": "Where?", "choices": "bank", "label": "bank"})
+    path = write_jsonl(tmp_path / "t.jsonl", {"question": "Where?", "choices": "bank", "label": "bank"})
     assert ":1: expected a list of texts" in complaint(lambda: load(path, task=QUIZ))
-    path = write(tmp_path / "t.jsonl", {"fields": {"question": "Where?"}, "choices": "bank", "label": "bank"})
+    path = write_jsonl(tmp_path / "t.jsonl", {"fields": {"question": "Where?"}, "choices": "bank", "label": "bank"})
     assert f"{path}:1: " in complaint(lambda: load(path, task=QUIZ))
     for odd in (5, {"a": 1}, [["x"]], True):
-        write(path, {"question": "Where?", "choices": odd, "label": "bank"})
+        write_jsonl(path, {"question": "Where?", "choices": odd, "label": "bank"})
         assert f"{path}:1: " in complaint(lambda: load(tmp_path / "t.jsonl", task=QUIZ))
-    path = write(tmp_path / "t.jsonl", {"question": "How many?", "choices": [1, 2, 30], "label": 2})
+    path = write_jsonl(tmp_path / "t.jsonl", {"question": "How many?", "choices": [1, 2, 30], "label": 2})
     assert (load(path, task=QUIZ).examples[0].choices, load(path, task=QUIZ).examples[0].label) == (
         ("1", "2", "30"),
         "2",
@@ -553,11 +549,11 @@ def test_only_choices_that_cannot_be_told_apart_are_set_aside(tmp_path: Path) ->
         {"id": "b", "question": "Where?", "choices": ["back yard", "Backyard"], "label": "back yard"},
         {"id": "c", "question": "Where?", "choices": ["x", "x"]},
     ]
-    loaded = load(write(tmp_path / "t.jsonl", *rows), task=QUIZ)
+    loaded = load(write_jsonl(tmp_path / "t.jsonl", *rows), task=QUIZ)
     assert [e.id for e in loaded.examples] == ["a"]
     assert loaded.set_aside == {"answers that cannot be told apart": 2}
     assert any("line 2, 'b'" in note for note in loaded.notes)
-    path = write(tmp_path / "t.jsonl", rows[0], {"id": "d", "question": "Where?", "choices": ["x", " "]})
+    path = write_jsonl(tmp_path / "t.jsonl", rows[0], {"id": "d", "question": "Where?", "choices": ["x", " "]})
     message = complaint(lambda: load(path, task=QUIZ))
     assert message.startswith(f"{path}:2: example 'd': the label ' ' is empty")
 

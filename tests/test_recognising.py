@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from make import write_jsonl
 from reasondistill.cli import app
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction
@@ -26,14 +27,9 @@ from reasondistill.tasks.task import NLI, Task
 TICKETS = [("My card was charged twice.", "billing"), ("The app closes.", "bug"), ("Please add a map.", "feature")]
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
 def answers_file(folder: Path, labels: list[str], data: str) -> Path:
     rows = [{"id": f"{data}:{k + 2}", "label": label, "explanation": "so"} for k, label in enumerate(labels)]
-    return write_rows(folder / "answers.jsonl", rows)
+    return write_jsonl(folder / "answers.jsonl", *rows)
 
 
 def run(*arguments: object) -> Any:
@@ -61,13 +57,13 @@ def test_mapped_columns_tell_it_too(tmp_path: Path) -> None:
 
 def test_rows_in_our_own_form_tell_fields_and_labels(tmp_path: Path) -> None:
     rows = [{"id": str(k), "fields": {"text": text}, "label": label} for k, (text, label) in enumerate(TICKETS)]
-    found = recognise(write_rows(tmp_path / "tickets.jsonl", rows), labels=["spam"])
+    found = recognise(write_jsonl(tmp_path / "tickets.jsonl", *rows), labels=["spam"])
     assert (found.task.name, found.task.fields) == ("tickets", ("text",))
     assert found.task.labels == ("billing", "bug", "feature", "spam")
     rows = [{"id": "1", "fields": {"text": "a"}, "choices": ["x", "y"], "label": "x"}]
-    assert recognise(write_rows(tmp_path / "choices.jsonl", rows)).task.labels is None
+    assert recognise(write_jsonl(tmp_path / "choices.jsonl", *rows)).task.labels is None
     rows = [{"id": "1", "fields": {"premise": "a", "hypothesis": "b"}, "label": "neutral"}]
-    assert recognise(write_rows(tmp_path / "nli.jsonl", rows)).task is NLI
+    assert recognise(write_jsonl(tmp_path / "nli.jsonl", *rows)).task is NLI
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,7 @@ def test_what_nothing_tells_is_refused_with_a_fix_that_works(tmp_path: Path, hea
     (tmp_path / "tickets.csv").write_text(f"{header}\n{body}", encoding="utf-8")
     ids = "" if header.endswith("id") else "tickets.csv:"
     answers = [{"id": f"{ids}{k + 2}", "label": label} for k, (_, label) in enumerate(TICKETS)]
-    file = write_rows(tmp_path / "answers.jsonl", answers)
+    file = write_jsonl(tmp_path / "answers.jsonl", *answers)
     refused = run(file, tmp_path / "tickets.csv", "--out", tmp_path / "out")
     assert isinstance(refused.exception, DataError)
     assert not (tmp_path / "out").exists()
@@ -124,7 +120,8 @@ def test_evaluate_in_python_takes_the_task_from_the_examples() -> None:
     answers = [Prediction(id=e.id, label="bug") for e in examples]
     settings = EvaluationSettings(bertscore=False, resamples=50)
     results = evaluate(answers, examples, name="tickets", settings=settings).results
-    assert (results.settings["task"], results.metrics["label_accuracy"].value) == ("tickets", pytest.approx(1 / 3))
+    assert results.settings["task"] == "tickets"
+    assert results.metrics["label_accuracy"].value == pytest.approx(1 / 3)
     with pytest.raises(DataError, match="premise"):
         evaluate(answers, examples, task=NLI, name="tickets", settings=settings)
     odd = [examples[0], examples[1].model_copy(update={"fields": {"other": "x"}})]

@@ -143,7 +143,8 @@ def test_any_json_is_a_record_or_a_data_error(value: Any) -> None:
     rows = [
         {"id": "1", key: value, "fields": {}} for key in ("label", "explanations", "highlights", "choices", "fields")
     ]
-    for kind in (Example, Prediction):
+    kinds: tuple[type[Example] | type[Prediction], ...] = (Example, Prediction)
+    for kind in kinds:
         for row in rows:
             try:
                 record = parse_record(kind, row, "f:1")

@@ -436,7 +436,9 @@ def test_references_are_called_what_their_source_is(sources: dict[str, int] | No
     text = summarise(Source("a", None, None, {"test": Scored("test", results, None)}))
     assert whose in text
     assert "uman ref" not in text
-    assert whose.removeprefix("The ").removesuffix(" reach ROUGE-L") in beside_floors(results).note
+    table = beside_floors(results)
+    assert table is not None
+    assert whose.removeprefix("The ").removesuffix(" reach ROUGE-L") in table.note
 
 
 def test_examples_whose_explanation_equals_a_reference_are_not_the_furthest_from_it() -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from reasondistill.config import Schedule, TrainConfig, validate_config
+from reasondistill.config import Schedule, TrainConfig
 from reasondistill.errors import DataError, OutputError
 from reasondistill.runs import Run, find_student, git_commit, hardware, list_runs, versions
 from reasondistill.storage.files import read_jsonl, write_jsonl
+from reasondistill.storage.layered_yaml import validate_config
 
 
 def config(folder: Path, **more: Any) -> TrainConfig:

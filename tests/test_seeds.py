@@ -23,11 +23,15 @@ SETTINGS = ComparisonSettings(resamples=200, swaps=99)
 def run(name: str, labels: list[str], scores: list[float]) -> Measured:
     """One training with its labels and a score for each of four rows, each a group of its own."""
     rows = tuple(
-        ScoredRow(id=str(k), gold=gold, label=label, correct=gold == label, rougeL=score)  # type: ignore[call-arg]
+        ScoredRow(id=str(k), gold=gold, label=label, correct=gold == label, rougeL=score)
         for k, (gold, label, score) in enumerate(zip(GOLD, labels, scores, strict=True))
     )
     right = sum(row.correct or False for row in rows) / 4
-    f1 = {("a", "b", "a", "b"): 1.0, ("a", "a", "a", "a"): (2 * 2 / 6 + 0) / 2, ("a", "b", "a", "a"): (0.8 + 2 / 3) / 2}
+    f1: dict[tuple[str, ...], float] = {
+        ("a", "b", "a", "b"): 1.0,
+        ("a", "a", "a", "a"): (2 * 2 / 6 + 0) / 2,
+        ("a", "b", "a", "a"): (0.8 + 2 / 3) / 2,
+    }
     metrics = {
         "label_accuracy": Metric(value=right, n=4),
         "label_macro_f1": Metric(value=f1[tuple(labels)], n=4),

@@ -138,9 +138,9 @@ def test_confidence_that_tells_nothing_has_the_area_of_the_error_rate() -> None:
     rng = np.random.default_rng(2)
     correct = rng.uniform(size=20_000) < 0.8
     error = 1 - correct.mean()
-    assert aurc(Ranked(rng.uniform(size=20_000), correct).counts()) == pytest.approx(error, abs=0.02)
-    assert aurc(Ranked([0.7] * 20_000, correct).counts()) == pytest.approx(error)
-    best = aurc(Ranked(correct.astype(float), correct).counts())
+    assert aurc(Ranked(rng.uniform(size=20_000).tolist(), correct.tolist()).counts()) == pytest.approx(error, abs=0.02)
+    assert aurc(Ranked([0.7] * 20_000, correct.tolist()).counts()) == pytest.approx(error)
+    best = aurc(Ranked(correct.astype(float).tolist(), correct.tolist()).counts())
     assert best == pytest.approx(error**2)  # wrong ones come last, as one level: at risk only there
 
 
@@ -168,8 +168,9 @@ def test_a_curve_has_intervals_by_group() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.4, 1.0, size=600)
     correct = rng.uniform(size=600) < confidence
+    ranked = Ranked(confidence.tolist(), correct.tolist())
     by_row, by_group = (
-        coverage_curve(Ranked(confidence, correct), GroupBootstrap(groups, resamples=300), range(600), (0.5, 1.0))
+        coverage_curve(ranked, GroupBootstrap(groups, resamples=300), range(600), (0.5, 1.0))
         for groups in (range(600), np.repeat(np.arange(10), 60).tolist())
     )
     points, area, interval = by_row
@@ -223,6 +224,7 @@ def test_a_threshold_keeps_what_it_says(answers: list[tuple[float, bool]], preci
     assert (found.n, found.coverage) == (len(given_), len(given_) / len(answers))
     assert found.precision == pytest.approx(sum(given_) / len(given_))
     assert found.lower_bound is not None
+    assert found.precision is not None
     assert precision <= found.lower_bound <= found.precision
 
 
@@ -232,6 +234,6 @@ def test_the_precision_holds_on_new_rows_as_often_as_is_said() -> None:
     kept = 0
     for _ in range(200):
         confidence = rng.uniform(0.5, 1.0, size=300)
-        found = abstain_threshold(Ranked(confidence, rng.uniform(size=300) < confidence), 0.85)
+        found = abstain_threshold(Ranked(confidence.tolist(), (rng.uniform(size=300) < confidence).tolist()), 0.85)
         kept += found.threshold is None or (1 + found.threshold) / 2 >= 0.85
     assert kept >= 190

@@ -14,9 +14,10 @@ from torch import Tensor
 from transformers import AutoTokenizer, BertModel
 
 import tiny
-from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent, validate_config
+from reasondistill.config import HubStudent, Shrink, TrainConfig, WarmStartStudent
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, ConfigError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
 from reasondistill.students.shrinking import evenly, shrink
@@ -70,8 +71,8 @@ def test_a_layer_that_adds_nothing_can_go(family: str) -> None:
     with torch.no_grad():
         for side in (model.encoder, model.decoder):
             for layer in side.block[0].layer:
-                part = layer.DenseReluDense.wo if hasattr(layer, "DenseReluDense") else None
-                attention = next((m for name, m in layer.named_children() if name.endswith("Attention")), None)
+                part: Any = layer.DenseReluDense.wo if hasattr(layer, "DenseReluDense") else None
+                attention: Any = next((m for name, m in layer.named_children() if name.endswith("Attention")), None)
                 (part or attention.o).weight.zero_()
     smaller = shrink(model, Shrink(num_layers=1, num_decoder_layers=1))
     assert (len(smaller.encoder.block), len(smaller.decoder.block)) == (1, 1)

@@ -372,7 +372,6 @@ def test_choices_and_tasks_without_labels_have_no_label_slices() -> None:
     assert results.slices[0]["metrics"]["label_accuracy"]["value"] == 0
     why = Task(name="why", fields=("question",), labels=())
     bare = [e.model_copy(update={"label": None, "choices": None}) for e in data]
-    results = evaluate(
-        [a.model_copy(update={"label": None}) for a in answers], bare, task=why, name="w", settings=PLAIN
-    )
-    assert results.results.slices == []
+    unlabelled = [a.model_copy(update={"label": None}) for a in answers]
+    results = evaluate(unlabelled, bare, task=why, name="w", settings=PLAIN).results
+    assert results.slices == []

@@ -10,9 +10,10 @@ import torch
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer, BertModel
 
 import tiny
-from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent, validate_config
+from reasondistill.config import HubStudent, ScratchStudent, TrainConfig, WarmStartStudent
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.build import create_student
 from reasondistill.students.calibration import checkpoint_fingerprint
 from reasondistill.students.checkpoint import (

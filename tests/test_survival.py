@@ -25,7 +25,7 @@ from reasondistill.training.losses import TokenLosses
 from reasondistill.training.stopping import TrainingError
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer, JointModel
-from trainings import STEPS, config, figures, finished, flip, lines, start, tear, wait_for
+from trainings import STEPS, config, finished, flip, lines, logged, start, tear, wait_for
 
 # --- checkpoints ---
 
@@ -262,7 +262,7 @@ def test_a_torn_log_is_mended(tmp_path: Path) -> None:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     run.metrics.write_text(text + '{"phase": "joint"}\n[1]\n{"phase": "joint", "st', encoding="utf-8")
     run.forget_after(5)
-    assert figures(run) == rows[:2]
+    assert logged(run) == rows[:2]
 
 
 # --- runs ---

@@ -7,7 +7,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ from reasondistill.training.checkpoints import damage, last_good, part_of, place
 from reasondistill.training.stopping import FiniteWatch, TrainingError
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer
-from trainings import figures, flip, values
+from trainings import flip, logged, values
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 BY_EPOCH: dict[str, Any] = {
     "max_steps": -1,
@@ -51,14 +52,6 @@ class Killed(BaseException):
     """What ends a process at once, as seen from inside."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def config(folder: Path, name: str, more: dict[str, Any] | None = None, **training: Any) -> TrainConfig:
     return validate_config(TrainConfig, values(folder, name, **training) | (more or {}), where="test")
 
@@ -68,7 +61,7 @@ def bits(run: Run) -> bytes:
 
 
 def assert_same(cut: Run, whole: Run) -> None:
-    assert figures(cut) == figures(whole)
+    assert logged(cut) == logged(whole)
     assert bits(cut) == bits(whole)
     assert cut.info()["steps"] == whole.info()["steps"]
 

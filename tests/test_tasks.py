@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from make import pair
 from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, DataError, TaskError
 from reasondistill.tasks.task import (
@@ -66,10 +67,6 @@ PIECES = [
     ],
 ]
 NASTY = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=8).map("".join)
-
-
-def pair(premise: str = "A man sleeps.", hypothesis: str = "A man is awake.", **more: Any) -> Example:
-    return Example(id="1", fields={"premise": premise, "hypothesis": hypothesis}, **more)
 
 
 def task(**changes: Any) -> Task:

@@ -229,12 +229,12 @@ def test_names_that_look_like_markup_stay_text(made: Path, tmp_path: Path) -> No
 # --- words ---
 
 
-def loss(metric: str, verdict: str, zero: str = "floor", **figures: Estimate) -> Loss:
+def loss(metric: str, verdict: str, zero: str = "floor", **figures: Any) -> Loss:
     reason = f"{metric}: large has 0.400, which is not shown to lie above 0.500" if verdict == "undefined" else ""
-    return Loss(system="small", metric=metric, verdict=verdict, zero=zero, reason=reason, **figures)  # type: ignore[arg-type]
+    return Loss(system="small", metric=metric, verdict=verdict, zero=zero, reason=reason, **figures)
 
 
-def figures(label: float, explanation: float, spread: float = 0.01) -> dict[str, Estimate]:
+def figures(label: float, explanation: float, spread: float = 0.01) -> dict[str, Any]:
     def estimate(value: float) -> Estimate:
         return Estimate(value=value, ci95=(value - spread, value + spread))
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costed import HARDWARE, change, efficiency, three_sizes
+from make import mistake
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
 from reasondistill.comparison.degradation import answer, curve, losses, zero_points
 from reasondistill.comparison.pareto import dominates, on_front
@@ -231,11 +233,8 @@ def test_fronts_know_which_way_is_better(results: Path) -> None:
 def test_a_loss_and_its_interval_are_those_of_the_rows(weighed: Tradeoffs, made: Path) -> None:
     """The same groups are drawn for both systems and both metrics."""
     by_name = {system.name: system for system in systems(made)}
-    columns = [
-        [float(score(row)) for row in by_name[name].rows]
-        for name in ("large", "small")
-        for score in (lambda row: row.correct, lambda row: row.model_extra["rougeL"])
-    ]
+    scores: tuple[Callable[[Any], Any], ...] = (lambda row: row.correct, lambda row: row.model_extra["rougeL"])
+    columns = [[float(score(row)) for row in by_name[name].rows] for name in ("large", "small") for score in scores]
     rows = np.column_stack([*columns, np.ones(len(columns[0]))])
     sums = GroupBootstrap([row.group_key for row in by_name["small"].rows], resamples=200).sums(rows)
     zeros = {m: zero_points(m, by_name["large"].results)["floor"] for m in ("label_accuracy", "rougeL")}
@@ -286,17 +285,10 @@ def test_a_base_may_be_named_or_have_no_results(made: Path) -> None:
     assert "No system has fewer parameters than small" in smallest.notes[0]
 
 
-def mistake(call: Callable[[], object], *named: str) -> None:
-    with pytest.raises(DataError) as caught:
-        call()
-    for what in named:
-        assert what in str(caught.value)
-
-
 def test_bases_that_are_none(results: Path) -> None:
     mistake(lambda: weigh(results, "huge"), "--base", "'huge'", "NAME=PARAMETERS", "small, large, middle")
     for number in ("many", "0", "-5", "nan", "inf", ""):
-        mistake(lambda number=number: weigh(results, f"huge={number}"), "--base", "number of parameters", number)
+        mistake(partial(weigh, results, f"huge={number}"), "--base", "number of parameters", number)
     mistake(lambda: weigh(results, "=5"), "'=5'")
     mistake(lambda: weigh(results, "large=5"), "large has parameters of its own")
     change(results / "large", efficiency={})

@@ -54,14 +54,16 @@ def choose(browser: Browser, key: str, value: str) -> None:
 
 
 def table(browser: Browser) -> list[list[str]]:
-    return browser.js(
+    rows: list[list[str]] = browser.js(
         "const rows = document.querySelectorAll('#tradeoffs table tr');"
         "return [...rows].map((row) => [...row.cells].map((cell) => cell.textContent))"
     )
+    return rows
 
 
 def names(browser: Browser) -> list[str]:
-    return browser.js("return [...document.querySelectorAll('.dot .name')].map((text) => text.textContent)")
+    texts = browser.js("return [...document.querySelectorAll('.dot .name')].map((text) => text.textContent)")
+    return list(texts)
 
 
 def test_the_page_opens_silently_and_asks_for_nothing(browser: Browser, page: Path) -> None:

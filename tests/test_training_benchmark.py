@@ -33,7 +33,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def built(module: Any, name: str, student: str, folder: Path) -> Any:
-    training = module("training_speed").settings(max_steps=1)
+    training = module("contender_process").settings(max_steps=1)
     plan = module("recipes").Plan(student, 4, 1, 128, 128, training)
     return module("recipes").build(name, plan, EXAMPLES, folder)
 

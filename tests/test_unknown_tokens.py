@@ -414,10 +414,11 @@ def test_training_and_predicting_say_once_what_is_lost(
     tmp_path: Path, sentencepiece_student: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from reasondistill import Student
-    from reasondistill.config import TrainConfig, validate_config
+    from reasondistill.config import TrainConfig
     from reasondistill.contracts.records import as_row
     from reasondistill.data import load
     from reasondistill.data.scenes import generate
+    from reasondistill.storage.layered_yaml import validate_config
     from reasondistill.students.student import predict_file
     from reasondistill.training.train import train
 

@@ -75,7 +75,12 @@ def test_ratios_are_of_turns_that_follow_each_other(benchmark: Any) -> None:
 def test_busy_processes_end_with_what_they_stand_beside(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
-    monkeypatch.setattr(benchmark.subprocess, "Popen", lambda *a, **k: begun.append(start(*a, **k)) or begun[-1])
+
+    def begin(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        begun.append(start(*arguments, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(benchmark.subprocess, "Popen", begin)
     with pytest.raises(KeyError, match="None, None"), benchmark.busy(2):
         raise KeyError(*[process.poll() for process in begun])
     assert all(process.returncode is not None for process in begun)

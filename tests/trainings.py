@@ -26,6 +26,26 @@ from reasondistill.students.features import build_features
 from reasondistill.tasks.task import NLI
 from reasondistill.training.trainer import DistillationTrainer
 
+TINY = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 400}
+"""A student of random weights, with the default number of layers."""
+
+ONE_LAYER = {
+    "kind": "scratch", "d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 1, "num_decoder_layers": 1, "vocab_size": 500
+}  # fmt: skip
+"""A wider one, with a layer on each side."""
+
+ON_THE_CPU = {"use_cpu": True, "bf16": False, "report_to": "none"}
+"""Arguments of a training that is the same on every machine, and is reported to nobody."""
+
+
+def scenes_data(n: int, **validation: Any) -> dict[str, Any]:
+    """The train and validation splits of ``n`` scenes, as a configuration names them."""
+    source = f"scenes:{n}"
+    return {
+        "train": {"source": source, "split": "train"},
+        "validation": {"source": source, "split": "validation", **validation},
+    }
+
 
 def trainer(tmp_path: Path, *, loss: Loss | None = None, **arguments: Any) -> DistillationTrainer:
     """Of sixteen scenes in their order, with plain SGD."""
@@ -64,19 +84,8 @@ def training_config(tmp_path: Path, **changes: Any) -> TrainConfig:
         "name": "run",
         "runs_dir": str(tmp_path / "runs"),
         "seed": 5,
-        "data": {
-            "train": {"source": "scenes:240", "split": "train"},
-            "validation": {"source": "scenes:240", "split": "validation", "limit": 20},
-        },
-        "student": {
-            "kind": "scratch",
-            "d_model": 32,
-            "d_ff": 64,
-            "d_kv": 8,
-            "num_layers": 1,
-            "num_decoder_layers": 1,
-            "vocab_size": 500,
-        },
+        "data": scenes_data(240, limit=20),
+        "student": ONE_LAYER,
         "max_source_length": 64,
         "max_target_length": 40,
         "training": {
@@ -100,7 +109,8 @@ def training_config(tmp_path: Path, **changes: Any) -> TrainConfig:
 
 
 def logged(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    """Rows of metrics.jsonl; nothing in them depends on the clock."""
+    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -113,24 +123,14 @@ STEPS = 60
 
 
 def values(folder: Path, name: str, **training: Any) -> dict[str, Any]:
+    """Of a run with dropout, a schedule of the loss and a checkpoint every four steps."""
     return {
         "name": name,
         "runs_dir": str(folder / "runs"),
         "max_source_length": 48,
         "max_target_length": 32,
-        "data": {
-            "train": {"source": "scenes:120", "split": "train"},
-            "validation": {"source": "scenes:120", "split": "validation", "limit": 8},
-        },
-        "student": {
-            "kind": "scratch",
-            "d_model": 16,
-            "d_ff": 32,
-            "d_kv": 8,
-            "num_heads": 2,
-            "vocab_size": 400,
-            "dropout_rate": 0.2,
-        },
+        "data": scenes_data(120, limit=8),
+        "student": TINY | {"dropout_rate": 0.2},
         "loss": {"alpha": {"start": 0.8, "end": 0.2}},
         "training": {
             "max_steps": STEPS,
@@ -142,9 +142,7 @@ def values(folder: Path, name: str, **training: Any) -> dict[str, Any]:
             "eval_strategy": "steps",
             "eval_steps": 12,
             "load_best_model_at_end": False,
-            "report_to": "none",
-            "use_cpu": True,
-            "bf16": False,
+            **ON_THE_CPU,
         }
         | training,
     }
@@ -177,11 +175,6 @@ def finished(process: Any) -> str:
     said: str = process.communicate(timeout=240)[1]
     assert process.returncode == 0, said
     return said
-
-
-def figures(run: Run) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl; nothing in them depends on the clock."""
-    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
 
 
 def wait_for(condition: Any, process: Any, seconds: float = 120.0) -> None:
