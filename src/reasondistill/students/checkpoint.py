@@ -274,7 +274,12 @@ def parameter_count(model: Any) -> int:
 
 
 def positions_of(model: Any) -> Positions:
-    """The rows of a model's position tables; None for a side that has none."""
+    """The rows of a model's position tables; None for a side that has none.
+
+    Only families of BART's form have tables for texts. T5Gemma 2's encoder has one for images.
+    """
+    if family_of(model).head != "bart":
+        return Positions()
     return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
 
 

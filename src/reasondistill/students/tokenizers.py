@@ -140,6 +140,10 @@ class _MarianBackend:
             [(character[piece.begin], character[piece.end]) for piece in pieces],
         )
 
+    def get_vocab(self, *, with_added_tokens: bool = True) -> dict[str, int]:
+        """Every token that it reads or writes."""
+        return {**self._ids, **self._slow.encoder}
+
     def to_str(self) -> str:
         """All that decides on the ids, as JSON."""
         models = [fingerprint(m.serialized_model_proto().hex()) for m in (self._slow.spm_source, self._slow.spm_target)]
