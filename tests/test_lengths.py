@@ -86,5 +86,5 @@ def test_what_is_said_to_fit_is_written_to_its_last_token(family: str, tmp_path:
     generation = never_ends.generation.model_copy(update={"max_new_tokens": fits})
     predict_file(never_ends, examples, out, facts={}, generation=generation)
     # Of this row the engine knows the label: a shorter one than the longest leaves a little more room.
-    with pytest.raises(ConfigError, match="generation.max_new_tokens: expected at most"):
+    with pytest.raises(ConfigError, match=r"generation\.max_new_tokens: expected at most"):
         never_ends.predict(examples, generation=generation.model_copy(update={"max_new_tokens": 128}))
