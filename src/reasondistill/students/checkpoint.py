@@ -10,8 +10,8 @@ from typing import Any
 from reasondistill.contracts.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.errors import CheckpointError, refused
 from reasondistill.students.calibration import CALIBRATION_FILE
+from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, require_supported
-from reasondistill.students.features import Codec
 from reasondistill.students.positions import Positions
 from reasondistill.students.soundness import (
     require_answering,
