@@ -25,9 +25,10 @@ from reasondistill.config import HubStudent, TrainConfig
 from reasondistill.contracts.records import Example
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import load_seq2seq
-from reasondistill.students.features import Codec, build_features
+from reasondistill.students.codec import Codec
 from reasondistill.tasks.task import NLI, OutputOrder, Task
 from reasondistill.training.arguments import training_arguments
+from reasondistill.training.features import build_features
 from reasondistill.training.trainer import DistillationTrainer
 
 CONTENDERS = ("ours", "bfloat16", "whole", "step_by_step", "fixed", "plain")

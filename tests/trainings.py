@@ -22,8 +22,8 @@ from reasondistill.config import Loss, TrainConfig
 from reasondistill.data.scenes import generate
 from reasondistill.runs import Run
 from reasondistill.storage.layered_yaml import validate_config
-from reasondistill.students.features import build_features
 from reasondistill.tasks.task import NLI
+from reasondistill.training.features import build_features
 from reasondistill.training.trainer import DistillationTrainer
 
 TINY = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 400}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import tiny
 from reasondistill.config import Loss
-from reasondistill.students.features import Collator
+from reasondistill.training.features import Collator
 from reasondistill.training.trainer import JointModel
 from trainings import trainer
 

@@ -16,7 +16,7 @@ import tiny
 from reasondistill.config import Generation
 from reasondistill.runs import find_student
 from reasondistill.students.checkpoint import Checkpoint, load_checkpoint
-from reasondistill.students.features import Codec
+from reasondistill.students.codec import Codec
 from reasondistill.students.package.tokenizer import PlainTokenizer, save_tokenizer
 from reasondistill.students.shrinking import shrink
 from reasondistill.tasks.task import Target, choice_targets, render_target
