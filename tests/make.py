@@ -40,6 +40,12 @@ def write_jsonl(path: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
+def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
 def mistake(call: Callable[[], object], *named: str) -> None:
     """A call is refused for its data, with a sentence that names all of these."""
     with pytest.raises(DataError) as caught:

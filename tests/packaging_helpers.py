@@ -1,4 +1,4 @@
-"""Packages of small students made in the tests."""
+"""Folders of small students made in the tests: packages, and students with a calibration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any
 import tiny
 from reasondistill.config import Generation, WarmStartStudent
 from reasondistill.data.scenes import generate
+from reasondistill.students.calibration import (
+    BeforeAfter,
+    Calibration,
+    CalibrationData,
+    Threshold,
+    checkpoint_fingerprint,
+)
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.package.opening import open_engine
@@ -70,3 +77,26 @@ def facts_of(student: Checkpoint) -> TokenizerFacts:
 def engine(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Any:
     made = package(student, folder, quantization)
     return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.asked)
+
+
+def calibration(student: str) -> Calibration:
+    return Calibration(
+        student=student,
+        temperature=1.5,
+        at_bound=None,
+        data=CalibrationData(name="scenes", split="validation", fingerprint="0"),
+        n=60,
+        labelled=60,
+        accuracy=0.5,
+        nll=BeforeAfter(before=1.0, after=0.9),
+        ece=BeforeAfter(before=0.2, after=0.1),
+        certainty=0.95,
+        thresholds=[Threshold(precision=0.9, threshold=0.5, n=30, coverage=0.5, observed=0.95, lower_bound=0.9)],
+    )
+
+
+def calibrated(folder: Path) -> Path:
+    """A student with random weights and a calibration of its own."""
+    tiny.student("t5").save(folder)
+    calibration(checkpoint_fingerprint(folder)).save(folder)
+    return folder

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from make import mistake
+from make import change_json, mistake
 from reasondistill.comparison import (
     Comparison,
     ComparisonSettings,
@@ -81,12 +81,6 @@ def made(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> P
 def results(made: Path, tmp_path: Path) -> Path:
     """The same, to be changed."""
     return Path(shutil.copytree(made, tmp_path / "results"))
-
-
-def change_results(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    value = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    change(value)
-    (folder / "results.json").write_text(json.dumps(value), encoding="utf-8")
 
 
 def change_rows(folder: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
@@ -254,7 +248,7 @@ def test_rows_may_stand_in_another_order(results: Path, compared: Comparison) ->
 
 
 def test_other_settings_take_their_metrics_out(results: Path) -> None:
-    change_results(results / "copies", lambda value: value["settings"].update(aggregate="mean"))
+    change_json(results / "copies" / "results.json", lambda value: value["settings"].update(aggregate="mean"))
     (pair,) = compare(both(results), settings=QUICK).pairs
     assert set(pair.left_out) == {"rouge1", "rouge2", "rougeL", "distinct_2", "aurc"}
     assert "aggregate is mean for copies, max for explains" in pair.left_out["rougeL"]
@@ -272,8 +266,8 @@ def test_other_settings_take_their_metrics_out(results: Path) -> None:
 def test_other_models_take_their_metric_out(results: Path, metric: str, score: str, setting: dict[str, Any]) -> None:
     for name in ("explains", "copies"):
         change_rows(results / name, lambda rows: [row.update({score: 0.25}) for row in rows])
-        change_results(
-            results / name,
+        change_json(
+            results / name / "results.json",
             lambda value: (
                 value["metrics"].update({metric: {"value": 0.25, "ci95": None, "n": 150}}),
                 value["settings"].update(bertscore={"weights_sha256": "a", "layer": 5}, judge={"fingerprint": "a"}),
@@ -281,22 +275,22 @@ def test_other_models_take_their_metric_out(results: Path, metric: str, score: s
         )
     (pair,) = compare(both(results), metrics=[metric], settings=QUICK).pairs
     assert list(pair.metrics) == [metric]
-    change_results(results / "copies", lambda value: value["settings"].update(setting))
+    change_json(results / "copies" / "results.json", lambda value: value["settings"].update(setting))
     (pair,) = compare(both(results), metrics=[metric], settings=QUICK).pairs
     assert pair.metrics == {}
     assert "different settings" in pair.left_out[metric]
 
 
 def test_a_metric_that_one_system_lacks_is_named(results: Path) -> None:
-    change_results(results / "copies", lambda value: value["metrics"].pop("ece"))
-    change_results(results / "copies", lambda value: value["metrics"].update(las={"value": 0.1, "n": 3}))
+    change_json(results / "copies" / "results.json", lambda value: value["metrics"].pop("ece"))
+    change_json(results / "copies" / "results.json", lambda value: value["metrics"].update(las={"value": 0.1, "n": 3}))
     (pair,) = compare(both(results), settings=QUICK).pairs
     assert pair.left_out["ece"] == "copies has no figure of it"
     assert pair.left_out["las"] == "explains has no figure of it"
 
 
 def test_a_figure_that_is_not_that_of_the_rows_is_not_compared(results: Path) -> None:
-    change_results(results / "copies", lambda value: value["metrics"]["rougeL"].update(value=0.123))
+    change_json(results / "copies" / "results.json", lambda value: value["metrics"]["rougeL"].update(value=0.123))
     (pair,) = compare(both(results), settings=QUICK).pairs
     assert "its results.json 0.123" in pair.left_out["rougeL"]
 
@@ -386,10 +380,10 @@ def test_other_rows_are_refused(results: Path) -> None:
 
 
 def test_other_fingerprints_and_groups_are_refused(results: Path) -> None:
-    change_results(results / "copies", lambda value: value["dataset"].update(fingerprint="feed"))
+    change_json(results / "copies" / "results.json", lambda value: value["dataset"].update(fingerprint="feed"))
     mistake(lambda: compare(both(results)), "feed", "references")
-    change_results(
-        results / "copies",
+    change_json(
+        results / "copies" / "results.json",
         lambda value: value["dataset"].update(fingerprint=both(results)[0].results.dataset.fingerprint),
     )
     change_rows(results / "copies", lambda rows: rows[5].update(group="other"))
@@ -516,13 +510,13 @@ def test_parts_of_two_runs_or_tasks_are_refused(parts: Path, tmp_path: Path) -> 
     shutil.copytree(parts, tmp_path / "other")
     one, other = load_systems([parts / "results" / "train", tmp_path / "other" / "results" / "test"])
     mistake(lambda: generalisation(one, other), "results of the run")
-    change_results(parts / "results" / "test", lambda value: value["settings"].update(task="comve"))
+    change_json(parts / "results" / "test" / "results.json", lambda value: value["settings"].update(task="comve"))
     mistake(lambda: of_parts(parts), "'comve'", "'nli'")
 
 
 def test_more_references_in_one_part_take_overlap_out(parts: Path) -> None:
-    change_results(
-        parts / "results" / "train",
+    change_json(
+        parts / "results" / "train" / "results.json",
         lambda value: value["settings"].update(references_used={"min": 1, "max": 1, "mean": 1.0}),
     )
     found = of_parts(parts)

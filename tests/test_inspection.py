@@ -14,19 +14,13 @@ from reasondistill.data.scenes import generate
 from reasondistill.inspection import cross_attention, gradient_flow, loss_plane, parameters_by_part
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
-from reasondistill.students.checkpoint import Checkpoint, parameter_count
-from reasondistill.tasks.task import NLI
-from reasondistill.training.features import Collator, build_features
+from reasondistill.students.checkpoint import parameter_count
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.trainer import JointModel
+from trainings import batch_of
 
 FAMILIES = {"flan": tiny.flan_t5, "tied": tiny.tied_t5, "mt5": tiny.mt5, "bart": tiny.bart}
 EXAMPLE = generate(1, seed=4)[0]
-
-
-def batch_of(student: Checkpoint, n: int = 6) -> dict[str, torch.Tensor]:
-    rows = build_features(generate(n, seed=3), task=NLI, order="label_first", codec=student.codec)
-    return Collator(student.codec)(list(rows))
 
 
 # --- parts ---
@@ -76,7 +70,7 @@ def test_cross_attention_follows_the_prompt() -> None:
 
 def test_norms_and_cosines_are_those_of_backward_passes() -> None:
     student = tiny.student()
-    model, batch = JointModel(student.model), batch_of(student)
+    model, batch = JointModel(student.model), batch_of(student, 6)
     flow = {one.part: one for one in gradient_flow(model, batch)}
     assert all(p.grad is None for p in model.parameters())
     model.eval()
@@ -99,7 +93,7 @@ def test_norms_and_cosines_are_those_of_backward_passes() -> None:
 
 def test_a_loss_without_tokens_pulls_at_nothing_and_has_no_cosine() -> None:
     student = tiny.student()
-    batch = batch_of(student)
+    batch = batch_of(student, 6)
     batch["label_mask"] = torch.zeros_like(batch["label_mask"])
     flow = gradient_flow(JointModel(student.model), batch)
     assert {one.label for one in flow} == {0.0}
@@ -111,7 +105,7 @@ def test_frozen_parts_have_no_gradient() -> None:
     student = tiny.student()
     for p in student.model.get_encoder().parameters():
         p.requires_grad = False
-    flow = gradient_flow(JointModel(student.model), batch_of(student))
+    flow = gradient_flow(JointModel(student.model), batch_of(student, 6))
     assert flow
     assert not [one.part for one in flow if one.part.startswith(("encoder", "embeddings"))]
 
@@ -121,7 +115,7 @@ def test_frozen_parts_have_no_gradient() -> None:
 
 def test_a_plane_has_the_students_own_losses_in_its_middle_and_leaves_it_as_it_was() -> None:
     student = tiny.student()
-    model, batch = JointModel(student.model), batch_of(student)
+    model, batch = JointModel(student.model), batch_of(student, 6)
     before = {name: p.detach().clone() for name, p in student.model.named_parameters()}
     plane = loss_plane(model, batch, radius=0.5, points=3, seed=1)
     assert all(torch.equal(before[name], p) for name, p in student.model.named_parameters())

@@ -30,10 +30,6 @@ from reasondistill.judges.argued import Argued
 from reasondistill.storage.files import seal_of
 from reasondistill.students.calibration import (
     CALIBRATION_FILE,
-    BeforeAfter,
-    Calibration,
-    CalibrationData,
-    Threshold,
     checkpoint_fingerprint,
 )
 from reasondistill.students.package import PACKAGE_FILE, Manifest
@@ -125,33 +121,11 @@ def ask_judge(folder: Path) -> None:
     assert 0 <= support <= 1
 
 
-def tiny_calibration(student: str) -> Calibration:
-    return Calibration(
-        student=student,
-        temperature=1.5,
-        at_bound=None,
-        data=CalibrationData(name="scenes", split="validation", fingerprint="0"),
-        n=60,
-        labelled=60,
-        accuracy=0.5,
-        nll=BeforeAfter(before=1.0, after=0.9),
-        ece=BeforeAfter(before=0.2, after=0.1),
-        certainty=0.95,
-        thresholds=[Threshold(precision=0.9, threshold=0.5, n=30, coverage=0.5, observed=0.95, lower_bound=0.9)],
-    )
-
-
-def student_folder(folder: Path) -> Path:
-    tiny.student("t5").save(folder)
-    tiny_calibration(checkpoint_fingerprint(folder)).save(folder)
-    return folder
-
-
 def package_folder(folder: Path) -> Path:
     student = tiny.student("t5")
     made.package(student, folder)
     student.asked.save(folder)
-    tiny_calibration("s1").save(folder)
+    made.calibration("s1").save(folder)
     generation = student.asked.generation
     shares: dict[str, Any] = {"label_agreement": 1, "probability_difference": 0, "greedy_identity": 1}
     Manifest(
@@ -189,7 +163,7 @@ def judge_folder(folder: Path) -> Path:
 
 
 KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], None], Callable[[Path], None]]] = {
-    "student": (student_folder, reseal_student, ask_student),
+    "student": (made.calibrated, reseal_student, ask_student),
     "judge": (judge_folder, seal_folder, ask_judge),
     "package": (package_folder, reseal_package, ask_student),
 }

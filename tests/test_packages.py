@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 import packaging_helpers as made
 import tiny
+from make import change_json
 from reasondistill.contracts.seals import FileSeal
 from reasondistill.errors import CheckpointError, ConfigError
 from reasondistill.students.package import Manifest, is_package
@@ -132,12 +131,6 @@ def test_a_missing_or_shorter_file_is_found(copied: Path, name: str) -> None:
         Student.load(copied)
 
 
-def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    value = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-    change(value)
-    (folder / "package.json").write_text(json.dumps(value), encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -153,7 +146,7 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     ],
 )
 def test_foreign_and_newer_packages_are_refused(copied: Path, change: Any, message: str) -> None:
-    changed(copied, change)
+    change_json(copied / "package.json", change)
     with pytest.raises(CheckpointError, match=message):
         Student.load(copied)
 
@@ -181,11 +174,12 @@ def test_what_ctranslate2_cannot_read_is_refused_with_a_sentence(copied: Path) -
     from reasondistill.storage.files import seal_of
 
     (copied / "model.bin").write_bytes(b"\0" * 100)
-    changed(copied, lambda v: v["files"].update({"model.bin": seal_of(copied / "model.bin")}))
+    change_json(copied / "package.json", lambda v: v["files"].update({"model.bin": seal_of(copied / "model.bin")}))
     with pytest.raises(CheckpointError, match="that CTranslate2 can run"):
         Student.load(copied)
     (copied / "tokenizer.json").write_text("{}", encoding="utf-8")
-    changed(copied, lambda v: v["files"].update({"tokenizer.json": seal_of(copied / "tokenizer.json")}))
+    seal = seal_of(copied / "tokenizer.json")
+    change_json(copied / "package.json", lambda v: v["files"].update({"tokenizer.json": seal}))
     with pytest.raises(CheckpointError, match="expected a tokenizer"):
         Student.load(copied)
 

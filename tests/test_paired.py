@@ -158,12 +158,10 @@ def test_mcnemar_where_one_system_is_never_alone_right() -> None:
     assert found.odds_ratio is None
     assert found.odds_ratio_ci95 is not None
     share = 0.025 ** (1 / 6)
-    assert found.odds_ratio_ci95 is not None
-    low, high = found.odds_ratio_ci95
-    assert (low, high) == (pytest.approx(share / (1 - share)), None)
+    assert list(found.odds_ratio_ci95) == [pytest.approx(share / (1 - share)), None]
     other = mcnemar(0, 6)
     assert other.odds_ratio == 0
-    assert other.odds_ratio_ci95 == (0, pytest.approx((1 - share) / share))
+    assert list(other.odds_ratio_ci95 or ()) == [0, pytest.approx((1 - share) / share)]
 
 
 def test_mcnemar_on_agrestis_approval_ratings() -> None:

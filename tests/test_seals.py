@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import tiny
+from packaging_helpers import calibrated, calibration
 from reasondistill.cli import app
 from reasondistill.contracts.seals import SEAL_FILE, Seal, require_unchanged, seal_folder, write_sealed
 from reasondistill.errors import CheckpointError, DataError, OutputError, UserError
@@ -19,15 +20,8 @@ from reasondistill.judges import Judge
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 from reasondistill.students.checkpoint import load_checkpoint, load_seq2seq, load_tokenizer
 from reasondistill.students.student import Student
-from test_odd_values import tiny_calibration
 
 BUILTIN = Path(tiny.__file__).parents[1] / "src" / "reasondistill" / "builtin"
-
-
-def calibrated(folder: Path) -> Path:
-    tiny.student("t5").save(folder)
-    tiny_calibration(checkpoint_fingerprint(folder)).save(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +282,7 @@ def test_patterns_pass_files_over(tmp_path: Path) -> None:
 
 
 def test_a_calibration_is_read_from_a_folder_of_its_own(tmp_path: Path) -> None:
-    written = tiny_calibration("s1")
+    written = calibration("s1")
     written.save(tmp_path)
     assert Calibration.load(tmp_path) == written
     assert not (tmp_path / SEAL_FILE).exists()

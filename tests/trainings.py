@@ -22,8 +22,9 @@ from reasondistill.config import Loss, TrainConfig
 from reasondistill.data.scenes import generate
 from reasondistill.runs import Run
 from reasondistill.storage.layered_yaml import validate_config
+from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.tasks.task import NLI
-from reasondistill.training.features import build_features
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.trainer import DistillationTrainer
 
 TINY = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 400}
@@ -76,6 +77,12 @@ def trainer(tmp_path: Path, *, loss: Loss | None = None, **arguments: Any) -> Di
         train_dataset=rows,
         log_file=tmp_path / "log.jsonl",
     )
+
+
+def batch_of(student: Checkpoint, n: int = 7) -> dict[str, torch.Tensor]:
+    """A batch of ``n`` scenes, label first."""
+    rows = build_features(generate(n, seed=3), task=NLI, order="label_first", codec=student.codec)
+    return Collator(student.codec)(list(rows))
 
 
 def training_config(tmp_path: Path, **changes: Any) -> TrainConfig:

@@ -12,19 +12,12 @@ from hypothesis import strategies as st
 
 import tiny
 from reasondistill.config import Loss
-from reasondistill.data.scenes import generate
 from reasondistill.students.forward import fuse_activations
 from reasondistill.students.packing import can_pack, packed_logits, plan_rows
-from reasondistill.tasks.task import NLI
-from reasondistill.training.features import Collator, build_features
 from reasondistill.training.trainer import DistillationTrainer, JointModel
+from trainings import batch_of
 
 PACKED = ("flan-t5", "t5", "byt5", "mt5", "umt5", "umt5-untied", "bart")
-
-
-def batch_of(student: Any, n: int = 7) -> dict[str, torch.Tensor]:
-    features = build_features(generate(n, seed=3), task=NLI, order="label_first", codec=student.codec)
-    return Collator(student.codec)(list(features))
 
 
 def losses_and_gradients(model: JointModel, batch: dict[str, torch.Tensor]) -> tuple[list[float], dict[str, Any]]:

@@ -62,7 +62,7 @@ def fit(
         each = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         loss = (each * weight).sum() / weight.sum()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]  # of their shapes
+    return int(sdpa_flop_count(query, key, value))  # of their shapes
 
 
 def _attention_backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
+    return int(sdpa_backward_flop_count(gradient, query, key, value))
 
 
 # Attention on a CPU is one fused operation, for which PyTorch's counter (2.13) has no formula: it would count 0.
