@@ -132,7 +132,7 @@ JOB = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import test_streaming as t
-from reasondistill import prediction
+from reasondistill.students import student as prediction
 from reasondistill.evaluation.efficiency.process import peak_resident_bytes
 prediction.WINDOW = int(sys.argv[4])
 data = t.load(sys.argv[2])

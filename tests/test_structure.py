@@ -116,6 +116,13 @@ def test_no_modules_import_each_other_in_a_ring() -> None:
     assert len(list(TopologicalSorter(GRAPH).static_order())) == len(GRAPH)
 
 
+def test_no_benchmarks_import_each_other_in_a_ring() -> None:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
+    uses = {name: set(re.findall(r"^ *(?:from|import) (\w+)", text, re.M)) & set(texts) for name, text in texts.items()}
+    assert "contender_process" in uses["training_speed"]
+    assert len(list(TopologicalSorter(uses).static_order())) == len(texts)
+
+
 def test_imports_are_found_wherever_they_are() -> None:
     """The checks above see through functions, type checking and relative imports."""
     text = (
