@@ -15,7 +15,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.metrics import baselines as floors
-from reasondistill.metrics import bertscore, calibration, label, text
+from reasondistill.metrics import bertscore, calibration_error, label, text
 from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer, leave_one_out
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -356,15 +356,15 @@ def test_bertscore_mistakes_are_named(minilm: BertScore, tmp_path: Any, monkeypa
 def test_calibration_by_hand() -> None:
     rows = [{"a": 0.9, "b": 0.1}, {"a": 0.9, "b": 0.1}, {"a": 0.35, "b": 0.65}, None, {"a": 1.0, "b": 0.0}]
     gold = ["a", "b", "b", "a", None]
-    counts = calibration.calibration_statistics(rows, gold, bins=10).sum(axis=0)
+    counts = calibration_error.calibration_statistics(rows, gold, bins=10).sum(axis=0)
     # 0.9 belongs to (0.8, 0.9] with accuracy 1/2, 0.65 to (0.6, 0.7] with accuracy 1.
-    assert calibration.ece(counts) == pytest.approx((2 * 0.4 + 1 * 0.35) / 3)
-    bins = calibration.reliability_bins(counts)
+    assert calibration_error.ece(counts) == pytest.approx((2 * 0.4 + 1 * 0.35) / 3)
+    bins = calibration_error.reliability_bins(counts)
     assert bins[8] == {"low": 0.8, "high": 0.9, "n": 2, "confidence": pytest.approx(0.9), "accuracy": 0.5}
     assert bins[0] == {"low": 0.0, "high": 0.1, "n": 0, "confidence": None, "accuracy": None}
-    assert calibration.brier({"a": 0.9, "b": 0.1}, "a") == pytest.approx(0.01)
-    assert calibration.brier({"a": 1.0, "b": 0.0, "c": 0.0}, "b") == 1.0
-    assert calibration.brier({"a": 0.5, "b": 0.3, "c": 0.2}, "a") == pytest.approx((0.25 + 0.09 + 0.04) / 2)
+    assert calibration_error.brier({"a": 0.9, "b": 0.1}, "a") == pytest.approx(0.01)
+    assert calibration_error.brier({"a": 1.0, "b": 0.0, "c": 0.0}, "b") == 1.0
+    assert calibration_error.brier({"a": 0.5, "b": 0.3, "c": 0.2}, "a") == pytest.approx((0.25 + 0.09 + 0.04) / 2)
 
 
 def test_perfectly_calibrated_probabilities_have_no_error() -> None:
@@ -372,11 +372,11 @@ def test_perfectly_calibrated_probabilities_have_no_error() -> None:
     p = generator.uniform(size=20_000)
     gold = ["a" if x < q else "b" for x, q in zip(generator.uniform(size=len(p)), p, strict=True)]
     rows = [{"a": q, "b": 1 - q} for q in p.tolist()]
-    assert calibration.ece(calibration.calibration_statistics(rows, gold).sum(axis=0)) < 0.015
+    assert calibration_error.ece(calibration_error.calibration_statistics(rows, gold).sum(axis=0)) < 0.015
     overconfident = [{"a": float(q > 0.5), "b": float(q <= 0.5)} for q in p.tolist()]
-    assert calibration.ece(calibration.calibration_statistics(overconfident, gold).sum(axis=0)) == pytest.approx(
-        0.25, abs=0.02
-    )
+    assert calibration_error.ece(
+        calibration_error.calibration_statistics(overconfident, gold).sum(axis=0)
+    ) == pytest.approx(0.25, abs=0.02)
 
 
 # Bootstrap

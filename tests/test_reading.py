@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from make import write_jsonl
 from reasondistill.cli.shared import mapping
 from reasondistill.contracts.records import Example, Prediction, read_predictions
-from reasondistill.data import load, sources, stored, summary
+from reasondistill.data import description, load, sources, stored
 from reasondistill.data.readers.csv_files import read_table, recognise
 from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
@@ -609,8 +609,8 @@ def test_foreign_forms_are_named_with_what_to_do(tmp_path: Path) -> None:
 @given(st.text(st.sampled_from("ab \u2003\x1c\n"), max_size=40))
 def test_words_are_counted_a_stretch_at_a_time(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(summary, "_STRETCH", 3)
-        assert summary._words(text) == len(text.split())
+        patch.setattr(description, "_STRETCH", 3)
+        assert description._words(text) == len(text.split())
 
 
 def test_long_texts_make_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
