@@ -198,7 +198,7 @@ def test_file_and_seal_are_both_written_or_neither(copied: Path, monkeypatch: py
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OutputError, match="room to write it"):
+    with pytest.raises(OutputError, match="Make room"):
         write_sealed(copied / CALIBRATION_FILE, {"temperature": 1.0})
     assert before == {path.name: path.read_bytes() for path in copied.iterdir()}
 
