@@ -56,7 +56,11 @@ class _Student:
         backend = codec.tokenizer.backend_tokenizer
         tokens = [backend.id_to_token(i) for i in range(model.get_input_embeddings().weight.shape[0])]
         taken = set(tokens)
-        return [token if token is not None else _unused(i, taken) for i, token in enumerate(tokens)]
+        # A vocabulary may have a text twice, as mBART's: the tokenizer only ever gives one of its ids.
+        return [
+            token if token is not None and backend.token_to_id(token) == i else _unused(i, taken)
+            for i, token in enumerate(tokens)
+        ]
 
     def set_config(self, config: Any, model: Any, codec: Codec) -> None:
         """Special tokens and the norms' epsilon.
