@@ -48,7 +48,9 @@ def data_show(
     from reasondistill.data import describe, load
     from reasondistill.data.readers.own_tables import listed
 
-    found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
+    found = describe(
+        load(data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
+    )
     if json_output:
         say_json(found)
         return
@@ -120,7 +122,7 @@ def data_audit(
 
     if out is not None:
         require_place(out)
-    asked = task_for(task, data)
+    asked = task_for(task, data, mapping(columns))
     counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
@@ -214,7 +216,9 @@ def data_convert(
     from reasondistill.data import load
     from reasondistill.data.writing import convert
 
-    loaded = load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    loaded = load(
+        data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False
+    )
     convert(loaded, out)
     fact("examples", f"{out} ({len(loaded.examples):,})")
 
@@ -231,6 +235,6 @@ def data_split(
     from reasondistill.data import load
     from reasondistill.data.writing import write_splits
 
-    loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    loaded = load(data, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():
         fact(part, f"{written.path} ({written.examples:,})")
