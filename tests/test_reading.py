@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -632,3 +633,11 @@ def test_what_was_recognised_is_kept_with_the_cached_table(tmp_path: Path, monke
     monkeypatch.setattr(sources, "read_table", None)  # would fail if it were called again
     again = load(path, task=SENTIMENT)
     assert (again.notes, again.ignored_columns) == (first.notes, ("more",))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_a_file_whose_name_is_no_text_is_refused_for_its_name(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"rows\xff.csv")
+    path.write_text("premise,hypothesis,label\na,b,neutral\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"expected a file with a name in UTF-8.*Rename the file"):
+        load(path)

@@ -263,6 +263,15 @@ def _file(path: Path) -> Path:
             found=f"the suffix {suffix!r}" if suffix else "a name that is not registered",
             fix="Check the spelling, or convert the file.",
         )
+    try:
+        path.stem.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            path,
+            expected="a file with a name in UTF-8, as it names the data set and rows without an id",
+            found="bytes in its name that are none",
+            fix="Rename the file.",
+        ) from error
     return require_file(path, what="a data file")
 
 
