@@ -46,6 +46,7 @@ def data_show(
     from rich.text import Text
 
     from reasondistill.data import describe, load
+    from reasondistill.data.loaded import counted
     from reasondistill.data.readers.own_tables import listed
 
     found = describe(
@@ -65,9 +66,10 @@ def data_show(
     for name, percentiles in found["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
     say(lengths)
-    say(f"explanations: {found['explanations']['total']:,}, by source {found['explanations']['sources']}")
+    sources = found["explanations"]["sources"]
+    say(f"explanations: {found['explanations']['total']:,}{', by source: ' if sources else ''}{counted(sources)}")
     if found["set_aside"]:
-        say(f"set aside: {found['set_aside']}")
+        say(f"set aside: {counted(found['set_aside'])}")
     if found["ignored_columns"]:
         say(f"ignored columns: {listed(found['ignored_columns'])}")
     say(f"fingerprint: {found['fingerprint']}")
