@@ -174,7 +174,7 @@ def test_data_show_proposes_a_task_that_works_as_it_stands(tmp_path: Path, heade
     refused = show(tmp_path / "tickets.csv")
     assert isinstance(refused.exception, DataError)
     message = str(refused.exception)
-    proposal, asked = re.search(r"write (\{.*?\}) to tickets\.yaml, and give (--task .*)\.$", message).groups()  # type: ignore[union-attr]
+    proposal, asked = re.search(r"write (\{.*?\}) to tickets\.yaml, and give (--task .*)$", message).groups()  # type: ignore[union-attr]
     (tmp_path / "tickets.yaml").write_text(proposal, encoding="utf-8")
     options = [str(tmp_path / word) if word == "tickets.yaml" else word for word in shlex.split(asked)]
     shown = show(tmp_path / "tickets.csv", "--json", *options)

@@ -178,13 +178,13 @@ def _unknown(
     options = "".join(f" --columns {quote(f'{key}={name}')}" for key, name in mapping.items())
     spare = "without the fields that are no input, " if len(fields) > 1 else ""
     explained = explanation is not None or any(key.startswith("explanation") for key in (*header, *columns))
-    others = "" if explained else " Explanations are named by --columns explanation=COLUMN."
+    others = "" if explained else ". Explanations are named by --columns explanation=COLUMN."
     return DataError(
         source,
         expected=expected,
         found=found,
         fix=f"Name the task: --task {' or '.join(BUILTIN_TASKS)}; or write {json.dumps(asked, ensure_ascii=False)} to "
-        f"{stem}.yaml, {spare}and give --task {stem}.yaml{options}.{others}",
+        f"{stem}.yaml, {spare}and give --task {stem}.yaml{options}{others}",
     )
 
 
