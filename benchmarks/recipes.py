@@ -25,7 +25,8 @@ from reasondistill.config import HubStudent, TrainConfig
 from reasondistill.contracts.records import Example
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import load_seq2seq
-from reasondistill.students.features import Codec, build_features
+from reasondistill.students.codec import Codec
+from reasondistill.training.features import build_features
 from reasondistill.tasks.task import NLI, OutputOrder, Task
 from reasondistill.training.arguments import training_arguments
 from reasondistill.training.trainer import DistillationTrainer

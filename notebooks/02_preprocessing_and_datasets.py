@@ -28,10 +28,11 @@ from reasondistill.inspection import pieces
 from reasondistill.reporting.data_figures import Filled, Strip, bars, filled_rows, token_strips
 from reasondistill.reporting.notebook import show
 from reasondistill.students.build import texts_of
-from reasondistill.students.features import Codec, build_features
+from reasondistill.students.codec import Codec
 from reasondistill.students.packing import plan_rows
 from reasondistill.students.vocabulary import trim_tokenizer
 from reasondistill.students.warm_start import encoder_path
+from reasondistill.training.features import build_features
 
 quiet_libraries()
 from transformers import AutoTokenizer

@@ -29,9 +29,9 @@ from reasondistill.reporting.notebook import show
 from reasondistill.reporting.student_figures import attention, confidences, landscapes, parts
 from reasondistill.runs import find_student
 from reasondistill.students.checkpoint import load_checkpoint
-from reasondistill.students.features import Collator, build_features
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student import Student
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.trainer import JointModel
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")

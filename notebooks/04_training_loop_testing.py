@@ -46,7 +46,7 @@ from reasondistill.runs import Run, find_student
 from reasondistill.storage.files import file_sha256
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import load_checkpoint
-from reasondistill.students.features import Collator, build_features
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.train import load_parts, train
 from reasondistill.training.trainer import JointModel
 

@@ -21,10 +21,10 @@ from reasondistill.config import Lora, Loss, TrainConfig, validate_config
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, MissingExtraError, StoppedError, UserError
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied, load_checkpoint
-from reasondistill.students.features import Collator, build_features
 from reasondistill.tasks.task import NLI
 from reasondistill.training.adapters import AdaptedCheckpoint, adapt, parts_of, trained_count
 from reasondistill.training.arguments import training_arguments
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer, JointModel

@@ -20,14 +20,15 @@ from reasondistill.errors import DataError, TaskError
 from reasondistill.students.build import choice_problems
 from reasondistill.students.calibration import CalibrationData
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.codec import CONTEXT, EXPLANATION, LABEL
 from reasondistill.students.engines import answer
 from reasondistill.students.engines.answering import label_scores
 from reasondistill.students.engines.pytorch import TorchEngine
-from reasondistill.students.features import CONTEXT, EXPLANATION, LABEL, Collator, build_features
 from reasondistill.students.fit_calibration import calibrate
 from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import OutputOrder, Task, choice_targets
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import UNDECIDABLE, Parts
 from reasondistill.training.trainer import JointModel

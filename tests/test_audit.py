@@ -506,7 +506,7 @@ def test_lengths_against_limits() -> None:
 def test_tokens_are_counted_as_a_student_reads_them() -> None:
     """What is said to be over the limits is what training cuts off."""
     pytest.importorskip("torch")
-    from reasondistill.students.features import Codec
+    from reasondistill.students.codec import Codec
     from tiny import sentencepiece_like
 
     loaded, tokenizer = load("scenes:200"), sentencepiece_like()

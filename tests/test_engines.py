@@ -10,9 +10,9 @@ import torch
 import tiny
 from reasondistill.config import Generation
 from reasondistill.data.scenes import generate
+from reasondistill.students.codec import Codec
 from reasondistill.students.engines import answer
 from reasondistill.students.engines.pytorch import TorchEngine
-from reasondistill.students.features import Codec
 from reasondistill.tasks.task import NLI, choice_targets
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -27,15 +27,16 @@ from reasondistill.students.checkpoint import (
     load_seq2seq,
     load_tokenizer,
 )
+from reasondistill.students.codec import EXPLANATION, LABEL
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.families import FAMILIES, family_of
-from reasondistill.students.features import EXPLANATION, LABEL, Collator, build_features
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student import Student
 from reasondistill.students.tokenizers import as_fast
 from reasondistill.students.vocabulary import trim
 from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
 from reasondistill.training.adapters import adapt, parts_of
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 EXAMPLES = generate(9, seed=2)

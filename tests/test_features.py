@@ -13,18 +13,10 @@ import tiny
 from reasondistill.contracts.records import Example, Explanation
 from reasondistill.data import load
 from reasondistill.errors import TaskError
-from reasondistill.students import features
-from reasondistill.students.features import (
-    CONTEXT,
-    EXPLANATION,
-    LABEL,
-    Codec,
-    Collator,
-    batches_by_length,
-    build_features,
-    pad_to_tensor,
-)
+from reasondistill.students.codec import CONTEXT, EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
 from reasondistill.tasks.task import NLI, Segment, Target, render_target
+from reasondistill.training import features
+from reasondistill.training.features import Collator, build_features
 
 
 def codec(family: str = "flan-t5", **changes: int) -> Codec:

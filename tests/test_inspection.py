@@ -15,8 +15,8 @@ from reasondistill.inspection import cross_attention, gradient_flow, loss_plane,
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
 from reasondistill.students.checkpoint import Checkpoint, parameter_count
-from reasondistill.students.features import Collator, build_features
 from reasondistill.tasks.task import NLI
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.trainer import JointModel
 

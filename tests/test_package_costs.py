@@ -26,9 +26,9 @@ from reasondistill.evaluation.efficiency.engine_costs import costs_of
 from reasondistill.evaluation.efficiency.torch_costs import count_flops, count_parameters
 from reasondistill.export import export
 from reasondistill.export.sizes import architecture_of
+from reasondistill.students.codec import CONTEXT, EXPLANATION, LABEL, EncodedTarget
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.forced_paths import LONGEST, path_of, paths_for
-from reasondistill.students.features import CONTEXT, EXPLANATION, LABEL, EncodedTarget
 from reasondistill.students.forward import encode
 from reasondistill.students.package import opening as loading
 from reasondistill.students.package.manifest import Manifest

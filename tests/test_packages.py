@@ -19,8 +19,8 @@ from reasondistill.config import Generation
 from reasondistill.contracts.seals import FileSeal
 from reasondistill.errors import CheckpointError, ConfigError
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.codec import Codec
 from reasondistill.students.engines.pytorch import TorchEngine
-from reasondistill.students.features import Codec
 from reasondistill.students.package import Manifest, is_package
 from reasondistill.students.package.manifest import Origin, Parity, ParityData, ParityLimits
 from reasondistill.students.package.opening import load_package

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import tiny
 from reasondistill.config import Loss
 from reasondistill.data.scenes import generate
-from reasondistill.students.features import Collator, build_features
 from reasondistill.students.forward import fuse_activations
 from reasondistill.students.packing import can_pack, packed_logits, plan_rows
 from reasondistill.tasks.task import NLI
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.trainer import DistillationTrainer, JointModel
 
 PACKED = ("flan-t5", "t5", "byt5", "mt5", "umt5", "umt5-untied", "bart")

@@ -287,7 +287,7 @@ def test_fields_may_have_any_name_when_they_are_given_as_a_mapping() -> None:
         ),
         ([], "found none"),
         (["bank", "Bank"], "hold one twice"),
-        (["bank", 7], "choices.1: Input should be a valid string"),
+        (["bank", ["river"]], "choices.1: Input should be a valid string"),
     ],
 )
 def test_choices_are_a_list_of_different_texts(choices: Any, message: str) -> None:

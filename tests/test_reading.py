@@ -488,7 +488,8 @@ def test_the_first_rows_alone_can_be_scored_as_the_message_says() -> None:
     answers = [Prediction(id=str(i), label="positive") for i in range(2)]
     assert "--limit 2" in complaint(lambda: join(answers, rows, SENTIMENT))
     assert len(join(answers, rows[:2], SENTIMENT)) == 2
-    assert "--limit" not in complaint(lambda: join(answers[::-1], rows, SENTIMENT))
+    others = [answer.model_copy(update={"id": identity}) for answer, identity in zip(answers, "13", strict=True)]
+    assert "--limit" not in complaint(lambda: join(others, rows, SENTIMENT))
 
 
 @pytest.mark.parametrize(

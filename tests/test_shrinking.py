@@ -22,6 +22,8 @@ from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, param
 from reasondistill.students.shrinking import evenly, shrink
 from reasondistill.students.vocabulary import trim, trim_tokenizer
 
+LENGTHS = {"max_source_length": 64, "max_target_length": 48, "generation": {"max_new_tokens": 48}}
+"""What fits into the position tables of tiny students."""
 T5_FAMILY = ("flan-t5", "t5", "mt5", "umt5", "longt5", "longt5-global")
 SHRINKABLE = (*T5_FAMILY, "bart", "mbart", "pegasus", "blenderbot", "marian")
 
@@ -125,7 +127,7 @@ def test_a_smaller_student_is_saved_loaded_and_writes(family: str, tmp_path: Pat
     tied = student.model.get_output_embeddings().weight is student.model.get_input_embeddings().weight
     student.save(tmp_path / "whole")
     hub = HubStudent(checkpoint=str(tmp_path / "whole"), shrink=Shrink(num_layers=1, num_decoder_layers=1, d_ff=16))
-    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": hub.model_dump()}
+    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": hub.model_dump(), **LENGTHS}
     smaller = create_student(validate_config(TrainConfig, document, where="test"), generate(9))
     smaller.save(tmp_path / "small")
     again = load_checkpoint(tmp_path / "small")
@@ -170,7 +172,7 @@ def test_a_warm_start_is_made_smaller_too(tmp_path: Path) -> None:
     asked = WarmStartStudent(
         kind="warm_start", encoder=str(folder), num_decoder_layers=2, shrink=Shrink(num_layers=2, num_decoder_layers=1)
     )
-    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": asked.model_dump()}
+    document = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": asked.model_dump(), **LENGTHS}
     model = create_student(validate_config(TrainConfig, document, where="test"), generate(9)).model
     bert = BertModel.from_pretrained(folder)
     assert (len(model.model.encoder.layers), len(model.model.decoder.layers)) == (2, 1)

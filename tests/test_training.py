@@ -20,8 +20,8 @@ from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.runs import Run
-from reasondistill.students.features import Collator, build_features
 from reasondistill.tasks.task import NLI
+from reasondistill.training.features import Collator, build_features
 from reasondistill.training.train import Parts, left_out, load_parts, shuffle_labels, train, training_arguments
 from reasondistill.training.trainer import DistillationTrainer, JointModel, load_weights, loss_figures
 

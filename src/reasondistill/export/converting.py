@@ -18,8 +18,8 @@ from torch import nn
 
 from reasondistill.errors import CheckpointError
 from reasondistill.students.checkpoint import Checkpoint
+from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, those_that
-from reasondistill.students.features import Codec
 from reasondistill.students.forward import output_scale
 from reasondistill.students.package.manifest import Quantization
 

@@ -9,7 +9,7 @@ from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
 from reasondistill.contracts.records import Example
 from reasondistill.errors import TaskError
 from reasondistill.students.checkpoint import Checkpoint, load_seq2seq
-from reasondistill.students.features import Codec
+from reasondistill.students.codec import Codec
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student_task import StudentTask

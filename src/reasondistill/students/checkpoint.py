@@ -10,8 +10,8 @@ from typing import Any
 from reasondistill.contracts.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.errors import CheckpointError, refused
 from reasondistill.students.calibration import CALIBRATION_FILE
+from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, require_supported
-from reasondistill.students.features import Codec
 from reasondistill.students.positions import Positions
 from reasondistill.students.soundness import (
     require_answering,
@@ -274,7 +274,12 @@ def parameter_count(model: Any) -> int:
 
 
 def positions_of(model: Any) -> Positions:
-    """The rows of a model's position tables; None for a side that has none."""
+    """The rows of a model's position tables; None for a side that has none.
+
+    Only families of BART's form have tables for texts. T5Gemma 2's encoder has one for images.
+    """
+    if family_of(model).head != "bart":
+        return Positions()
     return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
 
 

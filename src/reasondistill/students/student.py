@@ -28,7 +28,7 @@ from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix, labe
 from reasondistill.tasks.verbalized_confidence import Phrase, spoken
 
 if TYPE_CHECKING:
-    from reasondistill.students.features import Codec
+    from reasondistill.students.codec import Codec
     from reasondistill.students.package.opening import LoadedPackage
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Tokenizers that transformers has in Python alone, in the form that `features.Codec` asks for.
+"""Tokenizers that transformers has in Python alone, in the form that `students.codec.Codec` asks for.
 
 The codec needs to know where in a text each token stands, which only tokenizers of the library `tokenizers` tell.
 ByT5's is made one of these. Marian's, two SentencePiece models with one list of ids, stays what it is, and its
@@ -17,7 +17,7 @@ from reasondistill.storage.files import fingerprint
 
 
 def as_fast(tokenizer: Any) -> Any:
-    """A tokenizer with the same ids that a `features.Codec` can be made of.
+    """A tokenizer with the same ids that a `students.codec.Codec` can be made of.
 
     Raises:
         CheckpointError: there is none.
@@ -76,7 +76,7 @@ class _Encoded(NamedTuple):
 
 
 class MarianPair:
-    """Marian's tokenizer as a `features.Codec` asks for it: prompts by its source model, targets by its target model.
+    """Marian's tokenizer in the form that `students.codec.Codec` asks for: a model for prompts, another for targets.
 
     Args:
         slow: a `transformers.MarianTokenizer`. What is not here is asked of it.
@@ -139,6 +139,10 @@ class _MarianBackend:
             [self._ids.get(piece.piece, unknown) for piece in pieces],
             [(character[piece.begin], character[piece.end]) for piece in pieces],
         )
+
+    def get_vocab(self, *, with_added_tokens: bool = True) -> dict[str, int]:
+        """Every token that it reads or writes."""
+        return {**self._ids, **self._slow.encoder}
 
     def to_str(self) -> str:
         """All that decides on the ids, as JSON."""

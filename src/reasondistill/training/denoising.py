@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from reasondistill.contracts.records import Example
 from reasondistill.errors import CheckpointError
-from reasondistill.students.features import Codec, encode_rows
+from reasondistill.students.codec import Codec
 from reasondistill.tasks.task import Segment, Target
+from reasondistill.training.features import encode_rows
 
 if TYPE_CHECKING:
     import datasets

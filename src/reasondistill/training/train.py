@@ -24,8 +24,8 @@ from reasondistill.runs import RUN_FILE, Run
 from reasondistill.students.build import choice_problems, create_student
 from reasondistill.students.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
+from reasondistill.students.codec import Codec
 from reasondistill.students.engines import answer
-from reasondistill.students.features import Codec, build_features
 from reasondistill.students.fit_calibration import LEAST_ROWS, calibrate, without_labels
 from reasondistill.students.lengths import check_lengths
 from reasondistill.students.model_card import model_card
@@ -33,6 +33,7 @@ from reasondistill.tasks.verbalized_confidence import Phrase
 from reasondistill.training.adapters import AdaptedCheckpoint, adapt, trained_count
 from reasondistill.training.arguments import memory_advice, tracking, training_arguments
 from reasondistill.training.checkpoints import last_good, room_for, step_of
+from reasondistill.training.features import build_features
 from reasondistill.training.signals import terminating_like_ctrl_c
 
 _LOG = logging.getLogger(__name__)

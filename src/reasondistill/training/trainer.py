@@ -24,11 +24,11 @@ from reasondistill.config import Loss
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.storage.files import read_json, write_json
 from reasondistill.students.checkpoint import Checkpoint
-from reasondistill.students.features import Collator
 from reasondistill.students.forward import encode, fuse_activations, logits_at
 from reasondistill.students.packing import can_pack, packed_logits
 from reasondistill.training.argument_checks import refusals
 from reasondistill.training.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
+from reasondistill.training.features import Collator
 from reasondistill.training.losses import TokenLosses, joint_loss, token_losses
 from reasondistill.training.stopping import FiniteWatch, StopOnSignal
 

@@ -52,10 +52,10 @@ def answer(
     """Answer examples.
 
     The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length, and
-    with what follows them where one label begins another (`features.Codec.encode_choices`). Probabilities are a softmax
-    over the labels of the scores divided by the temperature. With ``label_first`` the explanation is written after the
-    decided label; with ``explanation_first`` the label is scored after the student's own explanation. Examples with
-    the same prompt and choices are answered once.
+    with what follows them where one label begins another (`students.codec.Codec.encode_choices`). Probabilities are a
+    softmax over the labels of the scores divided by the temperature. With ``label_first`` the explanation is written
+    after the decided label; with ``explanation_first`` the label is scored after the student's own explanation.
+    Examples with the same prompt and choices are answered once.
 
     Args:
         engine: runs the student.

@@ -27,7 +27,7 @@ class Engine(Protocol):
     ) -> list[list[float]]:
         """For each prompt, the log-probability (nats, a sum over tokens) of the label's tokens in each target.
 
-        Labels of which one begins another are scored with what follows them (`features.Codec.encode_choices`). A
+        Labels of which one begins another are scored with what follows them (`students.codec.Codec.encode_choices`). A
         prompt has no scores where nothing tells two of its labels apart.
 
         With ``of="explanation"`` it is that of the explanation's tokens, separator and end among them, given what

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reasondistill.config import Generation
+from reasondistill.students.codec import EXPLANATION, LABEL, Codec, EncodedTarget, batches_by_length
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.base import Generated, Scored
 from reasondistill.students.engines.forced_paths import Path, path_of, paths_for, scored
-from reasondistill.students.features import EXPLANATION, LABEL, Codec, EncodedTarget, batches_by_length
 from reasondistill.tasks.task import Target
 
 _PATIENCE = 2

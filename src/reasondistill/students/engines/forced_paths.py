@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reasondistill.students.features import EncodedTarget
+from reasondistill.students.codec import EncodedTarget
 
 Path = tuple[int, ...]
 

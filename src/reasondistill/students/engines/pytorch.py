@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from reasondistill.config import Generation
+from reasondistill.students.codec import EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
 from reasondistill.students.engines.base import Generated, Scored
-from reasondistill.students.features import EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
 from reasondistill.students.forward import encode, logits_at
 from reasondistill.tasks.task import Target
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from reasondistill.errors import CheckpointError, MissingExtraError, refused
 from reasondistill.students.calibration import Calibration
+from reasondistill.students.codec import Codec
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.ctranslate2 import CTranslate2Engine
-from reasondistill.students.features import Codec
 from reasondistill.students.package.manifest import VOCABULARY_FILE, Manifest
 from reasondistill.students.package.tokenizer import PlainTokenizer
 from reasondistill.students.positions import Positions

@@ -36,7 +36,7 @@ class TokenizerFacts(BaseModel):
         """The facts of a fast tokenizer of transformers.
 
         Args:
-            eos_token_id: what ends a student's text, as its `features.Codec` says.
+            eos_token_id: what ends a student's text, as its `students.codec.Codec` says.
         """
         # transformers cleans up after no BPE, whatever the flag says, unless it is told to twice.
         bpe = type(tokenizer.backend_tokenizer.model).__name__ == "BPE"
@@ -51,7 +51,7 @@ class TokenizerFacts(BaseModel):
 
 
 class PlainTokenizer:
-    """What `features.Codec` asks of a fast tokenizer of transformers, with the same answers.
+    """What `students.codec.Codec` asks of a fast tokenizer of transformers, with the same answers.
 
     Args:
         backend: a `tokenizers.Tokenizer`.
