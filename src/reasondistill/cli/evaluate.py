@@ -26,7 +26,6 @@ from reasondistill.cli.shared import (
 from reasondistill.cli.status import status_line
 from reasondistill.cli.terminal import fact, stage
 from reasondistill.errors import DataError, TaskError
-from reasondistill.evaluation.budget import BUDGET_CUT
 
 if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
@@ -240,6 +239,8 @@ def _tested(
 
 def _say_what_was_cut(results: Results) -> None:
     """How many examples each test of a student looked at, and what the budget did not allow."""
+    from reasondistill.evaluation.budget import BUDGET_CUT
+
     tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
     if tests:
         looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())

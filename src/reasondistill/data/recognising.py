@@ -183,8 +183,9 @@ def _unknown(
         source,
         expected=expected,
         found=found,
-        fix=f"Name the task: --task {' or '.join(BUILTIN_TASKS)}; or write {json.dumps(asked, ensure_ascii=False)} to "
-        f"{stem}.yaml, {spare}and give --task {stem}.yaml{options}{others}",
+        fix=f"Name the task, --task {' or '.join(BUILTIN_TASKS)}, and what has other names, --columns FIELD=COLUMN; "
+        f"or write {json.dumps(asked, ensure_ascii=False)} to {stem}.yaml, {spare}"
+        f"and give --task {stem}.yaml{options}{others}",
     )
 
 
