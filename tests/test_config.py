@@ -446,3 +446,12 @@ def test_aliases_that_do_not_grow_are_read(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert load_config(TrainConfig, path).data.validation == Source(source="scenes")
+
+
+@pytest.mark.parametrize("key", ["max_source_length", "max_target_length"])
+def test_lengths_that_no_student_can_keep_are_refused_in_the_configuration(key: str) -> None:
+    data = {"train": {"source": "scenes"}}
+    good = {"name": "run", "data": data, "student": {"kind": "scratch"}, key: 16_384}
+    assert validate_config(TrainConfig, good, where="here").model_dump()[key] == 16_384
+    with pytest.raises(ConfigError, match=f"{key}.* 16384"):
+        validate_config(TrainConfig, good | {key: 16_385}, where="here")

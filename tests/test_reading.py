@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -630,3 +635,38 @@ def test_what_was_recognised_is_kept_with_the_cached_table(tmp_path: Path, monke
     monkeypatch.setattr(sources, "read_table", None)  # would fail if it were called again
     again = load(path, task=SENTIMENT)
     assert (again.notes, again.ignored_columns) == (first.notes, ("more",))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_a_file_whose_name_is_no_text_is_refused_for_its_name(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"rows\xff.csv")
+    path.write_text("premise,hypothesis,label\na,b,neutral\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"expected a file with a name in UTF-8.*Rename the file"):
+        load(path)
+
+
+@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (lzma.compress, ".xz")])
+def test_a_packed_file_is_read_after_the_command_in_its_message(tmp_path: Path, pack: Any, suffix: str) -> None:
+    table = b"premise,hypothesis,label\na b,c,neutral\n"
+    for path in (tmp_path / "my rows.csv", tmp_path / f"my rows.csv{suffix}"):
+        path.write_bytes(pack(table))
+        with pytest.raises(DataError) as refused:
+            load(path)
+        command = str(refused.value.fix).removeprefix("Unpack it: ")
+        (tmp_path / "my rows.csv").unlink(missing_ok=True) if path.suffix == suffix else None
+        subprocess.run(command, shell=True, check=True)
+        new = shlex.split(command)[-1]
+        assert [example.label for example in load(new).examples] == ["neutral"]
+
+
+@pytest.mark.parametrize(("begin", "found"), [(b"PK\x03\x04\x14\0", "workbook"), (b"PAR1\x15\0", "Parquet")])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+def test_what_is_no_text_is_called_what_it_is(tmp_path: Path, begin: bytes, found: str, suffix: str) -> None:
+    (tmp_path / f"rows{suffix}").write_bytes(begin + bytes(range(256)))
+    with pytest.raises(DataError, match=f"expected a text file, found .*{found}"):
+        load(tmp_path / f"rows{suffix}")
+
+
+def test_a_text_may_begin_as_a_binary_file_does(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("BZh,premise,hypothesis,label\n1,a,b,neutral\n", encoding="utf-8")
+    assert load(tmp_path / "rows.csv").ignored_columns == ("BZh",)

@@ -151,3 +151,64 @@ def test_a_run_tells_the_task_of_its_own_predictions(tmp_path: Path) -> None:
     record.write_text(json.dumps({"task": identity, "task_definition": {"name": 3}}), encoding="utf-8")
     with pytest.raises(ConfigError, match="task_definition"):
         task_answered(predictions)
+
+
+def show(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["data", "show", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("text,category,why", "{},{},so"),
+        ("Intent,my `text` $HOME,Reason", "{1},{0},so"),
+        ("label,text,explanation", "{1},{0},so"),
+    ],
+)
+def test_data_show_proposes_a_task_that_works_as_it_stands(tmp_path: Path, header: str, cells: str) -> None:
+    body = "".join(f"{cells.format(*ticket)}\n" for ticket in TICKETS)
+    (tmp_path / "tickets.csv").write_text(f"{header}\n{body}", encoding="utf-8")
+    refused = show(tmp_path / "tickets.csv")
+    assert isinstance(refused.exception, DataError)
+    message = str(refused.exception)
+    proposal, asked = re.search(r"write (\{.*?\}) to tickets\.yaml, and give (--task .*)$", message).groups()  # type: ignore[union-attr]
+    (tmp_path / "tickets.yaml").write_text(proposal, encoding="utf-8")
+    options = [str(tmp_path / word) if word == "tickets.yaml" else word for word in shlex.split(asked)]
+    shown = show(tmp_path / "tickets.csv", "--json", *options)
+    assert shown.exception is None, shown.exception
+    counts = json.loads(shown.output)
+    assert counts["labels"] == {"billing": 1, "bug": 1, "feature": 1}
+    assert counts["explanations"]["total"] == 3
+    assert not counts["ignored_columns"]
+
+
+def test_a_proposal_takes_labels_as_the_reader_does(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": "a", "label": label} for label in (1.0, 0, -1, "-", "", None, ["2"])]
+    with pytest.raises(DataError, match=r'"labels": \["0", "1", "2"\]'):
+        recognise(write_jsonl(tmp_path / "numbers.jsonl", *rows))
+    rows = [{"text": "a", "label": f"a sentence {k}"} for k in range(60)]
+    with pytest.raises(DataError, match=r'"labels": \[\]'):
+        recognise(write_jsonl(tmp_path / "sentences.jsonl", *rows))
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [
+        ({"id": "1", "conversations": []}, "python -c"),
+        ({"id": 1, "annotations": [], "data": {}}, "JSON-MIN"),
+        ({"id": 1, "label": "bug", "explanation": "so"}, "evaluate PREDICTIONS DATA"),
+        ({"id": 1, "label": "bug", "probabilities": {}}, "evaluate PREDICTIONS DATA"),
+    ],
+)
+def test_data_of_another_form_get_their_own_advice(tmp_path: Path, row: dict[str, Any], advice: str) -> None:
+    refused = show(write_jsonl(tmp_path / "rows.jsonl", row))
+    assert isinstance(refused.exception, DataError)
+    assert advice in refused.exception.fix
+
+
+def test_data_commands_read_own_rows_of_any_fields(tmp_path: Path) -> None:
+    rows = [{"id": str(k), "fields": {"text": text}, "label": label} for k, (text, label) in enumerate(TICKETS)]
+    shown = show(write_jsonl(tmp_path / "tickets.jsonl", *rows), "--json")
+    assert json.loads(shown.output)["labels"] == {"billing": 1, "bug": 1, "feature": 1}
+    (tmp_path / "rows.csv").write_text("premise,hypothesis,label\na,b,yes\n", encoding="utf-8")
+    assert "rows.csv:2" in str(show(tmp_path / "rows.csv").exception)

@@ -155,7 +155,7 @@ def test_no_room_for_a_checkpoint_loses_nothing(tmp_path: Path) -> None:
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 2, said
     assert "checkpoint-4: expected room for a checkpoint" in said
-    assert "--resume" in said
+    assert "`train` goes on with --resume, `quickstart` and `sweep` with the same command" in said
     assert "Traceback" not in said
     assert run.info()["status"] == "stopped"
     assert list(run.checkpoints.iterdir()) == []

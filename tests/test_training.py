@@ -10,12 +10,13 @@ import torch
 
 import tiny
 from reasondistill import Student
-from reasondistill.config import Loss, Schedule
+from reasondistill.config import Loss, Schedule, TrainConfig, validate_config
+from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.tasks.task import NLI
 from reasondistill.training.arguments import training_arguments
-from reasondistill.training.train import load_parts, shuffle_labels, train
+from reasondistill.training.train import Parts, left_out, load_parts, shuffle_labels, train
 from reasondistill.training.trainer import load_weights, loss_figures
 from trainings import logged, trainer, training_config, weights
 
@@ -156,3 +157,21 @@ def test_arguments_that_transformers_refuses_are_config_errors(tmp_path: Path) -
         )
     with pytest.raises(ConfigError, match="load_best_model_at_end"):
         training_arguments(training_config(tmp_path, early_stopping_patience=2, training={}), tmp_path)
+
+
+def test_rows_that_teach_less_are_counted_and_said(tmp_path: Path) -> None:
+    labels = ["neutral", "-1", "-", "", None, -1, "entailment"]
+    rows = [{"premise": f"a {k}", "hypothesis": "b", "label": label} for k, label in enumerate(labels)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    parts = Parts([load(path)], load(path))
+    data = {"train": {"source": str(path)}}
+    config = validate_config(TrainConfig, {"name": "run", "data": data, "student": {"kind": "scratch"}}, where="here")
+    assert left_out(parts, config) == [
+        "rows, train: 5 of 7 rows have no label; they teach their explanation only",
+        "rows: set aside: label -1, which stands for none (2), label -, which stands for none (1)",
+        "rows, validation: 5 of 7 rows have no label; they do not count for labels",
+    ]
+    first = left_out(parts, config.model_copy(update={"order": "label_only"}))[0]
+    assert first.endswith("5 of 7 rows have no label; they teach nothing")
+    assert left_out(Parts([load("scenes:20")]), config) == []

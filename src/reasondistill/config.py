@@ -352,8 +352,8 @@ class TrainConfig(Config):
     order: OutputOrder = "label_first"
     data: Data
     student: Student
-    max_source_length: Annotated[int, Field(ge=8)] = 256
-    max_target_length: Annotated[int, Field(ge=4)] = 128
+    max_source_length: Annotated[int, Field(ge=8, le=LONGEST)] = 256
+    max_target_length: Annotated[int, Field(ge=4, le=LONGEST)] = 128
     loss: Loss = Loss()
     training: dict[str, Any] = Field(default_factory=dict)
     early_stopping_patience: Positive | None = None

@@ -179,8 +179,12 @@ def train(
     if (told := Calibration.load(run.student)) is not None:
         fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
         fact("calibration", f"{fitted} on validation")
-    words = map(quote, (str(run.folder), loaded.data.train_sources[0].source))
-    fact("next", f"reasondistill predict {' '.join(words)} --split test")
+    source = loaded.data.train_sources[0]
+    words = [str(run.folder), source.source, "--split", "test"]
+    for what, name in (source.columns or {}).items():
+        if isinstance(name, str) and what not in ("label", "explanation"):
+            words += ["--columns", f"{what}={name}"]
+    fact("next", f"reasondistill predict {' '.join(map(quote, words))}")
 
 
 @app.command()

@@ -46,9 +46,12 @@ def data_show(
     from rich.text import Text
 
     from reasondistill.data import describe, load
+    from reasondistill.data.loaded import counted
     from reasondistill.data.readers.own_tables import listed
 
-    found = describe(load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False))
+    found = describe(
+        load(data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
+    )
     if json_output:
         say_json(found)
         return
@@ -63,9 +66,10 @@ def data_show(
     for name, percentiles in found["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
     say(lengths)
-    say(f"explanations: {found['explanations']['total']:,}, by source {found['explanations']['sources']}")
+    sources = found["explanations"]["sources"]
+    say(f"explanations: {found['explanations']['total']:,}{', by source: ' if sources else ''}{counted(sources)}")
     if found["set_aside"]:
-        say(f"set aside: {found['set_aside']}")
+        say(f"set aside: {counted(found['set_aside'])}")
     if found["ignored_columns"]:
         say(f"ignored columns: {listed(found['ignored_columns'])}")
     say(f"fingerprint: {found['fingerprint']}")
@@ -120,7 +124,7 @@ def data_audit(
 
     if out is not None:
         require_place(out)
-    asked = task_for(task, data)
+    asked = task_for(task, data, mapping(columns))
     counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
@@ -214,7 +218,9 @@ def data_convert(
     from reasondistill.data import load
     from reasondistill.data.writing import convert
 
-    loaded = load(data, split=split, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    loaded = load(
+        data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False
+    )
     convert(loaded, out)
     fact("examples", f"{out} ({len(loaded.examples):,})")
 
@@ -231,6 +237,6 @@ def data_split(
     from reasondistill.data import load
     from reasondistill.data.writing import write_splits
 
-    loaded = load(data, task=task_for(task, data), columns=mapping(columns), need_label=False)
+    loaded = load(data, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():
         fact(part, f"{written.path} ({written.examples:,})")

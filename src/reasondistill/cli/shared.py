@@ -126,12 +126,16 @@ def _names(text: str) -> str | list[str]:
     return names if len(names) > 1 else names[0] if names else ""
 
 
-def task_for(task: str | None, data: str) -> Task:
-    """The task that was asked for, or the one that the data is known by."""
-    from reasondistill.data import task_of
+def task_for(task: str | None, data: str, columns: dict[str, str | list[str]] | None = None) -> Task:
+    """The task that was asked for, or the one that the data are known by.
+
+    Raises:
+        DataError: none was asked for and nothing in the data tells it; with a task to begin with.
+    """
+    from reasondistill.data.recognising import recognise_data
     from reasondistill.tasks.task import get_task
 
-    return task_of(data) if task is None else get_task(task)
+    return recognise_data(data, columns).task if task is None else get_task(task)
 
 
 class Commands(TyperGroup):

@@ -66,7 +66,7 @@ class Seal(BaseModel):
         path = Path(folder) / SEAL_FILE
         if not path.is_file():
             return None
-        mend = f"Copy the folder anew, or, if all of it is as you want it: {command(folder)}."
+        mend = f"Copy the folder anew, or, if all of it is as you want it: {command(folder)}"
         return read_model(cls, path, SCHEMA_VERSION, expected="the seal of a student or a judge", fix=mend)
 
     def save(self, folder: str | Path) -> None:
@@ -108,7 +108,7 @@ def require_unchanged(folder: str | Path, *, besides: Collection[str] = ()) -> N
             folder,
             expected=f"the files that {SEAL_FILE} was made of",
             found="; ".join(changes),
-            fix=f"Copy the folder anew. If you changed it on purpose: {command(folder)}.",
+            fix=f"Copy the folder anew. If you changed it on purpose: {command(folder)}",
         )
 
 

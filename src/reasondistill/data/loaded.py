@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -86,6 +86,11 @@ class Loaded:
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
         return replace(self, examples=self.stored.joined_with(other.stored))
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """What was counted, in words: ``empty label (3), repeated row (1,200)``."""
+    return ", ".join(f"{what} ({count:,})" for what, count in counts.items())
 
 
 def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from reasondistill.contracts.records import Example
-from reasondistill.data.readers.own_tables import ColumnMapping, Row
+from reasondistill.data.readers.own_tables import NO_LABEL, ColumnMapping, Row, foreign_advice, label_text, listed
 from reasondistill.data.sources import open_rows, published_task
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import BUILTIN_TASKS, NLI, Task, get_task
@@ -25,6 +26,13 @@ _LOOKED_AT = 200
 """Rows of a table whose labels have to fit."""
 
 _NO_FIELD = re.compile(r"id|label|group|split|choices|explanations?|explanation_[0-9]+")
+
+_OFTEN_LABELS = re.compile(r"label|category|class|topic|intent|sentiment|target|gold|gold_label|answer", re.IGNORECASE)
+_OFTEN_EXPLANATIONS = re.compile(r"why|reason|rationale|justification|explanation", re.IGNORECASE)
+"""Names of columns by which a proposed task is filled in."""
+
+_MOST_LABELS = 50
+"""A column of more different texts holds no labels."""
 
 
 class Recognised(NamedTuple):
@@ -56,6 +64,20 @@ def recognise(source: str | Path, columns: ColumnMapping | None = None, labels: 
     if found is None:
         raise _unknown(source, header, rows, columns or {}, labels)
     return found
+
+
+def recognise_data(source: str | Path, columns: ColumnMapping | None = None) -> Recognised:
+    """As `recognise`, for who only reads: a table with the fields of ``nli`` is taken for it whatever its labels are,
+    so that the reader names the rows that do not fit.
+
+    Raises:
+        DataError: as `recognise`.
+    """
+    if columns or published_task(source) is None:
+        header, _ = open_rows(source)
+        if {*NLI.fields} <= {*header, *(columns or {})} and "fields" not in header:
+            return Recognised(NLI, f"the columns {', '.join(NLI.fields)}")
+    return recognise(source, columns)
 
 
 def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[str] = ()) -> Task:
@@ -130,8 +152,12 @@ def _unknown(
     if label not in header and (guess := _label_column(header, rows, given)) is not None:
         mapping["label"] = label = guess
     if label in header:
-        given |= {value for _, row in rows() if isinstance(value := row.get(label), str) and value}
-    taken = {label, *(one for value in columns.values() for one in ([value] if isinstance(value, str) else value))}
+        given |= _names_in(label, rows)
+    explanation = next((name for name in header if _OFTEN_EXPLANATIONS.fullmatch(name.strip())), None)
+    if explanation is not None and not {"explanation", "explanations"} & {*header, *columns} and explanation != label:
+        mapping["explanation"] = explanation
+    named = (*columns.values(), *mapping.values(), label)
+    taken = {one for value in named for one in ([value] if isinstance(value, str) else value)}
     free = [name for name in header if name not in taken and not _NO_FIELD.fullmatch(name)]
     fields = [key for key in columns if not _NO_FIELD.fullmatch(key)]
     for name in free if not fields else ():
@@ -140,16 +166,26 @@ def _unknown(
         if field not in fields:
             fields.append(field)
             mapping |= {} if field == name else {field: name}
+    expected = f"columns that tell its task ({_forms()}), or a task that is named"
+    found = f"the columns {listed(header) or 'none'}"
+    if advice := foreign_advice(header):
+        return DataError(source, expected=expected, found=found, fix=advice)
+    if "probabilities" in header or not fields:
+        fix = "Name the data that hold the inputs; predictions are scored by: reasondistill evaluate PREDICTIONS DATA"
+        return DataError(source, expected=expected, found=f"{found}, none of them an input", fix=fix)
     stem = re.sub(r"\W+", "_", Path(source).stem) or "own"
     asked = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(given)}
-    options = "".join(f" --columns {json.dumps(f'{key}={name}', ensure_ascii=False)}" for key, name in mapping.items())
+    options = "".join(f" --columns {quote(f'{key}={name}')}" for key, name in mapping.items())
+    spare = "without the fields that are no input, " if len(fields) > 1 else ""
+    explained = explanation is not None or any(key.startswith("explanation") for key in (*header, *columns))
+    others = "" if explained else ". Explanations are named by --columns explanation=COLUMN."
     return DataError(
         source,
-        expected=f"what tells its task: columns of a built-in one ({_forms()}), or a record beside the predictions",
-        found=f"the columns {', '.join(header) or 'none'}",
-        fix=f"Name the task: --task {' or '.join(BUILTIN_TASKS)}; or write {json.dumps(asked, ensure_ascii=False)} to "
-        f"{stem}.yaml, without the fields that are no input, and give --task {stem}.yaml{options}. "
-        "Explanations to compare with are named by --columns explanation=COLUMN.",
+        expected=expected,
+        found=found,
+        fix=f"Name the task, --task {' or '.join(BUILTIN_TASKS)}, and what has other names, --columns FIELD=COLUMN; "
+        f"or write {json.dumps(asked, ensure_ascii=False)} to {stem}.yaml, {spare}"
+        f"and give --task {stem}.yaml{options}{others}",
     )
 
 
@@ -158,8 +194,23 @@ def _forms() -> str:
 
 
 def _label_column(header: Iterable[str], rows: Callable[[], Iterator[Row]], labels: set[str]) -> str | None:
-    """The column most of whose cells hold labels that a system gives; None where none does."""
+    """The column most of whose cells hold labels that a system gives; where there is no system, one whose name is
+    often a label's. None where there is neither."""
+    if not labels:
+        return next((name for name in header if _OFTEN_LABELS.fullmatch(name.strip())), None)
     sample = [row for _, row in islice(rows(), _LOOKED_AT)]
     shares = {name: sum(str(row.get(name)) in labels for row in sample) for name in header}
     best = max(shares, key=shares.__getitem__, default=None)
     return best if best is not None and 2 * shares[best] > len(sample) else None
+
+
+def _names_in(column: str, rows: Callable[[], Iterator[Row]]) -> set[str]:
+    """The labels that a column holds, as the reader takes them; none where there are too many to be labels."""
+    names: set[str] = set()
+    for _, row in rows():
+        value = label_text(row.get(column))
+        if isinstance(value, str) and value.strip() and value not in NO_LABEL:
+            names.add(value)
+        if len(names) > _MOST_LABELS:
+            return set()
+    return names

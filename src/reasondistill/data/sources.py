@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from reasondistill.config import Source
@@ -53,6 +54,17 @@ CACHED_FROM = 1_000_000
 
 _READERS = 3
 """Goes up when a reader makes other examples out of the same file."""
+
+_PACKED = {
+    ".gz": "Unpack it: gunzip -c {old} > {new}",
+    ".bz2": "Unpack it: bunzip2 -c {old} > {new}",
+    ".xz": "Unpack it: xz -dc {old} > {new}",
+    ".zst": "Unpack it: zstd -dc {old} > {new}",
+    ".zip": "Unpack it.",
+    ".xlsx": "In a spreadsheet program, save it as CSV in UTF-8.",
+    ".xls": "In a spreadsheet program, save it as CSV in UTF-8.",
+}
+"""Suffix of what is not read → how to come from there to a file that is."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -261,8 +273,19 @@ def _file(path: Path) -> Path:
             path,
             expected=f"a registered name ({', '.join(REGISTERED)}) or a file that ends in {', '.join(SUFFIXES)}",
             found=f"the suffix {suffix!r}" if suffix else "a name that is not registered",
-            fix="Check the spelling, or convert the file.",
+            fix=_PACKED.get(suffix, "Check the spelling, or convert the file.").format(
+                old=quote(str(path)), new=quote(str(path.with_suffix("")))
+            ),
         )
+    try:
+        path.stem.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            path,
+            expected="a file with a name in UTF-8, as it names the data set and rows without an id",
+            found="bytes in its name that are none",
+            fix="Rename the file.",
+        ) from error
     return require_file(path, what="a data file")
 
 

@@ -68,7 +68,9 @@ def read_lines(path: str | Path, *, line_end: str = "\n", notes: list[str] | Non
     """
     path = require_file(path)
     with path.open("rb") as stream:
-        wide = wide_encoding(stream.read(HEAD))
+        head = stream.read(HEAD)
+        _require_text(path, head)
+        wide = wide_encoding(head)
         stream.seek(0)
         if wide is not None:
             add_note(notes, f"read as {wide[:6].upper()}")
@@ -92,6 +94,29 @@ def read_lines(path: str | Path, *, line_end: str = "\n", notes: list[str] | Non
                 line = raw.decode(encoding)
             only_ascii = only_ascii and line.isascii()
             yield number, line.removesuffix(line_end).removesuffix("\r")
+
+
+_BINARY = {
+    b"\x1f\x8b": ("a gzip file", "Unpack it: gunzip -c {old} > {new}"),
+    b"BZh": ("a bzip2 file", "Unpack it: bunzip2 -c {old} > {new}"),
+    b"\xfd7zXZ": ("an xz file", "Unpack it: xz -dc {old} > {new}"),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "Unpack it: zstd -dc {old} > {new}"),
+    b"PK\x03\x04": ("a ZIP file or a workbook", "Unpack it; in a spreadsheet program, save it as CSV in UTF-8."),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save it as CSV in UTF-8."),
+    b"PAR1": ("a Parquet file", "Give its name the suffix .parquet."),
+    b"ARROW1": ("an Arrow file", "Save it as Parquet or CSV."),
+    b"SQLite format 3\x00": ("an SQLite database", "Save its table as CSV in UTF-8."),
+    b"%PDF-": ("a PDF", "Save its table as CSV in UTF-8."),
+}
+"""How files that are no text begin → what they are, and how to come from them to a text."""
+
+
+def _require_text(path: Path, head: bytes) -> None:
+    for begin, (kind, fix) in _BINARY.items():
+        # A text may begin with these letters; a file of such a kind goes on with bytes that no text has.
+        if head.startswith(begin) and any(byte < 9 or byte > 127 for byte in head):
+            old, new = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"unpacked_{path.name}")))
+            raise DataError(path, expected="a text file", found=kind, fix=fix.format(old=old, new=new))
 
 
 def add_note(notes: list[str] | None, note: str) -> None:

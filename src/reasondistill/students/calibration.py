@@ -159,7 +159,7 @@ class Calibration(_Part):
             "precision",
             expected=f"one of {', '.join(f'{row.precision:g}' for row in self.thresholds) or 'none'}",
             found=f"{precision:g}",
-            fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}.",
+            fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}",
         )
 
 

@@ -20,6 +20,8 @@ from reasondistill.storage.files import broken_seal, read_json, seal_of, write_j
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
+GO_ON = "`train` goes on with --resume, `quickstart` and `sweep` with the same command"
+"""For advice where nothing says which command is running."""
 _DAMAGED = "damaged-"
 _FROM_TORCH = re.compile("inline_container|PytorchStreamWriter|unexpected pos")
 """In what torch says when a file cannot be written to its end."""
@@ -119,7 +121,7 @@ def last_good(checkpoints: Path) -> Path | None:
             checkpoints,
             expected="a whole checkpoint to go on from",
             found="; ".join(refused),
-            fix="Begin a new run (--set name=…), or give --resume once more to begin this one from its first step.",
+            fix=f"Begin a new run under another name, or go on once more: this one begins at its first step ({GO_ON}).",
         )
     return None
 
@@ -136,7 +138,7 @@ def require_whole(checkpoint: Path) -> None:
             expected="the checkpoint that validation selected",
             found=f"a damaged one ({wrong})",
             fix="The checkpoints beside it are students, too: `predict` takes their folders. Or train again "
-            "(--set name=…).",
+            "under another name.",
         )
 
 
@@ -166,7 +168,7 @@ def room_for(
             path,
             expected=f"room for {what}",
             found=str(error).strip().split("\n")[0],
-            fix=f"Make room and go on with --resume; {kept}.",
+            fix=f"Make room and go on ({GO_ON}); {kept}.",
         ) from error
 
 

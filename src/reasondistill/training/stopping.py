@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from reasondistill.errors import StoppedError, UserError
+from reasondistill.training.checkpoints import GO_ON
 from reasondistill.training.signals import handled_by
 
 _SAME = 2.0
@@ -117,5 +118,5 @@ def _no_number(what: str, step: int, ids: list[str]) -> TrainingError:
         expected=f"a {what} that is a number",
         found=f"NaN or infinity on the examples {shown}",
         fix="Look at them (data audit), or lower training.learning_rate, raise warmup_steps, and train in bf16 or fp32 "
-        "instead of fp16. Nothing was saved after this step; --resume goes on from the last checkpoint, where one is.",
+        f"instead of fp16. Nothing was saved after this step; a run goes on from its last checkpoint ({GO_ON}).",
     )

@@ -16,6 +16,7 @@ import numpy as np
 from reasondistill.config import Denoising, Loss, TrainConfig, WarmStartStudent
 from reasondistill.contracts.records import Example
 from reasondistill.data import Loaded, load_source
+from reasondistill.data.loaded import counted
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
@@ -131,6 +132,8 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     set_seed(config.seed)
     student = create_student(config, parts.examples, parts.phrases)
     parts = parts.decidable(config, student.codec)
+    for sentence in left_out(parts, config):
+        _LOG.warning(sentence)
     facts_now = parts.facts()
     if not resume:
         run = Run.create(config)
@@ -248,6 +251,22 @@ def load_parts(config: TrainConfig) -> Parts:
                 fix="Take another split or file.",
             )
     return Parts(train, validation)
+
+
+def left_out(parts: Parts, config: TrainConfig) -> list[str]:
+    """Which rows do not teach all that a row can, in sentences: one for each part, and one for each source."""
+    named = [("train", part) for part in parts.train] + ([("validation", parts.validation)] if parts.validation else [])
+    sentences: list[str] = []
+    for name, part in named:
+        labels = part.stored.column("label")
+        if config.task.labels != () and config.order != "explanation_only" and (without := labels.count(None)):
+            teach = "nothing" if config.order == "label_only" else "their explanation only"
+            use = f"they teach {teach}" if name == "train" else "they do not count for labels"
+            sentences.append(f"{part.name}, {name}: {without:,} of {len(labels):,} rows have no label; {use}")
+        aside = counted({reason: count for reason, count in part.set_aside.items() if reason != UNDECIDABLE})
+        if aside and (sentence := f"{part.name}: set aside: {aside}") not in sentences:
+            sentences.append(sentence)
+    return sentences
 
 
 def _decidable(part: Loaded, source: str, config: TrainConfig, codec: Codec) -> Loaded:

@@ -30,8 +30,9 @@ _ANNOTATORS = "annotators"
 """How many people judged each of a row's explanations; beside ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
 _EXPLANATION = re.compile(r"explanation(?:_([0-9]{1,4}))?")
-_NO_LABEL = ("-1", "-")
+NO_LABEL = ("-1", "-")
 """What stands in many published files for a row without a label."""
+_WHOLE = re.compile(r"-?[0-9]{1,15}\.0+")
 _FOREIGN = {
     "conversations": "Turn each conversation into an instruction and its output: python -c "
     "\"import json, sys; [print(json.dumps(dict(instruction=r['conversations'][0]['value'], "
@@ -109,14 +110,15 @@ def find_columns(
     if missing := [name for name in needed if name not in names]:
         likely = next((name for name in header if name.strip().casefold() == missing[0].casefold()), "<column>")
         fix = (
-            f"Rename the columns, say which they are (--columns {needed[missing[0]]}={likely}), or name the task that "
-            "has these fields (--task mine.yaml)."
+            f"Rename the columns, say which they are (--columns {needed[missing[0]]}={likely}; in a configuration, "
+            f"columns: {{{needed[missing[0]]}: {likely}}}), or, where the task is yours to choose, name one with the "
+            "fields that are there (--task mine.yaml; in a configuration, task: mine.yaml)."
         )
         raise DataError(
             where,
             expected=f"the columns {', '.join(needed)}",
             found=f"{listed(header) or 'none'}, without {', '.join(missing)}",
-            fix=next((advice for name, advice in _FOREIGN.items() if name in names), fix),
+            fix=foreign_advice(header) or fix,
         )
     present = {key: name if name in names else None for key, name in single.items()}
     return Columns(
@@ -128,6 +130,12 @@ def find_columns(
         choices=present["choices"],
         explanations=tuple(explanations),
     )
+
+
+def foreign_advice(header: Iterable[str]) -> str:
+    """How to come to a table from the form of another tool; "" where the columns tell of none."""
+    names = set(header)
+    return next((advice for name, advice in _FOREIGN.items() if name in names), "")
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
@@ -233,18 +241,17 @@ def _label(value: object, column: str, task: Task, choices: object, where: str, 
 
     Truth values are labels where the task has labels of their name (true, false) or number (1, 0).
     """
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    value = label_text(value)
     known = list(task.labels or map(number_as_text, choices if isinstance(choices, list) else ()))
     if isinstance(value, bool):
         spelt = (str(value).lower(), str(value), str(int(value)))
         value = next((text for text in spelt if text in known), value)
-    elif isinstance(value, str) and value not in known and re.fullmatch(r"-?[0-9]{1,15}\.0+", value):
+    elif isinstance(value, str) and value not in known and _WHOLE.fullmatch(value):
         value = value.split(".")[0]  # a table in which a number is missing has 1.0 for 1
     label = name_of(value, column, where)
     if label is None or not label.strip() or label in known or not known:
         return label if label and label.strip() else None
-    if label in _NO_LABEL:
+    if label in NO_LABEL:
         set_aside[f"label {label}, which stands for none"] += 1
         return None
     if label.lstrip("-").isdigit():
@@ -256,6 +263,11 @@ def _label(value: object, column: str, task: Task, choices: object, where: str, 
             f'(--task mine.yaml, with labels: ["{label}", …]).',
         )
     return label
+
+
+def label_text(value: object) -> object:
+    """What a label's cell holds, taken out of a list of one item; a whole number as its text."""
+    return number_as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)
 
 
 def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[dict[str, Any]]:
