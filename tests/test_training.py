@@ -10,10 +10,11 @@ import torch
 
 import tiny
 from reasondistill import Student
-from reasondistill.config import Loss, Schedule, TrainConfig, validate_config
+from reasondistill.config import Loss, Schedule, TrainConfig
 from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import NLI
 from reasondistill.training.arguments import training_arguments
 from reasondistill.training.train import Parts, left_out, load_parts, shuffle_labels, train
