@@ -300,7 +300,7 @@ def test_a_disk_that_is_full_in_earnest(tmp_path: Path, size: str, what: str) ->
         pytest.skip("no file system can be mounted here")
     before, _, after = done.stdout.partition("exit 2")
     assert f"expected room for {what}, found" in before
-    assert "Make room and go on with --resume" in before
+    assert "Make room and go on (`train` goes on with --resume" in before
     assert "Traceback" not in done.stdout
     kept, _, resumed = after.partition("exit 0")
     kept_names = [line for line in kept.splitlines() if line.startswith((".", "checkpoint-"))]
