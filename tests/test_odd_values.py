@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -219,8 +220,10 @@ def test_an_odd_value_in_each_place(kind: str, whole: Callable[[str], Path], tmp
     held_to_a_sentence_or_an_answer(kind, folder, cases)
 
 
-@pytest.mark.slow  # some thousand models are loaded
+@pytest.mark.slow  # some hundred models are loaded
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_odd_value_in_each_place(kind: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
+def test_many_odd_values_in_any_place(kind: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(whole(kind), tmp_path / "copy"))
-    held_to_a_sentence_or_an_answer(kind, folder, list(product(places_in(folder), ODD)))
+    # All of them, some thousand a kind, take longer than a test may.
+    cases = random.Random(0).sample(list(product(places_in(folder), ODD)), 500)
+    held_to_a_sentence_or_an_answer(kind, folder, cases)
