@@ -18,6 +18,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.data import Loaded, load_source
 from reasondistill.data.loaded import counted
 from reasondistill.data.transforms.mixing import Mixture
+from reasondistill.data.transforms.selection import NOT_IN_FRACTION
 from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
 from reasondistill.runs import RUN_FILE, Run
@@ -263,7 +264,9 @@ def left_out(parts: Parts, config: TrainConfig) -> list[str]:
             teach = "nothing" if config.order == "label_only" else "their explanation only"
             use = f"they teach {teach}" if name == "train" else "they do not count for labels"
             sentences.append(f"{part.name}, {name}: {without:,} of {len(labels):,} rows have no label; {use}")
-        aside = counted({reason: count for reason, count in part.set_aside.items() if reason != UNDECIDABLE})
+        # A fraction was asked for, and what cannot be decided is said where it is found.
+        known = (UNDECIDABLE, NOT_IN_FRACTION)
+        aside = counted({reason: count for reason, count in part.set_aside.items() if reason not in known})
         if aside and (sentence := f"{part.name}: set aside: {aside}") not in sentences:
             sentences.append(sentence)
     return sentences

@@ -16,6 +16,9 @@ from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_b
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl
 
+NOT_IN_FRACTION = "not in the fraction"
+"""Why a row is set aside that the configuration did not ask for."""
+
 _OUT_OF = 2**64
 
 _Taught = dict[str, list[tuple[str | None, str]]]
@@ -43,7 +46,7 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
                 found=f"none of {len(set(units)):,}",
                 fix="Ask for a larger share.",
             )
-        loaded = loaded.only(kept, reason="not in the fraction")
+        loaded = loaded.only(kept, reason=NOT_IN_FRACTION)
     if not given and not source.teachers and source.explanations is None and source.min_acceptable is None:
         return loaded
     taught = {name: _read_teacher(name, file) for name, file in source.teachers.items()}
