@@ -8,7 +8,7 @@ one with the ``GOMP_SPINCOUNT`` that the command line sets (``brief``), one with
 (``sleeping``). They take turns: alone, and beside 1, 2 and 4 processes that this script starts and ends and that do
 nothing but count.
 
-Measured is wall-clock time. A turn's ratio divides its time by that of ``spinning`` in the same round, so that other load
+Measured is wall-clock time. A ratio divides a turn by that of ``spinning`` in the same round, so that other load
 affects both: below 1 it is faster. Run it on an idle machine, or "alone" is not alone; the load before it began is
 printed. Exits with status 1 if ``brief`` takes more than 1.05 times as long alone. Needs the extra `train`.
 """
