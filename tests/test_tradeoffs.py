@@ -317,7 +317,7 @@ def test_systems_without_costs_are_named_and_in_nothing(results: Path) -> None:
 def test_costs_may_lie_in_a_file_beside_the_results_or_in_the_run(results: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(results / "small", run / "results" / "test")
-    (run / "run.json").write_text('{"schema_version": 1, "name": "small"}', encoding="utf-8")
+    (run / "run.json").write_text('{"schema_version": 1, "name": "small", "status": "finished"}', encoding="utf-8")
     change(run / "results" / "test", efficiency={})
     (run / "efficiency.json").write_text(json.dumps(efficiency(5_000_000, 12.0)), encoding="utf-8")
     change(results / "middle", efficiency={})

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_json, real_path
 
-RESULTS_FILE, RUN_FILE, COSTS_FILE = "results.json", "run.json", "efficiency.json"
+RESULTS_FILE, COSTS_FILE = "results.json", "efficiency.json"
 _PREFERRED = ("test", "validation")  # of a run's parts, as in its report
 
 
@@ -150,5 +151,4 @@ def _run_of(folder: Path) -> Path | None:
 def _default_name(folder: Path, run: Path | None) -> str:
     if run is None:
         return real_path(folder).name
-    named = read_json(run / RUN_FILE).get("name")
-    return named if isinstance(named, str) and named else run.name
+    return RunInfo.load(run / RUN_FILE).name or run.name

@@ -136,11 +136,11 @@ class Flops(Block):
 
 
 class Hardware(Block):
-    """The machine: processor, usable cores, ``threads`` that the engine uses, memory, and accelerator if any."""
+    """The machine: processor, usable cores, ``threads`` that an engine uses, memory, and accelerator if any."""
 
     cpu: str
     cores: OneOrMore | None
-    threads: OneOrMore | None
+    threads: OneOrMore | None = None
     memory_gib: Amount | None = None
     accelerator: str | None = None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from reasondistill.contracts.efficiency import (
     Efficiency,
     EfficiencySettings,
-    Hardware,
     Latency,
     Measured,
     Throughput,
@@ -126,7 +125,7 @@ def measure(
         flops_per_example=flops,
         energy_joules_per_example=best.joules_per_example,
         energy_counters=meter.names if meter is not None else [],
-        hardware=Hardware(**hardware(), threads=costs.threads),
+        hardware=hardware().model_copy(update={"threads": costs.threads}),
         load_average=load_average,
         versions=versions(),
         settings=settings.model_copy(update={"examples": len(chosen)}),
