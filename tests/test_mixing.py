@@ -111,7 +111,7 @@ def test_rows_that_the_validation_part_has_are_set_aside(tmp_path: Path) -> None
 
     found = parts([{"source": str(own)}, {"source": str(revised)}])
     assert [len(part.examples) for part in found.train] == [1, 1]
-    assert found.facts()["train 2"]["set_aside"] == {"row with a text of the validation part": 1}
+    assert found.facts()["train 2"].set_aside == {"row with a text of the validation part": 1}
     with pytest.raises(DataError, match="groups that the training part does not have"):
         parts({"source": str(revised)})
 

@@ -25,6 +25,15 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DatasetInfo(Block):
+    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
+
+    name: str
+    split: str | None = None
+    fingerprint: str
+    n: int
+
+
 class Versioned(Block):
     """A JSON file between two stages.
 

@@ -10,9 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.base import Block, DatasetInfo, Versioned
 from reasondistill.contracts.records import OutputOrder
-from reasondistill.contracts.results import DatasetInfo
 
 Count = Annotated[int, Field(ge=0)]
 OneOrMore = Annotated[int, Field(ge=1)]

@@ -121,11 +121,7 @@ def _measured(cell: Cell, system: System, labels: Sequence[str], metrics: Sequen
 
 def _with_costs(cell: Cell, system: System) -> System:
     """The system with what its run says of its size, where its costs were not measured."""
-    if system.results.efficiency:
-        return system
-    student = run_of(cell).info().student
-    costs = {"parameters": {"total": student.parameters}, "checkpoint_bytes": student.bytes} if student else {}
-    return replace(system, results=system.results.model_copy(update={"efficiency": costs}))
+    return system if system.results.efficiency else replace(system, size=run_of(cell).info().student)
 
 
 def _scores(

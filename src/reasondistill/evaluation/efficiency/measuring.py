@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.efficiency import (
     Efficiency,
     EfficiencySettings,
@@ -18,7 +19,6 @@ from reasondistill.contracts.efficiency import (
     Trial,
 )
 from reasondistill.contracts.records import Example
-from reasondistill.contracts.results import DatasetInfo
 from reasondistill.errors import DataError
 from reasondistill.evaluation.budget import BUDGET, BUDGET_CUT, Budget
 from reasondistill.evaluation.efficiency.energy import EnergyMeter, Unreadable, find_meter
