@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from reasondistill.data.readers.esnli import REQUIRED, is_esnli
 from reasondistill.data.readers.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import file_sha256, read_json, write_json
+from reasondistill.storage.locks import held
 
 __all__ = ["CHECKSUMS", "SOURCES", "DownloadError", "RemoteFile", "Source", "download"]
 
 CHECKSUMS = "checksums.json"
 """In the folder of a download: file name → its SHA-256, size in bytes, and where it came from."""
+
+LOCK = ".download.lock"
+"""In the same folder: held while a download is at work there, since two would write to the same partial file."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -159,16 +163,26 @@ def download(
         raise OutputError(out, expected="a folder to write to", found=error.strerror or str(error)) from error
 
     def obtained(file: RemoteFile) -> Path:
-        held = _Held(out, file, source, official=base_url is None)
-        if not held.is_there():
+        kept = _Held(out, file, source, official=base_url is None)
+        if not kept.is_there():
             urls = [f"{(base_url or source.base_url).rstrip('/')}/{path}" for path in file.paths]
             settings = {"timeout": timeout, "attempts": attempts, "delay": delay}
             report = None if progress is None else lambda done, total: progress(file.name, done, total)
-            held.fetch(urls, progress=report, **settings)
-        return held.target
+            kept.fetch(urls, progress=report, **settings)
+        return kept.target
 
-    with _alone(out):
-        return [obtained(file) for file in files]
+    with held(
+        out / LOCK,
+        of=out,
+        expected="a folder that no other download is at work in",
+        found="another one",
+        fix="Wait for it, or name another folder.",
+    ):
+        try:
+            return [obtained(file) for file in files]
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                (out / LOCK).unlink()
 
 
 class _Held:
@@ -272,33 +286,3 @@ class _Held:
 
     def _entries(self) -> dict[str, Any]:
         return read_json(self.checksums) if self.checksums.exists() else {}
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second download out of the folder: both would write to the same partial file.
-
-    The lock is on the folder itself, and goes with the process however that ends. Where there are no such locks
-    (Windows, some network drives) there is none.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                folder,
-                expected="a folder that no other download is at work in",
-                found="another one",
-                fix="Wait for it, or name another folder.",
-            ) from None
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(descriptor)
