@@ -223,7 +223,6 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
         "evaluation.efficiency",
         "comparison",
         "sweeps",
-        "sweeps.rendering",
         "sweeps.processes",
         "sweeps.summary",
         "export",
