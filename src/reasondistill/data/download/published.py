@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasondistill.data.download.fetching import AbsentError, DownloadError, discard, fetch, settle
+from reasondistill.data.download.fetching import AbsentError, DownloadError, fetch
 from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.readers.esnli import REQUIRED, is_esnli
 from reasondistill.data.readers.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
@@ -128,10 +128,11 @@ def download(
 ) -> list[Path]:
     """Fetch a published data set into a folder, and hold its files to their hashes from then on.
 
-    A file that is there and matches is not fetched again; a file put there by hand is taken. A broken download goes
-    on where it ended: until it is whole and is what it should be, it is called ``<file>.part``. Each file's SHA-256
-    is kept in ``checksums.json`` when it comes first, and what comes later must match it. From the publishers' own
-    address, the first download too is held to the hash that the file is known by, where there is one.
+    A file that is there and matches is not fetched again; a file put there by hand is taken. Until a download is whole
+    and is what it should be, it is called ``<file>.part``; where the file's hash is known, a broken one goes on from
+    there. Each file's SHA-256 is kept in ``checksums.json`` when it comes first, and what comes later must match it.
+    From the publishers' own address, the first download too is held to the hash that the file is known by, where there
+    is one.
 
     Args:
         name: one of `SOURCES`.
@@ -222,20 +223,20 @@ class _Held:
             try:
                 found = self._verified(part, url)
             except DataError:
-                discard(part)
+                part.unlink()
                 if joined and again:  # its pieces may be of two versions
                     continue
                 raise
             self._record(part, found, url)
-            settle(part, self.target)
+            part.replace(self.target)
             return
 
     def _fetch_any(self, urls: list[str], part: Path, settings: dict[str, Any]) -> tuple[str, bool]:
         by_hand = f"Or get it by hand from {self.source.page}, put it at {self.target}, and run this again."
         for url in urls[:-1]:
             with contextlib.suppress(AbsentError):
-                return url, fetch(url, part, checked=self.expected is not None, fix=by_hand, **settings)
-        return urls[-1], fetch(urls[-1], part, checked=self.expected is not None, fix=by_hand, **settings)
+                return url, fetch(url, part, resume=self.expected is not None, fix=by_hand, **settings)
+        return urls[-1], fetch(urls[-1], part, resume=self.expected is not None, fix=by_hand, **settings)
 
     def _verified(self, part: Path, url: str) -> str:
         self._require_content(part, url)
