@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.errors import DataError
@@ -23,6 +23,15 @@ class Block(BaseModel):
     """A part of a file between two stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sparse(Block):
+    """A block that leaves out of the file what was not set."""
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_set(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {name: value for name, value in values.items() if name in self.model_fields_set}
 
 
 class DatasetInfo(Block):

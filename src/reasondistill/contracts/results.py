@@ -8,6 +8,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, fie
 
 from reasondistill.contracts.base import Block, DatasetInfo, Versioned
 from reasondistill.contracts.efficiency import Efficiency
+from reasondistill.contracts.error_analysis import FoundErrors
+from reasondistill.contracts.scored_confidence import ScoredConfidence
+from reasondistill.contracts.slices import MeasuredSlice
 
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
@@ -44,9 +47,9 @@ class Results(Versioned):
     confusion: Confusion | None = None
     floors: dict[str, dict[str, float]] = {}
     controls: dict[str, dict[str, float]] = {}
-    calibration: dict[str, Any] = {}
-    slices: list[dict[str, Any]] = []
-    errors: dict[str, Any] = {}
+    calibration: ScoredConfidence = ScoredConfidence()
+    slices: list[MeasuredSlice] = []
+    errors: FoundErrors = FoundErrors()
     faithfulness: dict[str, Any] = {}
     """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
     agreement: dict[str, Any] = {}
