@@ -166,7 +166,14 @@ save(evaluation, OUT / "results" / "test")
 scored = load_source(OUT / "results" / "test").main
 ece = results.metrics["ece"].value
 title = f"Confidence and accuracy are {ece:.2f} apart on average"
-show(reliability("reliability", title, f"{ROWS} test rows; on the dashed line both would be equal.", scored.bins))
+show(
+    reliability(
+        "reliability",
+        title,
+        f"{ROWS} test rows; on the dashed line both would be equal.",
+        scored.results.calibration.bins,
+    )
+)
 
 # %% [markdown]
 # ## Errors
