@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
     from reasondistill.contracts.records import Example, Prediction
     from reasondistill.contracts.results import Results
+    from reasondistill.data.readers.own_tables import ColumnMapping
     from reasondistill.evaluation.faithfulness import Outcome
     from reasondistill.judges import Judge
     from reasondistill.students.student import Student
@@ -111,12 +112,12 @@ def evaluate(
         if maker is None and value is not None:
             raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
     answers = list(read_predictions(predictions))
-    asked, because = _task(task, predictions, maker, data, mapping(columns), answers)
+    asked, because, read_from = _task(task, predictions, maker, data, mapping(columns), answers)
     if maker is not None:
         _require_task(maker, asked)
     with _says_task(asked, because):
-        everything = load(data, task=asked, columns=mapping(columns))
-        loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
+        everything = load(data, task=asked, columns=read_from)
+        loaded = load(data, split=split, task=asked, columns=read_from) if split else everything
         loaded = loaded.first(limit) if limit else loaded
         others = outside(everything.examples, loaded.examples)
         # Mistakes in what was given, before anything takes time.
@@ -169,22 +170,23 @@ def _task(
     data: str,
     columns: dict[str, str | list[str]] | None,
     answers: Sequence[Prediction],
-) -> tuple[Task, str]:
-    """The task, and what says so: --task, the predictions' record, their student, or the data; "" for --task."""
+) -> tuple[Task, str, ColumnMapping | None]:
+    """The task, what says so (--task, the predictions' record, their student, or the data; "" for --task), and the
+    data's columns."""
     from reasondistill.data.recognising import recognise
     from reasondistill.evaluation.pairing import labels_given
     from reasondistill.students.student import task_answered
     from reasondistill.tasks.task import get_task
 
     if asked is not None:
-        return get_task(asked), ""
+        return get_task(asked), "", columns
     if (recorded := task_answered(predictions)) is not None:
-        return recorded, "the record of the predictions"
+        return recorded, "the record of the predictions", columns
     if maker is not None:
-        return maker.task, "the student"
-    task, because = recognise(data, columns, labels_given(answers))
-    stage(f"task {task.name}, by {because}")
-    return task, because
+        return maker.task, "the student", columns
+    recognised = recognise(data, columns, labels_given(answers))
+    stage(f"task {recognised.task.name}, by {recognised.because}")
+    return recognised.task, recognised.because, recognised.columns
 
 
 @contextmanager
