@@ -18,7 +18,6 @@ from reasondistill.errors import DataError
 if TYPE_CHECKING:
     from reasondistill.data.layout import Choice, Layout
     from reasondistill.data.recognising import Recognised
-    from reasondistill.tasks.task import Task
 
 TextOption = Annotated[
     list[str] | None,
@@ -76,7 +75,7 @@ class TableOptions:
             )
         if self.task is not None:
             task = get_task(self.task)
-            return Recognised(task, "--task", self.columns or self._named(task))
+            return Recognised(task, "--task", self.columns if self.choice is None else self.choice.mapping(task))
         recognised = recognise_data(data, self.columns, self.choice)
         if recognised.layout is not None:
             say_columns(data, recognised.layout)
@@ -90,24 +89,6 @@ class TableOptions:
         for what, name in self.choice.names() if self.choice is not None else ():
             words += [f"--{what}", name]
         return [quote(word) for word in words]
-
-    def _named(self, task: Task) -> Mapping[str, str | Sequence[str]] | None:
-        """The columns of a task's fields, in its order."""
-        if self.choice is None:
-            return None
-        texts = self.choice.text
-        if texts and len(texts) != len(task.fields):
-            raise DataError(
-                "--text",
-                expected=f"one column for each field of the task {task.name}: {', '.join(task.fields)}",
-                found=", ".join(texts),
-                fix="Name as many, in that order.",
-            )
-        columns: dict[str, str | Sequence[str]] = dict(zip(task.fields, texts, strict=False))
-        columns |= {what: name for what, name in self.choice.names() if what not in ("text", "explanation")}
-        if self.choice.explanation:
-            columns["explanation"] = list(self.choice.explanation)
-        return columns
 
 
 def takes_table(command: F) -> F:

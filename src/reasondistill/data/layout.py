@@ -117,6 +117,23 @@ class Choice:
             explanation = (explanation,) if isinstance(explanation, str) else tuple(explanation)
         return cls(text=tuple(fields), explanation=explanation, fields=fields, **single)
 
+    def mapping(self, task: Task) -> ColumnMapping:
+        """The columns of a task that is known: its fields in its order.
+
+        Raises:
+            DataError: there are more or fewer texts than fields.
+        """
+        if self.text and len(self.text) != len(task.fields):
+            raise DataError(
+                "text",
+                expected=f"one column for each field of the task {task.name}: {', '.join(task.fields)}",
+                found=", ".join(self.text),
+                fix="Name as many, in that order.",
+            )
+        mapping: dict[str, str | Sequence[str]] = dict(zip(task.fields, self.text, strict=False))
+        mapping |= {what: name for what, name in self.names() if what not in ("text", "explanation")}
+        return mapping | ({"explanation": list(self.explanation)} if self.explanation else {})
+
     def names(self) -> list[tuple[str, str]]:
         """``(what, column)`` of all that were named."""
         single = [("label", self.label), ("id", self.id), ("group", self.group)]
