@@ -34,7 +34,7 @@ def content(loaded: Loaded) -> list[tuple[Any, ...]]:
 def test_a_frame_rows_and_a_file_give_the_same_examples(tmp_path: Path) -> None:
     frame = pd.DataFrame(ROWS)
     frame.to_csv(tmp_path / "tickets.csv", index=False)
-    of_file, of_frame, of_rows = map(load_dataset, (tmp_path / "tickets.csv", frame, ROWS))
+    of_file, of_frame, of_rows = load_dataset(tmp_path / "tickets.csv"), load_dataset(frame), load_dataset(ROWS)
     assert content(of_frame) == content(of_rows) == content(of_file)
     assert of_frame.task is not None
     assert of_frame.task.labels == ("billing", "bug", "feature")
