@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from reasondistill.contracts.records import number_as_text
 from reasondistill.data.own_columns import own_columns
-from reasondistill.data.readers.own_tables import NO_LABEL, ColumnMapping, Row, label_text, listed
+from reasondistill.data.readers.own_tables import NO_FIELD, NO_LABEL, ColumnMapping, Row, field_name, label_text, listed
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import Task
 
@@ -46,7 +46,6 @@ _TEXTS = re.compile(
 )
 _IDS = re.compile(r"(.*[_ .-])?(id|uid|uuid|guid|no|nr|number|key|index)|unnamed: 0|", re.IGNORECASE)
 _NO_TEXT = re.compile(r"\s*(https?://\S+|[\w.+-]+@[\w-]+\.[\w.]+|\d{4}-\d{2}-\d{2}([T ][\d:.+Z-]+)?|[\d\W]+)\s*")
-_NO_FIELD: Final = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations"})
 
 NONE: Final = ""
 """Named as the column of something, it says that there is none."""
@@ -111,7 +110,7 @@ class Choice:
     def of(cls, columns: ColumnMapping) -> Choice:
         """What a mapping of what → column says: its keys that mean nothing else are fields."""
         explanation = columns.get("explanation")
-        fields = {str(name): what for what, name in columns.items() if what not in _NO_FIELD}
+        fields = {str(name): what for what, name in columns.items() if what not in NO_FIELD}
         single = {what: str(columns[what]) for what in ("label", "id", "group") if what in columns}
         if explanation is not None:
             explanation = (explanation,) if isinstance(explanation, str) else tuple(explanation)
@@ -206,8 +205,7 @@ class Layout:
     def _fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
         for column in self.texts:
-            name = self.fields.get(column) or re.sub(r"\W+", "_", column).strip("_").lower() or "text"
-            name = name if name.isidentifier() and name not in _NO_FIELD else f"text_{name}"
+            name = self.fields.get(column) or field_name(column)
             number = 2
             while name in fields:
                 name, number = f"{name}_{number}", number + 1
