@@ -62,7 +62,7 @@ def with_model(student: Checkpoint, model: Any) -> Checkpoint:
 
 def package(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Path:
     """The files that CTranslate2 reads, and the tokenizer: a package without its manifest."""
-    from reasondistill.export.converting import convert
+    from reasondistill.exporting.converting import convert
 
     folder.mkdir()
     convert(student, folder, quantization)

@@ -16,8 +16,8 @@ from reasondistill.config import Generation
 from reasondistill.contracts.records import Prediction, read_predictions
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError, ParityError
-from reasondistill.export import Exported, Sample, export, limits_for, load_sample
-from reasondistill.export.parity import compare
+from reasondistill.exporting import Exported, Sample, export, limits_for, load_sample
+from reasondistill.exporting.parity import compare
 from reasondistill.students import package as packages
 from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.students.fit_calibration import calibrate
@@ -139,7 +139,7 @@ class Told:
 
 
 def test_parity_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasondistill.export import parity as module
+    from reasondistill.exporting import parity as module
 
     asked: list[tuple[int, list[str]]] = []
 

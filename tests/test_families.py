@@ -183,8 +183,8 @@ def test_its_package_answers_alike_or_that_is_refused(
 ) -> None:
     pytest.importorskip("ctranslate2")
     import packaging_helpers as packages
-    from reasondistill.export import export
-    from reasondistill.export.sizes import architecture_of
+    from reasondistill.exporting import export
+    from reasondistill.exporting.sizes import architecture_of
 
     one = tried(family)
     if not family_of(one.trained.model).exports:

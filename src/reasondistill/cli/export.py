@@ -60,8 +60,8 @@ def export(
     A package that differs by more than the limits is not kept. docs/packages.md has their defaults.
     """
     from reasondistill.errors import DataError
-    from reasondistill.export import export as run_export
-    from reasondistill.export import limits_for, load_sample
+    from reasondistill.exporting import export as run_export
+    from reasondistill.exporting import limits_for, load_sample
     from reasondistill.storage.files import require_new_folder
     from reasondistill.students.package.manifest import describe
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from reasondistill.contracts.seals import FileSeal
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, MissingExtraError, ParityError
-from reasondistill.export.package_card import package_card
-from reasondistill.export.parity import Sample, compare, limits_for
+from reasondistill.exporting.package_card import package_card
+from reasondistill.exporting.parity import Sample, compare, limits_for
 from reasondistill.runs import find_student, versions
 from reasondistill.storage.files import atomic_folder, require_new_folder, seal_of
 from reasondistill.students.calibration import CALIBRATION_FILE
@@ -70,8 +70,8 @@ def export(
     if is_package(folder):
         raise CheckpointError(folder, expected="a student", found="a package", fix="Export the student it came from.")
     try:
-        from reasondistill.export.converting import convert
-        from reasondistill.export.sizes import architecture_of
+        from reasondistill.exporting.converting import convert
+        from reasondistill.exporting.sizes import architecture_of
         from reasondistill.students.checkpoint import load_checkpoint, parameter_count
     except ImportError as error:
         raise MissingExtraError(f"exporting the student {folder}", "train,serve") from error
