@@ -160,8 +160,8 @@ GOOD = HEADER + "a,A man sleeps.,A man rests.,entailment,x\n"
 BROKEN: dict[str, tuple[str, bytes | None, list[str]]] = {
     "a missing column": (
         "data.csv",
-        b"id,premise,label,explanation\na,A man sleeps.,entailment,x\n",
-        ["data.csv", "hypothesis", "premise", "--columns"],
+        b"id,stars,label\na,3,entailment\n",
+        ["data.csv", "stars", "--text", "--columns"],
     ),
     "an unknown label": (
         "data.csv",
