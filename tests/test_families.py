@@ -166,7 +166,7 @@ def test_its_vocabulary_is_trimmed_or_that_is_refused(family: str, tried: Callab
             trim(student.model, student.tokenizer, PROMPTS)
         return
     model, tokenizer = trim(student.model, student.tokenizer, [*PROMPTS, *(NLI.labels or ())])
-    smaller = Checkpoint(model, tokenizer, student.asked)
+    smaller = Checkpoint(model, tokenizer, student.settings)
     assert smaller.model.get_input_embeddings().weight.shape[0] < student.model.get_input_embeddings().weight.shape[0]
     assert [len(row) for row in tried(family).engine(smaller).score(PROMPTS, TARGETS)] == [3] * len(PROMPTS)
     old, new = (s.codec.encode_and_mark_prompts(PROMPTS)[0] for s in (student, smaller))

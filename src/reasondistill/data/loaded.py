@@ -1,4 +1,4 @@
-"""What reading a data set gives: its examples, what was set aside and why, and a hash of the content."""
+"""A loaded data set: its examples, which rows were dropped and why, and a hash of the content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 """Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
 
 INDISTINCT = "answers that cannot be told apart"
-"""Why a row is set aside whose choices differ in nothing but case and spacing."""
+"""Why a row is dropped whose choices differ only in case and spacing."""
 
 _CACHE = TableCache("examples")
 
@@ -70,7 +70,7 @@ class Loaded:
         return replace(self, examples=self.stored.part(split))
 
     def only(self, kept: Sequence[bool], *, reason: str) -> Loaded:
-        """The examples that are to be kept, one truth value for each; the others are set aside and counted."""
+        """Keep the examples marked true, one value per example; the others are dropped and counted."""
         stored = self.stored
         left_out = len(kept) - sum(kept)
         aside = self.set_aside | ({reason: self.set_aside.get(reason, 0) + left_out} if left_out else {})
@@ -84,7 +84,7 @@ class Loaded:
         return [f"{found.get(identity, self.name)} (id {identity!r})" for identity in ids]
 
     def joined_with(self, other: Loaded) -> Loaded:
-        """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
+        """The examples of both; counts of dropped rows stay this one's, as both come from one source."""
         return replace(self, examples=self.stored.joined_with(other.stored))
 
 
@@ -120,7 +120,7 @@ def gather(
 ) -> Loaded:
     """Make a data set out of a source's rows, each checked against the task.
 
-    Rows in which a field of the task is blank are set aside, and rows whose choices differ in nothing but case and
+    Rows in which a field of the task is blank are dropped, and rows whose choices differ in nothing but case and
     spacing.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which task data are of, told by what they hold. Where nothing tells, a task is proposed and none assumed."""
+"""Recognise the task of a data set from its content. Where that is unclear, a task is proposed, not assumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_LABELS = 50
 
 
 class Recognised(NamedTuple):
-    """A task, and what tells that it is this one, to be said to the user."""
+    """A task, and the evidence for it, as shown to the user."""
 
     task: Task
     because: str

@@ -28,7 +28,7 @@ from reasondistill.judges.components import (
 )
 from reasondistill.judges.corruptions import Corruptor, Good
 from reasondistill.judges.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
-from reasondistill.judges.fitting import Row, Told, fit, weigh_alike, weigh_by_votes
+from reasondistill.judges.fitting import GoodAgainstSpoiled, Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judges.judge import Combination, Judge, JudgeInfo, hashes_of
 from reasondistill.judges.judge_card import judge_card
 from reasondistill.judges.network import MAX_FIELDS, Network
@@ -59,7 +59,7 @@ def train_judge(
     Raises:
         OutputError: the judge's folder is there already and holds something.
         DataError: there are too few explanations, or votes, or too few of one kind.
-        CheckpointError, MissingExtraError: the encoder is not to be had.
+        CheckpointError, MissingExtraError: the encoder is not available.
     """
     folder = require_new_folder(Path(config.judges_dir) / config.name)
     task = config.task
@@ -69,7 +69,7 @@ def train_judge(
     models = _fitted(material, config, progress)
     names = material.components
 
-    values, is_good = _told(models, material, names)
+    values, is_good = _good_against_spoiled(models, material, names)
     combination = weigh_alike(names, values, is_good)
     report: dict[str, Any] = {
         "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
@@ -155,10 +155,12 @@ def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Mod
     return Models(networks, delexicalizer, patterns)
 
 
-def _told(models: Models, material: _Material, names: Sequence[str]) -> Told:
+def _good_against_spoiled(models: Models, material: _Material, names: Sequence[str]) -> GoodAgainstSpoiled:
     """What the models say of the explanations that are held out and of the ones that were spoiled."""
     rows = [*(one.argued for one in material.held_out), *material.spoiled]
-    return Told(component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out))
+    return GoodAgainstSpoiled(
+        component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out)
+    )
 
 
 def _network(material: _Material, config: JudgeConfig, member: int, progress: Progress) -> Network:
@@ -192,13 +194,13 @@ def _with_votes(
     names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
     values = cross_fitted(models, votes, asked, names, folds, progress)
     models = with_votes(models, votes, asked.features)
-    told = _told(models, material, names)
+    held_out = _good_against_spoiled(models, material, names)
     reached = {
         "without_votes": agreement(before, votes),
-        "with_votes": agreement(cross_weighed(names, values, votes, told, folds), votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, held_out, folds), votes),
         "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
     }
-    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), told)
+    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), held_out)
     return models, weighed, reached
 
 

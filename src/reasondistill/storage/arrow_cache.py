@@ -66,8 +66,8 @@ class TableCache:
 
         Args:
             schema: of the batches.
-            fill: begins anew: the batches, and facts that are complete once those are all read. A cache folder
-                that cannot be written to (no rights, no room) is said once, and the table is made in memory.
+            fill: returns a fresh iterator of batches, and facts that are complete once it is exhausted. If the cache
+                folder cannot be written to (permissions, full disk), warns once and makes the table in memory.
         """
         if key is not None:
             try:

@@ -73,7 +73,7 @@ class ContentCache:
         return found
 
     def add(self, values: Mapping[bytes, bytes]) -> None:
-        """Keep ``values``. A folder that cannot be written to (no rights, no room) is said, and nothing is kept."""
+        """Store ``values``. If the folder cannot be written to (permissions, full disk), warn and store nothing."""
         if not values:
             return
         try:

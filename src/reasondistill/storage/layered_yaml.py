@@ -115,8 +115,8 @@ def read_layered(path: str | Path) -> list[Layer]:
     """Read a YAML mapping and what its key ``include`` names: one file, or a list of files, relative to its folder.
 
     Returns:
-        A layer for each file, what goes before last: the file itself, before it its included files from the last to
-        the first, each above what it includes itself.
+        One layer per file, in increasing precedence: included files (last to first), each after the files that it
+        includes itself; then the file.
 
     Raises:
         DataError: one of the files is absent, empty or not UTF-8.
@@ -145,7 +145,7 @@ def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> Non
 
 
 def merge(layers: Sequence[Layer]) -> dict[str, Any]:
-    """One mapping out of several, key by key; what comes later goes before, and lists are taken whole.
+    """Merge layers key by key; later layers override earlier ones, and lists are replaced, not merged.
 
     A mapping with another ``kind`` than the one below it takes its whole place, as the keys of kinds differ.
     """

@@ -35,7 +35,7 @@ def encoder_path(name: str) -> str:
     """The folder or hub id of an encoder; ``offline:minilm`` is the one inside the extra ``offline``.
 
     Raises:
-        MissingExtraError: ``offline:minilm`` is asked for and not installed.
+        MissingExtraError: ``offline:minilm`` is requested but not installed.
     """
     if name != "offline:minilm":
         return name

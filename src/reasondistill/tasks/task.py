@@ -89,9 +89,9 @@ class Task(BaseModel):
         parts = [f"{field}: {{{field}}}" for field in value["fields"]]
         if value.get("labels") is None:
             parts.append("choices: {choices}")
-        asked = f"{value.get('name')} {' '.join(parts)}"
-        prompt = value.get("prompt", f"explain {asked}")
-        return {"label_prompt": f"predict {asked}", "explanation_prompt": prompt, **value, "prompt": prompt}
+        described = f"{value.get('name')} {' '.join(parts)}"
+        prompt = value.get("prompt", f"explain {described}")
+        return {"label_prompt": f"predict {described}", "explanation_prompt": prompt, **value, "prompt": prompt}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -173,7 +173,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         """As transformers', but a checkpoint that ended its training is taken as it is, with not a step more.
 
         Raises:
-            TrainingError: a loss or a gradient is no number.
+            TrainingError: a loss or a gradient is NaN or infinite.
             StoppedError: a signal came; a checkpoint of the last step is there.
             OutputError: the disk is full.
             CheckpointError: the checkpoint that validation selected is damaged.
