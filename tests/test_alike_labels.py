@@ -30,9 +30,9 @@ from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import OutputOrder, Task, choice_targets
 from reasondistill.training.features import Collator, build_features
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import UNDECIDABLE, Parts
-from reasondistill.training.trainer import JointModel
 
 TASK = Task.model_validate({"name": "place", "fields": ["question"]})
 GREEDY = Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=8)

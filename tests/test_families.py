@@ -38,7 +38,8 @@ from reasondistill.students.vocabulary import trim
 from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
 from reasondistill.training.adapters import adapt, parts_of
 from reasondistill.training.features import Collator, build_features
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.joint_model import JointModel
+from reasondistill.training.trainer import DistillationTrainer
 
 EXAMPLES = generate(9, seed=2)
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in EXAMPLES]

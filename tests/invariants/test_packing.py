@@ -14,7 +14,8 @@ import tiny
 from reasondistill.config import Loss
 from reasondistill.students.forward import fuse_activations
 from reasondistill.students.packing import can_pack, packed_logits, plan_rows
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.joint_model import JointModel
+from reasondistill.training.trainer import DistillationTrainer
 from trainings import batch_of
 
 PACKED = ("flan-t5", "t5", "byt5", "mt5", "umt5", "umt5-untied", "bart")

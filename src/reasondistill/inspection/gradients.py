@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from reasondistill.inspection.parts import in_order, named_parts
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
-from reasondistill.training.trainer import JointModel
 
 
 class PartGradient(NamedTuple):

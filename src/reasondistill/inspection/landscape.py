@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reasondistill.training.trainer import JointModel
+from reasondistill.training.joint_model import JointModel
 
 _SMALLEST = 1e-10
 
