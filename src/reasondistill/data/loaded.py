@@ -78,10 +78,10 @@ class Loaded:
 
     def places(self, ids: Collection[str]) -> list[str]:
         """Where these examples stand, in words: ``file:line (id 'q7')``. The source is read again for it."""
-        wanted = set(ids)
-        rows = self.reader(Counter()) if self.reader is not None and wanted else ()
-        found = {example.id: where for where, example in rows if example.id in wanted}
-        return [f"{found.get(identity, self.name)} (id {identity!r})" for identity in ids]
+        id_set = set(ids)
+        rows = self.reader(Counter()) if self.reader is not None and id_set else ()
+        place_of = {example.id: where for where, example in rows if example.id in id_set}
+        return [f"{place_of.get(identity, self.name)} (id {identity!r})" for identity in ids]
 
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of dropped rows stay this one's, as both come from one source."""
@@ -93,17 +93,17 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} ({count:,})" for what, count in counts.items())
 
 
-def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:
-    """The data set that `gather` kept under this key; ``again`` reads its source, should somebody ask for places."""
-    found = _CACHE.get(key)
-    if found is None or found[0].schema != SCHEMA:
+def recall(key: str, reload: Callable[[], Loaded]) -> Loaded | None:
+    """The data set that `gather` kept under this key; ``reload`` reads the source again when places are needed."""
+    cached = _CACHE.get(key)
+    if cached is None or cached[0].schema != SCHEMA:
         return None
 
     def read(set_aside: Counter[str]) -> Iterable[tuple[str, Example]]:
-        reader = again().reader
+        reader = reload().reader
         return () if reader is None else reader(set_aside)
 
-    return replace(_loaded(*found), reader=read)
+    return replace(_loaded(*cached), reader=read)
 
 
 def gather(

@@ -58,12 +58,12 @@ def recognise(source: str | Path, columns: ColumnMapping | None = None, labels: 
     header, rows = open_rows(source)
     if not columns and "fields" in header:
         parsed = ((row.get("fields"), row.get("label"), row.get("choices")) for _, row in rows())
-        found = _of_examples(Path(source).stem, parsed, labels)
+        recognised = _of_examples(Path(source).stem, parsed, labels)
     else:
-        found = _of_table(header, rows, columns or {})
-    if found is None:
+        recognised = _of_table(header, rows, columns or {})
+    if recognised is None:
         raise _unknown(source, header, rows, columns or {}, labels)
-    return found
+    return recognised
 
 
 def recognise_data(source: str | Path, columns: ColumnMapping | None = None) -> Recognised:
@@ -86,15 +86,15 @@ def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[
     Raises:
         DataError: they have no fields in common, or labels that cannot be told apart.
     """
-    found = _of_examples(name, ((e.fields, e.label, e.choices) for e in examples), labels)
-    if found is None:
+    recognised = _of_examples(name, ((e.fields, e.label, e.choices) for e in examples), labels)
+    if recognised is None:
         raise DataError(
             name,
             expected="examples with fields in common, and labels that differ in more than case and spaces",
             found="others",
             fix="Name the task.",
         )
-    return found.task
+    return recognised.task
 
 
 def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns: ColumnMapping) -> Recognised | None:
@@ -107,9 +107,11 @@ def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns:
     return None
 
 
-def _of_examples(name: str, rows: Iterable[tuple[object, object, object]], given: Iterable[str]) -> Recognised | None:
+def _of_examples(
+    name: str, rows: Iterable[tuple[object, object, object]], known_labels: Iterable[str]
+) -> Recognised | None:
     """Fields, and labels or choices, as ``(fields, label, choices)`` of the rows have them."""
-    labels = set(given)
+    labels = set(known_labels)
     fields: list[str] | None = None
     with_choices = False
     for own, label, choices in rows:
@@ -146,13 +148,13 @@ def _unknown(
     labels: Iterable[str],
 ) -> DataError:
     """With a task to begin with in its fix: every column that can be a field, and the labels that are known."""
-    given = set(labels)
+    known_labels = set(labels)
     mapping: dict[str, str] = {}
     label = str(columns.get("label", "label"))
-    if label not in header and (guess := _label_column(header, rows, given)) is not None:
+    if label not in header and (guess := _label_column(header, rows, known_labels)) is not None:
         mapping["label"] = label = guess
     if label in header:
-        given |= _names_in(label, rows)
+        known_labels |= _names_in(label, rows)
     explanation = next((name for name in header if _OFTEN_EXPLANATIONS.fullmatch(name.strip())), None)
     if explanation is not None and not {"explanation", "explanations"} & {*header, *columns} and explanation != label:
         mapping["explanation"] = explanation
@@ -167,14 +169,14 @@ def _unknown(
             fields.append(field)
             mapping |= {} if field == name else {field: name}
     expected = f"columns that tell its task ({_forms()}), or a task that is named"
-    found = f"the columns {listed(header) or 'none'}"
+    columns_text = f"the columns {listed(header) or 'none'}"
     if advice := foreign_advice(header):
-        return DataError(source, expected=expected, found=found, fix=advice)
+        return DataError(source, expected=expected, found=columns_text, fix=advice)
     if "probabilities" in header or not fields:
         fix = "Name the data that hold the inputs; predictions are scored by: reasondistill evaluate PREDICTIONS DATA"
-        return DataError(source, expected=expected, found=f"{found}, none of them an input", fix=fix)
+        return DataError(source, expected=expected, found=f"{columns_text}, none of them an input", fix=fix)
     stem = re.sub(r"\W+", "_", Path(source).stem) or "own"
-    asked = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(given)}
+    proposal = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(known_labels)}
     options = "".join(f" --columns {quote(f'{key}={name}')}" for key, name in mapping.items())
     spare = "without the fields that are no input, " if len(fields) > 1 else ""
     explained = explanation is not None or any(key.startswith("explanation") for key in (*header, *columns))
@@ -182,9 +184,9 @@ def _unknown(
     return DataError(
         source,
         expected=expected,
-        found=found,
+        found=columns_text,
         fix=f"Name the task, --task {' or '.join(BUILTIN_TASKS)}, and what has other names, --columns FIELD=COLUMN; "
-        f"or write {json.dumps(asked, ensure_ascii=False)} to {stem}.yaml, {spare}"
+        f"or write {json.dumps(proposal, ensure_ascii=False)} to {stem}.yaml, {spare}"
         f"and give --task {stem}.yaml{options}{others}",
     )
 
