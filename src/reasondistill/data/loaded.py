@@ -199,7 +199,7 @@ def _checked_rows(
         raise DataError(
             where,
             expected="at least one row of data",
-            found=f"none that can be used (set aside: {reasons})" if reasons else "none",
+            found=f"none that can be used (dropped: {reasons})" if reasons else "none",
             fix="Add rows to the file.",
         )
     if need_label and task.labels != () and not labelled:

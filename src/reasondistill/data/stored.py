@@ -1,4 +1,4 @@
-"""Examples in an Arrow table instead of Python objects: an Example is built when it is looked at."""
+"""Examples in an Arrow table instead of Python objects: an Example is built on access."""
 
 from __future__ import annotations
 

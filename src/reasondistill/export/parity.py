@@ -1,4 +1,4 @@
-"""Whether a package answers as the student that it was made of: both on the same rows."""
+"""Compare a package's answers with its student's on the same rows."""
 
 from __future__ import annotations
 

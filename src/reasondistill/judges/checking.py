@@ -1,4 +1,4 @@
-"""How well a judge tells good explanations from others: from spoiled ones, and from those that people refused."""
+"""Measure how well a judge separates good explanations from corrupted ones and from those that people rejected."""
 
 from __future__ import annotations
 

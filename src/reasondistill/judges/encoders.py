@@ -1,4 +1,4 @@
-"""Texts -> tokens for the judge's network: states of a frozen encoder, or numbers of a vocabulary of its own."""
+"""Encode texts for the judge's network: hidden states of a frozen encoder, or ids of the judge's own vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people's votes teach a judge: which features and patterns are accepted, and how much each component counts."""
+"""Learn from people's votes which features and patterns they accept, and the weight of each component."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tokens a student has positions for, and which lengths are more than that."""
+"""A student's number of positions, and which configured lengths exceed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smaller students out of larger ones: some of the layers, and the feed-forward units that weigh most.
+"""Prune a student: keep some of its layers and the feed-forward units with the largest weights.
 
 The kept layers are evenly spaced, as in DistilBERT (Sanh et al. 2019) and in shrink-and-fine-tune (Shleifer and Rush
 2020), and the last one is always among them. Of a feed-forward part the units with the largest product of the norms of

@@ -1,4 +1,4 @@
-"""A BART-shaped encoder-decoder out of a BERT-like encoder.
+"""A BART-shaped encoder-decoder initialised from a BERT-like encoder.
 
 BERT's blocks and BART's are the same: attention, add, norm, feed-forward, add, norm. The encoder is carried over
 whole. A decoder block takes the self-attention, feed-forward part and norms of an encoder block; its cross-attention,

@@ -1,4 +1,4 @@
-"""What is asked of a student: fields, labels or choices, prompt text, target text, and parsing it back, side by side.
+"""A task: its fields, labels or choices, prompts, targets, and the parser of outputs.
 
 A task is data. Rendering makes a target out of segments, each marked with the loss term that its tokens belong to;
 parsing takes a label and an explanation out of text that a student wrote on its own.

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: written aside, sealed with the hashes of their files, renamed, verified.
+"""Atomic checkpoints: written to a temporary folder, sealed with their files' hashes, renamed, verified.
 
 transformers writes a checkpoint in place and takes the highest-numbered folder as the last, complete or not.
 """

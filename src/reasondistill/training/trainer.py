@@ -107,7 +107,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self.loss_is_scaled_for_ga = True
 
     def train(self, resume_from_checkpoint: str | None = None, **options: Any) -> Any:
-        """As transformers', but a checkpoint that ended its training is taken as it is, with not a step more.
+        """As transformers', but resuming from a finished checkpoint loads it without another step.
 
         Raises:
             TrainingError: a loss or a gradient is NaN or infinite.
@@ -185,7 +185,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     # --- two learning rates ---
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
-        """As transformers', but what it refuses of the arguments is the user's mistake.
+        """As transformers', but arguments that it refuses raise ConfigError.
 
         Raises:
             ConfigError: it is refused.
@@ -288,7 +288,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     # --- checkpoints: whole ones, of the student itself as plain transformers saves it ---
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """What transformers does in place, into a folder aside that is renamed once everything is in it.
+        """Save as transformers does, but into a temporary folder that is renamed once it is complete.
 
         Raises:
             OutputError: there is no room for it; nothing of it is left.
@@ -365,7 +365,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
 
 class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
-    """Tells a training that goes on where its best checkpoint lies: transformers forgets one whose path has changed."""
+    """Restore the path of the best checkpoint when resuming: transformers forgets one whose path has changed."""
 
     def __init__(self) -> None:
         self.best: str | None = None

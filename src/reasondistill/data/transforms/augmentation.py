@@ -1,4 +1,4 @@
-"""Copies of training rows with small edits that leave the label, and why it holds, as they are."""
+"""Augment training rows with small edits that preserve the label and its explanation."""
 
 from __future__ import annotations
 

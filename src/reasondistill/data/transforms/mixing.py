@@ -1,4 +1,4 @@
-"""Which rows of several sources an epoch goes through."""
+"""Choose the rows of several sources that make up an epoch."""
 
 from __future__ import annotations
 

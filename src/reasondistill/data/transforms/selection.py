@@ -1,4 +1,4 @@
-"""What a training learns from of a data set: a share of its groups, and whose explanations."""
+"""Select training data: a share of the groups, and whose explanations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl
 
 NOT_IN_FRACTION = "not in the fraction"
-"""Why a row is set aside that the configuration did not ask for."""
+"""Why a row is dropped that the configuration excludes."""
 
 _OUT_OF = 2**64
 
