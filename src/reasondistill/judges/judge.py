@@ -215,13 +215,15 @@ class Judge:
             values = component_values(self.models, fresh, self.encoder.encode(texts_of(fresh)), names)
             support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             support *= np.where([_restates(row) for row in fresh], RESTATED, 1.0)
-            judged = {keys[row]: one for row, one in zip(fresh, np.column_stack([support, values]), strict=True)}
+            judged = {
+                keys[row]: verdict for row, verdict in zip(fresh, np.column_stack([support, values]), strict=True)
+            }
         for row in rows:
-            said = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
-            of_all, *of_each = said.tolist()
+            verdict_row = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
+            of_all, *of_each = verdict_row.tolist()
             self._memory[row] = Support(of_all, dict(zip(names, of_each, strict=True)))
         if self.cache:
-            self._verdicts.add({key: said.tobytes() for key, said in judged.items()})
+            self._verdicts.add({key: verdict_row.tobytes() for key, verdict_row in judged.items()})
 
     @cached_property
     def _verdicts(self) -> ContentCache:

@@ -133,13 +133,13 @@ def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig,
     progress(f"spoiling {len(trained):,} explanations")
     corruptor = Corruptor(trained, config.seed)
     each = config.training.spoiled_per_good
-    rows = [Row(one.argued, 1.0) for one in trained]
-    rows += [Row(corruptor.spoil(one)[1], 0.0, 1 / each) for one in trained for _ in range(each)]
+    rows = [Row(explanation.argued, 1.0) for explanation in trained]
+    rows += [Row(corruptor.spoil(explanation)[1], 0.0, 1 / each) for explanation in trained for _ in range(each)]
     evidence = _evidence_rows(trained, config.seed) if "evidence" in components else []
     checks = Corruptor(held_out, config.seed + 1)
-    spoiled_how, spoiled = zip(*(checks.spoil(one) for one in held_out), strict=True)
+    spoiled_how, spoiled = zip(*(checks.spoil(explanation) for explanation in held_out), strict=True)
     progress("encoding")
-    argued = [*(row.argued for row in (*rows, *evidence)), *(one.argued for one in held_out), *spoiled]
+    argued = [*(row.argued for row in (*rows, *evidence)), *(explanation.argued for explanation in held_out), *spoiled]
     encoded = encoder.encode(texts_of([*argued, *(vote.argued for vote in votes)]))
     return _Material(trained, held_out, spoiled, spoiled_how, rows, evidence, encoder, encoded, components)
 
@@ -147,17 +147,18 @@ def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig,
 def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Models:
     """The models that need no votes."""
     networks = tuple(_network(material, config, member, progress) for member in range(config.network.members))
-    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in material.good))
+    delexicalizer = Delexicalizer(kept_words(explanation.argued.explanation for explanation in material.good))
     # Where each example has choices of its own, labels are as many as examples: one model for all of them.
     patterns = PatternModel.of(
-        (one.argued.label if config.task.labels else "", delexicalizer.pattern(one.argued)) for one in material.good
+        (explanation.argued.label if config.task.labels else "", delexicalizer.pattern(explanation.argued))
+        for explanation in material.good
     )
     return Models(networks, delexicalizer, patterns)
 
 
 def _good_against_spoiled(models: Models, material: _Material, names: Sequence[str]) -> GoodAgainstSpoiled:
     """What the models say of the explanations that are held out and of the ones that were spoiled."""
-    rows = [*(one.argued for one in material.held_out), *material.spoiled]
+    rows = [*(explanation.argued for explanation in material.held_out), *material.spoiled]
     return GoodAgainstSpoiled(
         component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out)
     )
@@ -216,7 +217,9 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
                 if argued.label == label and argued not in good:
                     choices = example.choices or task.labels or ()
                     good[argued] = Good(argued, choices, example.group or example.id)
-    chosen = sorted(good.values(), key=lambda one: _hash(one.argued))[: config.training.max_explanations]
+    chosen = sorted(good.values(), key=lambda explanation: _hash(explanation.argued))[
+        : config.training.max_explanations
+    ]
     if len(chosen) < _LEAST_GOOD:
         raise DataError(
             "data.explained",
@@ -230,20 +233,20 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
 def _held_out(good: Sequence[Good]) -> tuple[list[Good], list[Good]]:
     """Nine tenths of the groups to train on and one to check with, by the hash of the group."""
     parts: tuple[list[Good], list[Good]] = ([], [])
-    for one in good:
-        parts[int(hashlib.sha256(f"judge {one.group}".encode()).hexdigest(), 16) % 10 == 0].append(one)
+    for explanation in good:
+        parts[int(hashlib.sha256(f"judge {explanation.group}".encode()).hexdigest(), 16) % 10 == 0].append(explanation)
     if len(parts[1]) < 5 or len(parts[0]) < 5:
         raise DataError(
             "data.explained",
             expected="explanations of many groups, so that one in ten can be held out",
-            found=f"{len({one.group for one in good})} groups",
+            found=f"{len({explanation.group for explanation in good})} groups",
         )
     return parts
 
 
 def _encoder(config: JudgeConfig, good: Sequence[Good]) -> Encoder:
     if config.encoder.kind == "words":
-        return WordEncoder.of(texts_of(one.argued for one in good), config.encoder.size)
+        return WordEncoder.of(texts_of(explanation.argued for explanation in good), config.encoder.size)
     return FrozenEncoder(config.encoder.name)
 
 
@@ -251,19 +254,19 @@ def _possible(component: str, encoder: Encoder, good: Sequence[Good], task: Task
     if component == "relevance":
         return encoder.width > 0
     if component == "contrast":
-        return len({one.argued.label for one in good}) > 1 and bool(task.labels)
-    return component != "evidence" or any(len(one.choices) > 1 for one in good)
+        return len({explanation.argued.label for explanation in good}) > 1 and bool(task.labels)
+    return component != "evidence" or any(len(explanation.choices) > 1 for explanation in good)
 
 
 def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
     """Explanations without their fields, for their own label and for another one."""
     rows = []
-    for one in good:
-        others = [label for label in one.choices if label != one.argued.label]
+    for explanation in good:
+        others = [label for label in explanation.choices if label != explanation.argued.label]
         if others:
-            other = others[(seed + int(_hash(one.argued), 16)) % len(others)]
-            rows.append(Row(one.argued, 1.0, with_fields=False))
-            rows.append(Row(one.argued._replace(label=other), 0.0, with_fields=False))
+            other = others[(seed + int(_hash(explanation.argued), 16)) % len(others)]
+            rows.append(Row(explanation.argued, 1.0, with_fields=False))
+            rows.append(Row(explanation.argued._replace(label=other), 0.0, with_fields=False))
     return rows
 
 

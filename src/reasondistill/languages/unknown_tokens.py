@@ -80,7 +80,7 @@ class Reader:
             self._backend.no_truncation()
         if self._backend.padding is not None:
             self._backend.no_padding()
-        return [one.ids for one in self._backend.encode_batch_fast(list(texts), add_special_tokens=special)]
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=special)]
 
     def _of_ids(self, ids: Sequence[int]) -> Loss:
         unknown = sum(i == self.unknown_id for i in ids) if self.unknown_id is not None else 0

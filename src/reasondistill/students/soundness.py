@@ -76,10 +76,10 @@ def _odd_values(values: dict[str, Any]) -> Iterator[str]:
         if _SWITCH.fullmatch(key) and not isinstance(value, bool):
             yield f"{key}: expected true or false, found {value!r:.60}"
         if _IDS.fullmatch(key):
-            for one in value if isinstance(value, list) else [value]:
+            for token_id in value if isinstance(value, list) else [value]:
                 below = vocabulary if isinstance(vocabulary, int) else 2**31
-                if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < below:
-                    yield f"{key}: expected a token's number below vocab_size, found {one!r:.60}"
+                if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < below:
+                    yield f"{key}: expected a token's number below vocab_size, found {token_id!r:.60}"
 
 
 def require_backed(folder: str | Path, config: Any, model_class: Any) -> None:
