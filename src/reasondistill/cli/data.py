@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasondistill.cli.shared import (
-    Columns,
     Commands,
     DataArgument,
     SplitOption,
-    TaskOption,
-    mapping,
     needs_extra,
     quiet_libraries,
-    task_for,
 )
+from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
 from reasondistill.errors import DataError
 
@@ -34,11 +31,11 @@ data_app = typer.Typer(
 
 
 @data_app.command("show")
+@takes_table
 def data_show(
     data: DataArgument,
+    table: TableOptions,
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Summarise a data set: labels, splits, explanations, lengths, dropped rows, and its first examples."""
@@ -49,22 +46,21 @@ def data_show(
     from reasondistill.data.loaded import counted
     from reasondistill.data.readers.own_tables import listed
 
-    description = describe(
-        load(data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
-    )
+    read = table.read_as(data)
+    description = describe(load(data, split=split, task=read.task, columns=read.columns, need_label=False))
     if json_output:
         say_json(description)
         return
-    table = Table(
+    counts_table = Table(
         title=f"{description['name']}: {description['n']:,} examples in {description['groups']:,} groups",
         title_justify="left",
     )
     labels = list(description["labels"])
     for heading in ("part", *labels, "all"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+        counts_table.add_column(heading, justify="left" if heading == "part" else "right")
     for part, counts in {**description["splits"], "all": description["labels"]}.items():
-        table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
-    say(table)
+        counts_table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
+    say(counts_table)
     lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(description["words"].values()))))
     for name, percentiles in description["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
@@ -91,12 +87,12 @@ def _shown(text: str, most: int = 2000) -> str:
 
 
 @data_app.command("audit")
+@takes_table
 def data_audit(
     data: DataArgument,
+    table: TableOptions,
     out: Annotated[Path | None, typer.Option(help="Also write audit.json and audit.html into this folder.")] = None,
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
     student: Annotated[
         Path | None,
         typer.Option(help="Count tokens with this student's tokenizer and limits: a run, a folder, or builtin:scenes."),
@@ -125,7 +121,7 @@ def data_audit(
 
     if out is not None:
         require_place(out)
-    chosen_task = task_for(task, data, mapping(columns))
+    read = table.read_as(data)
     counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
@@ -143,13 +139,13 @@ def data_audit(
             from reasondistill.students.student_task import StudentTask
         from reasondistill.runs import find_student
 
-        student_task = StudentTask.load(find_student(student))
-        counter, order = load_tokenizer(find_student(student)), student_task.order
-        limits = Limits(student_task.max_source_length, student_task.max_target_length)
-    loaded = load(data, split=split, task=chosen_task, columns=mapping(columns), need_label=False)
+        told = StudentTask.load(find_student(student))
+        counter, order = load_tokenizer(find_student(student)), told.order
+        limits = Limits(told.max_source_length, told.max_target_length)
+    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
     report = audit(
         loaded,
-        task=chosen_task,
+        task=read.task,
         tokenizer=counter,
         limits=limits,
         order=order,
@@ -159,14 +155,14 @@ def data_audit(
     if json_output:
         say_json(report)
     else:
-        table = Table(
+        findings = Table(
             "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
         )
         colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
         for row in audit_table(report):
             style = colours[row.severity]
-            table.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
-        wide_say(table)
+            findings.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
+        wide_say(findings)
     if out is not None:
         from reasondistill.reporting.pages.audit import write_audit
 
@@ -210,38 +206,36 @@ def data_download(
 
 
 @data_app.command("convert")
+@takes_table
 def data_convert(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file, or .csv or .tsv if nothing would be lost.")],
+    table: TableOptions,
+    out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file; .csv or .tsv where nothing is lost.")],
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
 ) -> None:
     """Convert a data set to the library's own format, which keeps choices, votes, highlights and splits."""
     from reasondistill.data import load
     from reasondistill.data.writing import convert
 
-    loaded = load(
-        data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False
-    )
+    read = table.read_as(data)
+    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
     convert(loaded, out)
     fact("examples", f"{out} ({len(loaded.examples):,})")
 
 
 @data_app.command("split")
+@takes_table
 def data_split(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A folder for one file per split.")],
-    suffix: Annotated[
-        str, typer.Option(help=".jsonl or .parquet, or .csv or .tsv if nothing would be lost.")
-    ] = ".jsonl",
-    task: TaskOption = None,
-    columns: Columns = None,
+    table: TableOptions,
+    out: Annotated[Path, typer.Option(help="A folder for one file a part.")],
+    suffix: Annotated[str, typer.Option(help=".jsonl, .parquet, or .csv and .tsv where nothing is lost.")] = ".jsonl",
 ) -> None:
     """Write train, validation and test files, by each row's own split or a hash of its group."""
     from reasondistill.data import load
     from reasondistill.data.writing import write_splits
 
-    loaded = load(data, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
+    read = table.read_as(data)
+    loaded = load(data, task=read.task, columns=read.columns, need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():
         fact(part, f"{written.path} ({written.examples:,})")

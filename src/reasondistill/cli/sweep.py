@@ -26,11 +26,6 @@ class Launcher(StrEnum):
     accelerate = "accelerate"
 
 
-class Renderer(StrEnum):
-    slurm = "slurm"
-    ray = "ray"
-
-
 def sweep(
     config: Annotated[
         Path,
@@ -51,10 +46,6 @@ def sweep(
         str | None, typer.Option(metavar="N", help="Run only this trial, by number or name, in this process.")
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Only compare the finished trials.")] = False,
-    render: Annotated[
-        Renderer | None, typer.Option(help="Print a script that runs the trials as Slurm arrays or Ray tasks.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="With --render: write the script to this new file.")] = None,
 ) -> None:
     """Run every trial of a grid of training configurations, then compare them on the same rows.
 
@@ -66,16 +57,9 @@ def sweep(
     exclusive = [
         name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
     ]
-    if render is not None:
-        exclusive.append("--render")
     if len(exclusive) > 1:
         raise DataError(" and ".join(exclusive), problem="exclude each other", fix="Give one of them.")
-    if out is not None and render is None:
-        raise DataError("--out", expected="--render as well", found="none")
     loaded = load_sweep(config, small=small, overrides=overrides or ())
-    if render is not None:
-        _render(loaded, render, out)
-        return
     if dry_run:
         with needs_extra("train"):
             from reasondistill.sweeps.trial import check_trainings
@@ -113,19 +97,6 @@ def sweep(
     if failed := [outcome for outcome in outcomes if outcome.error is not None]:
         _print_failures(loaded, failed)
         raise typer.Exit(1)
-
-
-def _render(loaded: Sweep, kind: Renderer, out: Path | None) -> None:
-    from reasondistill.storage.files import atomic_write, require_new_file
-    from reasondistill.sweeps.rendering import render
-
-    text = render(loaded, kind.value)
-    if out is None:
-        print(text, end="")
-        return
-    with atomic_write(require_new_file(out)) as stream:
-        stream.write(text)
-    fact(kind.value, out)
 
 
 def _print_cells(loaded: Sweep) -> None:
