@@ -76,7 +76,7 @@ def facts_of(student: Checkpoint) -> TokenizerFacts:
 
 def engine(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Any:
     made = package(student, folder, quantization)
-    return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.asked)
+    return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.settings)
 
 
 def calibration(student: str) -> Calibration:

@@ -419,7 +419,7 @@ def choosing_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = Task.model_validate({"name": "place", "fields": ["question", "precision"]})
     folder = tmp_path_factory.mktemp("choosing")
     made = packaging_helpers.warm_start(folder)
-    replace(made, asked=made.asked.model_copy(update={"task": task})).save(folder / "student")
+    replace(made, settings=made.settings.model_copy(update={"task": task})).save(folder / "student")
     return folder / "student"
 
 

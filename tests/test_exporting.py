@@ -229,7 +229,7 @@ def test_what_is_no_student_is_refused(exported: Exported, tmp_path: Path) -> No
 def test_a_student_of_another_task_needs_rows_of_its_own(tmp_path: Path) -> None:
     student = tiny.student("t5")
     task = Task(name="yesno", fields=("question",), labels=("yes", "no"))
-    student.asked.model_copy(update={"task": task}).save(tmp_path)
+    student.settings.model_copy(update={"task": task}).save(tmp_path)
     with pytest.raises(ConfigError, match=r"--sample: expected rows of the task 'yesno' .*--sample DATA"):
         load_sample(tmp_path)
     rows = tmp_path / "rows.jsonl"

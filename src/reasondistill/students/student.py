@@ -93,15 +93,15 @@ class Student:
             raise MissingExtraError(f"running the student {folder}", "train") from error
         checkpoint = load_checkpoint(folder, calibrated=calibrated)
         checkpoint.model.eval()
-        asked, identity = checkpoint.asked, checkpoint_fingerprint(folder)
+        settings, identity = checkpoint.settings, checkpoint_fingerprint(folder)
         return cls(
             engine=TorchEngine(checkpoint.model, checkpoint.codec),
-            task=asked.task,
-            order=asked.order,
-            generation=asked.generation,
+            task=settings.task,
+            order=settings.order,
+            generation=settings.generation,
             fingerprint=identity,
             calibration=Calibration.load(folder, student=identity) if calibrated else None,
-            phrases=asked.phrases,
+            phrases=settings.phrases,
             folder=folder,
         )
 
@@ -109,12 +109,12 @@ class Student:
     def _packaged(cls, package: LoadedPackage, *, calibrated: bool) -> Student:
         return cls(
             engine=package.engine,
-            task=package.asked.task,
-            order=package.asked.order,
-            generation=package.asked.generation,
+            task=package.settings.task,
+            order=package.settings.order,
+            generation=package.settings.generation,
             fingerprint=package.manifest.fingerprint,
             calibration=package.calibration if calibrated else None,
-            phrases=package.asked.phrases,
+            phrases=package.settings.phrases,
         )
 
     def explain(
@@ -364,7 +364,7 @@ def predict_file(
     precision: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Path:
-    """Write predictions for examples to ``out``, and what they depend on to ``<out>.meta.json`` beside it.
+    """Write predictions to ``out``, and everything they depend on to ``<out>.meta.json``.
 
     Rows are kept in ``<out>.part`` while the job runs, in the order of ``examples``. The same call after a stop goes on
     behind the last whole window, and writes the bytes that it would have written without the stop. `WINDOW` examples
@@ -462,7 +462,7 @@ def maker_of(predictions: str | Path, student: str | Path) -> Student:
 
 
 def made_by(predictions: str | Path) -> str | None:
-    """The fingerprint of the student that made a predictions file; None where nothing beside it says so."""
+    """The fingerprint of the student that made a predictions file; None if no record names it."""
     meta_file = _meta_file(Path(predictions))
     said = read_json(meta_file).get("student") if meta_file.is_file() else None
     return said if isinstance(said, str) else None
@@ -485,9 +485,13 @@ def task_answered(predictions: str | Path) -> Task | None:
     run = predictions.resolve().parent.parent
     if not meta or not (run / RUN_FILE).is_file():
         return None
-    asked = StudentTask.load(find_student(run))
+    settings = StudentTask.load(find_student(run))
     # Predictions of another student may lie in a run's folder.
-    return asked.task if meta.get("task") == fingerprint(asked.task.model_dump(mode="json"), asked.order) else None
+    return (
+        settings.task
+        if meta.get("task") == fingerprint(settings.task.model_dump(mode="json"), settings.order)
+        else None
+    )
 
 
 def _meta_file(predictions: Path) -> Path:
