@@ -25,6 +25,8 @@ from reasondistill.errors import DataError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from reasondistill.contracts.audit import Audit, ShownRow
+
 data_app = typer.Typer(
     cls=Commands,
     rich_markup_mode=None,
@@ -115,16 +117,13 @@ def data_audit(
     Also balance, templates and copies, lengths against the limits, baselines that see one field only, and language.
     Exits 0 whatever it finds: the findings are yours to judge.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from reasondistill.data import load
-    from reasondistill.data.audit import Limits, audit, audit_table
+    from reasondistill.data.audit import Limits, audit
     from reasondistill.storage.files import require_place
 
     if out is not None:
         require_place(out)
-    asked = task_for(task, data, mapping(columns))
+    rows_task = task_for(task, data, mapping(columns))
     counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
@@ -142,13 +141,12 @@ def data_audit(
             from reasondistill.students.student_task import StudentTask
         from reasondistill.runs import find_student
 
-        told = StudentTask.load(find_student(student))
-        counter, order = load_tokenizer(find_student(student)), told.order
-        limits = Limits(told.max_source_length, told.max_target_length)
-    loaded = load(data, split=split, task=asked, columns=mapping(columns), need_label=False)
-    found = audit(
-        loaded,
-        task=asked,
+        trained = StudentTask.load(find_student(student))
+        counter, order = load_tokenizer(find_student(student)), trained.order
+        limits = Limits(max_source_length=trained.max_source_length, max_target_length=trained.max_target_length)
+    result = audit(
+        load(data, split=split, task=rows_task, columns=mapping(columns), need_label=False),
+        task=rows_task,
         tokenizer=counter,
         limits=limits,
         order=order,
@@ -156,22 +154,39 @@ def data_audit(
         progress=(lambda _: None) if json_output else stage,
     )
     if json_output:
-        say_json(found)
+        say_json(result.model_dump(mode="json"))
     else:
-        table = Table(
-            "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
-        )
-        colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
-        for row in audit_table(found):
-            style = colours[row.severity]
-            table.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
-        wide_say(table)
+        _say_findings(result)
     if out is not None:
         from reasondistill.reporting.pages.audit import write_audit
 
-        files = write_audit(found, out)
+        files = write_audit(result, out)
         if not json_output:
             fact("audit", files.html)
+
+
+def _say_findings(audit: Audit) -> None:
+    """Print a row for each finding, worst first, with the first example of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "what", "what to do", "for example", title=f"{audit.name}: what is wrong", title_justify="left")
+    colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
+    for finding in audit.findings:
+        severity = Text(finding.severity, colours[finding.severity])
+        together = any(isinstance(rows, list) for rows in finding.ids)  # one row alone would show nothing
+        shown = [_example(row, finding.section) for row in finding.examples[: None if together else 1]]
+        table.add_row(severity, finding.what, finding.advice, "\n".join(shown))
+    if not audit.findings:
+        table.add_row(Text("note", "dim"), "nothing is wrong", "", "")
+    wide_say(table)
+
+
+def _example(row: ShownRow, section: str) -> str:
+    """A row in a line: its id, its label, and its fields or, where a finding is about these, its explanations."""
+    about_explanations = section in ("explanations", "templates")
+    texts = (row.explanations if about_explanations else [*row.fields.values()]) or [""]
+    return f"{row.id}: {' | '.join(text or '(empty)' for text in texts)}{f' → {row.label}' if row.label else ''}"
 
 
 @data_app.command("download")
