@@ -13,12 +13,12 @@ from known_students import Honest, OtherLabel
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
 from reasondistill.contracts.records import Example, as_row
-from reasondistill.contracts.results import Results, read_per_example
+from reasondistill.contracts.results import Results
+from reasondistill.contracts.scored_rows import read_scored_rows
 from reasondistill.data.scenes import generate
 from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.efficiency import Efficiency
 from reasondistill.evaluation.faithfulness.outcome import Outcome
 from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings
 from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, measure_faithfulness
@@ -67,7 +67,7 @@ def test_every_test_has_its_settings_details_and_words() -> None:
 
 
 def test_all_of_it_is_in_the_results(honest: Path) -> None:
-    results, rows = Results.load(honest / "results.json"), read_per_example(honest / "per_example.jsonl")
+    results, rows = Results.load(honest / "results.json"), read_scored_rows(honest / "per_example.jsonl")
     assert set(results.faithfulness) == set(TESTS)
     applied = {name: t for name, t in results.faithfulness.items() if "left_out" not in t}
     assert {"label_consistency", "simulatability", "label_conditioned", "robustness", "importance"} <= set(applied)
@@ -77,9 +77,9 @@ def test_all_of_it_is_in_the_results(honest: Path) -> None:
         assert 0 < test["examples"] <= most, name
         assert results.settings["faithfulness"][name]["examples"] == most
     assert results.metrics["faithfulness"].value > 0.95
-    assert results.metrics["faithfulness"].n == sum(row["faithfulness"] is not None for row in rows) <= 24
-    assert all(row.keys() == rows[0].keys() for row in rows)
-    tested = [row["importance_agreement"] for row in rows if row["importance_agreement"] is not None]
+    assert results.metrics["faithfulness"].n == sum(row.score("faithfulness") is not None for row in rows) <= 24
+    assert all(row.model_fields_set == rows[0].model_fields_set for row in rows)
+    tested = [s for row in rows if (s := row.score("importance_agreement")) is not None]
     assert results.metrics["importance_agreement"].value == pytest.approx(sum(tested) / len(tested))
 
 
@@ -190,7 +190,7 @@ def test_evaluate_with_a_student(tmp_path: Path, command: Command) -> None:
     )
     assert code == 0, said
     results = Results.load(out / "results.json")
-    assert results.efficiency == {}
+    assert results.efficiency is None
     assert results.metrics["faithfulness"].n <= 9
     assert results.metrics["label_accuracy"].n == 60
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
@@ -218,7 +218,8 @@ def test_evaluate_with_a_student_measures_its_costs(tmp_path: Path, command: Com
     scored = ("evaluate", predictions, *few, "--no-bertscore", "--student", "builtin:scenes", "--faithfulness-limit", 3)
     code, said = command(*scored, "--out", out)
     assert code == 0, said
-    found = Efficiency.model_validate(Results.load(out / "results.json").efficiency)
+    found = Results.load(out / "results.json").efficiency
+    assert found is not None
     assert found.measured.num_beams == 2  # as the predictions were made
     assert found.measured.student == Student.load("builtin:scenes").fingerprint
     assert found.flops_per_example is not None

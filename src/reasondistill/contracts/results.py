@@ -1,14 +1,13 @@
-"""The form of ``results.json`` and ``per_example.jsonl``: written by evaluation, read by comparison and reports."""
+"""The form of ``results.json``: written by evaluation, read by comparison and reports."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, field_validator
 
-from reasondistill.contracts.base import Block, Versioned
-from reasondistill.storage.files import read_jsonl
+from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.efficiency import Efficiency
 
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
@@ -23,15 +22,6 @@ class Metric(Block):
     value: float
     ci95: tuple[float, float] | None = None
     n: Annotated[int, Field(ge=0)]
-
-
-class DatasetInfo(Block):
-    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
-
-    name: str
-    split: str | None = None
-    fingerprint: str
-    n: int
 
 
 class Confusion(Block):
@@ -61,9 +51,14 @@ class Results(Versioned):
     """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
     agreement: dict[str, Any] = {}
     """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
-    efficiency: dict[str, Any] = {}
+    efficiency: Efficiency | None = None
+    """What the student costs; {} in the file where it was not measured."""
 
+    @field_validator("efficiency", mode="before")
+    @classmethod
+    def _absent(cls, value: object) -> object:
+        return value or None
 
-def read_per_example(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of ``per_example.jsonl``: ``id``, ``gold``, ``label``, ``correct``, ``probabilities`` and scores."""
-    return [row for _, row in read_jsonl(path)]
+    @field_serializer("efficiency", mode="wrap")
+    def _empty(self, value: Efficiency | None, serialise: SerializerFunctionWrapHandler) -> object:
+        return {} if value is None else serialise(value)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from reasondistill.comparison.measures import settings_of
-from reasondistill.contracts.results import NOT_FLOORS, DatasetInfo, Metric, Results
+from reasondistill.contracts.base import DatasetInfo
+from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reasondistill.contracts.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
+from reasondistill.contracts.run import RunInfo
 from reasondistill.reporting.document import Cell, Facts, Table
 from reasondistill.reporting.formatting import (
     LOWER_IS_BETTER,
@@ -19,7 +20,7 @@ from reasondistill.reporting.formatting import (
     references_of,
     size,
 )
-from reasondistill.reporting.inputs import RunInfo, Source
+from reasondistill.reporting.inputs import Source
 from reasondistill.reporting.sections.headline import HEADLINE_METRICS, not_read
 
 FLAG: Final = "▲"
