@@ -680,16 +680,20 @@ def test_an_earlier_audit_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 def test_findings_show_rows_with_their_texts() -> None:
     rows = [
-        *(nli(k, "A dog runs.", "It moves.", label, "x" * 300) for k, label in enumerate(("entailment", "neutral"))),
+        *(nli(k, "A dog runs.", "It moves. " * 30, label) for k, label in enumerate(("entailment", "neutral"))),
         *(nli(f"w{k}", f"p {k} p", f"h {k} h", "neutral", "Nobody knows that.") for k in range(4)),
         *filler(30),
     ]
     result = audited(rows)
     conflict = finding_of(result, "different labels in different rows")
     assert [(row.id, row.label) for row in conflict.examples] == [("r0", "entailment"), ("r1", "neutral")]
-    assert conflict.examples[0].fields == {"premise": "A dog runs.", "hypothesis": "It moves."}
-    assert conflict.examples[0].explanations == ["x" * 199 + "…"]
-    assert [row.id for row in finding_of(result, "word for word").examples] == ["rw0", "rw1"]
+    assert conflict.examples[0].fields == {"premise": "A dog runs.", "hypothesis": ("It moves. " * 30)[:199] + "…"}
+    assert conflict.examples[0].explanations == []
+    repeated = finding_of(result, "word for word").examples
+    assert [(row.id, row.explanations) for row in repeated] == [
+        ("rw0", ["Nobody knows that."]),
+        ("rw1", ["Nobody knows that."]),
+    ]
     sections_by_anchor = {section.anchor: section for section in sections(result)}
     for finding in result.findings:
         assert finding.what in [own.what for own in sections_by_anchor[finding.section].findings]

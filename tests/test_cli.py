@@ -705,7 +705,7 @@ def test_data_audit_says_what_is_wrong_and_writes_a_page(run: Run, tmp_path: Pat
     written = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
     assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == written
     assert written["findings"]
-    assert "pairs.csv:2: A man 0. | A man sleeps. → neutral" in " ".join(outcome.out.split())
+    assert "pairs.csv:2: A man 0." in outcome.out
     assert run("data", "audit", tmp_path / "absent.csv").mistake.startswith(f"{tmp_path / 'absent.csv'}: ")
 
 

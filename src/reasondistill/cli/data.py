@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -25,7 +25,17 @@ from reasondistill.errors import DataError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from reasondistill.contracts.audit import Audit, ShownRow
+    from reasondistill.contracts.audit import Audit, Limits, ShownRow
+    from reasondistill.tasks.task import OutputOrder
+
+
+class TokenCounting(TypedDict, total=False):
+    """The arguments of an audit that a student or a tokenizer gives."""
+
+    tokenizer: Any
+    limits: Limits
+    order: OutputOrder
+
 
 data_app = typer.Typer(
     cls=Commands,
@@ -118,40 +128,21 @@ def data_audit(
     Exits 0 whatever it finds: the findings are yours to judge.
     """
     from reasondistill.data import load
-    from reasondistill.data.audit import Limits, audit
+    from reasondistill.data.audit import audit
     from reasondistill.storage.files import require_place
 
     if out is not None:
         require_place(out)
-    rows_task = task_for(task, data, mapping(columns))
-    counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
-    if tokenizer is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.warm_start import encoder_path
-
-        counter = load_tokenizer(encoder_path(tokenizer), local_files_only=False)
-    if student is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.student_task import StudentTask
-        from reasondistill.runs import find_student
-
-        trained = StudentTask.load(find_student(student))
-        counter, order = load_tokenizer(find_student(student)), trained.order
-        limits = Limits(max_source_length=trained.max_source_length, max_target_length=trained.max_target_length)
+    rows_task = task_for(task, data, mapping(columns))
+    counted = _token_counting(student, tokenizer)
     result = audit(
         load(data, split=split, task=rows_task, columns=mapping(columns), need_label=False),
         task=rows_task,
-        tokenizer=counter,
-        limits=limits,
-        order=order,
         seed=seed,
         progress=(lambda _: None) if json_output else stage,
+        **counted,
     )
     if json_output:
         say_json(result.model_dump(mode="json"))
@@ -165,6 +156,26 @@ def data_audit(
             fact("audit", files.html)
 
 
+def _token_counting(student: Path | None, tokenizer: str | None) -> TokenCounting:
+    """What to count tokens with, and against which limits."""
+    if tokenizer is None and student is None:
+        return {}
+    quiet_libraries()
+    with needs_extra("train"):
+        from reasondistill.students.checkpoint import load_tokenizer
+        from reasondistill.students.student_task import StudentTask
+        from reasondistill.students.warm_start import encoder_path
+    if student is None:
+        return {"tokenizer": load_tokenizer(encoder_path(str(tokenizer)), local_files_only=False)}
+    from reasondistill.contracts.audit import Limits
+    from reasondistill.runs import find_student
+
+    folder = find_student(student)
+    trained = StudentTask.load(folder)
+    limits = Limits(max_source_length=trained.max_source_length, max_target_length=trained.max_target_length)
+    return {"tokenizer": load_tokenizer(folder), "limits": limits, "order": trained.order}
+
+
 def _say_findings(audit: Audit) -> None:
     """Print a row for each finding, worst first, with the first example of it."""
     from rich.table import Table
@@ -175,18 +186,17 @@ def _say_findings(audit: Audit) -> None:
     for finding in audit.findings:
         severity = Text(finding.severity, colours[finding.severity])
         together = any(isinstance(rows, list) for rows in finding.ids)  # one row alone would show nothing
-        shown = [_example(row, finding.section) for row in finding.examples[: None if together else 1]]
+        shown = [_example(row) for row in finding.examples[: None if together else 1]]
         table.add_row(severity, finding.what, finding.advice, "\n".join(shown))
     if not audit.findings:
         table.add_row(Text("note", "dim"), "nothing is wrong", "", "")
     wide_say(table)
 
 
-def _example(row: ShownRow, section: str) -> str:
-    """A row in a line: its id, its label, and its fields or, where a finding is about these, its explanations."""
-    about_explanations = section in ("explanations", "templates")
-    texts = (row.explanations if about_explanations else [*row.fields.values()]) or [""]
-    return f"{row.id}: {' | '.join(text or '(empty)' for text in texts)}{f' → {row.label}' if row.label else ''}"
+def _example(row: ShownRow) -> str:
+    """A row in a line: its id, its texts and its label."""
+    texts = " | ".join(text or "(empty)" for text in (*row.fields.values(), *row.explanations))
+    return f"{row.id}: {texts}{f' → {row.label}' if row.label else ''}"
 
 
 @data_app.command("download")

@@ -27,7 +27,7 @@ Severity = Literal["problem", "warning", "note"]
 
 
 class ShownRow(Block):
-    """A row that shows a finding; long texts are cut, and at most three explanations are shown."""
+    """A row that shows a finding; long texts are cut. Up to three ``explanations``, where the finding is about them."""
 
     id: str
     fields: dict[str, str]

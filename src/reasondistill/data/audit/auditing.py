@@ -67,7 +67,21 @@ def audit(
     if not len(loaded.examples):
         raise DataError(loaded.name, expected="at least one example", found="none", fix="Name another split or file.")
     order = order or ("explanation_only" if task.labels == () else "label_first")
-    stored = loaded.stored
+    settings = AuditSettings(order=order, seed=seed, limits=limits, sample=min(len(loaded.examples), SAMPLE))
+    numbers = _measure(loaded, task, tokenizer, settings, order, progress)
+    return numbers.model_copy(update={"findings": _findings(numbers, loaded.stored)})
+
+
+def _measure(
+    loaded: Loaded,
+    task: Task,
+    tokenizer: Any,
+    settings: AuditSettings,
+    order: OutputOrder,
+    progress: Callable[[str], None],
+) -> Audit:
+    """Everything but the findings."""
+    stored, seed, limits = loaded.stored, settings.seed, settings.limits
 
     def get_ids(rows: Sequence[int]) -> list[str]:
         return [str(value) for value in stored.take(stored.rows[np.asarray(rows, np.int64)]).column("id")]
@@ -89,13 +103,13 @@ def audit(
     if tokenizer is not None:
         progress(f"counting tokens of {len(sample):,} examples")
         tokens, lost = token_lengths(take(sample), task, order, tokenizer, limits)
-    numbers = Audit(
+    return Audit(
         name=loaded.name,
         fingerprint=loaded.fingerprint,
         task=task.name,
         fields=list(task.fields),
         n=columns.n,
-        settings=AuditSettings(order=order, seed=seed, limits=limits, sample=len(sample)),
+        settings=settings,
         labels=count_labels(columns.label, columns),
         choices=count_choices(columns),
         splits=count_splits(columns),
@@ -110,7 +124,6 @@ def audit(
         baselines=run_baselines(columns, leakage.train_split, take, task, seed=seed, progress=progress),
         language=count_languages(columns, take(sample), get_ids),
     )
-    return numbers.model_copy(update={"findings": _findings(numbers, stored)})
 
 
 def sections(audit: Audit) -> list[Section]:
@@ -120,18 +133,16 @@ def sections(audit: Audit) -> list[Section]:
 
 def _findings(numbers: Audit, stored: StoredExamples) -> list[Finding]:
     """All findings, worst first; equally bad ones in the order of the sections."""
-    findings = [
-        finding.model_copy(update={"section": section.anchor})
-        for section in sections(numbers)
-        for finding in section.findings
-    ]
-    wanted = {identity for finding in findings for identity in _first_ids(finding)}
+    named = [(section, finding) for section in sections(numbers) for finding in section.findings]
+    wanted = {identity for _, finding in named for identity in _first_ids(finding)}
     places = [row for row, identity in enumerate(stored.values("id")) if identity in wanted]
-    shown = {e.id: _shown(e, numbers.fields) for e in stored.take(stored.rows[np.asarray(places, np.int64)])}
-    return [
-        finding.model_copy(update={"examples": [shown[identity] for identity in _first_ids(finding)]})
-        for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
-    ]
+    rows = {example.id: example for example in stored.take(stored.rows[np.asarray(places, np.int64)])}
+
+    def complete(section: Section, finding: Finding) -> Finding:
+        examples = [_shown(rows[identity], numbers.fields, section) for identity in _first_ids(finding)]
+        return finding.model_copy(update={"section": section.anchor, "examples": examples})
+
+    return sorted((complete(*pair) for pair in named), key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _first_ids(finding: Finding) -> list[str]:
@@ -141,12 +152,12 @@ def _first_ids(finding: Finding) -> list[str]:
     return [identity for row_set in sets for identity in row_set[:MOST_SHOWN]]
 
 
-def _shown(example: Example, fields: Sequence[str]) -> ShownRow:
+def _shown(example: Example, fields: Sequence[str], section: Section) -> ShownRow:
     return ShownRow(
         id=example.id,
         fields={name: _cut(example.fields[name]) for name in fields},
         label=example.label,
-        explanations=[_cut(explanation.text) for explanation in example.references[:3]],
+        explanations=[_cut(e.text) for e in example.references[:3]] if section.about_explanations else [],
     )
 
 

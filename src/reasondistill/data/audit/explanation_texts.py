@@ -78,7 +78,7 @@ def _repeated(columns: Columns, get_ids: GetIds) -> RepeatedTexts:
 def explanations_section(audit: Audit) -> Section:
     """How explanations are made, and what they repeat."""
     evidence = [_facts(audit.explanations), _copies_table(audit.explanations), _label_table(audit.explanations)]
-    return Section("Explanations", "explanations", [*_findings(audit)], evidence)
+    return Section("Explanations", "explanations", [*_findings(audit)], evidence, about_explanations=True)
 
 
 def _findings(audit: Audit) -> Iterator[Finding]:

@@ -95,12 +95,16 @@ Evidence = str | NumberTable | FactList | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """One subject of the audit; ``anchor`` is its name in an address."""
+    """One subject of the audit; ``anchor`` is its name in an address.
+
+    Rows that show its findings are shown with their explanations where these are the subject.
+    """
 
     title: str
     anchor: str
     findings: Sequence[Finding]
     evidence: Sequence[Evidence | None]
+    about_explanations: bool = False
 
 
 def finding(

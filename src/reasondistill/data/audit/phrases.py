@@ -312,7 +312,7 @@ def _agreed(gaps: list[list[str]], kinds: dict[str, int], *, last: bool) -> tupl
 def templates_section(audit: Audit) -> Section:
     """Templates, beginnings and ends."""
     evidence = [_figure(audit), _table(audit.phrases), _edge_facts(audit.phrases)]
-    return Section("Templates", "templates", [*_findings(audit.phrases)], evidence)
+    return Section("Templates", "templates", [*_findings(audit.phrases)], evidence, about_explanations=True)
 
 
 def _tied(template: Template) -> str:
