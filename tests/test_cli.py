@@ -700,11 +700,12 @@ def test_data_audit_says_what_is_wrong_and_writes_a_page(run: Run, tmp_path: Pat
     table.write_text("\n".join(["premise,hypothesis,label,explanation,group", *rows]), encoding="utf-8")
     outcome = run("data", "audit", table, "--out", tmp_path / "audit", "--student", "builtin:scenes")
     assert outcome.code == 0, outcome
-    assert "what was found" in outcome.out
+    assert "what is wrong" in outcome.out
     assert (tmp_path / "audit" / "audit.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    found = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
-    assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == found
-    assert found["findings"]
+    written = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
+    assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == written
+    assert written["findings"]
+    assert "pairs.csv:2: A man 0." in outcome.out
     assert run("data", "audit", tmp_path / "absent.csv").mistake.startswith(f"{tmp_path / 'absent.csv'}: ")
 
 

@@ -172,6 +172,7 @@ def test_a_room_says_what_lives_there_what_comes_in_and_what_goes_out(room: Path
 ONE_SUBJECT = {
     "abstention": "measured, shown",
     "agreement": "measured, shown",
+    "audit": "its file, its page",
     "comparison": "its file, its page",
     "efficiency": "its file, its command, its section",
     "error_analysis": "found, its block of results",

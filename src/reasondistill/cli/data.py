@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -21,6 +21,18 @@ from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+    from reasondistill.contracts.audit import Audit, Limits, ShownRow
+    from reasondistill.tasks.task import OutputOrder
+
+
+class TokenCounting(TypedDict, total=False):
+    """The arguments of an audit that a student or a tokenizer gives."""
+
+    tokenizer: Any
+    limits: Limits
+    order: OutputOrder
+
 
 data_app = typer.Typer(
     cls=Commands,
@@ -107,68 +119,81 @@ def data_audit(
     seed: Annotated[int, typer.Option(help="Seed of samples and baselines.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Find data problems: duplicates, leakage between splits, artifacts that reveal the label.
+    """Look for what would spoil a result: duplicates, leaks between splits, explanations that give the label away.
 
     Also balance, templates and copies, lengths against the limits, baselines that see one field only, and language.
     Exits 0 whatever it finds: the findings are yours to judge.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from reasondistill.data import load
-    from reasondistill.data.audit import Limits, audit, audit_table
+    from reasondistill.data.audit import audit
     from reasondistill.storage.files import require_place
 
     if out is not None:
         require_place(out)
-    read = table.read_as(data)
-    counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
-    if tokenizer is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.warm_start import encoder_path
-
-        counter = load_tokenizer(encoder_path(tokenizer), local_files_only=False)
-    if student is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.student_task import StudentTask
-        from reasondistill.runs import find_student
-
-        told = StudentTask.load(find_student(student))
-        counter, order = load_tokenizer(find_student(student)), told.order
-        limits = Limits(told.max_source_length, told.max_target_length)
-    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
-    report = audit(
-        loaded,
+    read = table.read_as(data)
+    counted = _token_counting(student, tokenizer)
+    result = audit(
+        load(data, split=split, task=read.task, columns=read.columns, need_label=False),
         task=read.task,
-        tokenizer=counter,
-        limits=limits,
-        order=order,
         seed=seed,
         progress=(lambda _: None) if json_output else stage,
+        **counted,
     )
     if json_output:
-        say_json(report)
+        say_json(result.model_dump(mode="json"))
     else:
-        findings = Table(
-            "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
-        )
-        colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
-        for row in audit_table(report):
-            style = colours[row.severity]
-            findings.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
-        wide_say(findings)
+        _say_findings(result)
     if out is not None:
         from reasondistill.reporting.pages.audit import write_audit
 
-        files = write_audit(report, out)
+        files = write_audit(result, out)
         if not json_output:
             fact("audit", files.html)
+
+
+def _token_counting(student: Path | None, tokenizer: str | None) -> TokenCounting:
+    """What to count tokens with, and against which limits."""
+    if tokenizer is None and student is None:
+        return {}
+    quiet_libraries()
+    with needs_extra("train"):
+        from reasondistill.students.checkpoint import load_tokenizer
+        from reasondistill.students.student_task import StudentTask
+        from reasondistill.students.warm_start import encoder_path
+    if student is None:
+        return {"tokenizer": load_tokenizer(encoder_path(str(tokenizer)), local_files_only=False)}
+    from reasondistill.contracts.audit import Limits
+    from reasondistill.runs import find_student
+
+    folder = find_student(student)
+    trained = StudentTask.load(folder)
+    limits = Limits(max_source_length=trained.max_source_length, max_target_length=trained.max_target_length)
+    return {"tokenizer": load_tokenizer(folder), "limits": limits, "order": trained.order}
+
+
+def _say_findings(audit: Audit) -> None:
+    """Print a row for each finding, worst first, with the first example of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "what", "what to do", "for example", title=f"{audit.name}: what is wrong", title_justify="left")
+    colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
+    for finding in audit.findings:
+        severity = Text(finding.severity, colours[finding.severity])
+        together = any(isinstance(rows, list) for rows in finding.ids)  # one row alone would show nothing
+        shown = [_example(row) for row in finding.examples[: None if together else 1]]
+        table.add_row(severity, finding.what, finding.advice, "\n".join(shown))
+    if not audit.findings:
+        table.add_row(Text("note", "dim"), "nothing is wrong", "", "")
+    wide_say(table)
+
+
+def _example(row: ShownRow) -> str:
+    """A row in a line: its id, its texts and its label."""
+    texts = " | ".join(text or "(empty)" for text in (*row.fields.values(), *row.explanations))
+    return f"{row.id}: {texts}{f' → {row.label}' if row.label else ''}"
 
 
 @data_app.command("download")
