@@ -173,6 +173,7 @@ ONE_SUBJECT = {
     "comparison": "its file, its page",
     "efficiency": "its file, its command, its section",
     "explanations": "their metrics, added to results",
+    "faithfulness": "its details in results, its section",
     "judge": "a judge, its commands",
     "sweep": "its file, its command, its page",
     "tradeoffs": "computed, their file, their page",

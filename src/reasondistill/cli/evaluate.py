@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
     from reasondistill.contracts.records import Example, Prediction
     from reasondistill.contracts.results import Results
-    from reasondistill.evaluation.faithfulness import Outcome
+    from reasondistill.evaluation.faithfulness import SuiteOutcome
     from reasondistill.judges import Judge
     from reasondistill.students.student import Student
     from reasondistill.tasks.task import Task
@@ -219,7 +219,7 @@ def _tested(
     options: EvaluateOptions,
     judge: Judge | None,
     progress: Callable[[str], None],
-) -> Outcome:
+) -> SuiteOutcome:
     from reasondistill.config import FAITHFULNESS_TIMES
     from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
 
@@ -241,11 +241,10 @@ def _say_what_was_cut(results: Results) -> None:
     """How many examples each test of a student looked at, and what the budget did not allow."""
     from reasondistill.evaluation.budget import BUDGET_CUT
 
-    tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
+    tests = {name: test.examples for name, test in results.faithfulness.items() if test.examples is not None}
     if tests:
-        looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
-        fact("tests", f"{looked_at} examples")
-    reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
+        fact("tests", f"{', '.join(f'{name} {examples:,}' for name, examples in tests.items())} examples")
+    reasons = {name: test.shortened or test.left_out for name, test in results.faithfulness.items()}
     reasons |= results.efficiency.not_measured if results.efficiency else {}
     cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
     for name, why in cut.items():

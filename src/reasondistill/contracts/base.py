@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.errors import DataError
@@ -23,6 +23,14 @@ class Block(BaseModel):
     """A part of a file between two stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(Block):
+    """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
+
+    value: float
+    ci95: Interval | None = None
+    n: Annotated[int, Field(ge=0)]
 
 
 class DatasetInfo(Block):

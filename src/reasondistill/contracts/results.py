@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, field_validator
+from pydantic import SerializerFunctionWrapHandler, field_serializer, field_validator
 
 from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.base import Metric as Metric
 from reasondistill.contracts.efficiency import Efficiency
+from reasondistill.contracts.faithfulness import FaithfulnessDetails
 
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
 
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
-
-
-class Metric(Block):
-    """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
-
-    value: float
-    ci95: tuple[float, float] | None = None
-    n: Annotated[int, Field(ge=0)]
 
 
 class Confusion(Block):
@@ -47,8 +41,8 @@ class Results(Versioned):
     calibration: dict[str, Any] = {}
     slices: list[dict[str, Any]] = []
     errors: dict[str, Any] = {}
-    faithfulness: dict[str, Any] = {}
-    """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
+    faithfulness: dict[str, FaithfulnessDetails] = {}
+    """What each test of faithfulness says beside its metrics, by its name."""
     agreement: dict[str, Any] = {}
     """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
     efficiency: Efficiency | None = None
