@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SerializerFunctionWrapHandler, field_serializer, field_validator
-
-from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.agreement import TeacherAgreement
+from reasondistill.contracts.base import Block, DatasetInfo, OrEmpty, Versioned
 from reasondistill.contracts.base import Metric as Metric
 from reasondistill.contracts.efficiency import Efficiency
+from reasondistill.contracts.error_analysis import FoundErrors
 from reasondistill.contracts.faithfulness import FaithfulnessDetails
+from reasondistill.contracts.scored_confidence import ScoredConfidence
+from reasondistill.contracts.slices import MeasuredSlice
 
 CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
 """The metrics on which explanations that explain nothing have to lose."""
@@ -38,21 +40,12 @@ class Results(Versioned):
     confusion: Confusion | None = None
     floors: dict[str, dict[str, float]] = {}
     controls: dict[str, dict[str, float]] = {}
-    calibration: dict[str, Any] = {}
-    slices: list[dict[str, Any]] = []
-    errors: dict[str, Any] = {}
+    calibration: ScoredConfidence = ScoredConfidence()
+    slices: list[MeasuredSlice] = []
+    errors: FoundErrors = FoundErrors()
     faithfulness: dict[str, FaithfulnessDetails] = {}
     """What each test of faithfulness says beside its metrics, by its name."""
-    agreement: dict[str, Any] = {}
-    """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
-    efficiency: Efficiency | None = None
-    """What the student costs; {} in the file where it was not measured."""
-
-    @field_validator("efficiency", mode="before")
-    @classmethod
-    def _absent(cls, value: object) -> object:
-        return value or None
-
-    @field_serializer("efficiency", mode="wrap")
-    def _empty(self, value: Efficiency | None, serialise: SerializerFunctionWrapHandler) -> object:
-        return {} if value is None else serialise(value)
+    agreement: dict[str, TeacherAgreement] = {}
+    """With each teacher, by its name."""
+    efficiency: OrEmpty[Efficiency] = None
+    """What the student costs, where that was measured."""

@@ -16,9 +16,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
 from reasondistill.contracts.results import NOT_FLOORS, Confusion, Metric, Results
+from reasondistill.contracts.scored_confidence import CalibrationBin
 from reasondistill.data.audit.findings import percent
 from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
-from reasondistill.reporting.inputs import CalibrationBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
