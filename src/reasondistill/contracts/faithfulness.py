@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from pydantic import JsonValue, model_validator
 
-from reasondistill.contracts.base import Block, Metric
+from reasondistill.contracts.base import Block, Metric, Sparse
 
 Entry = Metric | int | float | str | None
 """What a cell of a `DetailTable` holds."""
 
 
-class DetailTable(Block):
+class DetailTable(Sparse):
     """Labelled figures, the first column naming the row.
 
     ``drawn`` are columns that a report draws over the first one, which is a number then, in place of the table.
@@ -33,7 +33,7 @@ class Quotes(Block):
     cases: list[dict[str, JsonValue]]
 
 
-class FaithfulnessDetails(Block):
+class FaithfulnessDetails(Sparse):
     """One test of faithfulness.
 
     Attributes:

@@ -47,22 +47,25 @@ class LabelConditioned(FaithfulnessTest):
         pairs = [list(combinations(texts.values(), 2)) for texts in explanations]
         sensitivity = [average(1 - likeness(rouge, a, b) for a, b in between) for between in pairs]
         differing = [average(float(a != b) for a, b in between) for between in pairs]
-        outcome = Outcome(
-            {"label_sensitivity": mean(sensitivity, sample.bootstrap)},
-            FaithfulnessDetails(figures={"pairs_that_differ": mean(differing, sample.bootstrap)}),
-            {"label_sensitivity": [*sensitivity]},
-        )
-        reason, argued = why_no_reading(sample.judge, sample.subject.task), None
+        metrics, scores = {"label_sensitivity": mean(sensitivity, sample.bootstrap)}, {"label_sensitivity": sensitivity}
+        details = FaithfulnessDetails(figures={"pairs_that_differ": mean(differing, sample.bootstrap)})
+        reason, argued = _argued(sample, explanations)
         if reason is None:
-            argued = _argued(sample, explanations)
-            reason = too_few_read([label for of_example in argued for label in of_example.values()])
-        details = outcome.details
-        if argued is None or reason is not None:
-            details = details.model_copy(update={"not_measured": {"conditioned_faithfulness": reason}})
+            right = [
+                average(None if read is None else float(read == label) for label, read in of_example.items())
+                for of_example in argued
+            ]
+            metrics["conditioned_faithfulness"] = mean(right, sample.bootstrap)
+            scores["conditioned_faithfulness"] = right
+            details = _with_judge(details, sample, argued)
         else:
-            outcome, details = _with_judge(outcome, sample, argued)
+            details = details.model_copy(update={"not_measured": {"conditioned_faithfulness": reason}})
         quotes = _quotes(sample, choices, explanations, argued)
-        return Outcome(outcome.metrics, details.model_copy(update={"quotes": quotes}), outcome.per_example)
+        return Outcome(
+            metrics,
+            details.model_copy(update={"quotes": quotes}),
+            {name: [*values] for name, values in scores.items()},
+        )
 
 
 def _for_each_label(sample: Sample, choices: list[tuple[str, ...]]) -> list[dict[str, str]]:
@@ -84,31 +87,26 @@ def _for_each_label(sample: Sample, choices: list[tuple[str, ...]]) -> list[dict
     return explanations
 
 
-def _argued(sample: Sample, explanations: list[dict[str, str]]) -> list[dict[str, str | None]]:
-    """Label that was forced -> label that the explanation argues for, as `argued_labels` tells it, of each example."""
-    assert sample.judge is not None
+def _argued(sample: Sample, explanations: list[dict[str, str]]) -> tuple[str | None, list[dict[str, str | None]]]:
+    """Forced label -> the label that its explanation argues for (see `argued_labels`), of each example.
+
+    Before it why the judge's reading is no figure; the dictionaries are empty where there is no reading at all.
+    """
+    argued: list[dict[str, str | None]] = [{} for _ in explanations]
+    if (reason := why_no_reading(sample.judge, sample.subject.task)) or sample.judge is None:
+        return reason, argued
     rows = [(k, label, text) for k, texts in enumerate(explanations) for label, text in texts.items()]
     examples, texts = [sample.examples[k] for k, _, _ in rows], [text for _, _, text in rows]
-    argued: list[dict[str, str | None]] = [{} for _ in explanations]
     read = argued_labels(sample.judge, sample.subject.task, examples, texts, sample.progress)
     for (k, label, _), of_text in zip(rows, read, strict=True):
         argued[k][label] = of_text
-    return argued
+    return too_few_read(read), argued
 
 
 def _with_judge(
-    outcome: Outcome, sample: Sample, argued: list[dict[str, str | None]]
-) -> tuple[Outcome, FaithfulnessDetails]:
-    """The outcome with what the judge reads out of the explanations."""
-    assert sample.judge is not None
-    right = [
-        average(None if read is None else float(read == label) for label, read in of_example.items())
-        for of_example in argued
-    ]
-    metrics, scores = dict(outcome.metrics), dict(outcome.per_example)
-    if any(value is not None for value in right):
-        metrics["conditioned_faithfulness"] = mean(right, sample.bootstrap)
-        scores["conditioned_faithfulness"] = [*right]
+    details: FaithfulnessDetails, sample: Sample, argued: list[dict[str, str | None]]
+) -> FaithfulnessDetails:
+    """The details with who the judge is, and what it reads out of explanations for labels that were not given."""
     foreign = [
         (label, float(read == label))
         for of_example, own in zip(argued, sample.labels, strict=True)
@@ -116,23 +114,24 @@ def _with_judge(
         if label != own and read is not None
     ]
     rows: list[list[Entry]] = [["All", average(value for _, value in foreign)]]
-    rows += [
-        [name, average(value for label, value in foreign if label == name)] for name in sample.subject.task.labels or ()
-    ]
-    figures = dict(outcome.details.figures)
-    if unread := sum(unread_in(of_example.values()) for of_example in argued):
-        figures["unread"] = unread
-    columns = ["Label", "Argued for"]
-    table = DetailTable(title="Labels that it did not give", columns=columns, rows=rows)
-    own = {"settings": {"judge": sample.judge.settings}, "figures": figures, "tables": [table]}
-    return Outcome(metrics, outcome.details, scores), outcome.details.model_copy(update=own)
+    for name in sample.subject.task.labels or ():
+        rows.append([name, average(value for label, value in foreign if label == name)])
+    table = DetailTable(title="Labels that it did not give", columns=["Label", "Argued for"], rows=rows)
+    unread = sum(unread_in(of_example.values()) for of_example in argued)
+    return details.model_copy(
+        update={
+            "settings": {} if sample.judge is None else {"judge": sample.judge.settings},
+            "figures": {**details.figures, **({"unread": unread} if unread else {})},
+            "tables": [table],
+        }
+    )
 
 
 def _quotes(
     sample: Sample,
     choices: list[tuple[str, ...]],
     explanations: list[dict[str, str]],
-    argued: list[dict[str, str | None]] | None,
+    argued: list[dict[str, str | None]],
 ) -> list[Quotes]:
     """The explanations of the first examples for each label."""
     quotes = []
@@ -141,7 +140,7 @@ def _quotes(
             {
                 "label": f"{label}, as given" if label == sample.labels[k] else label,
                 "explanation": explanations[k][label],
-                **({} if argued is None else {"argues_for": argued[k][label] or "none"}),
+                **({"argues_for": argued[k][label] or "none"} if argued[k] else {}),
             }
             for label in choices[k]
             if label in explanations[k]
