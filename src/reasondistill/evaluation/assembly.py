@@ -31,7 +31,7 @@ from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
     from reasondistill.evaluation.efficiency import Efficiency
-    from reasondistill.evaluation.faithfulness.outcome import Outcome
+    from reasondistill.evaluation.faithfulness.suite import SuiteOutcome
     from reasondistill.judges import Judge
 
 
@@ -58,7 +58,7 @@ class Evaluation:
         """These figures and what the system costs."""
         return Evaluation(self.results.model_copy(update={"efficiency": found}), self.rows)
 
-    def with_faithfulness(self, found: Outcome) -> Evaluation:
+    def with_faithfulness(self, found: SuiteOutcome) -> Evaluation:
         """These figures and those of tests of faithfulness, of the same examples in the same order."""
         results = self.results.model_copy(
             update={
@@ -66,12 +66,12 @@ class Evaluation:
                 "settings": {
                     **self.results.settings,
                     "faithfulness": {
-                        name: {**part["settings"], "metrics": part["metrics"]}
-                        for name, part in found.details.items()
-                        if "left_out" not in part
+                        name: {**details.settings, "metrics": details.metrics}
+                        for name, details in found.tests.items()
+                        if not details.left_out
                     },
                 },
-                "faithfulness": found.details,
+                "faithfulness": found.tests,
             }
         )
         scores = found.per_example.items()
