@@ -10,9 +10,6 @@ from pydantic import Field
 from reasondistill.contracts.base import Block, Versioned
 from reasondistill.storage.files import read_jsonl
 
-CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
-"""The metrics on which explanations that explain nothing have to lose."""
-
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
 

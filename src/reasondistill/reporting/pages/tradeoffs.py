@@ -11,12 +11,12 @@ from reasondistill.comparison import Comparison
 from reasondistill.comparison.degradation import ZEROS
 from reasondistill.comparison.pareto import on_front
 from reasondistill.comparison.system_costs import COSTS, PARAMETERS
-from reasondistill.comparison.tradeoffs import LOWER_IS_BETTER, QUALITIES
+from reasondistill.comparison.tradeoffs import qualities
 from reasondistill.contracts.results import Metric
 from reasondistill.contracts.tradeoffs import Curve, Estimate, SystemSummary, Tradeoffs
+from reasondistill.metrics.registry import metric_of
 from reasondistill.reporting.cost_format import COMPRESSION, COST_TITLES, ZERO_TITLES
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.formatting import metric_title, on_unit_scale
 from reasondistill.reporting.html import content_policy, page_script, render
 from reasondistill.reporting.tradeoff_document import to_document
 from reasondistill.reporting.viewer.columns import page_json
@@ -57,7 +57,7 @@ def chart_data(found: Tradeoffs) -> dict[str, Any]:
     systems = [system for system in found.systems if system.compression is not None]
     axes = [COMPRESSION, *(c.name for c in COSTS if any(c.name in s.costs for s in systems))]
     alike = {f.quality: {*f.systems, *f.dominated} for f in found.fronts if f.cost == PARAMETERS}
-    metrics = [name for name in QUALITIES if name in alike]
+    metrics = [name for name in qualities() if name in alike]
     labels = list(dict.fromkeys(label for system in systems for label in system.per_label))
     curves = {(curve.metric, curve.label or _ALL_ROWS): curve for curve in found.curves}
     points: dict[str, dict[str, dict[str, list[Point]]]] = {}
@@ -89,8 +89,8 @@ def chart_data(found: Tradeoffs) -> dict[str, Any]:
             for name in axes
         ],
         "metrics": [
-            {"key": name, "title": metric_title(name), "lower": name in LOWER_IS_BETTER, "unit": on_unit_scale(name)}
-            for name in metrics
+            {"key": m.name, "title": m.title, "lower": m.lower_is_better, "unit": m.on_unit_scale}
+            for m in map(metric_of, metrics)
         ],
         "parts": [{"key": _ALL_ROWS, "title": "all rows"}, *({"key": name, "title": name} for name in labels)],
         "scales": [
@@ -121,7 +121,7 @@ def _kept(systems: Sequence[SystemSummary], curve: Curve | None) -> Iterator[tup
 def _fronts(
     systems: Sequence[SystemSummary], metric: str, measured: Sequence[Point], unlike: Mapping[str, str]
 ) -> Iterator[tuple[str, list[int]]]:
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if metric_of(metric).lower_is_better else 1
     for cost in COSTS:
         there = [k for k, point in enumerate(measured) if point is not None and cost.name in systems[k].costs]
         if cost.name in unlike or len(there) < 2:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from reasondistill.comparison.measures import settings_of
 from reasondistill.contracts.results import NOT_FLOORS, DatasetInfo, Metric, Results
+from reasondistill.metrics.registry import headline_metrics
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,
@@ -16,20 +17,6 @@ from reasondistill.reporting.formatting import (
     references_of,
 )
 from reasondistill.reporting.inputs import Source
-
-HEADLINE_METRICS: Final = (
-    "label_accuracy",
-    "label_macro_f1",
-    "rougeL",
-    "bleu",
-    "chrf",
-    "bertscore_f1",
-    "support",
-    "student_teacher_label_agreement",
-    "student_teacher_agreement",
-    "faithfulness",
-    "ece",
-)
 
 A_FEW: Final = 0.01
 """The first paragraph names empty explanations where they are more than this share."""
@@ -63,7 +50,7 @@ class HeadlineRow(NamedTuple):
 
 def headline(results: Results) -> list[HeadlineRow]:
     """The headline metrics that ``results`` holds, in reading order."""
-    return [headline_row(results, name) for name in HEADLINE_METRICS if name in results.metrics]
+    return [headline_row(results, name) for name in headline_metrics() if name in results.metrics]
 
 
 def headline_row(results: Results, name: str) -> HeadlineRow:

@@ -1,0 +1,101 @@
+"""All metrics by name, in the order in which reports show them; users add their own with `register`."""
+
+from __future__ import annotations
+
+import re
+
+from reasondistill.errors import ConfigError
+from reasondistill.metrics.known.confidence_metrics import CONFIDENCE_METRICS
+from reasondistill.metrics.known.explanation_metrics import (
+    LENGTH_METRICS,
+    REFERENCE_METRICS,
+    SUPPORT_METRICS,
+    WORDING_METRICS,
+)
+from reasondistill.metrics.known.faithfulness_metrics import FAITHFULNESS_METRICS
+from reasondistill.metrics.known.label_metrics import LABEL_METRICS, PER_LABEL_METRICS
+from reasondistill.metrics.known.teacher_metrics import TEACHER_METRICS
+from reasondistill.metrics.metric import Metric
+
+_SHIPPED = {
+    metric.name: metric
+    for metric in (
+        *LABEL_METRICS,
+        *REFERENCE_METRICS,
+        *SUPPORT_METRICS,
+        *TEACHER_METRICS,
+        *FAITHFULNESS_METRICS,
+        *WORDING_METRICS,
+        *CONFIDENCE_METRICS,
+        *PER_LABEL_METRICS,
+        *LENGTH_METRICS,
+    )
+}
+_OWN: dict[str, Metric] = {}
+_NAME = re.compile(r"[A-Za-z]\w*")
+
+
+def known_metrics() -> tuple[Metric, ...]:
+    """Every metric that is known, in reading order, those of users last."""
+    return (*_SHIPPED.values(), *_OWN.values())
+
+
+def own_metrics() -> tuple[Metric, ...]:
+    """Those that `register` was given."""
+    return tuple(_OWN.values())
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of that name; of one that is not known, what its name tells."""
+    return _SHIPPED.get(name) or _OWN.get(name) or Metric(name=name, higher_is_better=None)
+
+
+def metric_names() -> tuple[str, ...]:
+    """The names of `known_metrics`."""
+    return (*_SHIPPED, *_OWN)
+
+
+def headline_metrics() -> tuple[str, ...]:
+    """The names of those that reports show first."""
+    return tuple(metric.name for metric in known_metrics() if metric.headline)
+
+
+def controlled_metrics() -> tuple[str, ...]:
+    """The names of those on which explanations that explain nothing have to lose."""
+    return tuple(metric.name for metric in known_metrics() if metric.controlled)
+
+
+def evidence_metrics() -> tuple[str, ...]:
+    """The names of those that explanations are judged by, the strongest evidence first."""
+    ranked = [(metric.evidence, metric.name) for metric in known_metrics() if metric.evidence is not None]
+    return tuple(name for _, name in sorted(ranked))
+
+
+def register(metric: Metric) -> Metric:
+    """Make a metric of one's own known to evaluation, comparison and reports of this process.
+
+    Registering a name again replaces it, so that a notebook's cell can be run twice.
+
+    Raises:
+        ConfigError: a metric of the package has that name, or it is none.
+    """
+    if not _NAME.fullmatch(metric.name):
+        raise ConfigError(
+            "metrics.register",
+            expected="letters, digits and underscores as a metric's name, a letter first",
+            found=repr(metric.name),
+        )
+    if metric.name in _SHIPPED:
+        raise ConfigError(
+            "metrics.register",
+            expected="a name that no metric of the package has",
+            found=metric.name,
+            fix="Choose another name: one name stands for one definition.",
+        )
+    _OWN[metric.name] = metric
+    return metric
+
+
+def forget(name: str) -> None:
+    """Undo `register`."""
+    _OWN.pop(name, None)
