@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from contender_process import Child, facts, settings
 
@@ -81,13 +84,16 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "examples": steps * batch,
         "test_rows": len(test),
         "training": training,
-        "values": {s.name: {m: s.results.metrics[m].model_dump(mode="json") for m in METRICS} for s in systems},
-        "against_ours": {
-            pair.system: {m: pair.metrics[m].model_dump(mode="json") for m in METRICS} for pair in compared.pairs
-        },
+        # A student that has learned little may write what ROUGE cannot read: it has no ROUGE-L then.
+        "values": {s.name: dump(s.results.metrics) for s in systems},
+        "against_ours": {pair.system: dump(pair.metrics) for pair in compared.pairs},
     }
     print_table(found)
     return found
+
+
+def dump(metrics: Mapping[str, BaseModel]) -> dict[str, Any]:
+    return {name: metrics[name].model_dump(mode="json") for name in METRICS if name in metrics}
 
 
 def print_table(found: dict[str, Any]) -> None:
@@ -97,8 +103,8 @@ def print_table(found: dict[str, Any]) -> None:
     for name, values in found["values"].items():
         line = f"{name:14}"
         for metric in METRICS:
-            line += f"  {metric} {values[metric]['value']:.3f}"
-            if (against := found["against_ours"].get(name)) is not None:
-                low, high = against[metric]["ci95"]
-                line += f" ({against[metric]['difference']:+.3f} [{low:+.3f}, {high:+.3f}])"
+            line += f"  {metric} {values[metric]['value']:.3f}" if metric in values else f"  {metric} –"
+            if (against := found["against_ours"].get(name, {}).get(metric)) is not None:
+                low, high = against["ci95"]
+                line += f" ({against['difference']:+.3f} [{low:+.3f}, {high:+.3f}])"
         print(line)

@@ -189,10 +189,9 @@ show(*errors_section(results)[:3])
 
 # %%
 mistakes = pd.DataFrame(
-    {**row["fields"], "gold": row["gold"], "label": row["label"], "p": max(row["probabilities"].values()),
-     "explanation": row["explanation"]}
+    {**row.fields, "gold": row.gold, "label": row.label, "p": row.confidence, "explanation": row.explanation}
     for row in evaluation.rows
-    if not row["correct"]
+    if not row.correct
 )  # fmt: skip
 mistakes.nlargest(5, "p").round(2)
 

@@ -129,9 +129,9 @@ def test_figures_by_hand(examples: list[Example], student: list[Prediction], tea
     assert (metrics["student_teacher_label_agreement"].value, metrics["student_teacher_label_agreement"].n) == (0.6, 5)
     assert "student_teacher_agreement" not in metrics  # it is BERTScore, which was left out
     rows = found.rows
-    assert [row["teacher_label"] for row in rows] == [N, N, N, C, E, None]
-    assert [row["teacher_label_agreement"] for row in rows] == [True, False, True, False, True, None]
-    assert [row["teacher_rougeL"] for row in rows] == [1, pytest.approx(0.75), 1, 0, None, None]
+    assert [row.teacher_label for row in rows] == [N, N, N, C, E, None]
+    assert [row.score("teacher_label_agreement") for row in rows] == [True, False, True, False, True, None]
+    assert [row.score("teacher_rougeL") for row in rows] == [1, pytest.approx(0.75), 1, 0, None, None]
     assert "teacher_agreement" not in rows[0]
     assert found.results.settings["teacher"] == {"name": "gpt", "fingerprint": teacher.fingerprint}
     assert len(teacher.fingerprint or "") == 16
@@ -198,7 +198,7 @@ def test_the_first_of_several_teachers_is_the_headlines(
 def test_without_teachers_nothing_is_added(examples: list[Example], student: list[Prediction]) -> None:
     found = agreement(student, examples)
     assert found.results.agreement == {}
-    assert not any("teacher" in name for row in found.rows for name in row)
+    assert not any("teacher" in name for row in found.rows for name in row.model_fields_set)
     assert "teacher" not in found.results.settings
 
 
@@ -378,8 +378,9 @@ def test_parts_with_other_numbers_of_references_are_not_compared_on_a_teacher_th
         predictions = [answer(k, N, "Reason 2.") for k in range(first, first + 3)]
         file = Teacher.of_predictions("human", [answer(k, N, "Reason 2.") for k in range(10, 23)])
         found = agreement(predictions, examples, Teacher.of_source("human", examples) if from_data else file)
-        rows = [{**row, "teacher_agreement": row["teacher_rougeL"]} for row in found.rows]  # no encoder is loaded here
-        scores = [row["teacher_agreement"] for row in rows]
+        scores = [row.score("teacher_rougeL") or 0.0 for row in found.rows]
+        # No encoder is loaded here.
+        rows = [row.with_scores({"teacher_agreement": s}) for row, s in zip(found.rows, scores, strict=True)]
         metric = Metric(value=sum(scores) / 3, n=3)
         metrics = {**found.results.metrics, "student_teacher_agreement": metric}
         save(Evaluation(found.results.model_copy(update={"metrics": metrics}), rows), tmp_path / part)
@@ -417,7 +418,7 @@ def test_the_headline_is_bertscore(examples: list[Example], student: list[Predic
     few = EvaluationSettings(resamples=20)
     found = evaluate(student, examples, name="dogs", settings=few, teachers=[teacher])
     metric = found.results.metrics["student_teacher_agreement"]
-    scores = [row["teacher_agreement"] for row in found.rows]
+    scores = [row.score("teacher_agreement") for row in found.rows]
     assert metric.n == 4
     assert metric.value == pytest.approx(sum(s for s in scores if s is not None) / 4)
     assert scores[0] == pytest.approx(1, abs=1e-5)

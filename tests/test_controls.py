@@ -133,7 +133,7 @@ def test_support_of_the_system_people_floors_and_controls() -> None:
     results = evaluation.results
     assert judge.checked == [e.id for e in data]
     # Row 3 is explained, but as entailment, which this judge never supports.
-    assert [r["support"] for r in evaluation.rows] == [1.0, 0.0, 0.0, 0.0]
+    assert [r.score("support") for r in evaluation.rows] == [1.0, 0.0, 0.0, 0.0]
     assert results.metrics["support"].value == 0.25
     assert results.metrics["support"].n == 4
     assert results.per_label["neutral"]["support"].value == pytest.approx(1 / 3)

@@ -303,7 +303,7 @@ def test_evaluate_finds_an_explanation_of_something_else() -> None:
     evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
     errors = evaluation.results.errors
     assert (errors["metric"], errors["threshold"]) == ("rougeL", pytest.approx(0.8))
-    assert [r["id"] for r in evaluation.rows if r["error"] == "explanation"] == ["pair-004"]
+    assert [r.id for r in evaluation.rows if r.error == "explanation"] == ["pair-004"]
     assert errors["counts"]["explanation"]["n"] == 1
 
 
@@ -315,7 +315,7 @@ def test_no_card_calls_an_explanation_wrong_that_the_data_have_as_a_reference() 
     texts[4] = ("neutral", "quite another matter", "the train may be anywhere")
     examples, answers = examples_and_answers(texts)
     evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
-    assert [row["id"] for row in evaluation.rows if row["error"] == "explanation"] == ["pair-004"]
+    assert [row.id for row in evaluation.rows if row.error == "explanation"] == ["pair-004"]
 
 
 def test_a_reference_of_another_label_is_none_of_the_gold_one() -> None:
@@ -329,8 +329,8 @@ def test_a_reference_of_another_label_is_none_of_the_gold_one() -> None:
     examples[1] = examples[1].model_copy(update={"explanations": (*wrong, *examples[1].explanations)})
     answers[1] = answers[1].model_copy(update={"explanation": "Quite another matter!"})
     evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
-    assert evaluation.rows[1]["references"] == ["the cat may be anywhere"]
-    assert evaluation.rows[1]["error"] == "explanation"
+    assert evaluation.rows[1].references == ["the cat may be anywhere"]
+    assert evaluation.rows[1].error == "explanation"
     assert evaluation.results.settings["reference_sources"] == {"human": 4}
 
 
@@ -338,19 +338,19 @@ def test_a_system_that_gives_no_labels_has_none_right_or_wrong() -> None:
     texts = [("neutral", f"the {thing} may be anywhere", "it may be") for thing in ("dog", "cat", "horse")]
     examples, answers = examples_and_answers(texts)
     unlabelled = [answer.model_copy(update={"label": None}) for answer in answers]
-    assert [row["correct"] for row in evaluate(unlabelled, examples, name="x", settings=PLAIN).rows] == [None] * 3
+    assert [row.correct for row in evaluate(unlabelled, examples, name="x", settings=PLAIN).rows] == [None] * 3
     answers[0] = unlabelled[0]
-    assert [row["correct"] for row in evaluate(answers, examples, name="x", settings=PLAIN).rows] == [False, True, True]
+    assert [row.correct for row in evaluate(answers, examples, name="x", settings=PLAIN).rows] == [False, True, True]
 
 
 def test_rows_without_references_have_no_verdict_where_others_have() -> None:
     data, answers = examples_and_answers([("neutral", "so it goes", "so it goes")] * 3)
     bare = row(9, "neutral", "neutral", "so it goes", references=[])
     evaluation = evaluate([*answers, bare.prediction], [*data, bare.example], name="x", settings=PLAIN)
-    assert [r["error"] for r in evaluation.rows] == ["none", "none", "none", None]
+    assert [r.error for r in evaluation.rows] == ["none", "none", "none", None]
     nothing = evaluate([bare.prediction], [bare.example], name="x", settings=PLAIN)
     assert nothing.results.errors["metric"] is None
-    assert nothing.rows[0]["error"] == "none"
+    assert nothing.rows[0].error == "none"
 
 
 def test_choices_have_no_confusion_and_are_shuffled_over_all_rows() -> None:
@@ -373,7 +373,7 @@ def test_choices_have_no_confusion_and_are_shuffled_over_all_rows() -> None:
     errors = evaluation.results.errors
     assert errors["metric"] == "rougeL"
     assert "same predicted label" not in errors["rule"]
-    assert [r["error"] for r in evaluation.rows] == ["none", "none", "label", "none"]
+    assert [r.error for r in evaluation.rows] == ["none", "none", "label", "none"]
     assert (errors["confusion"], errors["per_label"]) == ([], {})
 
 
@@ -391,7 +391,7 @@ def test_a_task_without_labels_is_judged_by_explanations() -> None:
         for w in words
     ]
     evaluation = evaluate(answers, data, task=task, name="why", settings=PLAIN)
-    assert [r["error"] for r in evaluation.rows] == ["none", "none", "none", "explanation"]
+    assert [r.error for r in evaluation.rows] == ["none", "none", "none", "explanation"]
     assert evaluation.results.errors["judged"] == ["explanation"]
 
 
@@ -414,13 +414,13 @@ def test_kinds_add_up_whatever_is_missing(drawn: list[tuple[str | None, str | No
         for k, (gold, given, text, has) in enumerate(drawn)
     ]
     evaluation = evaluate([r.prediction for r in rows], [r.example for r in rows], name="x", settings=PLAIN)
-    errors, kinds = evaluation.results.errors, [r["error"] for r in evaluation.rows]
+    errors, kinds = evaluation.results.errors, [r.error for r in evaluation.rows]
     if not errors:
         assert set(kinds) == {None}
         return
     counts = {kind: one["n"] for kind, one in errors["counts"].items()}
     assert counts == {kind: kinds.count(kind) for kind in KINDS}
     assert sum(counts.values()) == errors["n"] == sum(kind is not None for kind in kinds)
-    for scores in evaluation.rows:
-        if "label" in errors["judged"] and scores["error"] is not None:
-            assert (scores["error"] in ("label", "both")) == (scores["gold"] != scores["label"])
+    for scored in evaluation.rows:
+        if "label" in errors["judged"] and scored.error is not None:
+            assert (scored.error in ("label", "both")) == (scored.gold != scored.label)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from make import answer, example
 from reasondistill.contracts.records import Example, Explanation, Prediction
-from reasondistill.contracts.results import Results, read_per_example
+from reasondistill.contracts.results import Results
+from reasondistill.contracts.scored_rows import read_scored_rows
 from reasondistill.errors import DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate, save
 from reasondistill.metrics.bertscore import why_left_out
@@ -68,7 +69,7 @@ def test_figures_by_hand(data: list[Example], answers: list[Prediction]) -> None
     assert sum(b["n"] for b in results.calibration["bins"]) == 4
     # Rows 1, 2, 3 and 5 have references; row 3 says nothing and counts as 0.
     assert metrics["rougeL"].n == metrics["bleu"].n == 4
-    assert metrics["rougeL"].value == pytest.approx((1 + rows[1]["rougeL"] + 0 + 1) / 4)
+    assert metrics["rougeL"].value == pytest.approx((1 + (rows[1].score("rougeL") or 0) + 0 + 1) / 4)
     assert (metrics["copy_rate"].value, metrics["empty_rate"].value) == (0.2, 0.2)
     assert metrics["explanation_length"].value == pytest.approx((5 + 5 + 0 + 5 + 2) / 5)
     assert metrics["rougeL"].ci95 is not None
@@ -82,13 +83,13 @@ def test_figures_by_hand(data: list[Example], answers: list[Prediction]) -> None
 
 def test_rows_keep_the_order_of_the_data_and_say_everything(data: list[Example], answers: list[Prediction]) -> None:
     rows = evaluate(answers, data, name="dogs", settings=PLAIN).rows
-    assert [row["id"] for row in rows] == [e.id for e in data]
-    assert [row["correct"] for row in rows] == [True, True, False, True, None]
-    assert rows[0]["rouge1"] == rows[0]["rougeL"] == 1
-    assert rows[3]["rougeL"] is None
-    assert rows[3]["copy"] is True
-    assert rows[2]["length"] == 0
-    assert set(rows[0]) == {
+    assert [row.id for row in rows] == [e.id for e in data]
+    assert [row.correct for row in rows] == [True, True, False, True, None]
+    assert rows[0].score("rouge1") == rows[0].score("rougeL") == 1
+    assert rows[3].score("rougeL") is None
+    assert rows[3].score("copy") is True
+    assert rows[2].score("length") == 0
+    assert rows[0].model_fields_set == {
         *("id", "group", "gold", "label", "correct", "probabilities", "explanation", "references", "fields"),
         *("rouge1", "rouge2", "rougeL", "copy", "length", "empty", "error", "slices"),
     }
@@ -99,7 +100,7 @@ def test_saved_files_read_back(data: list[Example], answers: list[Prediction], t
     save(evaluation, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["per_example.jsonl", "results.json"]
     assert Results.load(tmp_path / "out" / "results.json") == evaluation.results
-    assert read_per_example(tmp_path / "out" / "per_example.jsonl") == evaluation.rows
+    assert read_scored_rows(tmp_path / "out" / "per_example.jsonl") == evaluation.rows
     json.loads((tmp_path / "out" / "results.json").read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
     with pytest.raises(OutputError):
         evaluation.save(tmp_path / "out")
@@ -179,7 +180,7 @@ def test_bertscore_with_the_packaged_encoder(data: list[Example], answers: list[
     if reason := why_left_out(None):
         pytest.skip(reason)
     evaluation = evaluate(answers, data, name="dogs", settings=EvaluationSettings(resamples=50))
-    scores: list[Any] = [row["bertscore_f1"] for row in evaluation.rows]
+    scores: list[Any] = [row.score("bertscore_f1") for row in evaluation.rows]
     assert scores[0] == pytest.approx(1, abs=1e-5)
     assert 0.4 < scores[1] < 1
     assert scores[2:4] == [0, None]

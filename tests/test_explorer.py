@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Document, Explorer, Paragraph, Part, Section
 from reasondistill.reporting.html import SCRIPT_FILES, content_policy, page_script, to_html
-from reasondistill.reporting.inputs import Row, Scored, Source
+from reasondistill.reporting.inputs import Scored, Source
 from reasondistill.reporting.markdown import to_markdown
 from reasondistill.reporting.viewer.columns import page_data
 from reasondistill.reporting.viewer.rows import explorers, rows_per_table, sample
@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "src" / "reasondistill" / "reporting" / "viewer" / "explorer_js"
 
 
-def as_rows(rows: list[dict[str, Any]]) -> tuple[Row, ...]:
-    return tuple(Row.model_validate(row) for row in rows)
+def as_rows(rows: list[dict[str, Any]]) -> tuple[ScoredRow, ...]:
+    return tuple(ScoredRow.model_validate(row) for row in rows)
 
 
 def source_of(rows: list[dict[str, Any]], *others: str) -> Source:
@@ -95,11 +95,10 @@ def test_columns_are_packed_as_the_page_reads_them() -> None:
                 "length": 3,
                 "copy": True,
                 "support": 1.0,
-                "note": "not a figure",
                 "error": "both",
                 "slices": ["short", "numbers"],
             },
-            {"id": "b", "label": "maybe", "fields": {"text": "same"}, "rougeL": math.nan, "slices": [], "length": 4},
+            {"id": "b", "label": "maybe", "fields": {"text": "same"}, "rougeL": None, "slices": [], "length": 4},
         ]
     )
     assert texts == ["same", "because"]
@@ -143,14 +142,14 @@ def test_an_error_kind_stands_in_its_own_order() -> None:
 @given(st.text(max_size=30), st.text(max_size=30))
 @settings(max_examples=100, deadline=None)
 def test_any_text_comes_back_out_of_the_page_and_cannot_end_its_element(text: str, name: str) -> None:
-    row = {"id": text, "gold": text, "explanation": text, "references": [text, name], "fields": {name: text}}
+    row = {"id": f"#{text}", "gold": text, "explanation": text, "references": [text, name], "fields": {name: text}}
     (table,) = explorers(source_of([row]), "", 10)
     data = page_data([table])
     assert not re.search("[<>&\u2028\u2029\x00-\x1f\x7f-\x9f\ud800-\udfff]", data)
     value = json.loads(data)
     found = {c["key"]: c["values"][0] for c in value["tables"][0]["columns"]}
     plain = {k: value["texts"][v] if isinstance(v, int) else v for k, v in found.items() if k in ("id", "explanation")}
-    assert plain == {"id": text, "explanation": text}
+    assert plain == {"id": f"#{text}", "explanation": text}
     assert f"fields.{name}" in found
 
 

@@ -22,10 +22,11 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
+from reasondistill.contracts.scored_rows import ScoredRow  # noqa: E402
 from reasondistill.reporting import build_report  # noqa: E402
 from reasondistill.reporting.document import Document, Part, Section  # noqa: E402
 from reasondistill.reporting.html import to_html  # noqa: E402
-from reasondistill.reporting.inputs import Row, Scored, Source  # noqa: E402
+from reasondistill.reporting.inputs import Scored, Source  # noqa: E402
 from reasondistill.reporting.viewer.rows import explorers  # noqa: E402
 from test_reporting import make_rows, small_results, write_small  # noqa: E402
 
@@ -220,7 +221,7 @@ def rows_page(path: Path, systems: dict[str, list[dict[str, Any]]]) -> Path:
     """A page that holds nothing but tables of rows: drawing figures takes most of a report's time."""
     parts = []
     for number, (name, rows) in enumerate(systems.items(), start=1):
-        scored = Scored(name, small_results(), tuple(Row.model_validate(row) for row in rows))
+        scored = Scored(name, small_results(), tuple(ScoredRow.model_validate(row) for row in rows))
         tables = explorers(Source(name, None, None, {name: scored}), f"{number}-", 20_000)
         parts.append(Part(name, f"part-{number}", (Section("Every example", f"section-{number}", tuple(tables)),)))
     path.write_text(to_html(Document("Rows", "", "", tuple(parts))), encoding="utf-8")

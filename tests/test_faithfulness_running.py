@@ -13,7 +13,8 @@ from known_students import Honest, OtherLabel
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
 from reasondistill.contracts.records import Example, as_row
-from reasondistill.contracts.results import Results, read_per_example
+from reasondistill.contracts.results import Results
+from reasondistill.contracts.scored_rows import read_scored_rows
 from reasondistill.data.scenes import generate
 from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
@@ -67,7 +68,7 @@ def test_every_test_has_its_settings_details_and_words() -> None:
 
 
 def test_all_of_it_is_in_the_results(honest: Path) -> None:
-    results, rows = Results.load(honest / "results.json"), read_per_example(honest / "per_example.jsonl")
+    results, rows = Results.load(honest / "results.json"), read_scored_rows(honest / "per_example.jsonl")
     assert set(results.faithfulness) == set(TESTS)
     applied = {name: t for name, t in results.faithfulness.items() if "left_out" not in t}
     assert {"label_consistency", "simulatability", "label_conditioned", "robustness", "importance"} <= set(applied)
@@ -77,9 +78,9 @@ def test_all_of_it_is_in_the_results(honest: Path) -> None:
         assert 0 < test["examples"] <= most, name
         assert results.settings["faithfulness"][name]["examples"] == most
     assert results.metrics["faithfulness"].value > 0.95
-    assert results.metrics["faithfulness"].n == sum(row["faithfulness"] is not None for row in rows) <= 24
-    assert all(row.keys() == rows[0].keys() for row in rows)
-    tested = [row["importance_agreement"] for row in rows if row["importance_agreement"] is not None]
+    assert results.metrics["faithfulness"].n == sum(row.score("faithfulness") is not None for row in rows) <= 24
+    assert all(row.model_fields_set == rows[0].model_fields_set for row in rows)
+    tested = [s for row in rows if (s := row.score("importance_agreement")) is not None]
     assert results.metrics["importance_agreement"].value == pytest.approx(sum(tested) / len(tested))
 
 

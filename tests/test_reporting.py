@@ -22,13 +22,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reasondistill.contracts.results import Confusion, Metric, Results
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import DataError, OutputError
 from reasondistill.reporting import ReportFiles, build_report, headline
 from reasondistill.reporting.document import Card, Cards, Document, Facts, Paragraph, Part, Section
 from reasondistill.reporting.figures import Line, confusion, learning_curve
 from reasondistill.reporting.formatting import duration, flatten, printable, size
 from reasondistill.reporting.html import to_html
-from reasondistill.reporting.inputs import Row, Scored, Source, load_sources
+from reasondistill.reporting.inputs import Scored, Source, load_sources
 from reasondistill.reporting.markdown import escape, to_markdown
 from reasondistill.reporting.sections.curves import POINTS, learning_curves
 from reasondistill.reporting.sections.examples import EXAMPLES_EACH, choose_examples
@@ -442,14 +443,14 @@ def test_references_are_called_what_their_source_is(sources: dict[str, int] | No
 
 
 def test_examples_whose_explanation_equals_a_reference_are_not_the_furthest_from_it() -> None:
-    def row(number: int, explanation: str, rouge: float) -> Row:
-        return Row(id=str(number), gold="neutral", label="neutral", correct=True, explanation=explanation,
+    def row(number: int, explanation: str, rouge: float) -> ScoredRow:
+        return ScoredRow(id=str(number), gold="neutral", label="neutral", correct=True, explanation=explanation,
                    references=["Other.", "Так и есть."], rougeL=rouge)  # fmt: skip
 
     (right, furthest) = choose_examples([row(1, "так и есть", 0.0), row(2, "Нет", 0.0), row(3, "OTHER", 1.0)])
     assert [card.id for card in furthest.cards] == ["2"]
     assert [card.verdict for card in right.cards] == ["label right"] * 3
-    (cards,) = choose_examples([Row(id="1", gold="neutral", label=None, correct=None, explanation="x")])
+    (cards,) = choose_examples([ScoredRow(id="1", gold="neutral", label=None, correct=None, explanation="x")])
     assert (cards.title, cards.cards[0].verdict) == ("Examples whose label was not judged", "label not judged")
 
 
@@ -570,7 +571,7 @@ def test_the_summary_says_when_a_floor_is_not_beaten() -> None:
 
 
 def test_examples_are_chosen_by_the_stated_rules() -> None:
-    rows = [Row.model_validate(row) for row in make_rows(60, seed=2)]
+    rows = [ScoredRow.model_validate(row) for row in make_rows(60, seed=2)]
     groups = {group.title: [card.id for card in group.cards] for group in choose_examples(rows)}
     right = sorted((r.id for r in rows if r.correct), key=lambda i: hashlib.sha256(i.encode()).hexdigest())
     wrong = [r for r in rows if not r.correct]
@@ -581,7 +582,7 @@ def test_examples_are_chosen_by_the_stated_rules() -> None:
 
 
 def test_rows_without_gold_labels_make_a_group_of_their_own() -> None:
-    (group,) = choose_examples([Row(id="a", explanation="because"), Row(id="b")])
+    (group,) = choose_examples([ScoredRow(id="a", explanation="because"), ScoredRow(id="b")])
     assert group.title == "Examples without a gold label"
     assert len(group.cards) == 2
 

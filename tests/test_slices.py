@@ -355,7 +355,7 @@ def test_any_text_is_sliced_and_rows_name_their_slices(drawn: list[tuple[str, st
     rows = [row(k, premise=p, hypothesis=h, explanation=e, gold=g) for k, (p, h, e, g) in enumerate(drawn)]
     evaluation = evaluate([r.prediction for r in rows], [r.example for r in rows], name="x", settings=PLAIN)
     json.dumps(evaluation.results.slices)
-    named = [name for scores in evaluation.rows for name in scores["slices"]]
+    named = [name for scores in evaluation.rows for name in scores.slices or ()]
     assert {one["name"]: one["n"] for one in evaluation.results.slices} == {n: named.count(n) for n in set(named)}
     assert all(0 < one["n"] < len(rows) for one in evaluation.results.slices)
 

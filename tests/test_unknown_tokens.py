@@ -221,7 +221,7 @@ def test_what_nothing_but_chrf_can_read_has_no_other_figure(tmp_path: Path) -> N
         assert not unread & set(figures)
     assert not unread & set(found.results.settings["fooled"])
     for row in found.rows:
-        assert all(row[name] is None for name in unread - {"bleu"})
+        assert all(row.score(name) is None for name in unread - {"bleu"})
     found.save(tmp_path / "results")
     for file in (tmp_path / "results").iterdir():
         assert "NaN" not in file.read_text(encoding="utf-8")
@@ -249,26 +249,26 @@ def test_single_rows_that_are_not_read_are_counted_and_do_not_count() -> None:
         assert mixed.results.metrics[name].value == pytest.approx(usual.results.metrics[name].value)
         assert mixed.results.metrics[name].n == 9
     assert mixed.results.metrics["chrf"].n == 10
-    assert mixed.rows[9]["rougeL"] is None
+    assert mixed.rows[9].score("rougeL") is None
     assert "unread" not in usual.results.settings
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_one_side_that_is_not_read_is_enough(side: int) -> None:
     pair = (THAI, "a good shop") if side == 0 else ("a good shop", THAI)
-    assert scored([*ENGLISH, pair]).rows[9]["rougeL"] is None
+    assert scored([*ENGLISH, pair]).rows[9].score("rougeL") is None
 
 
 def test_too_many_rows_leave_a_metric_out() -> None:
     found = scored([*ENGLISH[:7], *[(THAI, OTHER_THAI)] * 3])
     assert found.results.settings["unread"]["left_out"]["rougeL"].startswith("3 of 10 rows were not read")
-    assert {row["rougeL"] for row in found.rows} == {None}
+    assert {row.score("rougeL") for row in found.rows} == {None}
     assert "rougeL" in scored([*ENGLISH[:8], *[(THAI, OTHER_THAI)] * 2]).results.metrics
 
 
 def test_empty_explanations_stay_scored() -> None:
     found = scored([*ENGLISH[:8], ("the shop is good", ""), (THAI, "")])
-    assert [row["rougeL"] for row in found.rows[8:]] == [0.0, 0.0]
+    assert [row.score("rougeL") for row in found.rows[8:]] == [0.0, 0.0]
     assert found.results.metrics["rougeL"].n == 10
 
 
@@ -283,7 +283,7 @@ def test_floors_are_held_against_the_system_on_their_own_rows() -> None:
     fewer = found.settings["unread"]["floors"]["copied_text"]["rougeL"]
     rest = scored(ENGLISH).rows[1:]
     assert (fewer["n"], fewer["of"]) == (8, 9)
-    assert fewer["student"] == pytest.approx(sum(row["rougeL"] for row in rest) / 8)
+    assert fewer["student"] == pytest.approx(sum(row.score("rougeL") or 0.0 for row in rest) / 8)
     assert found.metrics["rougeL"].n == 9  # the student's own rows can all be read
     foreign = [example.model_copy(update={"fields": {"text": "这家店很好"}}) for example in examples]
     left = evaluate(answers, foreign, task=TASK, name="made", settings=PLAIN).results

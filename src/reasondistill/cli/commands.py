@@ -48,7 +48,7 @@ from reasondistill.cli.terminal import (
     visible,
     wide_say,
 )
-from reasondistill.cli.waiting import let_threads_sleep
+from reasondistill.cli.waiting import shorten_spinning
 from reasondistill.errors import DataError, StoppedError, UserError
 
 _WrongUsage: Any = typer.BadParameter.__mro__[2]
@@ -72,7 +72,7 @@ def main() -> None:
 
     An error of any other kind is a bug and ends in a traceback. With REASONDISTILL_DEBUG set, mistakes have theirs too.
     """
-    let_threads_sleep()
+    shorten_spinning()
     finish = stand_up_streams()
     code = _status(lambda: app(standalone_mode=False))
     raise SystemExit(_status(finish) or code)

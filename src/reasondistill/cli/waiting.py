@@ -1,8 +1,10 @@
-"""How OpenMP's threads wait for work. It is settled when a library that has such threads is loaded, so set it before.
+"""How long OpenMP's threads spin while they wait. libgomp reads it when it is loaded, so set it before.
 
-By default libgomp's threads, which PyTorch, CTranslate2 and scikit-learn compute with on Linux, go round in a loop
-while they wait. Where other processes want the cores, a step then takes many times as long: the threads that have work
-wait for those that only wait. With ``OMP_WAIT_POLICY=PASSIVE`` they sleep.
+By default libgomp's threads, which PyTorch, CTranslate2 and scikit-learn compute with on Linux, spin for milliseconds
+while they wait. Where other processes want the cores, a training step then takes many times as long: threads that only
+wait keep the cores from those that have work. Threads that sleep at once (``OMP_WAIT_POLICY=PASSIVE``) lose time on an
+idle machine, since waking them takes longer than the gap between two operations. A brief spin does neither
+(docs/performance.md, "Beside other work").
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-_OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-"""libgomp reads both, and the second goes before the first. ``KMP_BLOCKTIME``, another library's, it ignores."""
+WAIT_POLICY = "OMP_WAIT_POLICY"
+SPIN_COUNT = "GOMP_SPINCOUNT"
+BRIEF_SPIN = "8000"
+"""Rounds of the loop; libgomp's own default is 300,000."""
 
 
-def let_threads_sleep(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Set ``OMP_WAIT_POLICY`` to ``PASSIVE``, for this process and those that it starts, unless the user says how."""
-    if not any(name in environment for name in _OWN):
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
+def shorten_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set ``GOMP_SPINCOUNT`` for this process and those it starts, unless the user has set it or the policy."""
+    if WAIT_POLICY not in environment and SPIN_COUNT not in environment:
+        environment[SPIN_COUNT] = BRIEF_SPIN

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.comparison.systems import ScoredRow, System
+from reasondistill.comparison.systems import System
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import DataError
 from reasondistill.metrics import calibration_error, label
 from reasondistill.metrics.simulation import las, las_statistics
@@ -89,7 +90,7 @@ def measures(
         only: the metrics asked for; None for all of them.
 
     Raises:
-        DataError: the rows do not give the label accuracy of results.json, or a score is no number.
+        DataError: the rows do not give the label accuracy of results.json.
     """
     found: dict[str, Measure] = {}
     left_out: dict[str, str] = {}
@@ -129,23 +130,11 @@ def _measure(name: str, system: System, labels: Sequence[str]) -> Measure | None
     if name in ("bleu", "chrf"):
         return _corpus(rows, CorpusMetric("bleu" if name == "bleu" else "chrf"))
     if name == "las":
-        return _las(rows, system)
+        return _las(rows)
     if name == "brier":
         return _scores([_brier(row) for row in rows])
-    values = [_score(row, SCORE_OF.get(name, name), system) for row in rows]
+    values = [row.score(SCORE_OF.get(name, name)) for row in rows]
     return _scores(values)
-
-
-def _score(row: ScoredRow, key: str, system: System) -> float | bool | None:
-    value: Any = row.correct if key == "correct" else (row.model_extra or {}).get(key)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise DataError(
-        f"{system.folder}: per_example.jsonl, id {row.id!r}",
-        expected=f"a number, or null, as {key}",
-        found=repr(value),
-        fix="Evaluate again.",
-    )
 
 
 def _scores(values: Sequence[float | bool | None]) -> Measure | None:
@@ -157,9 +146,9 @@ def _scores(values: Sequence[float | bool | None]) -> Measure | None:
     return Measure("binary" if binary else "score", np.column_stack([filled, present]), present, ratio)
 
 
-def _las(rows: Sequence[ScoredRow], system: System) -> Measure | None:
+def _las(rows: Sequence[ScoredRow]) -> Measure | None:
     keys = ("simulatability", "simulated_from_explanation")
-    gain, leaks = ([_score(row, key, system) for row in rows] for key in keys)
+    gain, leaks = ([row.score(key) for row in rows] for key in keys)
     present = np.array([g is not None and x is not None for g, x in zip(gain, leaks, strict=True)])
     if not present.any():
         return None
@@ -199,8 +188,8 @@ def _ece(rows: Sequence[ScoredRow], bins: int) -> Measure | None:
 
 
 def _stated(name: str, rows: Sequence[ScoredRow]) -> Measure | None:
-    extras = [(row.model_extra or {}).get("stated_confidence") for row in rows]
-    stated = [None if value is None else float(value) for value in extras]
+    given = [row.score("stated_confidence") for row in rows]
+    stated = [None if value is None else float(value) for value in given]
     values, statistics = stated_statistics(stated, [None if row.gold is None else row.correct for row in rows])
     if not len(values):
         return None

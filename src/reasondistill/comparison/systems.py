@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-
-from reasondistill.contracts.records import Id, parse_record, unique_ids
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.errors import DataError
-from reasondistill.storage.files import read_json, read_jsonl, real_path
+from reasondistill.storage.files import read_json, real_path
 
-RESULTS_FILE, ROWS_FILE, RUN_FILE, COSTS_FILE = "results.json", "per_example.jsonl", "run.json", "efficiency.json"
+RESULTS_FILE, RUN_FILE, COSTS_FILE = "results.json", "run.json", "efficiency.json"
 _PREFERRED = ("test", "validation")  # of a run's parts, as in its report
-
-
-class ScoredRow(BaseModel):
-    """One line of ``per_example.jsonl``; its scores are the extra keys."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    id: Id
-    group: str | None = None
-    gold: str | None = None
-    label: str | None = None
-    correct: bool | None = None
-    probabilities: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] | None = None
-    explanation: str | None = None
-    references: list[str] | None = None
-
-    @property
-    def group_key(self) -> tuple[str] | str:
-        """What ties rows together: the group, or the row's own id, which no group's name can equal."""
-        return self.id if self.group is None else (self.group,)
 
 
 @dataclass(frozen=True)
@@ -90,7 +67,7 @@ def load_system(folder: Path, name: str | None = None) -> System:
         DataError: results.json or per_example.jsonl is absent or broken, or the two do not belong together; or the
             costs are those of another student than results.json names.
     """
-    for file, what in ((RESULTS_FILE, "results"), (ROWS_FILE, "the scores of each row")):
+    for file, what in ((RESULTS_FILE, "results"), (SCORED_ROWS_FILE, "the scores of each row")):
         if not (folder / file).is_file():
             raise DataError(
                 folder / file,
@@ -99,10 +76,10 @@ def load_system(folder: Path, name: str | None = None) -> System:
                 fix="Run `reasondistill evaluate` and name the folder that it wrote.",
             )
     results = Results.load(folder / RESULTS_FILE)
-    rows = tuple(_read_rows(folder / ROWS_FILE))
+    rows = tuple(read_scored_rows(folder / SCORED_ROWS_FILE))
     if len(rows) != results.dataset.n:
         raise DataError(
-            folder / ROWS_FILE,
+            folder / SCORED_ROWS_FILE,
             expected=f"{results.dataset.n} rows, as {RESULTS_FILE} says",
             found=f"{len(rows)}",
             fix="Evaluate again: the two files must come from one evaluation.",
@@ -151,14 +128,14 @@ def _results_folder(folder: Path) -> Path:
         raise DataError(
             folder, expected="a run with results", found="none", fix="Run `reasondistill evaluate` on its predictions."
         )
-    if folder.is_dir() and (folder / ROWS_FILE).is_file():
+    if folder.is_dir() and (folder / SCORED_ROWS_FILE).is_file():
         return folder  # load_system says what is absent
     found = (
         "nothing at this path" if not folder.exists() else "a file" if folder.is_file() else "neither in this folder"
     )
     raise DataError(
         folder,
-        expected=f"a results folder (with {RESULTS_FILE} and {ROWS_FILE}) or a run",
+        expected=f"a results folder (with {RESULTS_FILE} and {SCORED_ROWS_FILE}) or a run",
         found=found,
         fix="`reasondistill evaluate … --out DIR` makes DIR one.",
     )
@@ -175,26 +152,3 @@ def _default_name(folder: Path, run: Path | None) -> str:
         return real_path(folder).name
     named = read_json(run / RUN_FILE).get("name")
     return named if isinstance(named, str) and named else run.name
-
-
-def _read_rows(path: Path) -> Iterator[ScoredRow]:
-    def rows() -> Iterator[tuple[str, ScoredRow]]:
-        for number, row in read_jsonl(path):
-            where = f"{path}:{number}"
-            yield where, _finite(parse_record(ScoredRow, row, where), where)
-
-    return unique_ids(rows())
-
-
-def _finite(row: ScoredRow, where: str) -> ScoredRow:
-    # JSON written by Python may hold NaN and Infinity; one of them would make a mean of nothing.
-    extra: dict[str, Any] = row.model_extra or {}
-    broken = [f"{k} = {v}" for k, v in extra.items() if isinstance(v, float) and not math.isfinite(v)]
-    if broken:
-        raise DataError(
-            where,
-            expected="scores that are numbers, or null where there is none",
-            found=", ".join(broken),
-            fix="Evaluate again.",
-        )
-    return row

@@ -1,14 +1,12 @@
-"""The form of ``results.json`` and ``per_example.jsonl``: written by evaluation, read by comparison and reports."""
+"""The form of ``results.json``: written by evaluation, read by comparison and reports."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from reasondistill.contracts.base import Block, Versioned
-from reasondistill.storage.files import read_jsonl
 
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
@@ -59,8 +57,3 @@ class Results(Versioned):
     agreement: dict[str, Any] = {}
     """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
     efficiency: dict[str, Any] = {}
-
-
-def read_per_example(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of ``per_example.jsonl``: ``id``, ``gold``, ``label``, ``correct``, ``probabilities`` and scores."""
-    return [row for _, row in read_jsonl(path)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.contracts.results import DatasetInfo, Results
+from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
 from reasondistill.data.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
 from reasondistill.evaluation.controls import fooled
@@ -24,7 +25,7 @@ from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
-from reasondistill.storage.files import atomic_folder, fingerprint, write_jsonl
+from reasondistill.storage.files import atomic_folder, fingerprint
 from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Evaluation:
     """Figures of a system, and its scores on each example."""
 
     results: Results
-    rows: list[dict[str, Any]]
+    rows: list[ScoredRow]
 
     def save(self, out: str | Path) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
@@ -66,7 +67,7 @@ class Evaluation:
             }
         )
         scores = found.per_example.items()
-        rows = [{**row, **{name: values[k] for name, values in scores}} for k, row in enumerate(self.rows)]
+        rows = [row.with_scores({name: values[k] for name, values in scores}) for k, row in enumerate(self.rows)]
         return Evaluation(results, rows)
 
 
@@ -189,29 +190,31 @@ def save(evaluation: Evaluation, out: str | Path) -> None:
     """
     with atomic_folder(out) as folder:
         evaluation.results.save(folder / "results.json")
-        write_jsonl(folder / "per_example.jsonl", evaluation.rows)
+        write_scored_rows(folder / SCORED_ROWS_FILE, evaluation.rows)
 
 
-def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
+def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> ScoredRow:
     """A line of per_example.jsonl; scores that need references are None where there are none.
 
     ``labelled``: the system gives labels, so that a missing one is wrong.
     """
     example, prediction = row.example, row.prediction
-    return {
-        "id": example.id,
-        "group": example.group,
-        "gold": example.label,
-        "label": prediction.label,
-        "correct": prediction.label == example.label if labelled and example.label is not None else None,
-        "probabilities": prediction.probabilities,
-        "explanation": prediction.explanation,
-        **(_stated(prediction) if prediction.states else {}),
-        "references": row.references,
-        "fields": example.fields,
-        **dict.fromkeys(ROUGE_NAMES),
-        **scores,
-    }
+    return ScoredRow.model_validate(
+        {
+            "id": example.id,
+            "group": example.group,
+            "gold": example.label,
+            "label": prediction.label,
+            "correct": prediction.label == example.label if labelled and example.label is not None else None,
+            "probabilities": prediction.probabilities,
+            "explanation": prediction.explanation,
+            "references": row.references,
+            "fields": example.fields,
+            **(_stated(prediction) if prediction.states else {}),
+            **dict.fromkeys(ROUGE_NAMES),
+            **scores,
+        }
+    )
 
 
 def _sources(rows: Sequence[Row]) -> dict[str, int]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.inputs import Row
 
 
 class Cell(NamedTuple):
@@ -100,7 +100,7 @@ class Explorer:
     title: str
     anchor: str
     note: str
-    rows: Sequence[Row]
+    rows: Sequence[ScoredRow]
     plain: Table
     without_script: str
     folded: bool = False

@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.contracts.seals import SEAL_FILE, WEIGHTS, require_unchanged
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl, read_versioned_json, real_path
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 
 RUN_SCHEMA_VERSION: Final = 1
-_LARGEST: Final = 1e308  # NaN and infinity are not below it
 _PREFERRED_SPLITS: Final = ("test", "validation")
 
 
@@ -80,36 +80,6 @@ class RunInfo(Lenient):
     best: Best | None = None
 
 
-class Row(Lenient):
-    """One line of ``per_example.jsonl``. Keys that are not named here are kept: its scores are among them."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    id: str
-    gold: str | None = None
-    label: str | None = None
-    correct: bool | None = None
-    probabilities: dict[str, float] | None = None
-    explanation: str | None = None
-    references: list[str] | None = None
-    fields: dict[str, str] = {}
-    rougeL: float | None = None  # noqa: N815 - the metric's name
-    bertscore_f1: float | None = None
-    error: str | None = None
-    slices: list[str] | None = None
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Every score of the row that is a number or a truth value, by its name in the file."""
-        named = {"rougeL": self.rougeL, "bertscore_f1": self.bertscore_f1, **(self.model_extra or {})}
-        return {k: v for k, v in named.items() if isinstance(v, int | float) and abs(v) < _LARGEST}
-
-    @property
-    def confidence(self) -> float | None:
-        """The probability of the predicted label, where the system gave one."""
-        return (self.probabilities or {}).get(self.label or "")
-
-
 class CalibrationBin(Lenient):
     """One bar of a reliability diagram; ``confidence`` and ``accuracy`` are None in an empty bin."""
 
@@ -126,7 +96,7 @@ class Scored:
 
     split: str
     results: Results
-    rows: tuple[Row, ...] | None
+    rows: tuple[ScoredRow, ...] | None
     bins: tuple[CalibrationBin, ...] = ()
     folder: Path | None = None
 
@@ -219,10 +189,8 @@ def _read_run(path: Path) -> RunInfo:
 
 def _read_scored(folder: Path) -> Scored:
     results = Results.load(folder / "results.json")
-    rows_file = folder / "per_example.jsonl"
-    rows = None
-    if _has_content(rows_file):
-        rows = tuple(parse_record(Row, row, f"{rows_file}:{number}") for number, row in read_jsonl(rows_file))
+    rows_file = folder / SCORED_ROWS_FILE
+    rows = tuple(read_scored_rows(rows_file)) if _has_content(rows_file) else None
     where = f"{folder / 'results.json'}: calibration.bins"
     bins = tuple(parse_record(CalibrationBin, row, where) for row in results.calibration.get("bins") or ())
     return Scored(results.dataset.split or real_path(folder).name, results, rows, bins, folder)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.text import is_one_of
 from reasondistill.reporting.document import Card, Cards
-from reasondistill.reporting.inputs import Row
 
 EXAMPLES_EACH = 4
 
 
-def choose_examples(rows: Sequence[Row], count: int = EXAMPLES_EACH) -> list[Cards]:
+def choose_examples(rows: Sequence[ScoredRow], count: int = EXAMPLES_EACH) -> list[Cards]:
     """Groups of examples, each with its rule; groups that would be empty are left out.
 
     "First by hash" orders rows by the SHA-256 of their ids: the same for every system scored on the same rows.
@@ -22,8 +22,10 @@ def choose_examples(rows: Sequence[Row], count: int = EXAMPLES_EACH) -> list[Car
     wrong = [row for row in by_hash if row.correct is False]
     unknown = [row for row in by_hash if row.correct is None]
     sure = sorted((row for row in wrong if row.confidence is not None), key=lambda row: -(row.confidence or 0.0))
-    differing = [r for r in right if r.rougeL is not None and not is_one_of(r.explanation or "", r.references or ())]
-    poor = sorted(differing, key=lambda row: row.rougeL or 0.0)
+    differing = [
+        r for r in right if r.score("rougeL") is not None and not is_one_of(r.explanation or "", r.references or ())
+    ]
+    poor = sorted(differing, key=lambda row: row.score("rougeL") or 0.0)
     groups = [
         ("Right label", "The first {} of {} rightly labelled examples, ordered by the SHA-256 of their ids.", right),
         ("Wrong label", "The first {} of {} wrongly labelled examples, ordered by the SHA-256 of their ids.", wrong),
@@ -46,9 +48,9 @@ def choose_examples(rows: Sequence[Row], count: int = EXAMPLES_EACH) -> list[Car
     ]
 
 
-def _cards(rows: Iterable[Row]) -> Iterable[Card]:
+def _cards(rows: Iterable[ScoredRow]) -> Iterable[Card]:
     for row in rows:
-        scores = (("ROUGE-L", row.rougeL), ("BERTScore F1", row.bertscore_f1))
+        scores = (("ROUGE-L", row.score("rougeL")), ("BERTScore F1", row.score("bertscore_f1")))
         yield Card(
             id=row.id,
             fields=row.fields,
@@ -62,5 +64,5 @@ def _cards(rows: Iterable[Row]) -> Iterable[Card]:
         )
 
 
-def _id_hash(row: Row) -> str:
+def _id_hash(row: ScoredRow) -> str:
     return hashlib.sha256(row.id.encode("utf-8")).hexdigest()

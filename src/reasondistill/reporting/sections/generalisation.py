@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reasondistill.comparison import ComparisonSettings, Generalisation, generalisation
-from reasondistill.comparison.systems import ROWS_FILE, load_system
+from reasondistill.comparison.systems import load_system
+from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE
 from reasondistill.errors import DataError
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Paragraph, Part, Section, Table
 from reasondistill.reporting.formatting import marked_title, metric_title, metric_value
@@ -23,8 +24,8 @@ def generalisation_blocks(source: Source) -> list[tuple[str, list[Block], str]]:
     if len(folders) < 2:
         return []
     title = "Generalisation"
-    if missing := [folder for folder in folders if not (folder / ROWS_FILE).is_file()]:
-        return [(title, [], f"{missing[0].name} has no {ROWS_FILE}.")]
+    if missing := [folder for folder in folders if not (folder / SCORED_ROWS_FILE).is_file()]:
+        return [(title, [], f"{missing[0].name} has no {SCORED_ROWS_FILE}.")]
     try:
         systems = [load_system(folder) for folder in folders]
         there = {name for system in systems for name in system.results.metrics}

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.registry import known_metrics, metric_names
 from reasondistill.reporting.document import Explorer
-from reasondistill.reporting.inputs import Row
 
 Column = dict[str, Any]
 """``key`` (its name in per_example.jsonl; a field's is ``fields.<name>``), ``title``, ``kind``, ``shown`` (whether a
@@ -52,10 +52,10 @@ def page_json(value: Any) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", packed)
 
 
-def columns(rows: Sequence[Row], pack: Callable[[str | None], str | int | None]) -> Iterator[Column]:
+def columns(rows: Sequence[ScoredRow], pack: Callable[[str | None], str | int | None]) -> Iterator[Column]:
     """The columns of one table, in the order in which a reader sees them."""
 
-    def text(key: str, title: str, of: Callable[[Row], str | None], shown: bool = True) -> Column:
+    def text(key: str, title: str, of: Callable[[ScoredRow], str | None], shown: bool = True) -> Column:
         return _column(key, title, "text", [pack(of(row)) for row in rows], shown)
 
     labels = list(dict.fromkeys(label for row in rows for label in row.probabilities or ()))
@@ -91,7 +91,7 @@ class _Texts:
         return None if text is None else self._place.get(text, text)
 
 
-def _texts(row: Row) -> Iterator[str]:
+def _texts(row: ScoredRow) -> Iterator[str]:
     yield row.id
     yield from row.fields.values()
     if row.explanation is not None:
@@ -99,7 +99,7 @@ def _texts(row: Row) -> Iterator[str]:
     yield from row.references or ()
 
 
-def _scores(rows: Sequence[Row]) -> Iterator[Column]:
+def _scores(rows: Sequence[ScoredRow]) -> Iterator[Column]:
     per_row = [row.scores for row in rows]
     names = dict.fromkeys(name for scores in per_row for name in scores)
     titles = _NO_METRIC | {metric.score: metric.score_title for metric in known_metrics()}
@@ -148,7 +148,7 @@ def _tags(key: str, title: str, values: list[list[str] | None]) -> Column:
     return _column(key, title, "tags", packed, shown=False, options=options)
 
 
-def _probabilities(rows: Sequence[Row]) -> Column:
+def _probabilities(rows: Sequence[ScoredRow]) -> Column:
     # Labels are the same in every row, or, where each row brings its choices, nearly never.
     sets: dict[tuple[str, ...], int] = {}
     which, values = [], []

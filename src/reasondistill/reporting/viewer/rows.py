@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.reporting.document import Cell, Explorer, Table
 from reasondistill.reporting.formatting import slug
-from reasondistill.reporting.inputs import Row, Source
+from reasondistill.reporting.inputs import Source
 
 ROWS_PER_TABLE: Final = 20_000
 ROWS_PER_PAGE: Final = 100_000
@@ -34,7 +35,7 @@ def explorers(source: Source, prefix: str, limit: int) -> list[Explorer]:
     ]
 
 
-def sample(rows: Sequence[Row], limit: int) -> Sequence[Row]:
+def sample(rows: Sequence[ScoredRow], limit: int) -> Sequence[ScoredRow]:
     """At most ``limit`` rows, in the order that they came in.
 
     They are the first by the SHA-256 of their ids: the same ones for every system scored on the same rows.
@@ -45,7 +46,7 @@ def sample(rows: Sequence[Row], limit: int) -> Sequence[Row]:
     return [rows[i] for i in sorted(by_hash[:limit])]
 
 
-def _explorer(split: str, rows: Sequence[Row], anchor: str, limit: int, folded: bool) -> Explorer:
+def _explorer(split: str, rows: Sequence[ScoredRow], anchor: str, limit: int, folded: bool) -> Explorer:
     chosen = sample(rows, limit)
     plain = chosen[:PLAIN_ROWS]
     title = f"Rows of the {split} part"
@@ -65,12 +66,12 @@ def _explorer(split: str, rows: Sequence[Row], anchor: str, limit: int, folded: 
     )
 
 
-def _plain(rows: Sequence[Row], title: str) -> Table:
+def _plain(rows: Sequence[ScoredRow], title: str) -> Table:
     fields = list(dict.fromkeys(name for row in rows for name in row.fields))
     head = ("id", "gold", "label", *fields, "explanation")
     return Table(title, head, tuple(tuple(_plain_cells(row, fields)) for row in rows))
 
 
-def _plain_cells(row: Row, fields: Sequence[str]) -> Iterator[Cell]:
+def _plain_cells(row: ScoredRow, fields: Sequence[str]) -> Iterator[Cell]:
     for text in (row.id, row.gold, row.label, *(row.fields.get(name) for name in fields), row.explanation):
         yield Cell("–" if text is None else text if len(text) <= _PLAIN_TEXT else f"{text[:_PLAIN_TEXT]} …")
