@@ -3,8 +3,52 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
+import numpy as np
+
+from reasondistill.contracts.scored_rows import ScoredRow
+from reasondistill.metrics.measure import Given, Measure
 from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.statistics import FloatArray
+from reasondistill.metrics.text import CorpusMetric, readable
+
+_ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
+
+
+def _bleu(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
+    return _corpus("bleu", rows)
+
+
+def _chrf(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
+    return _corpus("chrf", rows)
+
+
+def _corpus(name: Literal["bleu", "chrf"], rows: Sequence[ScoredRow]) -> Measure | None:
+    metric = CorpusMetric(name)
+    read = {
+        k: references
+        for k, row in enumerate(rows)
+        if (references := readable(row.explanation or "", row.references or [], metric.reads))
+    }
+    places = list(read)
+    if not places:
+        return None
+    counts = []
+    for start in range(0, len(places), _ROWS_AT_ONCE):
+        some = places[start : start + _ROWS_AT_ONCE]
+        counts.append(metric.statistics([rows[k].explanation or "" for k in some], [read[k] for k in some]))
+    statistics = np.zeros((len(rows), counts[0].shape[1]))
+    statistics[places] = np.concatenate(counts)
+    present = np.zeros(len(rows), dtype=bool)
+    present[places] = True
+
+    def function(sums: FloatArray) -> FloatArray:
+        return metric.scores(sums.reshape(-1, sums.shape[-1])).reshape(sums.shape[:-1])
+
+    return Measure("corpus", statistics, present, function)
+
 
 REFERENCE_METRICS = (
     Metric(
@@ -43,6 +87,7 @@ REFERENCE_METRICS = (
         name="bleu",
         title="BLEU",
         summary="4-gram precision with brevity penalty against all references, over the whole corpus",
+        columns=_bleu,
         family="references",
         range=(0.0, 100.0),
         needs=("references",),
@@ -54,6 +99,7 @@ REFERENCE_METRICS = (
         name="chrf",
         title="chrF",
         summary="F2 of character 1- to 6-grams against the nearest reference, over the whole corpus",
+        columns=_chrf,
         family="references",
         range=(0.0, 100.0),
         needs=("references",),

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
+from reasondistill.contracts.scored_rows import ScoredRow
+from reasondistill.metrics.measure import Given, Measure
 from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.simulation import las, las_statistics
+
+
+def _las(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
+    keys = ("simulatability", "simulated_from_explanation")
+    gain, leaks = ([row.score(key) for row in rows] for key in keys)
+    present = np.array([g is not None and x is not None for g, x in zip(gain, leaks, strict=True)])
+    if not present.any():
+        return None
+    statistics = las_statistics(np.array([float(g or 0) for g in gain]), np.array([bool(x) for x in leaks]))
+    # A resample may leave a bin empty, and has no LAS then: it counts as 0, so that tests and intervals stay defined.
+    return Measure("corpus", statistics * present[:, None], present, lambda sums: np.nan_to_num(las(sums)))
+
 
 _tested = partial(Metric, family="faithfulness", needs=("the student",))
 _judged = partial(Metric, family="faithfulness", needs=("the student", "a judge"))
@@ -27,6 +45,7 @@ FAITHFULNESS_METRICS = (
         title="LAS",
         summary="leakage-adjusted simulatability: the same, with leaking and other explanations weighing half each",
         range=(-1.0, 1.0),
+        columns=_las,
     ),
     _tested(
         name="label_sensitivity",

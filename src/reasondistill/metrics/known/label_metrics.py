@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from reasondistill.contracts.scored_rows import ScoredRow
+from reasondistill.metrics import label
+from reasondistill.metrics.measure import Given, Measure
 from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.statistics import FloatArray
+
+
+def _macro_f1(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
+    present = np.array([row.gold is not None for row in rows])
+    if not present.any():
+        return None
+    labels = given.labels
+    statistics = label.label_statistics([row.gold or "" for row in rows], [row.label for row in rows], labels)
+
+    def function(sums: FloatArray) -> FloatArray:
+        return label.macro_f1(sums.reshape(*sums.shape[:-1], 3, len(labels)))
+
+    return Measure("corpus", statistics.reshape(len(rows), -1), present, function)
+
 
 LABEL_METRICS = (
     Metric(
@@ -23,6 +45,7 @@ LABEL_METRICS = (
         family="labels",
         about="labels",
         needs=("gold labels",),
+        columns=_macro_f1,
         depends_on=("task",),
         headline=True,
         weighed=True,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from reasondistill.comparison.measures import settings_of
 from reasondistill.contracts.results import NOT_FLOORS, DatasetInfo, Metric, Results
-from reasondistill.metrics.registry import headline_metrics
+from reasondistill.metrics.registry import headline_metrics, metric_of
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,
@@ -233,7 +232,8 @@ def _ranking(name: str, systems: Sequence[tuple[str, Results]], among: str) -> I
         return
     title = f"{among}{metric_title(name)}"
     (_, first), *others = systems
-    if any(settings_of(name, first.settings) != settings_of(name, r.settings) for _, r in others):
+    settings_in = metric_of(name).settings_in
+    if any(settings_in(first.settings) != settings_in(r.settings) for _, r in others):
         yield f"{title} was measured with different settings, so it ranks nobody."
         return
     if any(first.metrics[name].n != r.metrics[name].n for _, r in others):
