@@ -8,6 +8,7 @@ from typing import Any
 from reasondistill.comparison.systems import System
 from reasondistill.errors import DataError
 from reasondistill.metrics.measure import Given, Measure
+from reasondistill.metrics.metric import NO_ROW_SCORE
 from reasondistill.metrics.registry import metric_of
 
 _MOST = 3  # differing settings to name
@@ -43,7 +44,7 @@ def measures(
             continue
         measure = known.measure(system.rows, given)
         if measure is None:
-            left_out[name] = "per_example.jsonl has no score of it for each row"
+            left_out[name] = NO_ROW_SCORE
         elif abs(measure.value() - metric.value) > _TOLERANCE * max(1.0, abs(metric.value)):
             if name == "label_accuracy":
                 raise DataError(

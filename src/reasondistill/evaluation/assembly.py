@@ -19,7 +19,9 @@ from reasondistill.evaluation.error_analysis import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.named_teachers import Teacher, match_teachers
+from reasondistill.evaluation.own_metrics import add_own_metrics
 from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
+from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
@@ -179,7 +181,8 @@ def evaluate(
         agreement=agreed.details,
     )
     labelled = gives_labels(rows, task)
-    return Evaluation(results, [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)])
+    lines = [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)]
+    return Evaluation(*_add_own_metrics(results, lines, rows, task, texts, bootstrap))
 
 
 def save(evaluation: Evaluation, out: str | Path) -> None:
@@ -214,6 +217,20 @@ def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> ScoredRow:
             **dict.fromkeys(ROUGE_NAMES),
             **scores,
         }
+    )
+
+
+def _add_own_metrics(
+    results: Results, lines: list[ScoredRow], rows: Sequence[Row], task: Task, texts: Scored, bootstrap: GroupBootstrap
+) -> tuple[Results, list[ScoredRow]]:
+    copies = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
+    return add_own_metrics(
+        results,
+        lines,
+        bootstrap,
+        labels=task.labels or (),
+        baselines={**copies, "template": texts.templates},
+        controls=texts.controlled,
     )
 
 

@@ -68,4 +68,9 @@ def summed_measure(
         return None
     width = max(len(row) for row in sums if row is not None)
     statistics = np.array([[0.0] * width if row is None else row for row in sums], dtype=np.float64)
-    return Measure("corpus", statistics, present, function)
+
+    def quiet(sums: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no row that adds anything
+            return function(sums)
+
+    return Measure("corpus", statistics, present, quiet)

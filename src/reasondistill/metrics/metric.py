@@ -16,6 +16,9 @@ Family = Literal["labels", "confidence", "references", "support", "wording", "te
 Need = Literal["gold labels", "probabilities", "stated confidence", "references", "a judge", "a teacher", "the student"]
 """What has to be at hand besides predictions and data."""
 
+NO_ROW_SCORE = "per_example.jsonl has no score of it for each row"
+"""Why a figure of cases, of which a row can have several, is not compared."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import ConfigError
 from reasondistill.metrics.known.confidence_metrics import CONFIDENCE_METRICS
 from reasondistill.metrics.known.explanation_metrics import (
@@ -32,6 +33,7 @@ _SHIPPED = {
     )
 }
 _OWN: dict[str, Metric] = {}
+_TAKEN = {*ScoredRow.model_fields, *(metric.score for metric in _SHIPPED.values())}
 _NAME = re.compile(r"[A-Za-z]\w*")
 
 
@@ -77,7 +79,7 @@ def register(metric: Metric) -> Metric:
     Registering a name again replaces it, so that a notebook's cell can be run twice.
 
     Raises:
-        ConfigError: a metric of the package has that name, or it is none.
+        ConfigError: the name is taken, or is none; or the metric does not say how rows become its value.
     """
     if not _NAME.fullmatch(metric.name):
         raise ConfigError(
@@ -85,12 +87,27 @@ def register(metric: Metric) -> Metric:
             expected="letters, digits and underscores as a metric's name, a letter first",
             found=repr(metric.name),
         )
-    if metric.name in _SHIPPED:
+    if metric.name in _SHIPPED or metric.score in _TAKEN:
         raise ConfigError(
             "metrics.register",
-            expected="a name that no metric of the package has",
-            found=metric.name,
+            expected="a name that no metric of the package and no key of per_example.jsonl has",
+            found=metric.name if metric.name in _SHIPPED else metric.score,
             fix="Choose another name: one name stands for one definition.",
+        )
+    ways = [metric.row_score is not None, metric.row_sums is not None and metric.value is not None]
+    if sum(ways) != 1 or metric.columns is not None:
+        raise ConfigError(
+            f"metric {metric.name}",
+            expected="row_score, or row_sums with value",
+            found="both" if all(ways) else "neither" if not any(ways) else "columns",
+            fix="row_score gives a row's score, of which the figure is the mean.",
+        )
+    if metric.controlled and not metric.higher_is_better:
+        raise ConfigError(
+            f"metric {metric.name}",
+            expected="higher_is_better=True where controlled is set",
+            found=str(metric.higher_is_better),
+            fix="Baselines and controls have to score lower than the system.",
         )
     _OWN[metric.name] = metric
     return metric

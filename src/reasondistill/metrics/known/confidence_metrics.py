@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics import calibration_error
 from reasondistill.metrics.measure import Given, Measure, mean_measure
-from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.metric import NO_ROW_SCORE, Metric
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.verbalized_confidence import auroc, stated_ece, stated_statistics
 
@@ -138,6 +138,7 @@ CONFIDENCE_METRICS = (
         family="confidence",
         about="labels",
         higher_is_better=None,
+        not_resampled=NO_ROW_SCORE,
     ),
     Metric(
         name="selective_accuracy",
@@ -146,5 +147,6 @@ CONFIDENCE_METRICS = (
         family="confidence",
         about="labels",
         needs=("gold labels",),
+        not_resampled=NO_ROW_SCORE,
     ),
 )

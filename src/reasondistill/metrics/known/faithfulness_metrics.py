@@ -9,7 +9,7 @@ import numpy as np
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.measure import Given, Measure
-from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.metric import NO_ROW_SCORE, Metric
 from reasondistill.metrics.simulation import las, las_statistics
 
 
@@ -89,30 +89,35 @@ FAITHFULNESS_METRICS = (
         title="CCT",
         summary="correlation of how far an inserted word moves the label and whether the explanation mentions it",
         range=(-1.0, 1.0),
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="phi_cct",
         title="φ-CCT",
         summary="the same with “the label flipped” for how far it moved",
         range=(-1.0, 1.0),
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="ct_unfaithfulness",
         title="CT, unfaithful",
         summary="of the inserted words that flip the label, the share that is not mentioned",
         higher_is_better=False,
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="insertion_mention_rate",
         title="Inserted words mentioned",
         summary="share of the inserted words that are mentioned",
         higher_is_better=None,
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="insertion_mention_rate_unmoved",
         title="Inserted words mentioned that moved nothing",
         summary="the same of the words that hardly move the label",
         higher_is_better=None,
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="reconstruction_consistency",
@@ -125,17 +130,20 @@ FAITHFULNESS_METRICS = (
         title="Explanations that can be rebuilt",
         summary="share of explanations that an input could be rebuilt from",
         higher_is_better=None,
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="inconsistency",
         title="Contradicting explanations",
         summary="share of related pairs, readable by templates, whose explanations contradict each other",
         higher_is_better=False,
+        not_resampled=NO_ROW_SCORE,
     ),
     _tested(
         name="inconsistency_coverage",
         title="Pairs that can be read",
         summary="share of related pairs both of whose explanations fit a template",
         higher_is_better=None,
+        not_resampled=NO_ROW_SCORE,
     ),
 )

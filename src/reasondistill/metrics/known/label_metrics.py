@@ -9,7 +9,7 @@ import numpy as np
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics import label
 from reasondistill.metrics.measure import Given, Measure
-from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.metric import NO_ROW_SCORE, Metric
 from reasondistill.metrics.statistics import FloatArray
 
 
@@ -55,6 +55,7 @@ LABEL_METRICS = (
         title="Parse rate",
         summary="share of free outputs in which a label was found",
         family="labels",
+        not_resampled=NO_ROW_SCORE,
     ),
 )
 
