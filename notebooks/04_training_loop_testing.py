@@ -87,7 +87,7 @@ config = TrainConfig(
 )  # fmt: skip
 with redirect_stdout(io.StringIO()):
     whole = train(config)
-print(f"{whole.info()['steps']} steps, {whole.info()['student']['parameters']:,} parameters, {whole.info()['status']}")
+print(f"{whole.info().steps} steps, {whole.info().student.parameters:,} parameters, {whole.info().status}")
 
 # %% [markdown]
 # ## Both losses over steps
@@ -176,7 +176,7 @@ while process.poll() is None and not (killed.checkpoints / "checkpoint-10").is_d
 process.kill()
 assert process.wait() == -9, "it ended by itself"
 assert not killed.student.exists()
-print(f"killed; status in run.json: {killed.info()['status']}, checkpoints: "
+print(f"killed; status in run.json: {killed.info().status}, checkpoints: "
       f"{sorted(folder.name for folder in killed.checkpoints.iterdir())}")  # fmt: skip
 
 # %%

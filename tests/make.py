@@ -11,6 +11,7 @@ import pytest
 
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.errors import DataError
+from reasondistill.runs import Run
 
 
 def pair(premise: str = "A man sleeps.", hypothesis: str = "A man is awake.", *, id: str = "1", **more: Any) -> Example:
@@ -44,6 +45,12 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     value = json.loads(path.read_text(encoding="utf-8"))
     change(value)
     path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """What stands in run.json."""
+    facts: dict[str, Any] = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    return facts
 
 
 def mistake(call: Callable[[], object], *named: str) -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, Seq2SeqTrainingArguments
 
 import tiny
+from make import facts_of
 from reasondistill import Student
 from reasondistill.config import Lora, Loss, TrainConfig
 from reasondistill.data.scenes import generate
@@ -146,7 +147,7 @@ def test_all_parts_frozen_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_run_with_a_frozen_encoder(tmp_path: Path) -> None:
     run = train(config(tmp_path, freeze=["encoder", "embeddings"]))
-    facts = run.info()["student"]
+    facts = facts_of(run)["student"]
     assert 0 < facts["trained"] < facts["parameters"]
     answer = Student.load(run.folder).explain(premise="A man sleeps.", hypothesis="A man is awake.")
     assert answer.label in (NLI.labels or ())
@@ -317,7 +318,7 @@ def test_a_run_with_adapters_that_was_cut_ends_bit_equal(tmp_path: Path, monkeyp
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert not any("lora" in name for name in ours)
-    assert whole.info()["student"]["trained"] < whole.info()["student"]["parameters"] / 4
+    assert facts_of(whole)["student"]["trained"] < facts_of(whole)["student"]["parameters"] / 4
 
 
 @needs_peft

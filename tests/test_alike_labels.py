@@ -252,7 +252,7 @@ def test_training_and_validation_set_such_rows_aside_and_name_them(
         assert part is not None
         assert [e.id for e in part.examples] == [row.id for row in ROWS[:2]]
         assert part.set_aside == {UNDECIDABLE: 2}
-    assert parts.facts()["train"]["set_aside"] == {UNDECIDABLE: 2}
+    assert parts.facts()["train"].set_aside == {UNDECIDABLE: 2}
     message = caplog.messages[0]
     assert "2 of 4 rows are set aside" in message
     assert f"{path}:3 (id 'q7'): labels 'man' and 'mán': expected labels that differ in tokens" in message

@@ -15,6 +15,7 @@ import pytest
 import torch
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 
+from make import facts_of
 from reasondistill.config import TrainConfig, load_config
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.storage.layered_yaml import validate_config
@@ -141,7 +142,7 @@ def test_a_batch_size_that_fits_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     run = train(config(tmp_path, {"auto_find_batch_size": True}))
     assert sizes[0] == 8
     assert set(sizes[-2:]) == {4}
-    assert run.info()["status"] == "finished"
+    assert run.info().status == "finished"
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,8 @@ def test_a_batch_size_that_fits_is_found(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_these_arguments_train_a_student(given: dict[str, Any], tmp_path: Path) -> None:
     run = train(config(tmp_path, given))
-    assert run.info()["status"] == "finished"
-    assert run.info()["steps"] == 2
+    assert run.info().status == "finished"
+    assert run.info().steps == 2
 
 
 # --- refused ---
@@ -219,8 +220,8 @@ def test_a_resumed_run_goes_on_counting_for_early_stopping(tmp_path: Path, monke
     changes |= {"save_strategy": "steps", "save_steps": 1, "load_best_model_at_end": True}
     changes |= {"metric_for_best_model": "explanation_perplexity"}
     whole = train(config(tmp_path, changes, name="whole", early_stopping_patience=2))
-    assert whole.info()["steps"] == 3
-    assert whole.info()["best"]["step"] == 1
+    assert whole.info().steps == 3
+    assert facts_of(whole)["best"]["step"] == 1
     original = DistillationTrainer.training_step
 
     def stop_at_three(self: DistillationTrainer, *given: Any, **named: Any) -> Any:
@@ -233,7 +234,7 @@ def test_a_resumed_run_goes_on_counting_for_early_stopping(tmp_path: Path, monke
         train(config(tmp_path, changes, name="cut", early_stopping_patience=2))
     monkeypatch.undo()
     resumed = train(config(tmp_path, name="cut"), resume=True)
-    assert resumed.info()["steps"] == 3
+    assert resumed.info().steps == 3
 
 
 def test_perplexity_is_better_where_it_is_lower(tmp_path: Path) -> None:
@@ -431,11 +432,11 @@ def test_wandb_stays_offline_in_the_run(
 def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="reasondistill")
     run = train(config(tmp_path, max_source_length=20, max_target_length=16))
-    cut = run.info()["truncated"]
+    cut = facts_of(run)["truncated"]
     assert 0 < cut["sources"] <= cut["of_sources"]
     assert 0 < cut["targets"] <= cut["of"]
     message, same, other = [r.getMessage() for r in caplog.records if r.name == "reasondistill.training.train"]
-    assert same.startswith(f"{run.info()['lost']['same_prompts']['n']} prompts have the tokens of another")
+    assert same.startswith(f"{facts_of(run)['lost']['same_prompts']['n']} prompts have the tokens of another")
     assert same.endswith("Raise max_source_length: prompts that differ at their end were cut.")
     assert other.startswith("Not calibrated")  # for want of validation rows
     assert f"{cut['sources']} of {cut['of_sources']} prompts lost tokens to max_source_length = 20" in message
@@ -445,11 +446,11 @@ def test_cut_texts_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogC
     source, target = (int(part.split(")")[0]) for part in message.split("(the longest has ")[1:])
     caplog.clear()
     whole = train(config(tmp_path, name="whole", max_source_length=source, max_target_length=target))
-    assert (whole.info()["truncated"]["sources"], whole.info()["truncated"]["targets"]) == (0, 0)
+    assert (facts_of(whole)["truncated"]["sources"], facts_of(whole)["truncated"]["targets"]) == (0, 0)
     assert [r.getMessage() for r in caplog.records if r.name == "reasondistill.training.train"] == [other]
     less = train(config(tmp_path, name="less", max_source_length=source - 1, max_target_length=target - 1))
-    assert less.info()["truncated"]["sources"] > 0
-    assert less.info()["truncated"]["targets"] > 0
+    assert facts_of(less)["truncated"]["sources"] > 0
+    assert facts_of(less)["truncated"]["targets"] > 0
 
 
 # --- memory ---

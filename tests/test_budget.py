@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from known_students import Honest
+from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import DatasetInfo, Results
+from reasondistill.contracts.results import Results
 from reasondistill.data.scenes import generate
 from reasondistill.errors import TaskError
 from reasondistill.evaluation.budget import BUDGET_CUT, Budget, largest_that_fits, spoken

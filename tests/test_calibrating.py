@@ -367,7 +367,7 @@ def test_a_trained_student_is_calibrated_on_its_validation_part(trained: Run) ->
     assert written.data == CalibrationData(name=validation.name, split="validation", fingerprint=validation.fingerprint)
     assert written.nll.after <= written.nll.before
     assert f"temperature {written.temperature:.3f}" in (trained.student / "README.md").read_text(encoding="utf-8")
-    assert trained.info()["status"] == "finished"
+    assert trained.info().status == "finished"
 
 
 def test_the_stored_temperature_is_applied(trained: Run) -> None:

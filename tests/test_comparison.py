@@ -400,7 +400,7 @@ def test_names_come_from_the_user_the_run_or_the_folder(made: Path, tmp_path: Pa
     run = tmp_path / "first_try"
     shutil.copytree(made / "explains", run / "results" / "test")
     shutil.copytree(made / "copies", run / "results" / "validation")
-    (run / "run.json").write_text('{"schema_version": 1, "name": "tiny"}', encoding="utf-8")
+    (run / "run.json").write_text('{"schema_version": 1, "name": "tiny", "status": "finished"}', encoding="utf-8")
     shutil.copytree(made / "copies", tmp_path / "tiny")
     named = load_systems([run, run / "results" / "validation", tmp_path / "tiny", f"human={made / 'again'}"])
     assert [s.name for s in named] == ["tiny", "tiny (2)", "tiny (3)", "human"]
@@ -461,7 +461,7 @@ def made_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = list(load("scenes:240", split=split).examples)
         answers = told(rows, wrong_every=every)
         evaluate(answers, rows, name="scenes", split=split, settings=PLAIN).save(run / "results" / split)
-    (run / "run.json").write_text('{"schema_version": 1, "name": "run"}', encoding="utf-8")
+    (run / "run.json").write_text('{"schema_version": 1, "name": "run", "status": "finished"}', encoding="utf-8")
     return run
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import tiny
+from make import change_json, mistake
 from reasondistill.config import Generation
 from reasondistill.contracts.records import as_row
 from reasondistill.contracts.results import Results
@@ -511,9 +512,8 @@ def test_results_without_it_or_with_another_form_of_it(tmp_path: Path) -> None:
     assert source.main is not None
     assert efficiency_blocks(source.main.results) == []
     assert compared([source]) is None
-    broken = source.main.results.model_copy(update={"efficiency": {"latency": 3}})
-    with pytest.raises(DataError, match=r"results\.json: efficiency"):
-        efficiency_blocks(broken)
+    change_json(tmp_path / "results.json", lambda results: results.update(efficiency={"latency": 3}))
+    mistake(lambda: load_source(tmp_path), "results.json", "efficiency.latency_ms")
 
 
 def test_systems_are_compared_and_unlike_machines_are_named(measured: tuple[Path, Efficiency], tmp_path: Path) -> None:

@@ -210,7 +210,9 @@ def rows() -> list[dict[str, Any]]:
 def page(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> Path:
     """A whole report: figures, cards and two tables of rows."""
     run = tmp_path_factory.mktemp("run")
-    (run / "run.json").write_text(json.dumps({"schema_version": 1, "name": "captions"}), encoding="utf-8")
+    (run / "run.json").write_text(
+        json.dumps({"schema_version": 1, "name": "captions", "status": "finished"}), encoding="utf-8"
+    )
     write_small(run / "results" / "test", rows=rows)
     validation = {"name": "captions", "split": "validation", "fingerprint": "f" * 16, "n": 30}
     write_small(run / "results" / "validation", rows=make_rows(30, 8), dataset=validation)

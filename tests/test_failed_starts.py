@@ -39,17 +39,17 @@ def test_the_corrected_command_runs_as_it_stands(tmp_path: Path, what: Any, erro
         with pytest.raises(error):
             train(asked(tmp_path))
     assert not (tmp_path / "runs").exists()
-    assert train(asked(tmp_path)).info()["status"] == "finished"
+    assert train(asked(tmp_path)).info().status == "finished"
 
 
 def test_a_run_that_made_a_step_keeps_its_name(tmp_path: Path) -> None:
     """Also without a checkpoint: what its log holds may say why it failed."""
     cut_at(2, asked(tmp_path))
     run = Run(tmp_path / "runs" / "run")
-    assert (run.info()["status"], run.info()["stepped"]) == ("stopped", True)
+    assert (run.info().status, run.info().stepped) == ("stopped", True)
     with pytest.raises(OutputError, match="--resume"):
         train(asked(tmp_path))
-    assert train(asked(tmp_path), resume=True).info()["steps"] == 4
+    assert train(asked(tmp_path), resume=True).info().steps == 4
 
 
 def test_a_resumed_run_that_fails_at_once_keeps_its_checkpoints(tmp_path: Path) -> None:
@@ -57,15 +57,15 @@ def test_a_resumed_run_that_fails_at_once_keeps_its_checkpoints(tmp_path: Path) 
     cut_at(3, asked(tmp_path), resume=True)
     run = Run(tmp_path / "runs" / "run")
     assert place_of(run.checkpoints, 2).is_dir()
-    assert train(asked(tmp_path), resume=True).info()["steps"] == 4
+    assert train(asked(tmp_path), resume=True).info().steps == 4
 
 
 def test_a_run_that_was_killed_as_it_began_goes_on_with_resume(tmp_path: Path) -> None:
     run = Run.create(asked(tmp_path))  # as `train` does, right before the kill
     with pytest.raises(OutputError, match=r"stopped before its first step\. --resume begins it"):
         train(asked(tmp_path))
-    assert train(asked(tmp_path), resume=True).info()["status"] == "finished"
-    assert run.info()["steps"] == 4
+    assert train(asked(tmp_path), resume=True).info().status == "finished"
+    assert run.info().steps == 4
 
 
 def test_resuming_what_never_began_says_how_to_begin(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from reasondistill.data.scenes import generate
 from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.efficiency import Efficiency
 from reasondistill.evaluation.faithfulness.outcome import Outcome
 from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings
 from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, measure_faithfulness
@@ -191,7 +190,7 @@ def test_evaluate_with_a_student(tmp_path: Path, command: Command) -> None:
     )
     assert code == 0, said
     results = Results.load(out / "results.json")
-    assert results.efficiency == {}
+    assert results.efficiency is None
     assert results.metrics["faithfulness"].n <= 9
     assert results.metrics["label_accuracy"].n == 60
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
@@ -219,7 +218,8 @@ def test_evaluate_with_a_student_measures_its_costs(tmp_path: Path, command: Com
     scored = ("evaluate", predictions, *few, "--no-bertscore", "--student", "builtin:scenes", "--faithfulness-limit", 3)
     code, said = command(*scored, "--out", out)
     assert code == 0, said
-    found = Efficiency.model_validate(Results.load(out / "results.json").efficiency)
+    found = Results.load(out / "results.json").efficiency
+    assert found is not None
     assert found.measured.num_beams == 2  # as the predictions were made
     assert found.measured.student == Student.load("builtin:scenes").fingerprint
     assert found.flops_per_example is not None

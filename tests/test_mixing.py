@@ -84,11 +84,11 @@ def test_a_student_learns_from_two_files_one_of_them_without_explanations(tmp_pa
         where="test",
     )
     run = train(config)
-    facts = run.info()["data"]
-    assert [facts[f"train {i}"]["source"] for i in (1, 2)] == ["scenes:60@42", "pairs"]
-    assert facts["train 2"]["n"] == 4
+    facts = run.info().data
+    assert [facts[f"train {i}"].source for i in (1, 2)] == ["scenes:60@42", "pairs"]
+    assert facts["train 2"].n == 4
     assert "train 2 data | pairs, 4 examples" in (run.student / "README.md").read_text(encoding="utf-8")
-    assert run.info()["status"] == "finished"
+    assert run.info().status == "finished"
 
 
 def test_rows_that_the_validation_part_has_are_set_aside(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_rows_that_the_validation_part_has_are_set_aside(tmp_path: Path) -> None
 
     found = parts([{"source": str(own)}, {"source": str(revised)}])
     assert [len(part.examples) for part in found.train] == [1, 1]
-    assert found.facts()["train 2"]["set_aside"] == {"row with a text of the validation part": 1}
+    assert found.facts()["train 2"].set_aside == {"row with a text of the validation part": 1}
     with pytest.raises(DataError, match="groups that the training part does not have"):
         parts({"source": str(revised)})
 

@@ -632,7 +632,7 @@ def test_a_run_that_is_not_evaluated_yet_says_so(tmp_path: Path) -> None:
 
 def test_unreadable_characters_do_not_reach_the_page(tmp_path: Path) -> None:
     # JSON can spell what UTF-8 cannot hold.
-    config = {"schema_version": 1, "name": "odd", "config": {"key": "half \ud800 and nul \x00"}}
+    config = {"schema_version": 1, "name": "odd", "status": "finished", "config": {"key": "half \ud800 and nul \x00"}}
     (tmp_path / "run.json").write_text(json.dumps(config))
     files = build_report([tmp_path], tmp_path)
     assert "half \ufffd and nul \ufffd" in files.html.read_text("utf-8")
@@ -667,7 +667,7 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: str, message
     source = tmp_path / "source"
     if name != "results.json":
         write_small(source / "results" / "test")
-        (source / "run.json").write_text(json.dumps({"schema_version": 1, "name": "x"}))
+        (source / "run.json").write_text(json.dumps({"schema_version": 1, "name": "x", "status": "finished"}))
     else:
         source.mkdir()
     (source / name).write_text(content)

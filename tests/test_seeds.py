@@ -12,8 +12,9 @@ from reasondistill.comparison.measures import labels_of, measures
 from reasondistill.comparison.pairs import Measured, compare_pair
 from reasondistill.comparison.seeds import mean_of, over_rows_and_seeds, row_interval, seed_margin
 from reasondistill.comparison.systems import System
+from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.comparison import ComparisonSettings
-from reasondistill.contracts.results import DatasetInfo, Metric, Results
+from reasondistill.contracts.results import Metric, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.statistics import GroupBootstrap
 

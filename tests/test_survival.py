@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from make import facts_of
 from reasondistill import Student
 from reasondistill.cli import main
 from reasondistill.data import load
@@ -97,7 +98,7 @@ def test_no_whole_checkpoint_is_said_and_nothing_is_lost(run: Run) -> None:
     ):
         train(run.config(), resume=True)
     assert len(list(run.checkpoints.glob("damaged-*/model.safetensors"))) >= 2
-    assert run.info()["status"] == "stopped"
+    assert run.info().status == "stopped"
 
 
 def test_a_damaged_best_checkpoint_is_not_loaded_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ def test_the_best_checkpoint_outlives_newer_ones(tmp_path: Path, monkeypatch: py
     options = {"max_steps": 10, "save_steps": 2, "eval_steps": 2, "load_best_model_at_end": True}
     run = train(config(tmp_path, "run", metric_for_best_model="both", **options))
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["checkpoint-10", "checkpoint-2"]
-    assert run.info()["best"] == {"step": 2, "metric": "both", "value": 0.9}
+    assert facts_of(run)["best"] == {"step": 2, "metric": "both", "value": 0.9}
     best = load_file(run.checkpoints / "checkpoint-2" / "model.safetensors")
     assert all(torch.equal(tensor, best[name]) for name, tensor in load_file(run.student / "model.safetensors").items())
 
@@ -157,7 +158,7 @@ def test_no_room_for_a_checkpoint_loses_nothing(tmp_path: Path) -> None:
     assert "checkpoint-4: expected room for a checkpoint" in said
     assert "`train` goes on with --resume, `quickstart` and `sweep` with the same command" in said
     assert "Traceback" not in said
-    assert run.info()["status"] == "stopped"
+    assert run.info().status == "stopped"
     assert list(run.checkpoints.iterdir()) == []
     finished(start(tmp_path, "run", "--resume", max_steps=8))
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["checkpoint-4", "checkpoint-8"]
@@ -180,7 +181,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_earlier_ones(
     assert [path.name for path in checkpoints.iterdir()] == ["checkpoint-4"]
     assert damage(checkpoints / "checkpoint-4") is None
     monkeypatch.undo()
-    assert train(config(tmp_path, "run"), resume=True).info()["steps"] == 12
+    assert train(config(tmp_path, "run"), resume=True).info().steps == 12
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -216,7 +217,7 @@ def test_a_loss_that_is_no_number_stops_with_the_batchs_ids(
         assert repr(identity) in message
     run = Run(tmp_path / "runs" / "run")
     assert [path.name for path in run.checkpoints.iterdir()] == ["checkpoint-4"]
-    assert run.info()["status"] == "stopped"
+    assert run.info().status == "stopped"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -229,7 +230,7 @@ def test_a_signal_leaves_a_run_that_goes_on(tmp_path: Path, number: signal.Signa
     assert process.returncode == 130, said
     assert "which is saved" in said
     assert "Traceback" not in said
-    assert run.info()["status"] == "stopped"
+    assert run.info().status == "stopped"
     [checkpoint] = run.checkpoints.iterdir()
     assert damage(checkpoint) is None
     step = int(checkpoint.name.removeprefix("checkpoint-"))
@@ -322,7 +323,7 @@ def test_a_run_goes_on_by_its_folder(run: Run, trained: Run, monkeypatch: pytest
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code in (0, None)
-    assert run.info()["status"] == "finished"
+    assert run.info().status == "finished"
     assert (
         load_file(run.student / "model.safetensors").keys() == load_file(trained.student / "model.safetensors").keys()
     )

@@ -16,6 +16,7 @@ import yaml
 
 import reasondistill.training.trainer
 import tiny
+from make import facts_of
 from reasondistill.config import TrainConfig
 from reasondistill.contracts.records import Prediction
 from reasondistill.data import load
@@ -63,7 +64,7 @@ def bits(run: Run) -> bytes:
 def assert_same(cut: Run, whole: Run) -> None:
     assert logged(cut) == logged(whole)
     assert bits(cut) == bits(whole)
-    assert cut.info()["steps"] == whole.info()["steps"]
+    assert cut.info().steps == whole.info().steps
 
 
 def at(patch: pytest.MonkeyPatch, step: int, what: Any, phase: str = "joint") -> None:
@@ -113,9 +114,7 @@ def test_a_signal_changes_nothing_but_the_time(tmp_path: Path, step: int, option
     whole = train(config(tmp_path, "whole", **options))
     with pytest.MonkeyPatch.context() as patch:
         at(patch, step, signalled)
-        with pytest.raises(
-            StoppedError, match=rf"stopped after step {step} of {whole.info()['steps']}, which is saved"
-        ):
+        with pytest.raises(StoppedError, match=rf"stopped after step {step} of {whole.info().steps}, which is saved"):
             train(config(tmp_path, "cut", **options))
     cut = Run(tmp_path / "runs" / "cut")
     assert damage(place_of(cut.checkpoints, step)) is None
@@ -162,7 +161,7 @@ def test_a_run_that_had_stopped_early_does_not_go_on_in_another_place(tmp_path: 
     options = RISING | {"max_steps": 12, "save_steps": 1, "eval_steps": 1}
     patience = {"early_stopping_patience": 3}
     whole = train(config(tmp_path, "whole", patience, **options))
-    assert (whole.info()["steps"], whole.info()["best"]["step"]) == (4, 1)
+    assert (whole.info().steps, facts_of(whole)["best"]["step"]) == (4, 1)
 
     def kill(*args: Any) -> None:
         raise Killed
@@ -174,7 +173,7 @@ def test_a_run_that_had_stopped_early_does_not_go_on_in_another_place(tmp_path: 
     shutil.move(tmp_path / "runs", tmp_path / "moved" / "runs")
     cut = train(config(tmp_path / "moved", "cut", patience, **options), resume=True)
     whole = Run(tmp_path / "moved" / "runs" / "whole")
-    assert cut.info()["best"] == whole.info()["best"]
+    assert facts_of(cut)["best"] == facts_of(whole)["best"]
     assert_same(cut, whole)
 
 
@@ -365,12 +364,12 @@ def test_a_run_goes_on_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_missing_key_is_named_and_files_may_vanish(tmp_path: Path) -> None:
-    for name, facts in (("old", {"schema_version": 1}), ("new", {"status": "stopped", "created": "x"})):
+    for name, facts in (("old", {"name": "old"}), ("new", {"name": "new", "status": "stopped", "created": "x"})):
         (tmp_path / name).mkdir()
         write_json(tmp_path / name / "run.json", {"schema_version": 1} | facts)
     (tmp_path / "new" / "gone").symlink_to(tmp_path / "absent")
     told = {run["name"]: run for run in list_runs(tmp_path)}
-    assert told["old"]["problem"] == "run.json has no key 'status'"
+    assert "status: Field required" in told["old"]["problem"]
     assert told["new"]["problem"] is None
 
 

@@ -239,7 +239,7 @@ def test_a_sweep_of_processes_is_killed_and_goes_on(tmp_path: Path) -> None:
     os.kill(int(holder.read_text(encoding="utf-8").split()[1]), signal.SIGKILL)
     first.wait()
     assert [state_of(sweep, cell) for cell in (good, bad)] == ["finished", "waiting"]
-    before = {cell.name: state.run_of(cell).info()["created"] for cell in (good, long)}
+    before = {cell.name: state.run_of(cell).info().created for cell in (good, long)}
     results = state.run_of(good).results("test") / "results.json"
     written_at = results.stat().st_mtime_ns
     second = subprocess.run(command, capture_output=True, text=True, timeout=600)
@@ -247,7 +247,7 @@ def test_a_sweep_of_processes_is_killed_and_goes_on(tmp_path: Path) -> None:
     assert "failed  bad-s1 (log: " in second.stdout
     assert "expected groups that the training part does not have" in second.stdout
     assert [state_of(sweep, cell) for cell in sweep.cells] == ["finished", "finished", "failed"]
-    assert {cell.name: state.run_of(cell).info()["created"] for cell in (good, long)} == before
+    assert {cell.name: state.run_of(cell).info().created for cell in (good, long)} == before
     assert results.stat().st_mtime_ns == written_at
     assert "going on with the training" in state.log_of(sweep, long).read_text(encoding="utf-8")
     assert (sweep.folder / "summary" / "summary.md").is_file()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costed import HARDWARE, change, efficiency, three_sizes
+from costed import HARDWARE, MEASURED, change, efficiency, three_sizes
 from make import mistake
 from reasondistill.comparison import Comparison, ComparisonSettings, compare, load_systems
 from reasondistill.comparison.degradation import answer, curve, losses, zero_points
@@ -23,7 +23,9 @@ from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Draws, Panel
 from reasondistill.comparison.system_costs import costs_of, unlike_costs
 from reasondistill.comparison.systems import System, load_system
-from reasondistill.contracts.results import Confusion, DatasetInfo, Results
+from reasondistill.contracts.base import DatasetInfo
+from reasondistill.contracts.efficiency import Efficiency
+from reasondistill.contracts.results import Confusion, Results
 from reasondistill.contracts.tradeoffs import Front, Loss, Tradeoffs, Verdict
 from reasondistill.data.scenes import generate
 from reasondistill.errors import DataError
@@ -317,7 +319,7 @@ def test_systems_without_costs_are_named_and_in_nothing(results: Path) -> None:
 def test_costs_may_lie_in_a_file_beside_the_results_or_in_the_run(results: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(results / "small", run / "results" / "test")
-    (run / "run.json").write_text('{"schema_version": 1, "name": "small"}', encoding="utf-8")
+    (run / "run.json").write_text('{"schema_version": 1, "name": "small", "status": "finished"}', encoding="utf-8")
     change(run / "results" / "test", efficiency={})
     (run / "efficiency.json").write_text(json.dumps(efficiency(5_000_000, 12.0)), encoding="utf-8")
     change(results / "middle", efficiency={})
@@ -331,11 +333,11 @@ def test_costs_of_another_student_are_refused(results: Path) -> None:
     place = results / "small"
     written = json.loads((place / "results.json").read_text(encoding="utf-8"))
     change(place, efficiency={}, settings={**written["settings"], "student": "0123456789abcdef"})
-    for student, fits in (("0123456789abcdef", True), (None, True), ("fedcba9876543210", False)):
-        costs = efficiency(5_000_000, 12.0, measured={"student": student})
+    for student, fits in (("0123456789abcdef", True), ("fedcba9876543210", False)):
+        costs = efficiency(5_000_000, 12.0, measured={**MEASURED, "student": student})
         (place / "efficiency.json").write_text(json.dumps(costs), encoding="utf-8")
         if fits:
-            assert load_system(place).results.efficiency == costs
+            assert load_system(place).results.efficiency == Efficiency.model_validate(costs)
         else:
             with pytest.raises(DataError, match=r"costs of the student.*0123456789abcdef.*fedcba9876543210"):
                 load_system(place)
@@ -349,13 +351,24 @@ def block(**changed: Any) -> System:
     return System("one", Path("one"), results, ())
 
 
-def test_costs_that_are_absent_or_no_numbers_are_left_out() -> None:
-    broken = block(
-        parameters={"total": True}, checkpoint_bytes="many", memory=None, latency_ms={"p50": math.nan},
-        throughput=[], flops_per_example={"label": 1}, energy_joules_per_example=-1,
-    )  # fmt: skip
-    assert costs_of(broken) == {}
+def test_costs_that_were_not_measured_are_left_out() -> None:
+    few = costs_of(block(parameters=None, memory=None, flops_per_example=None))
+    assert list(few) == ["checkpoint_bytes", "latency_ms_p50", "examples_per_second"]
     assert costs_of(block(energy_joules_per_example=0.25))["joules_per_example"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"checkpoint_bytes": "many"}, "efficiency.checkpoint_bytes"),
+        ({"throughput": []}, "efficiency.throughput"),
+        ({"energy_joules_per_example": -1}, "efficiency.energy_joules_per_example"),
+        ({"latency_ms": {"p50": math.nan}}, "efficiency.latency_ms.p50"),
+    ],
+)
+def test_costs_that_are_no_numbers_are_refused(results: Path, changed: dict[str, Any], named: str) -> None:
+    change(results / "small", efficiency=efficiency(6_000_000, 12.0, **changed))
+    mistake(lambda: load_system(results / "small"), "results.json", named)
 
 
 @pytest.mark.parametrize(
@@ -363,11 +376,11 @@ def test_costs_that_are_absent_or_no_numbers_are_left_out() -> None:
     [
         ({}, set()),
         ({"hardware": {**HARDWARE, "threads": 2}}, {"latency_ms_p50", "examples_per_second", "peak_memory_bytes"}),
-        ({"measured": {"device": "cuda", "precision": "float32"}}, {"latency_ms_p50", "rest_memory_bytes"}),
-        ({"measured": {"precision": "int8"}}, set()),  # a property of the system, not of the measuring
+        ({"measured": {**MEASURED, "device": "cuda"}}, {"latency_ms_p50", "rest_memory_bytes"}),
+        ({"measured": {**MEASURED, "precision": "int8"}}, set()),  # a property of the system, not of the measuring
         ({"settings": {"examples": 50, "repeats": 3}}, {"latency_ms_p50", "flops_per_example"}),
         ({"settings": {"examples": 100, "repeats": 5}}, {"latency_ms_p50"}),
-        ({"dataset": {"fingerprint": "other"}}, {"flops_per_example", "latency_ms_p50"}),
+        ({"dataset": {"name": "scenes", "fingerprint": "other", "n": 100}}, {"flops_per_example", "latency_ms_p50"}),
     ],
 )
 def test_costs_measured_in_other_ways_are_not_compared(changed: dict[str, Any], unlike: set[str]) -> None:

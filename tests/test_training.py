@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tiny
+from make import facts_of
 from reasondistill import Student
 from reasondistill.config import Loss, Schedule, TrainConfig
 from reasondistill.data import load
@@ -71,7 +72,7 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path: Path) -> None:
 
 def test_a_run_holds_what_it_depended_on_and_a_student_that_answers(tmp_path: Path) -> None:
     run = train(training_config(tmp_path))
-    info = run.info()
+    info = facts_of(run)
     assert info["status"] == "finished"
     assert info["data"]["train"]["n"] > 100
     assert info["versions"]["torch"] == torch.__version__
@@ -143,7 +144,7 @@ def test_several_splits_are_joined(tmp_path: Path) -> None:
 
 def test_other_data_than_the_run_was_begun_with_is_refused(tmp_path: Path) -> None:
     run = train(training_config(tmp_path))
-    run.write(status="stopped", data={"train": {}})
+    run.write(status="stopped", data={"train": {"source": "scenes", "fingerprint": "0" * 16, "n": 1}})
     with pytest.raises(DataError, match="the data that the run was begun with"):
         train(training_config(tmp_path), resume=True)
 

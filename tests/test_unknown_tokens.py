@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from make import facts_of
 from reasondistill.comparison import compare, load_systems
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.data.audit import audit
@@ -443,7 +444,7 @@ def test_training_and_predicting_say_once_what_is_lost(
     )
     with caplog.at_level(logging.WARNING, logger="reasondistill"):
         run = train(config)
-    lost = run.info()["lost"]
+    lost = facts_of(run)["lost"]
     assert (lost["prompts"]["n"], lost["prompts"]["with_unknown"], lost["prompts"]["unknown"]) == (24, 2, 2)
     assert lost["targets"]["with_unknown"] == 1
     assert ["\n", 1] in lost["characters"] or len(lost["characters"]) == 8

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from reasondistill.config import TrainConfig, load_config
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.run import RUN_FILE
 from reasondistill.errors import MissingExtraError
-from reasondistill.runs import RUN_FILE
 from reasondistill.storage.files import require_new_folder
 
 _DATA = "scenes"

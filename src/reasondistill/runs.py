@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,23 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.config import TrainConfig
+from reasondistill.contracts.efficiency import Hardware
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.errors import DataError, OutputError, UserError
 from reasondistill.storage.files import (
     parse_json_object,
-    read_json,
     real_path,
     require_new_folder,
-    write_json,
     write_jsonl,
 )
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.storage.locks import held, is_held
 
-RUN_FILE = "run.json"
 _UNBORN = re.compile(r"\.run\.json\..*\.part")
 """Files of a run whose ``run.json`` was not written to its end."""
-SCHEMA_VERSION = 1
 _HEADLINE = ("label_accuracy", "rougeL", "bertscore_f1", "ece")
 _NAMED_PACKAGES = (
     "reasondistill",
@@ -69,7 +67,8 @@ class Run:
         """
         run = cls.require_new(config)
         run.tidy()
-        run.write(
+        info = RunInfo(
+            schema_version=RunInfo.current(),
             name=config.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             status="running",
@@ -80,6 +79,7 @@ class Run:
             hardware=hardware(),
             timings={},
         )
+        info.save(run.folder / RUN_FILE)
         return run
 
     @classmethod
@@ -109,7 +109,7 @@ class Run:
         if self.in_use:
             return "one that exists and that another process is training", f"Wait for it or stop it, or {another}"
         with suppress(UserError):
-            if self.info().get("status") == "finished":
+            if self.info().status == "finished":
                 return "one that exists and is finished", f"Its student is {self.student}. To train again, {another}"
             if not self.has_work:
                 return (
@@ -124,7 +124,7 @@ class Run:
         made = (self.folder / "denoised", self.student, self.folder / "predictions", self.folder / "results")
         if any(path.exists() for path in made) or (self.checkpoints.is_dir() and any(self.checkpoints.iterdir())):
             return True
-        return self.info().get("stepped", False) is True
+        return self.info().stepped
 
     def remove(self) -> None:
         """Take away a run that came to nothing, so that its name is free. Only who holds the lock may."""
@@ -145,28 +145,23 @@ class Run:
         run.info()
         return run
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> RunInfo:
         """The content of run.json.
 
         Raises:
-            DataError: it is of another schema version.
+            DataError: it is of another schema version, or not such a file.
         """
-        path = self.folder / RUN_FILE
-        value = read_json(path)
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(path, expected=f"schema version {SCHEMA_VERSION}", found=repr(value.get("schema_version")))
-        return value
+        return RunInfo.load(self.folder / RUN_FILE)
 
     def config(self) -> TrainConfig:
         """The configuration that the run was begun with."""
-        return validate_config(TrainConfig, self.info()["config"], where=self.folder / RUN_FILE)
+        return validate_config(TrainConfig, self.info().config, where=self.folder / RUN_FILE)
 
-    def write(self, **facts: Any) -> None:
-        """Add facts to run.json; ``timings`` are added to those that are there."""
-        path = self.folder / RUN_FILE
-        value = self.info() if path.exists() else {"schema_version": SCHEMA_VERSION}
-        timings = value.get("timings", {}) | facts.pop("timings", {})
-        write_json(path, value | facts | {"timings": timings})
+    def write(self, *, timings: Mapping[str, float] | None = None, **facts: object) -> None:
+        """Replace facts of run.json, by their names in `RunInfo`; ``timings`` are added to those that are there."""
+        info = self.info()
+        known = info.model_dump(exclude_unset=True) | {"timings": {**info.timings, **(timings or {})}}
+        RunInfo.model_validate(known | facts).save(self.folder / RUN_FILE)
 
     def forget_after(self, step: int) -> None:
         """Drop the rows of metrics.jsonl that come after ``step`` of joint training: they will be written again."""
@@ -258,7 +253,7 @@ def _summary(run: Run) -> dict[str, Any]:
     in_use = run.in_use  # before its status is read: it may finish in between
     try:
         info = run.info()
-        status = info["status"]
+        status = info.status
         if status == "running" and not in_use:
             status = "stopped"  # it was killed
         results = {}
@@ -266,17 +261,15 @@ def _summary(run: Run) -> dict[str, Any]:
             metrics = Results.load(path).metrics
             results[path.parent.name] = {n: metrics[n].value for n in _HEADLINE if n in metrics}
         return told | {
-            "created": info["created"],
+            "created": info.created,
             "status": status,
-            "parameters": info.get("student", {}).get("parameters"),
-            "steps": info.get("steps"),
-            "best": info.get("best"),
+            "parameters": info.student and info.student.parameters,
+            "steps": info.steps,
+            "best": info.best and info.best.model_dump(),
             "results": results,
             "bytes": _size(run.folder),
         }
-    except KeyError as error:
-        return told | {"problem": f"{RUN_FILE} has no key {error}"}
-    except (UserError, TypeError, AttributeError, OSError) as error:
+    except (UserError, OSError) as error:
         return told | {"problem": str(error)}
 
 
@@ -332,22 +325,28 @@ def _git(*arguments: str) -> str:
     return subprocess.run(("git", *arguments), capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> Hardware:
     """Processor, usable cores, memory in GiB, and accelerator if torch sees one."""
-    facts: dict[str, Any] = {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "accelerator": None,
-    }
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    return Hardware(
+        cpu=_cpu_name(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        accelerator=_accelerator(),
+        **_memory(),
+    )
+
+
+def _accelerator() -> str | None:
     try:
         import torch
     except ImportError:
-        return facts
-    if torch.cuda.is_available():
-        facts["accelerator"] = torch.cuda.get_device_name(0)
-    return facts
+        return None
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def _memory() -> dict[str, float]:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return {}
+    return {"memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)}
 
 
 def _cpu_name() -> str:

@@ -25,7 +25,7 @@ from trainings import finished, lines, logged, start, training_config, wait_for,
 def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
     finished(start(folder, "whole"))
     whole = Run(folder / "runs" / "whole")
-    training = whole.info()["timings"]["training"]
+    training = whole.info().timings["training"]
     cut = Run(folder / "runs" / "cut")
     generator = random.Random(seed)
     for _ in range(kills):
@@ -41,7 +41,7 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
     finished(start(folder, "cut", "--resume"))
     assert (cut.student / "model.safetensors").read_bytes() == (whole.student / "model.safetensors").read_bytes()
     assert logged(cut) == logged(whole)
-    assert cut.info()["status"] == "finished"
+    assert cut.info().status == "finished"
     assert not list(cut.checkpoints.glob("*.part"))
 
 
@@ -73,10 +73,10 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
         train(training_config(tmp_path, name="cut"))
     monkeypatch.undo()
     cut = Run.open(tmp_path / "runs" / "cut")
-    assert cut.info()["status"] == "stopped"
+    assert cut.info().status == "stopped"
     assert not cut.student.exists()
     resumed = train(training_config(tmp_path, name="cut"), resume=True)
-    assert resumed.info()["status"] == "finished"
+    assert resumed.info().status == "finished"
     assert [(r["step"], "eval_loss" in r) for r in logged(resumed)] == [
         (r["step"], "eval_loss" in r) for r in logged(whole)
     ]

@@ -150,7 +150,8 @@ def train(
 ) -> None:
     """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
     from reasondistill.config import TrainConfig, load_config
-    from reasondistill.runs import RUN_FILE, config_of_run
+    from reasondistill.contracts.run import RUN_FILE
+    from reasondistill.runs import config_of_run
     from reasondistill.students.calibration import Calibration
 
     if resume and config.is_dir():
@@ -170,12 +171,9 @@ def train(
     with going_on(advice):
         run = run_training(loaded, resume=resume)
     info = run.info()
-    best = (
-        f", best {info['best']['metric']} {info['best']['value']:.4f} at step {info['best']['step']}"
-        if "best" in info
-        else ""
-    )
-    fact("student", f"{run.student} ({info['student']['parameters']:,} parameters{best})")
+    size = f"{info.student.parameters:,} parameters" if info.student else ""
+    best = f", best {info.best.metric} {info.best.value:.4f} at step {info.best.step}" if info.best else ""
+    fact("student", f"{run.student} ({size}{best})")
     if (told := Calibration.load(run.student)) is not None:
         fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
         fact("calibration", f"{fitted} on validation")
@@ -211,8 +209,9 @@ def predict(
     """Label, probabilities and explanation for each row. A stopped job goes on where it ended."""
     from reasondistill.config import EvalConfig, load_config
     from reasondistill.contracts.records import read_predictions
+    from reasondistill.contracts.run import RUN_FILE
     from reasondistill.data import load
-    from reasondistill.runs import RUN_FILE, Run
+    from reasondistill.runs import Run
     from reasondistill.students.student import Student, predict_file
 
     if out is None:

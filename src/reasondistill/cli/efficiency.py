@@ -43,7 +43,7 @@ def efficiency(
     """
     from dataclasses import replace
 
-    from reasondistill.contracts.results import DatasetInfo
+    from reasondistill.contracts.base import DatasetInfo
     from reasondistill.data import load
     from reasondistill.evaluation.budget import BUDGET
     from reasondistill.evaluation.efficiency import EfficiencySettings, measure

@@ -246,7 +246,7 @@ def _say_what_was_cut(results: Results) -> None:
         looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
         fact("tests", f"{looked_at} examples")
     reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
-    reasons |= results.efficiency.get("not_measured", {})
+    reasons |= results.efficiency.not_measured if results.efficiency else {}
     cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
     for name, why in cut.items():
         fact("cut", f"{name}: {why}")

@@ -9,6 +9,7 @@ from itertools import combinations
 from reasondistill.comparison.alignment import aligned
 from reasondistill.comparison.measures import labels_of, measures
 from reasondistill.comparison.pairs import Measured, compare_pair
+from reasondistill.comparison.system_costs import costs_of
 from reasondistill.comparison.systems import System
 from reasondistill.comparison.tradeoffs import tradeoffs
 from reasondistill.contracts.comparison import Comparison, ComparisonSettings, Family, Groups, Pair, SystemInfo
@@ -70,7 +71,7 @@ def compare(
         compared.append(pair)
         exact &= tried_all
     corrected, tests = correct(compared)
-    if any(system.results.efficiency for system in same):
+    if any(costs_of(system) for system in same):
         progress("weighing quality against cost")
     weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
     groups = groups_of(same[0])

@@ -1,47 +1,89 @@
-"""What a system costs, out of the ``efficiency`` block of its results. Only here is known where each figure lies."""
+"""What a system costs, out of the efficiency of its results. Only here is known which figure is which cost."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from reasondistill.comparison.measures import differences
 from reasondistill.comparison.systems import System
+from reasondistill.contracts.efficiency import Efficiency
 
 PARAMETERS: Final = "parameters"
-_MACHINE: Final = ("hardware", "settings", "dataset", "measured.device")
+_BYTES: Final = "checkpoint_bytes"
 _BUSY: Final = 0.5  # load average from which on a machine is called busy
+
+Conditions = dict[str, object]
+
+
+def _anywhere(costs: Efficiency) -> Conditions:
+    return {}
+
+
+def _on_these_rows(costs: Efficiency) -> Conditions:
+    return {"settings.examples": costs.settings.examples, **_rows(costs)}
+
+
+def _on_this_machine(costs: Efficiency) -> Conditions:
+    device = {} if costs.measured.device is None else {"measured.device": costs.measured.device}
+    machine, settings = costs.hardware.model_dump(), costs.settings.model_dump()
+    return {"hardware": machine, "settings": settings, **_rows(costs), **device}
+
+
+def _rows(costs: Efficiency) -> Conditions:
+    return {} if costs.dataset is None else {"dataset": costs.dataset.model_dump()}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A cost and its place in the block; ``conditions`` are the places of what it was measured on and with."""
+    """A cost, its figure (None where it was not measured), and ``conditions``: what it was measured on and with."""
 
     name: str
-    place: str
+    of: Callable[[Efficiency], float | None]
     higher_is_better: bool = False
-    conditions: tuple[str, ...] = ()
+    conditions: Callable[[Efficiency], Conditions] = _anywhere
 
 
 COSTS: Final = (
-    Cost(PARAMETERS, "parameters.total"),
-    Cost("checkpoint_bytes", "checkpoint_bytes"),
-    Cost("rest_memory_bytes", "memory.rest_bytes", conditions=_MACHINE),
-    Cost("peak_memory_bytes", "memory.peak_bytes", conditions=_MACHINE),
-    Cost("latency_ms_p50", "latency_ms.p50", conditions=_MACHINE),
-    Cost("examples_per_second", "throughput.examples_per_second", higher_is_better=True, conditions=_MACHINE),
-    Cost("flops_per_example", "flops_per_example.total", conditions=("settings.examples", "dataset")),
-    Cost("joules_per_example", "energy_joules_per_example", conditions=_MACHINE),
+    Cost(PARAMETERS, lambda costs: costs.parameters.total if costs.parameters else None),
+    Cost(_BYTES, lambda costs: costs.checkpoint_bytes),
+    Cost(
+        "rest_memory_bytes",
+        lambda costs: costs.memory.rest_bytes if costs.memory else None,
+        conditions=_on_this_machine,
+    ),
+    Cost(
+        "peak_memory_bytes",
+        lambda costs: costs.memory.peak_bytes if costs.memory else None,
+        conditions=_on_this_machine,
+    ),
+    Cost("latency_ms_p50", lambda costs: costs.latency_ms.p50, conditions=_on_this_machine),
+    Cost(
+        "examples_per_second",
+        lambda costs: costs.throughput.examples_per_second,
+        higher_is_better=True,
+        conditions=_on_this_machine,
+    ),
+    Cost(
+        "flops_per_example",
+        lambda costs: costs.flops_per_example.total if costs.flops_per_example else None,
+        conditions=_on_these_rows,
+    ),
+    Cost("joules_per_example", lambda costs: costs.energy_joules_per_example, conditions=_on_this_machine),
 )
 """In the order in which they are shown."""
 
 
 def costs_of(system: System) -> dict[str, float]:
-    """The costs that a system's results hold, by the names of `COSTS`; what is absent, or no number, is left out."""
-    found = {cost.name: _at(system.results.efficiency, cost.place) for cost in COSTS}
-    return {name: float(value) for name, value in found.items() if _is_cost(value)}
+    """The costs that are known of a system, by the names of `COSTS`; what was not measured, or is 0, is left out."""
+    costs, size = system.results.efficiency, system.size
+    found: dict[str, float | None] = {}
+    if costs is not None:
+        found = {cost.name: cost.of(costs) for cost in COSTS}
+    elif size is not None:
+        found = {PARAMETERS: size.parameters, _BYTES: size.bytes}
+    return {name: float(value) for name, value in found.items() if value is not None and value > 0}
 
 
 def unlike_costs(systems: Sequence[System]) -> dict[str, str]:
@@ -58,36 +100,21 @@ def unlike_costs(systems: Sequence[System]) -> dict[str, str]:
 
 def remarks(systems: Sequence[System]) -> Iterator[str]:
     """What a reader has to know of how costs were measured, where they can be compared all the same."""
-    blocks = {system.name: system.results.efficiency for system in systems}
-    busy = [f"{name} ({load:.1f})" for name, block in blocks.items() if (load := _load(block)) >= _BUSY]
+    known = {system.name: costs for system in systems if (costs := system.results.efficiency) is not None}
+    busy = [f"{name} ({costs.load_average:.1f})" for name, costs in known.items() if (costs.load_average or 0) >= _BUSY]
     if busy:
         yield f"The machine was not idle (load average) when these were timed: {', '.join(busy)}."
-    first = systems[0].name
-    for name, block in blocks.items():
-        versions = [found if isinstance(found := _at(b, "versions"), dict) else {} for b in (blocks[first], block)]
-        if different := differences({"versions": versions[0]}, {"versions": versions[1]}, first, name):
+    first = next(iter(known), "")
+    for name, costs in known.items():
+        ours, theirs = ({"versions": measured.versions} for measured in (known[first], costs))
+        if different := differences(ours, theirs, first, name):
             yield f"Timed with other versions of libraries: {different}."
 
 
 def _difference(cost: Cost, first: System, other: System) -> str | None:
-    ours, theirs = (
-        {place: value for place in cost.conditions if (value := _at(system.results.efficiency, place)) is not None}
-        for system in (first, other)
-    )
+    known = [costs for system in (first, other) if (costs := system.results.efficiency) is not None]
+    if len(known) < 2:
+        return None
+    ours, theirs = map(cost.conditions, known)
     different = differences(ours, theirs, first.name, other.name)
     return f"measured under different conditions: {different}" if different else None
-
-
-def _at(block: Any, place: str) -> Any:
-    for key in place.split("."):
-        block = block.get(key) if isinstance(block, Mapping) else None
-    return block
-
-
-def _is_cost(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-
-
-def _load(block: Mapping[str, Any]) -> float:
-    value = _at(block, "load_average")
-    return float(value) if _is_cost(value) else 0.0

@@ -6,26 +6,31 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from reasondistill.contracts.efficiency import Efficiency
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.run import RUN_FILE, RunInfo, StudentSize
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.errors import DataError
-from reasondistill.storage.files import read_json, real_path
+from reasondistill.storage.files import real_path
 
-RESULTS_FILE, RUN_FILE, COSTS_FILE = "results.json", "run.json", "efficiency.json"
+RESULTS_FILE, COSTS_FILE = "results.json", "efficiency.json"
 _PREFERRED = ("test", "validation")  # of a run's parts, as in its report
 
 
 @dataclass(frozen=True)
 class System:
-    """One system's scores on one part of a data set; ``run`` is the run's folder where they lie in one."""
+    """One system's scores on one part of a data set.
+
+    ``run`` is the run's folder where they lie in one; ``size`` what is known of the student without its costs.
+    """
 
     name: str
     folder: Path
     results: Results
     rows: tuple[ScoredRow, ...]
     run: Path | None = None
+    size: StudentSize | None = None
 
 
 def load_systems(specifications: Sequence[str | Path]) -> list[System]:
@@ -85,18 +90,17 @@ def load_system(folder: Path, name: str | None = None) -> System:
             fix="Evaluate again: the two files must come from one evaluation.",
         )
     run = _run_of(folder)
-    if not results.efficiency:
+    if results.efficiency is None:
         beside = [place / COSTS_FILE for place in (folder, run) if place is not None]
-        costs = next((_costs(path, results) for path in beside if path.is_file()), {})
+        costs = next((_costs(path, results) for path in beside if path.is_file()), None)
         results = results.model_copy(update={"efficiency": costs})
     return System(name or _default_name(folder, run), folder, results, rows, run)
 
 
-def _costs(path: Path, results: Results) -> dict[str, Any]:
-    costs = read_json(path)
-    of = costs.get("measured")
-    measured, scored = of.get("student") if isinstance(of, dict) else None, results.settings.get("student")
-    if None not in (measured, scored) and measured != scored:
+def _costs(path: Path, results: Results) -> Efficiency:
+    costs = Efficiency.load(path)
+    measured, scored = costs.measured.student, results.settings.get("student")
+    if scored not in (None, measured):
         raise DataError(
             path,
             expected=f"the costs of the student that {RESULTS_FILE} is about ({scored})",
@@ -150,5 +154,4 @@ def _run_of(folder: Path) -> Path | None:
 def _default_name(folder: Path, run: Path | None) -> str:
     if run is None:
         return real_path(folder).name
-    named = read_json(run / RUN_FILE).get("name")
-    return named if isinstance(named, str) and named else run.name
+    return RunInfo.load(run / RUN_FILE).name or run.name

@@ -25,6 +25,15 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DatasetInfo(Block):
+    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
+
+    name: str
+    split: str | None = None
+    fingerprint: str
+    n: int
+
+
 class Versioned(Block):
     """A JSON file between two stages.
 
@@ -47,6 +56,16 @@ class Versioned(Block):
         write_json(path, self.model_dump(mode="json"))
 
     @classmethod
+    def current(cls) -> int:
+        """The version that is written."""
+        return int(cls.model_fields["schema_version"].default)
+
+    @classmethod
+    def repair(cls) -> str:
+        """What to do about a file of another version."""
+        return f"Write it anew: `{cls.again}`."
+
+    @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a file that `save` wrote, also one of an older version that can be migrated.
 
@@ -55,7 +74,7 @@ class Versioned(Block):
         """
         value = read_json(path)
         written = value.get("schema_version")
-        version, current = written, cls.model_fields["schema_version"].default
+        version, current = written, cls.current()
         while isinstance(version, int) and version in cls.migrations:
             value, version = cls.migrations[version](value), version + 1
         if version != current or isinstance(written, bool):
@@ -64,6 +83,6 @@ class Versioned(Block):
                 path,
                 expected=f"{cls.what} of schema version {readable}",
                 found=f"version {written!r}",
-                fix=f"Write it anew: `{cls.again}`.",
+                fix=cls.repair(),
             )
         return parse_record(cls, {**value, "schema_version": version}, str(path))

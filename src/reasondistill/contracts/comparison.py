@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Interval, Versioned
-from reasondistill.contracts.results import DatasetInfo
+from reasondistill.contracts.base import Block, DatasetInfo, Interval, Versioned
 from reasondistill.contracts.tradeoffs import Tradeoffs
 
 Count = Annotated[int, Field(ge=0)]

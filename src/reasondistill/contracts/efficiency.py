@@ -10,9 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.base import Block, DatasetInfo, Versioned
 from reasondistill.contracts.records import OutputOrder
-from reasondistill.contracts.results import DatasetInfo
 
 Count = Annotated[int, Field(ge=0)]
 OneOrMore = Annotated[int, Field(ge=1)]
@@ -136,11 +135,11 @@ class Flops(Block):
 
 
 class Hardware(Block):
-    """The machine: processor, usable cores, ``threads`` that the engine uses, memory, and accelerator if any."""
+    """The machine: processor, usable cores, ``threads`` that an engine uses, memory, and accelerator if any."""
 
     cpu: str
     cores: OneOrMore | None
-    threads: OneOrMore | None
+    threads: OneOrMore | None = None
     memory_gib: Amount | None = None
     accelerator: str | None = None
 

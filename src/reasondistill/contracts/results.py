@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, field_validator
 
-from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.efficiency import Efficiency
 
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
@@ -18,15 +19,6 @@ class Metric(Block):
     value: float
     ci95: tuple[float, float] | None = None
     n: Annotated[int, Field(ge=0)]
-
-
-class DatasetInfo(Block):
-    """Which rows were scored; ``fingerprint`` is a content hash of their ids, labels and references."""
-
-    name: str
-    split: str | None = None
-    fingerprint: str
-    n: int
 
 
 class Confusion(Block):
@@ -56,4 +48,14 @@ class Results(Versioned):
     """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
     agreement: dict[str, Any] = {}
     """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
-    efficiency: dict[str, Any] = {}
+    efficiency: Efficiency | None = None
+    """What the student costs; {} in the file where it was not measured."""
+
+    @field_validator("efficiency", mode="before")
+    @classmethod
+    def _absent(cls, value: object) -> object:
+        return value or None
+
+    @field_serializer("efficiency", mode="wrap")
+    def _empty(self, value: Efficiency | None, serialise: SerializerFunctionWrapHandler) -> object:
+        return {} if value is None else serialise(value)

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Interval, Versioned
+from reasondistill.contracts.base import Block, DatasetInfo, Interval, Versioned
 from reasondistill.contracts.comparison import Effect, Family
-from reasondistill.contracts.results import DatasetInfo
 
 State = Literal["finished", "running", "failed", "stopped", "waiting"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import DatasetInfo, Results
+from reasondistill.contracts.results import Results
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
 from reasondistill.data.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
@@ -49,8 +50,7 @@ class Evaluation:
 
     def with_efficiency(self, found: Efficiency) -> Evaluation:
         """These figures and what the system costs."""
-        block = found.model_dump(mode="json")
-        return Evaluation(self.results.model_copy(update={"efficiency": block}), self.rows)
+        return Evaluation(self.results.model_copy(update={"efficiency": found}), self.rows)
 
     def with_faithfulness(self, found: Outcome) -> Evaluation:
         """These figures and those of tests of faithfulness, of the same examples in the same order."""

@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.contracts.seals import SEAL_FILE, WEIGHTS, require_unchanged
 from reasondistill.errors import DataError
-from reasondistill.storage.files import read_jsonl, read_versioned_json, real_path
+from reasondistill.storage.files import read_jsonl, real_path
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 
-RUN_SCHEMA_VERSION: Final = 1
 _PREFERRED_SPLITS: Final = ("test", "validation")
 
 
@@ -28,56 +28,6 @@ class Lenient(BaseModel):
 
     # Later versions may write more: a report shows what it knows.
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class DataPart(Lenient):
-    """Which rows a run read as one of its parts."""
-
-    source: str = ""
-    fingerprint: str = ""
-    n: int | None = None
-
-
-class Hardware(Lenient):
-    """The machine that a run was made on."""
-
-    cpu: str | None = None
-    cores: int | None = None
-    memory_gib: float | None = None
-    accelerator: str | None = None
-
-
-class StudentSize(Lenient):
-    """What a student takes up."""
-
-    parameters: int | None = None
-    bytes: int | None = None
-
-
-class Best(Lenient):
-    """The checkpoint that validation selected."""
-
-    step: int
-    metric: str
-    value: float
-
-
-class RunInfo(Lenient):
-    """What ``run.json`` says of a run."""
-
-    schema_version: int
-    name: str
-    created: str | None = None
-    status: str = "finished"
-    config: dict[str, Any] = {}
-    seed: int | None = None
-    data: dict[str, DataPart] = {}
-    versions: dict[str, str] = {}
-    git_commit: str | None = None
-    hardware: Hardware | None = None
-    timings: dict[str, float] = {}
-    student: StudentSize | None = None
-    best: Best | None = None
 
 
 class CalibrationBin(Lenient):
@@ -143,8 +93,8 @@ def load_source(path: Path) -> Source:
         CheckpointError: the student's calibration is, or belongs to another student.
     """
     path = Path(path)
-    if (path / "run.json").is_file():
-        run = _read_run(path / "run.json")
+    if (path / RUN_FILE).is_file():
+        run = RunInfo.load(path / RUN_FILE)
         log_file = path / "metrics.jsonl"
         log = tuple(_finite(row) for _, row in read_jsonl(log_file)) if _has_content(log_file) else None
         parts = sorted(p.parent for p in path.glob("results/*/results.json"))
@@ -179,12 +129,6 @@ def _calibration(student: Path) -> Calibration | None:
         return Calibration.load(student)
     require_unchanged(student, besides=(WEIGHTS,))  # a sealed one's weights are not read: a report needs no model
     return Calibration.load(student, student=checkpoint_fingerprint(student))
-
-
-def _read_run(path: Path) -> RunInfo:
-    mend = "Report on it with the version of reasondistill that made it."
-    value = read_versioned_json(path, RUN_SCHEMA_VERSION, what="a run of ", fix=mend)
-    return parse_record(RunInfo, value, str(path))
 
 
 def _read_scored(folder: Path) -> Scored:

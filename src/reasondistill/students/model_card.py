@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from reasondistill.contracts.run import RunInfo
 from reasondistill.students.calibration import Calibration
 from reasondistill.students.student_task import StudentTask
 
@@ -52,7 +53,7 @@ The label is decided by scoring each label, not by reading the generated text.
 {% endfor -%}
 | loss weights | alpha {{ weight(run.config.loss.alpha) }}, beta {{ weight(run.config.loss.beta) }} |
 | steps | {{ run.steps }} |
-{% if run.best is defined -%}
+{% if run.best -%}
 | selected | step {{ run.best.step }}, {{ run.best.metric }} {{ "%.4f" | format(run.best.value) }} on validation |
 {% endif -%}
 | seed | {{ run.seed }} |
@@ -66,7 +67,7 @@ student on your own data before you rely on either.
 """
 
 
-def model_card(run: dict[str, Any], asked: StudentTask, calibration: Calibration | None = None) -> str:
+def model_card(run: RunInfo, asked: StudentTask, calibration: Calibration | None = None) -> str:
     """The card of a student, out of its run's facts and its calibration."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     card = environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction, as_row, parse_record
+from reasondistill.contracts.run import RUN_FILE
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
-from reasondistill.runs import RUN_FILE, find_student
+from reasondistill.runs import find_student
 from reasondistill.storage.files import fingerprint, json_line, read_json, read_jsonl, require_place, write_json
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.storage.locks import held

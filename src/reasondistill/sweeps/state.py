@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from reasondistill.contracts.run import RUN_FILE
 from reasondistill.contracts.sweep import State
 from reasondistill.errors import ConfigError, DataError, OutputError
-from reasondistill.runs import RUN_FILE, Run
+from reasondistill.runs import Run
 from reasondistill.storage.files import read_json, read_versioned_json, write_json
 from reasondistill.storage.locks import held, is_held
 from reasondistill.sweeps.grid import Cell, Sweep

@@ -119,11 +119,7 @@ def _measured(cell: Cell, system: System, labels: Sequence[str], metrics: Sequen
 
 def _with_costs(cell: Cell, system: System) -> System:
     """The system with what its run says of its size, where its costs were not measured."""
-    if system.results.efficiency:
-        return system
-    student = run_of(cell).info().get("student", {})
-    costs = {"parameters": {"total": student.get("parameters")}, "checkpoint_bytes": student.get("bytes")}
-    return replace(system, results=system.results.model_copy(update={"efficiency": costs}))
+    return system if system.results.efficiency else replace(system, size=run_of(cell).info().student)
 
 
 def _scores(
@@ -200,15 +196,15 @@ def _tradeoffs(found: Mapping[str, _Scored], bootstrap: GroupBootstrap) -> tuple
 def _variant(sweep: Sweep, name: str, one: _Scored, averaged: Measured, bootstrap: GroupBootstrap) -> Variant:
     cell = one.cells[0]
     infos = [run_of(cell).info() for cell in one.cells if cell.seed in one.runs]
-    seconds = [sum(info.get("timings", {}).values()) for info in infos]
+    seconds = [sum(info.timings.values()) for info in infos]
     # A fraction keeps other groups with another seed, and so another number of rows.
-    rows = [sum(part["n"] for key, part in i.get("data", {}).items() if key.startswith("train")) for i in infos]
+    rows = [sum(part.n for key, part in i.data.items() if key.startswith("train")) for i in infos]
     return Variant(
         name=name,
         changes=cell.changes,
         after=None if cell.after is None else next(c.variant for c in sweep.cells if c.name == cell.after),
         seeds=list(one.runs),
-        parameters=infos[0].get("student", {}).get("parameters"),
+        parameters=infos[0].student and infos[0].student.parameters,
         training_rows=round(mean(rows)) or None,
         training_seconds=mean(seconds),
         figures={

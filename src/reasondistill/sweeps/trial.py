@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from reasondistill.config import Source
 from reasondistill.contracts.records import Example, Prediction, outside, read_predictions
+from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import load_source
 from reasondistill.errors import CheckpointError, ConfigError, StoppedError
 from reasondistill.evaluation import EvaluationSettings, evaluate, save
 from reasondistill.evaluation.named_teachers import named
-from reasondistill.runs import RUN_FILE, Run
+from reasondistill.runs import Run
 from reasondistill.students.student import Student, predict_file
 from reasondistill.sweeps.grid import Cell, Sweep
 from reasondistill.sweeps.settings import Scored

@@ -15,13 +15,14 @@ import numpy as np
 
 from reasondistill.config import Denoising, Loss, TrainConfig, WarmStartStudent
 from reasondistill.contracts.records import Example
+from reasondistill.contracts.run import RUN_FILE, DataPart
 from reasondistill.data import Loaded, load_source
 from reasondistill.data.loaded import counted
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.data.transforms.selection import NOT_IN_FRACTION
 from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
-from reasondistill.runs import RUN_FILE, Run
+from reasondistill.runs import Run
 from reasondistill.students.build import choice_problems, create_student
 from reasondistill.students.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
@@ -124,7 +125,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
 
     if resume:
         config = run.config()
-        if run.info()["status"] == "finished":
+        if run.info().status == "finished":
             return run
         run.tidy()
     check(config)
@@ -139,7 +140,7 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
     if not resume:
         run = Run.create(config)
         run.write(data=facts_now)
-    elif run.info().get("data", facts_now) != facts_now:
+    elif (facts_then := run.info().data) and facts_then != facts_now:
         raise DataError(
             run.folder,
             expected="the data that the run was begun with",
@@ -215,7 +216,7 @@ class Parts(NamedTuple):
             return Parts(train)
         return Parts(train, _decidable(self.validation, data.validation.source, config, codec))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, DataPart]:
         """What run.json keeps of them, by part; joined sources are ``train 1``, ``train 2`` …"""
         numbered = ["train"] if len(self.train) == 1 else [f"train {i}" for i in range(1, len(self.train) + 1)]
         parts = {name: facts(part) for name, part in zip(numbered, self.train, strict=True)}
@@ -298,10 +299,13 @@ def _decidable(part: Loaded, source: str, config: TrainConfig, codec: Codec) -> 
     return part.only([problem is None for problem in problems], reason=UNDECIDABLE)
 
 
-def facts(part: Loaded) -> dict[str, Any]:
-    aside = {"set_aside": part.set_aside} if part.set_aside else {}
-    said = {"phrases": {phrase.text: phrase.value for phrase in part.phrases}} if part.phrases else {}
-    return {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **aside, **said}
+def facts(part: Loaded) -> DataPart:
+    """What run.json keeps of one part."""
+    counts = {"set_aside": part.set_aside, "phrases": {phrase.text: phrase.value for phrase in part.phrases}}
+    known = {name: value for name, value in counts.items() if value}
+    return DataPart.model_validate(
+        {"source": part.name, "fingerprint": part.fingerprint, "n": len(part.examples), **known}
+    )
 
 
 def _denoising_arguments(config: TrainConfig, denoising: Denoising, output_dir: Path) -> Any:

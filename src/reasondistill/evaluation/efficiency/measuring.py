@@ -9,17 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.efficiency import (
     Efficiency,
     EfficiencySettings,
-    Hardware,
     Latency,
     Measured,
     Throughput,
     Trial,
 )
 from reasondistill.contracts.records import Example
-from reasondistill.contracts.results import DatasetInfo
 from reasondistill.errors import DataError
 from reasondistill.evaluation.budget import BUDGET, BUDGET_CUT, Budget
 from reasondistill.evaluation.efficiency.energy import EnergyMeter, Unreadable, find_meter
@@ -126,7 +125,7 @@ def measure(
         flops_per_example=flops,
         energy_joules_per_example=best.joules_per_example,
         energy_counters=meter.names if meter is not None else [],
-        hardware=Hardware(**hardware(), threads=costs.threads),
+        hardware=hardware().model_copy(update={"threads": costs.threads}),
         load_average=load_average,
         versions=versions(),
         settings=settings.model_copy(update={"examples": len(chosen)}),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reasondistill.contracts.run import RunInfo
 from reasondistill.metrics.registry import headline_metrics
 from reasondistill.reporting import figures
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
 from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
-from reasondistill.reporting.inputs import RunInfo, Scored, Source
+from reasondistill.reporting.inputs import Scored, Source
 from reasondistill.reporting.sections import efficiency as costs
 from reasondistill.reporting.sections import tables
 from reasondistill.reporting.sections.abstention import selective_blocks

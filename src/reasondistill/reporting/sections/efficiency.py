@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reasondistill.contracts.efficiency import Efficiency, Throughput, Trial
-from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import Results
 from reasondistill.reporting.document import Block, Cell, Facts, Table
 from reasondistill.reporting.formatting import size
@@ -18,13 +17,8 @@ BUSY: Final = 0.5
 
 
 def efficiency_blocks(results: Results) -> list[Block]:
-    """The section of results that hold an efficiency; else nothing.
-
-    Raises:
-        DataError: it has another form.
-    """
-    found = _of(results)
-    return [] if found is None else blocks(found)
+    """The section of results that hold an efficiency; else nothing."""
+    return [] if results.efficiency is None else blocks(results.efficiency)
 
 
 def blocks(found: Efficiency) -> list[Block]:
@@ -35,7 +29,7 @@ def blocks(found: Efficiency) -> list[Block]:
 
 def compared(sources: Sequence[Source]) -> Table | None:
     """The cost of several systems side by side, those that have one."""
-    having = [(s.name, e) for s in sources if s.main is not None and (e := _of(s.main.results)) is not None]
+    having = [(s.name, e) for s in sources if s.main is not None and (e := s.main.results.efficiency) is not None]
     if not having:
         return None
     rows = []
@@ -57,10 +51,6 @@ def compared(sources: Sequence[Source]) -> Table | None:
     note = unlike if len(machines) > 1 else ""
     head = ("System", "Parameters", "On disk", "Peak memory", "Latency, ms", "Examples/s", "GFLOPs/example")
     return Table("What they cost", head, tuple(rows), note=note)
-
-
-def _of(results: Results) -> Efficiency | None:
-    return parse_record(Efficiency, results.efficiency, "results.json: efficiency") if results.efficiency else None
 
 
 def _figures(e: Efficiency) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from reasondistill.contracts.results import NOT_FLOORS, DatasetInfo, Metric, Results
+from reasondistill.contracts.base import DatasetInfo
+from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
 from reasondistill.metrics.registry import headline_metrics, metric_of
 from reasondistill.reporting.formatting import (
     floor_title,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
+from reasondistill.contracts.run import RunInfo
 from reasondistill.metrics.registry import (
     controlled_metrics,
     evidence_metrics,
@@ -25,7 +26,7 @@ from reasondistill.reporting.formatting import (
     references_of,
     size,
 )
-from reasondistill.reporting.inputs import RunInfo, Source
+from reasondistill.reporting.inputs import Source
 from reasondistill.reporting.sections.headline import not_read
 
 FLAG: Final = "▲"

@@ -1,0 +1,120 @@
+"""``run.json``: what a training depended on, how far it came, and what it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.efficiency import Hardware
+from reasondistill.storage.files import write_json
+
+RUN_FILE = "run.json"
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class DataPart(Block):
+    """Rows that a run read as one of its parts; ``set_aside`` counts others by the reason why they were not read."""
+
+    source: str
+    fingerprint: str
+    n: Count
+    set_aside: dict[str, Count] = {}
+    phrases: dict[str, float] = {}
+    """Words at the end of explanations for how sure a teacher was → the probability that they state."""
+
+
+class Truncated(Block):
+    """How many prompts (``sources``) of ``of_sources``, and ``targets`` of ``of``, were too long."""
+
+    sources: Count
+    of_sources: Count
+    targets: Count
+    of: Count
+
+
+class LostText(Block):
+    """Of ``n`` texts ``lossy`` lost something, ``with_unknown`` of them to one of the ``unknown`` tokens."""
+
+    n: Count
+    lossy: Count
+    with_unknown: Count
+    tokens: Count
+    unknown: Count
+
+
+class SamePrompts(Block):
+    """``n`` different prompts with the tokens of another, ``cut`` of them as they lost their end; ``ids`` of a few."""
+
+    n: Count
+    cut: Count
+    ids: list[list[str]]
+
+
+class Lost(Block):
+    """What the student's tokenizer cannot read; ``characters``: the commonest lost ones and how often."""
+
+    prompts: LostText
+    targets: LostText
+    characters: list[tuple[str, Count]]
+    same_prompts: SamePrompts
+
+
+class StudentSize(Block):
+    """Parameters of the student, how many of them were ``trained``, and the bytes of its folder."""
+
+    parameters: Count
+    trained: Count | None = None
+    bytes: Count | None = None
+
+
+class Best(Block):
+    """The checkpoint that validation selected."""
+
+    step: Count
+    metric: str
+    value: float
+
+
+class RunInfo(Versioned):
+    """What ``run.json`` says. What is not known yet is left out of the file."""
+
+    what = "a run"
+    again = "reasondistill train"
+
+    name: str
+    created: str | None = None
+    """When it was begun, as ISO 8601."""
+    status: Literal["running", "stopped", "finished"]
+    config: dict[str, object] = {}
+    """The whole configuration, defaults included."""
+    seed: int | None = None
+    versions: dict[str, str] = {}
+    git_commit: str | None = None
+    hardware: Hardware | None = None
+    timings: dict[str, float] = {}
+    """Seconds, by phase."""
+    data: dict[str, DataPart] = {}
+    """By part; several training sources are ``train 1``, ``train 2`` …"""
+    truncated: Truncated | None = None
+    lost: Lost | None = None
+    stepped: bool = False
+    """Whether a step of training was made."""
+    student: StudentSize | None = None
+    steps: int | None = None
+    best: Best | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, atomically.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        write_json(path, self.model_dump(mode="json", exclude_unset=True))
+
+    @classmethod
+    def repair(cls) -> str:
+        return "Use the version of reasondistill that made it, or train anew: `reasondistill train`."
