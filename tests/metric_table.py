@@ -22,7 +22,7 @@ def table() -> str:
 def _row(metric: Metric) -> str:
     low, high = (f"{bound:g}" for bound in metric.range)
     span = f"{low} to {high}" if math.isfinite(metric.range[1]) else f"from {low}"
-    compared = "–" if metric.not_resampled or metric.per_label_only else "yes"
+    compared = "–" if metric.not_resampled else "yes"
     cells = (
         f"`{metric.name}`",
         metric.summary,

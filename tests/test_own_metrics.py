@@ -181,6 +181,7 @@ def test_without_registered_metrics_nothing_is_added() -> None:
         ({"name": "nothing"}, "neither"),
         ({"name": "both", "row_score": named, "row_sums": lambda row: (1.0,), "value": np.sum}, "both"),
         ({"name": "half", "row_sums": lambda row: (1.0,)}, "neither"),
+        ({"name": "strong", "row_score": named, "evidence": 1}, "evidence"),
         ({"name": "low", "row_score": named, "controlled": True, "higher_is_better": False}, "higher_is_better"),
     ],
 )

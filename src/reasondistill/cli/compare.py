@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _METRIC_HELP = (
     "Only this metric, chosen before looking; repeatable. Of those that both results have (docs/metrics.md): "
-    f"{', '.join(m.name for m in known_metrics() if not (m.per_label_only or m.not_resampled))}."
+    f"{', '.join(m.name for m in known_metrics() if not m.not_resampled)}."
 )
 
 

@@ -102,6 +102,12 @@ def register(metric: Metric) -> Metric:
             found="both" if all(ways) else "neither" if not any(ways) else "columns",
             fix="row_score gives a row's score, of which the figure is the mean.",
         )
+    if metric.evidence is not None or metric.per_label_only:
+        raise ConfigError(
+            f"metric {metric.name}",
+            problem="evidence and per_label_only are for metrics of the package",
+            fix="Leave them out.",
+        )
     if metric.controlled and not metric.higher_is_better:
         raise ConfigError(
             f"metric {metric.name}",

@@ -67,6 +67,7 @@ PER_LABEL_METRICS = (
         about="labels",
         needs=("gold labels",),
         per_label_only=True,
+        not_resampled="it stands in per_label alone",
     ),
     Metric(
         name="recall",
@@ -75,6 +76,7 @@ PER_LABEL_METRICS = (
         about="labels",
         needs=("gold labels",),
         per_label_only=True,
+        not_resampled="it stands in per_label alone",
     ),
     Metric(
         name="f1",
@@ -84,5 +86,6 @@ PER_LABEL_METRICS = (
         about="labels",
         needs=("gold labels",),
         per_label_only=True,
+        not_resampled="it stands in per_label alone",
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
-from reasondistill.metrics.registry import headline_metrics, metric_of
+from reasondistill.metrics.registry import evidence_metrics, headline_metrics, metric_of
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,
@@ -114,7 +114,7 @@ def summarise(source: Source) -> str:
     sentences = [f"Scored on {results.dataset.n:,} examples of {part}."]
     if accuracy := rows.get("label_accuracy"):
         sentences.append(_accuracy_sentence(accuracy))
-    sentences += [_overlap_sentence(results, rows[name]) for name in ("rougeL", "bertscore_f1") if name in rows]
+    sentences += [_overlap_sentence(results, rows[name]) for name in _overlap_metrics() if name in rows]
     if sentence := _reference_sentence(results):
         sentences.append(sentence)
     if names := [title for title, _ in left_out(results)]:
@@ -124,6 +124,12 @@ def summarise(source: Source) -> str:
     if ece := rows.get("ece"):
         sentences.append(f"Its confidence misses its accuracy by {100 * ece.value:.1f} points on average (ECE).")
     return " ".join(sentences)
+
+
+def _overlap_metrics() -> list[str]:
+    """The metrics against references that explanations are judged by."""
+    evidence = evidence_metrics()
+    return [name for name in headline_metrics() if name in evidence and "references" in metric_of(name).needs]
 
 
 def _accuracy_sentence(row: HeadlineRow) -> str:
@@ -206,9 +212,9 @@ def summarise_several(sources: Sequence[Source]) -> str:
         )
     for alike in by_rows.values():
         among = f"Among {listing([name for name, _ in alike])}, " if len(by_rows) > 1 else ""
-        for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+        for metric in ("label_accuracy", *_overlap_metrics()):
             sentences += _ranking(metric, [(name, r) for name, r in alike if metric in r.metrics], among)
-    for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+    for metric in ("label_accuracy", *_overlap_metrics()):
         rows = [(s, headline_row(r, metric)) for s, r in scored if metric in r.metrics]
         behind = [s for s, row in rows if row.verdict in ("below", "level")]
         if behind:
