@@ -18,8 +18,10 @@ from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.evaluation import Evaluation, evaluate
+from reasondistill.evaluation.own_metrics import add_own_metrics
 from reasondistill.metrics import Metric
 from reasondistill.metrics.registry import metric_of
+from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.tasks.task import NLI
 
 REFERENCE = "a dog runs past cats"
@@ -199,6 +201,18 @@ def test_what_is_no_score_is_refused(score: Any) -> None:
             evaluation()
     finally:
         metrics.forget("odd")
+
+
+def test_a_key_of_the_rows_is_not_overwritten() -> None:
+    metrics.register(Metric(name="tidiness", score="teacher_rougeL", row_score=named))
+    try:
+        evaluation()  # without a teacher the key is free
+        rows = [ScoredRow.model_validate({"id": "1", "explanation": "a dog", "teacher_rougeL": 0.5})]
+        found = evaluation()
+        with pytest.raises(ConfigError, match="teacher_rougeL"):
+            add_own_metrics(found.results, rows, GroupBootstrap(["1"]), labels=(), baselines={}, controls={})
+    finally:
+        metrics.forget("tidiness")
 
 
 def test_numbers_of_numpy_are_scores() -> None:

@@ -105,6 +105,7 @@ def evaluate(
         DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's; the
             judge is of another task, or was trained on some of the examples; a teacher has no answer to any example.
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
+        ConfigError, DataError: a registered metric has a name that is taken, or gives what is no score.
     """
     settings = settings or EvaluationSettings()
     predictions, examples = list(predictions), list(examples)

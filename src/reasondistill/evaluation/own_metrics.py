@@ -47,6 +47,7 @@ def add_own_metrics(
     scored = list(rows)
     for metric in own_metrics():
         if metric.row_score is not None:
+            _require_free(metric, scored)
             scored = [row.with_scores({metric.score: _row_score(metric, row)}) for row in scored]
         given = Given(labels, results.settings)
         measure = metric.measure(scored, given)
@@ -59,18 +60,17 @@ def add_own_metrics(
     return results, scored
 
 
-def _row_score(metric: Metric, row: ScoredRow) -> bool | int | float | None:
-    if metric.score in row.model_fields_set:
+def _require_free(metric: Metric, rows: Sequence[ScoredRow]) -> None:
+    if any(metric.score in row.model_fields_set for row in rows):
         raise ConfigError(
             f"metric {metric.name}",
             expected="a name that no key of per_example.jsonl has",
             found=metric.score,
             fix="Choose another name.",
         )
-    return _checked(metric, row)
 
 
-def _checked(metric: Metric, row: ScoredRow) -> bool | int | float | None:
+def _row_score(metric: Metric, row: ScoredRow) -> bool | int | float | None:
     score: object = metric.row_score(row) if metric.row_score is not None else None
     if isinstance(score, np.generic):
         score = score.item()
@@ -146,4 +146,4 @@ def _explained(row: ScoredRow, text: str | None, metric: Metric) -> ScoredRow:
     changed = ScoredRow.model_validate({**plain, "explanation": text})
     if metric.row_score is None or text is None:
         return changed
-    return changed.with_scores({metric.score: _checked(metric, changed)})
+    return changed.with_scores({metric.score: _row_score(metric, changed)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 from reasondistill.contracts.scored_rows import ScoredRow
@@ -19,8 +19,11 @@ Need = Literal["gold labels", "probabilities", "stated confidence", "references"
 NO_ROW_SCORE = "per_example.jsonl has no score of it for each row"
 """Why a figure of cases, of which a row can have several, is not compared."""
 
+RANKS_ALL_ROWS = "it ranks all rows, and is no function of sums over them: compare its intervals"
+"""Why a figure of an order is not."""
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True)
 class Metric:
     """What is known of a metric.
 
@@ -57,6 +60,7 @@ class Metric:
     name: str
     title: str = ""
     summary: str = ""
+    _: KW_ONLY
     family: Family = "own"
     about: Literal["labels", "explanations"] = "explanations"
     range: tuple[float, float] = (0.0, 1.0)

@@ -6,15 +6,14 @@ Functions: `metrics.calibration_error`, `.selective`, `.verbalized_confidence`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics import calibration_error
 from reasondistill.metrics.measure import Given, Measure, mean_measure
-from reasondistill.metrics.metric import NO_ROW_SCORE, Metric
+from reasondistill.metrics.metric import NO_ROW_SCORE, RANKS_ALL_ROWS, Metric
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.verbalized_confidence import auroc, stated_ece, stated_statistics
-
-_RANKS = "it ranks all rows, and is no function of sums over them: compare its intervals"
 
 
 def _ece(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
@@ -63,90 +62,51 @@ def _stated_auroc(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
     return _of_stated(lambda counts, values: auroc(counts), rows)
 
 
+_probabilities = partial(Metric, family="confidence", about="labels", needs=("gold labels", "probabilities"))
+_stated = partial(Metric, family="confidence", needs=("gold labels", "stated confidence"))
+_abstaining = partial(Metric, family="confidence", about="labels", not_resampled=NO_ROW_SCORE)
+
 CONFIDENCE_METRICS = (
-    Metric(
-        name="ece",
-        title="ECE",
-        summary="expected calibration error: mean distance of accuracy and probability over bins of the probability",
-        family="confidence",
-        about="labels",
-        higher_is_better=False,
-        needs=("gold labels", "probabilities"),
-        columns=_ece,
-        depends_on=("ece_bins",),
-        headline=True,
-        weighed=True,
+    _probabilities(
+        "ece", "ECE",
+        "expected calibration error: mean distance of accuracy and probability over bins of the probability",
+        higher_is_better=False, columns=_ece, depends_on=("ece_bins",), headline=True, weighed=True,
     ),
-    Metric(
-        name="brier",
-        title="Brier score",
-        summary="half the squared distance of the probabilities from the gold label's certainty",
-        family="confidence",
-        about="labels",
-        higher_is_better=False,
-        needs=("gold labels", "probabilities"),
-        columns=_brier,
-        weighed=True,
+    _probabilities(
+        "brier", "Brier score", "half the squared distance of the probabilities from the gold label's certainty",
+        higher_is_better=False, columns=_brier, weighed=True,
     ),
-    Metric(
-        name="aurc",
-        title="AURC",
-        summary="area under the risk–coverage curve: answers ranked by confidence, the mean share of wrong ones",
-        family="confidence",
-        about="labels",
-        higher_is_better=False,
-        needs=("gold labels", "probabilities"),
-        not_resampled=f"{_RANKS}, or brier",
+    _probabilities(
+        "aurc", "AURC",
+        "area under the risk–coverage curve: answers ranked by confidence, the mean share of wrong ones",
+        higher_is_better=False, not_resampled=f"{RANKS_ALL_ROWS}, or brier",
     ),
-    Metric(
-        name="stated_rate",
-        title="States how sure it is",
-        summary="share of rows that state a confidence",
-        family="confidence",
-        needs=("stated confidence",),
-        score="stated",
+    _stated(
+        "stated_rate", "States how sure it is", "share of rows that state a confidence",
+        needs=("stated confidence",), score="stated",
     ),
-    Metric(
-        name="stated_ece",
-        title="ECE of stated confidence",
-        summary="mean distance of accuracy and stated value, over the values that are stated",
-        family="confidence",
-        higher_is_better=False,
-        needs=("gold labels", "stated confidence"),
-        columns=_stated_ece,
+    _stated(
+        "stated_ece", "ECE of stated confidence",
+        "mean distance of accuracy and stated value, over the values that are stated",
+        higher_is_better=False, columns=_stated_ece,
     ),
-    Metric(
-        name="stated_auroc",
-        title="AUROC of stated confidence",
-        summary="how often a right answer is stated with more confidence than a wrong one",
-        family="confidence",
-        needs=("gold labels", "stated confidence"),
+    _stated(
+        "stated_auroc", "AUROC of stated confidence",
+        "how often a right answer is stated with more confidence than a wrong one",
         columns=_stated_auroc,
     ),
-    Metric(
-        name="confidence_auroc",
-        title="AUROC of probabilities",
-        summary="the same of the probability of the given label, on the same rows",
-        family="confidence",
-        needs=("gold labels", "probabilities", "stated confidence"),
-        not_resampled=_RANKS,
+    _stated(
+        "confidence_auroc", "AUROC of probabilities",
+        "the same of the probability of the given label, on the same rows",
+        needs=("gold labels", "probabilities", "stated confidence"), not_resampled=RANKS_ALL_ROWS,
     ),
-    Metric(
-        name="coverage",
-        title="Coverage (share answered)",
-        summary="share of rows that were answered, where predictions say `abstained`",
-        family="confidence",
-        about="labels",
+    _abstaining(
+        "coverage", "Coverage (share answered)",
+        "share of rows that were answered, where predictions say `abstained`",
         higher_is_better=None,
-        not_resampled=NO_ROW_SCORE,
     ),
-    Metric(
-        name="selective_accuracy",
-        title="Accuracy of what is answered",
-        summary="share of right labels among the answered rows",
-        family="confidence",
-        about="labels",
+    _abstaining(
+        "selective_accuracy", "Accuracy of what is answered", "share of right labels among the answered rows",
         needs=("gold labels",),
-        not_resampled=NO_ROW_SCORE,
     ),
-)
+)  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.measure import Given, Measure
-from reasondistill.metrics.metric import NO_ROW_SCORE, Metric
+from reasondistill.metrics.metric import NO_ROW_SCORE, RANKS_ALL_ROWS, Metric
 from reasondistill.metrics.simulation import las, las_statistics
 
 
@@ -25,125 +25,83 @@ def _las(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
 
 
 _tested = partial(Metric, family="faithfulness", needs=("the student",))
-_judged = partial(Metric, family="faithfulness", needs=("the student", "a judge"))
+_signed = partial(_tested, range=(-1.0, 1.0))
+_judged = partial(_tested, needs=("the student", "a judge"))
+_described = partial(_tested, higher_is_better=None)
+_of_cases = partial(_tested, not_resampled=NO_ROW_SCORE)
+_described_cases = partial(_of_cases, higher_is_better=None)
 
 FAITHFULNESS_METRICS = (
     _judged(
-        name="faithfulness",
-        title="Faithfulness (argues for the given label)",
-        summary="share of explanations that the judge takes for arguments for the predicted label",
+        "faithfulness", "Faithfulness (argues for the given label)",
+        "share of explanations that the judge takes for arguments for the predicted label",
         headline=True,
     ),
-    _tested(
-        name="simulatability",
-        title="Simulatability",
-        summary="accuracy of a simulator of the student with input and explanation, less that with the input alone",
-        range=(-1.0, 1.0),
+    _signed(
+        "simulatability", "Simulatability",
+        "accuracy of a simulator of the student with input and explanation, less that with the input alone",
     ),
-    _tested(
-        name="las",
-        title="LAS",
-        summary="leakage-adjusted simulatability: the same, with leaking and other explanations weighing half each",
-        range=(-1.0, 1.0),
+    _signed(
+        "las", "LAS",
+        "leakage-adjusted simulatability: the same, with leaking and other explanations weighing half each",
         columns=_las,
     ),
-    _tested(
-        name="label_sensitivity",
-        title="Label sensitivity",
-        summary="1 − ROUGE-L between explanations of an example for two labels",
-        higher_is_better=None,
+    _described(
+        "label_sensitivity", "Label sensitivity", "1 − ROUGE-L between explanations of an example for two labels"
     ),
     _judged(
-        name="conditioned_faithfulness",
-        title="Argues for a forced label",
-        summary="share of explanations for a forced label that argue for it",
+        "conditioned_faithfulness", "Argues for a forced label",
+        "share of explanations for a forced label that argue for it",
         higher_is_better=None,
     ),
-    _tested(
-        name="robustness_agreement",
-        title="Robustness agreement",
-        summary="rank correlation of what label and explanation lose under noise",
-        range=(-1.0, 1.0),
-        not_resampled="it ranks all rows, and is no function of sums over them: compare its intervals",
+    _signed(
+        "robustness_agreement", "Robustness agreement",
+        "rank correlation of what label and explanation lose under noise",
+        not_resampled=RANKS_ALL_ROWS,
     ),
-    _tested(
-        name="label_stability",
-        title="Labels kept under noise",
-        summary="share of labels that stay when words are replaced",
-        higher_is_better=None,
+    _described("label_stability", "Labels kept under noise", "share of labels that stay when words are replaced"),
+    _described(
+        "explanation_stability", "Explanations kept under noise",
+        "ROUGE-L of the explanation with words replaced to the one without",
     ),
-    _tested(
-        name="explanation_stability",
-        title="Explanations kept under noise",
-        summary="ROUGE-L of the explanation with words replaced to the one without",
-        higher_is_better=None,
+    _signed(
+        "importance_agreement", "Importance agreement",
+        "rank correlation, over words left out, of what the label and what the explanation loses",
     ),
-    _tested(
-        name="importance_agreement",
-        title="Importance agreement",
-        summary="rank correlation, over words left out, of what the label and what the explanation loses",
+    _of_cases(
+        "cct", "CCT",
+        "correlation of how far an inserted word moves the label and whether the explanation mentions it",
         range=(-1.0, 1.0),
     ),
-    _tested(
-        name="cct",
-        title="CCT",
-        summary="correlation of how far an inserted word moves the label and whether the explanation mentions it",
-        range=(-1.0, 1.0),
-        not_resampled=NO_ROW_SCORE,
-    ),
-    _tested(
-        name="phi_cct",
-        title="φ-CCT",
-        summary="the same with “the label flipped” for how far it moved",
-        range=(-1.0, 1.0),
-        not_resampled=NO_ROW_SCORE,
-    ),
-    _tested(
-        name="ct_unfaithfulness",
-        title="CT, unfaithful",
-        summary="of the inserted words that flip the label, the share that is not mentioned",
+    _of_cases("phi_cct", "φ-CCT", "the same with “the label flipped” for how far it moved", range=(-1.0, 1.0)),
+    _of_cases(
+        "ct_unfaithfulness", "CT, unfaithful",
+        "of the inserted words that flip the label, the share that is not mentioned",
         higher_is_better=False,
-        not_resampled=NO_ROW_SCORE,
+    ),
+    _described_cases(
+        "insertion_mention_rate", "Inserted words mentioned", "share of the inserted words that are mentioned"
+    ),
+    _described_cases(
+        "insertion_mention_rate_unmoved", "Inserted words mentioned that moved nothing",
+        "the same of the words that hardly move the label",
     ),
     _tested(
-        name="insertion_mention_rate",
-        title="Inserted words mentioned",
-        summary="share of the inserted words that are mentioned",
-        higher_is_better=None,
-        not_resampled=NO_ROW_SCORE,
-    ),
-    _tested(
-        name="insertion_mention_rate_unmoved",
-        title="Inserted words mentioned that moved nothing",
-        summary="the same of the words that hardly move the label",
-        higher_is_better=None,
-        not_resampled=NO_ROW_SCORE,
-    ),
-    _tested(
-        name="reconstruction_consistency",
-        title="Rebuilt inputs keep the label",
-        summary="share of inputs rebuilt from explanations that get the label of the original",
+        "reconstruction_consistency", "Rebuilt inputs keep the label",
+        "share of inputs rebuilt from explanations that get the label of the original",
         score="reconstruction_kept",
     ),
-    _tested(
-        name="reconstruction_coverage",
-        title="Explanations that can be rebuilt",
-        summary="share of explanations that an input could be rebuilt from",
-        higher_is_better=None,
-        not_resampled=NO_ROW_SCORE,
+    _described_cases(
+        "reconstruction_coverage", "Explanations that can be rebuilt",
+        "share of explanations that an input could be rebuilt from",
     ),
-    _tested(
-        name="inconsistency",
-        title="Contradicting explanations",
-        summary="share of related pairs, readable by templates, whose explanations contradict each other",
+    _of_cases(
+        "inconsistency", "Contradicting explanations",
+        "share of related pairs, readable by templates, whose explanations contradict each other",
         higher_is_better=False,
-        not_resampled=NO_ROW_SCORE,
     ),
-    _tested(
-        name="inconsistency_coverage",
-        title="Pairs that can be read",
-        summary="share of related pairs both of whose explanations fit a template",
-        higher_is_better=None,
-        not_resampled=NO_ROW_SCORE,
+    _described_cases(
+        "inconsistency_coverage", "Pairs that can be read",
+        "share of related pairs both of whose explanations fit a template",
     ),
-)
+)  # fmt: skip

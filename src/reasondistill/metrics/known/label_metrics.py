@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,66 +27,26 @@ def _macro_f1(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
     return Measure("corpus", statistics.reshape(len(rows), -1), present, function)
 
 
+_labels = partial(Metric, family="labels", about="labels", needs=("gold labels",))
+_of_a_label = partial(_labels, per_label_only=True, not_resampled="it stands in per_label alone")
+
 LABEL_METRICS = (
-    Metric(
-        name="label_accuracy",
-        title="Label accuracy",
-        summary="share of rows whose label is the gold one",
-        family="labels",
-        about="labels",
-        needs=("gold labels",),
-        score="correct",
-        headline=True,
-        weighed=True,
+    _labels(
+        "label_accuracy", "Label accuracy", "share of rows whose label is the gold one",
+        score="correct", headline=True, weighed=True,
+    ),
+    _labels(
+        "label_macro_f1", "Label macro-F1", "unweighted mean over labels of F1",
+        columns=_macro_f1, depends_on=("task",), headline=True, weighed=True,
     ),
     Metric(
-        name="label_macro_f1",
-        title="Label macro-F1",
-        summary="unweighted mean over labels of F1",
-        family="labels",
-        about="labels",
-        needs=("gold labels",),
-        columns=_macro_f1,
-        depends_on=("task",),
-        headline=True,
-        weighed=True,
+        "parse_rate", "Parse rate", "share of free outputs in which a label was found",
+        family="labels", not_resampled=NO_ROW_SCORE,
     ),
-    Metric(
-        name="parse_rate",
-        title="Parse rate",
-        summary="share of free outputs in which a label was found",
-        family="labels",
-        not_resampled=NO_ROW_SCORE,
-    ),
-)
+)  # fmt: skip
 
 PER_LABEL_METRICS = (
-    Metric(
-        name="precision",
-        summary="of the rows given this label, the share with this gold label",
-        family="labels",
-        about="labels",
-        needs=("gold labels",),
-        per_label_only=True,
-        not_resampled="it stands in per_label alone",
-    ),
-    Metric(
-        name="recall",
-        summary="of the rows with this gold label, the share given this label",
-        family="labels",
-        about="labels",
-        needs=("gold labels",),
-        per_label_only=True,
-        not_resampled="it stands in per_label alone",
-    ),
-    Metric(
-        name="f1",
-        title="F1",
-        summary="harmonic mean of precision and recall",
-        family="labels",
-        about="labels",
-        needs=("gold labels",),
-        per_label_only=True,
-        not_resampled="it stands in per_label alone",
-    ),
+    _of_a_label("precision", "Precision", "of the rows given this label, the share with this gold label"),
+    _of_a_label("recall", "Recall", "of the rows with this gold label, the share given this label"),
+    _of_a_label("f1", "F1", "harmonic mean of precision and recall"),
 )
