@@ -24,13 +24,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from figures import bars, show
 from reasondistill.data import load, task_of
 from reasondistill.data.audit import audit, audit_table
 from reasondistill.metrics.style import connective_shares
 from reasondistill.metrics.text import copied_share
-from reasondistill.reporting.data_figures import bars
 from reasondistill.reporting.figures import lengths
-from reasondistill.reporting.notebook import show
 from reasondistill.reporting.pages.audit import compose
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")

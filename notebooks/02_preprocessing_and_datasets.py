@@ -20,13 +20,12 @@ import random
 
 import pandas as pd
 
+from figures import Filled, Strip, bars, filled_rows, show, token_strips
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import Mixing
 from reasondistill.data import load, split_of, task_of
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.inspection import pieces
-from reasondistill.reporting.data_figures import Filled, Strip, bars, filled_rows, token_strips
-from reasondistill.reporting.notebook import show
 from reasondistill.students.build import texts_of
 from reasondistill.students.codec import Codec
 from reasondistill.students.packing import plan_rows

@@ -21,12 +21,11 @@ import os
 import pandas as pd
 import torch
 
+from figures import attention, confidences, landscapes, parts, show
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import Shrink
 from reasondistill.data import load
 from reasondistill.inspection import cross_attention, loss_plane, parameters_by_part
-from reasondistill.reporting.notebook import show
-from reasondistill.reporting.student_figures import attention, confidences, landscapes, parts
 from reasondistill.runs import find_student
 from reasondistill.students.checkpoint import load_checkpoint
 from reasondistill.students.shrinking import shrink

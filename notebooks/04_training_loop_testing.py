@@ -35,13 +35,12 @@ import yaml
 from safetensors.torch import load_file
 from transformers import set_seed
 
+from figures import gradients, show
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.config import TrainConfig
 from reasondistill.inspection import gradient_flow
 from reasondistill.reporting.inputs import load_source
-from reasondistill.reporting.notebook import show
 from reasondistill.reporting.sections.curves import learning_curves
-from reasondistill.reporting.student_figures import gradients
 from reasondistill.runs import Run, find_student
 from reasondistill.storage.files import file_sha256
 from reasondistill.students.build import create_student

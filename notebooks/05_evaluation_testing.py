@@ -26,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from figures import fronts, show
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.comparison import ComparisonSettings
 from reasondistill.contracts.records import read_predictions
@@ -38,10 +39,8 @@ from reasondistill.reporting.degradation_figure import degradation_figure, degra
 from reasondistill.reporting.figures import beside_floors, confusion, per_label, reliability
 from reasondistill.reporting.formatting import floor_title, metric_title
 from reasondistill.reporting.inputs import load_source
-from reasondistill.reporting.notebook import show
 from reasondistill.reporting.sections.errors_and_slices import errors_section
 from reasondistill.reporting.sections.faithfulness import TESTS
-from reasondistill.reporting.student_figures import fronts
 from reasondistill.runs import find_student
 from reasondistill.students.student import Student, predict_file
 from reasondistill.sweeps import load_sweep
@@ -167,7 +166,14 @@ save(evaluation, OUT / "results" / "test")
 scored = load_source(OUT / "results" / "test").main
 ece = results.metrics["ece"].value
 title = f"Confidence and accuracy are {ece:.2f} apart on average"
-show(reliability("reliability", title, f"{ROWS} test rows; on the dashed line both would be equal.", scored.bins))
+show(
+    reliability(
+        "reliability",
+        title,
+        f"{ROWS} test rows; on the dashed line both would be equal.",
+        scored.results.calibration.bins,
+    )
+)
 
 # %% [markdown]
 # ## Errors

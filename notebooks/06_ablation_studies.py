@@ -26,10 +26,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from figures import show
 from reasondistill.cli.shared import quiet_libraries
 from reasondistill.comparison import ComparisonSettings
 from reasondistill.reporting.formatting import metric_title, slug
-from reasondistill.reporting.notebook import show
 from reasondistill.reporting.pages.sweep import to_document, write_summary
 from reasondistill.runs import find_student
 from reasondistill.sweeps import load_sweep

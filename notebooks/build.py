@@ -55,6 +55,7 @@ def execute(notebook: Any, folder: Path) -> Any:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm wants widgets for bars that are switched off
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),  # figures.py
         "TMPDIR": str(folder),
         "IPYTHONDIR": str(folder / ".ipython"),  # its history
     }

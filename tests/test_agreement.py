@@ -103,7 +103,7 @@ def teacher() -> Teacher:
 
 def test_figures_by_hand(examples: list[Example], student: list[Prediction], teacher: Teacher) -> None:
     found = agreement(student, examples, teacher)
-    one = found.results.agreement["gpt"]
+    one = found.results.agreement["gpt"].model_dump()
     assert one["headline"]
     assert not one["gold_labels"]
     assert "note" not in one
@@ -140,7 +140,7 @@ def test_figures_by_hand(examples: list[Example], student: list[Prediction], tea
 def test_the_control_is_the_teachers_explanation_of_another_row_of_its_label(
     examples: list[Example], student: list[Prediction], teacher: Teacher
 ) -> None:
-    one = agreement(student, examples, teacher).results.agreement["gpt"]
+    one = agreement(student, examples, teacher).results.agreement["gpt"].model_dump()
     # The teacher calls pairs 1 to 3 neutral and is alone with pair 4: three rows change explanations in a ring.
     control = one["controls"]["shuffled_within_label"]["rougeL"]
     assert control["n"] == 3
@@ -153,7 +153,7 @@ def test_the_control_is_the_teachers_explanation_of_another_row_of_its_label(
 
 def test_a_copying_student_is_reached_by_the_copy(examples: list[Example], teacher: Teacher) -> None:
     copies = [answer(k, N, e.fields["hypothesis"]) for k, e in enumerate(examples, start=1)]
-    one = agreement(copies, examples, teacher).results.agreement["gpt"]
+    one = agreement(copies, examples, teacher).results.agreement["gpt"].model_dump()
     assert "copied_hypothesis" in one["fooled"]["rougeL"]
 
 
@@ -169,7 +169,7 @@ def test_a_source_of_the_data_is_a_teacher_that_is_always_right() -> None:
     predictions = [answer(1, N, "Another one."), answer(2, E, "x"), answer(3, C, "Cats.")]
     human = Teacher.of_source("human", examples)
     assert human.taught["pair-1"].explanations == ("One reason.", "Another one.")
-    one = agreement(predictions, examples, human).results.agreement["human"]
+    one = agreement(predictions, examples, human).results.agreement["human"].model_dump()
     assert one["gold_labels"]
     assert "always right" in one["note"]
     assert one["rows"]["lacking"] == 1
@@ -186,10 +186,10 @@ def test_the_first_of_several_teachers_is_the_headlines(
     second = Teacher.of_predictions("same", student)
     found = agreement(student, examples, second, teacher)
     assert list(found.results.agreement) == ["same", "gpt"]
-    assert [one["headline"] for one in found.results.agreement.values()] == [True, False]
+    assert [one.headline for one in found.results.agreement.values()] == [True, False]
     assert found.results.metrics["student_teacher_label_agreement"].value == 1
-    assert found.results.agreement["gpt"]["label"]["agreement"]["all"]["value"] == 0.6
-    style = found.results.agreement["same"]["style"]
+    assert found.results.agreement["gpt"].model_dump()["label"]["agreement"]["all"]["value"] == 0.6
+    style = found.results.agreement["same"].model_dump()["style"]
     assert style["style_distance"] == 0
     assert style["style_auc"]["value"] == pytest.approx(0.5)
     assert all(one["difference"] == 0 for one in style["features"].values())
@@ -205,7 +205,7 @@ def test_without_teachers_nothing_is_added(examples: list[Example], student: lis
 def test_a_teacher_without_labels_or_without_explanations(examples: list[Example], student: list[Prediction]) -> None:
     silent = Teacher.of_predictions("silent", [answer(1, N), answer(2, C)])
     unlabelled = Teacher.of_predictions("unlabelled", [answer(1, None, "Running past is not chasing.")])
-    found = agreement(student, examples, silent, unlabelled).results.agreement
+    found = agreement(student, examples, silent, unlabelled).results.model_dump()["agreement"]
     assert found["silent"]["explanation"] == found["silent"]["style"] == {}
     assert found["silent"]["label"]["agreement"]["all"]["value"] == 1
     assert found["unlabelled"]["label"] == {}
@@ -219,7 +219,11 @@ def test_a_task_without_labels_has_explanation_agreement_only() -> None:
     task = Task(name="free", fields=("premise", "hypothesis"), labels=())
     examples = [example(k, None) for k in (1, 2)]
     said = [Prediction(id=e.id, label=None, explanation="It runs.") for e in examples]
-    one = agreement(said, examples, Teacher.of_predictions("same", said), task=task).results.agreement["same"]
+    one = (
+        agreement(said, examples, Teacher.of_predictions("same", said), task=task)
+        .results.agreement["same"]
+        .model_dump()
+    )
     assert one["label"] == {}
     assert one["rows"]["without_label"] == 0
     assert one["explanation"]["rougeL"]["all"] == {"value": 1, "ci95": (1, 1), "n": 2}
@@ -230,7 +234,7 @@ def test_choices_of_each_row_have_no_kappa() -> None:
     examples = [example(k, f"a{k}").model_copy(update={"choices": (f"a{k}", f"b{k}")}) for k in (1, 2)]
     said = [answer(k, f"a{k}", "It runs.") for k in (1, 2)]
     taught = Teacher.of_predictions("gpt", [answer(1, "b1", "It runs."), answer(2, "a2", "It runs.")])
-    one = agreement(said, examples, taught, task=task).results.agreement["gpt"]
+    one = agreement(said, examples, taught, task=task).results.agreement["gpt"].model_dump()
     assert one["label"]["kappa"] is None
     assert one["label"]["agreement"]["teacher_wrong"]["value"] == 0
     assert one["controls"]["shuffled_within_label"]["rougeL"]["n"] == 2  # of any label: no two rows share one
@@ -239,7 +243,9 @@ def test_choices_of_each_row_have_no_kappa() -> None:
 def test_style_is_left_out_where_its_lists_do_not_apply(examples: list[Example]) -> None:
     german = "Der Hund ist nicht bei der Katze, weil er auf der Wiese und im Garten mit dem Ball ist."
     said = [answer(k, N, german) for k in range(1, 7)]
-    style = agreement(said, examples, Teacher.of_predictions("same", said)).results.agreement["same"]["style"]
+    style = (
+        agreement(said, examples, Teacher.of_predictions("same", said)).results.agreement["same"].model_dump()["style"]
+    )
     assert style["languages"] == {"student": "German", "teacher": "German"}
     assert style["left_out"] == ["connectives", "depth", "negations"]
     assert set(style["features"]) == {"words", "new_words", "rarity", "variety", "copying"}
@@ -425,7 +431,7 @@ def test_the_headline_is_bertscore(examples: list[Example], student: list[Predic
     assert scores[3] == 0
     assert scores[4:] == [None, None]
     assert found.results.settings["bertscore"]["encoder"]  # though no row has a reference of its own
-    one = found.results.agreement["gpt"]
+    one = found.results.agreement["gpt"].model_dump()
     assert one["explanation"]["bertscore_f1"]["all"]["value"] == metric.value
     assert one["controls"]["shuffled_within_label"]["bertscore_f1"]["value"] < metric.value
 

@@ -523,8 +523,8 @@ def test_results_hold_the_curve_and_what_was_abstained_from() -> None:
     told = student(calibration=calibration()).predict(examples)
     results = scored(told, examples)
     assert results.metrics["aurc"].value == pytest.approx(0.25)  # all are equally sure
-    assert [point["coverage"] for point in results.calibration["coverage"]] == [1.0] * 20
-    assert results.calibration["coverage"][-1]["accuracy"] == 0.75
+    assert [point.coverage for point in results.calibration.coverage] == [1.0] * 20
+    assert results.calibration.coverage[-1].accuracy == 0.75
     assert "coverage" not in results.metrics
     marked = [Prediction.model_validate(p.model_dump() | {"abstained": i % 4 == 0}) for i, p in enumerate(told)]
     results = scored(marked, examples)

@@ -144,8 +144,8 @@ def test_support_of_the_system_people_floors_and_controls() -> None:
     assert results.settings["support"] == judge.settings
     assert results.settings["fooled"]["support"] == ["copied_premise", "copied_hypothesis", "template"]
     # No explanation fits another row: the median of that control is 0 (three rows given the same label).
-    assert (results.errors["metric"], results.errors["threshold"]) == ("support", 0.0)
-    assert results.errors["control_n"] == 3
+    assert (results.errors.metric, results.errors.threshold) == ("support", 0.0)
+    assert results.errors.control_n == 3
 
 
 def test_people_are_judged_by_the_gold_label() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
 import json
@@ -21,7 +22,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasondistill.data.download import fetching
 from reasondistill.data.download.fetching import fetch
 from reasondistill.data.download.published import CHECKSUMS, SOURCES, DownloadError, RemoteFile, Source, download
 from reasondistill.data.readers.esnli_hub import is_esnli_hub, read_esnli_hub
@@ -41,13 +41,8 @@ class Answer:
     stop_after: int | None = None
     """Break the connection off after so many bytes of the body."""
     stall_after: int | None = None
-    drip_after: int | None = None
-    """From there on, a byte now and then."""
     ranges: bool = True
-    if_range: bool = True
-    """Whether the condition of a range is heeded."""
     body: bytes | None = None
-    etag: str | None = '"1"'
     kind: str = "text/csv"
     length: bool = True
     chunked: bool = False
@@ -98,8 +93,6 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         begin = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and answer.ranges else 0
-        if answer.if_range and self.headers.get("If-Range") not in (None, answer.etag):
-            begin = 0
         if begin and begin >= len(whole):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(whole)}")
@@ -109,8 +102,6 @@ class Handler(BaseHTTPRequestHandler):
         body = whole[begin:]
         self.send_response(206 if begin else 200)
         self.send_header("Content-Type", answer.kind)
-        if answer.etag:
-            self.send_header("ETag", answer.etag)
         if begin:
             right = f"bytes {begin}-{len(whole) - 1}/{len(whole)}"
             self.send_header("Content-Range", answer.content_range or right)
@@ -121,13 +112,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        stop = min(x for x in (answer.stop_after, answer.stall_after, answer.drip_after, len(body)) if x is not None)
+        stop = min(x for x in (answer.stop_after, answer.stall_after, len(body)) if x is not None)
         self.send(body[:stop], answer.chunked)
-        if answer.drip_after is not None:
-            for byte in body[stop:]:
-                if self.server.closing.wait(0.05):
-                    return
-                self.send(bytes([byte]), answer.chunked)
         if answer.stall_after is not None:
             self.server.closing.wait(20)
         elif stop == len(body) and answer.chunked:
@@ -161,6 +147,14 @@ def server() -> Iterator[Server]:
 def get(server: Server, out: Path, **changes: Any) -> list[Path]:
     settings: dict[str, Any] = {"split": "validation", "base_url": server.url, "timeout": 5.0, "delay": 0.001}
     return download("e-snli", out, **(settings | changes))
+
+
+def known(out: Path) -> Path:
+    """The folder, with the file's hash recorded in it: a broken download of it is resumed."""
+    out.mkdir(parents=True, exist_ok=True)
+    entry = {"sha256": hashlib.sha256(CSV).hexdigest()}
+    (out / CHECKSUMS).write_text(json.dumps({"esnli_dev.csv": entry}), encoding="utf-8")
+    return out
 
 
 def recorded(out: Path) -> dict[str, Any]:
@@ -223,9 +217,8 @@ def test_a_file_put_there_by_hand_is_taken(server: Server, tmp_path: Path) -> No
     assert names(tmp_path) == ["esnli_dev.csv"]
 
 
-@pytest.mark.parametrize("answer", [Answer(chunked=True), Answer(etag=None), Answer(etag='W/"1"')])
-def test_other_right_answers(server: Server, tmp_path: Path, answer: Answer) -> None:
-    server.script = [answer]
+def test_an_answer_in_chunks(server: Server, tmp_path: Path) -> None:
+    server.script = [Answer(chunked=True)]
     (path,) = get(server, tmp_path)
     assert path.read_bytes() == CSV
 
@@ -233,16 +226,22 @@ def test_other_right_answers(server: Server, tmp_path: Path, answer: Answer) -> 
 # --- what breaks ---
 
 
-def test_a_connection_that_breaks_off_is_gone_on_with(server: Server, tmp_path: Path) -> None:
-    server.script = [Answer(stop_after=1000), Answer(stop_after=0), Answer(stop_after=70_000)]
-    (path,) = get(server, tmp_path)
+def test_a_broken_connection_is_resumed_where_the_hash_is_known(server: Server, tmp_path: Path) -> None:
+    script = [Answer(stop_after=1000), Answer(stop_after=0), Answer(stop_after=70_000)]
+    server.script = list(script)
+    (path,) = get(server, known(tmp_path))
     assert path.read_bytes() == CSV
     assert [asked for _, asked in server.requests] == [None, "bytes=1000-", "bytes=1000-", "bytes=71000-"]
+    server.requests.clear()
+    server.script = [*script, Answer(body=CSV.replace(b"man", b"cat"))]  # a newer version: the pieces are not joined
+    (path,) = get(server, tmp_path / "unknown")
+    assert path.read_bytes() == CSV.replace(b"man", b"cat")
+    assert [asked for _, asked in server.requests] == [None] * 4
 
 
 def test_a_server_that_gets_on_a_little_each_time_is_not_given_up(server: Server, tmp_path: Path) -> None:
     server.always = Answer(stop_after=len(CSV) // 10)
-    (path,) = get(server, tmp_path, attempts=2)
+    (path,) = get(server, known(tmp_path), attempts=2)
     assert path.read_bytes() == CSV
     assert len(server.requests) >= 10
 
@@ -251,13 +250,20 @@ def test_a_stopped_download_goes_on_the_next_time(server: Server, tmp_path: Path
     server.always = Answer(stop_after=0)
     server.script = [Answer(stop_after=5000)]
     with pytest.raises(DownloadError, match=r"3 times in a row. Run it again to go on from the 5,000 bytes in "):
-        get(server, tmp_path, attempts=3)
-    assert names(tmp_path) == [PART, f"{PART}.json"]
+        get(server, known(tmp_path), attempts=3)
+    assert names(tmp_path) == [CHECKSUMS, PART]
     server.always = Answer()
     (path,) = get(server, tmp_path)
     assert path.read_bytes() == CSV
     assert server.requests[-1] == ("/esnli_dev.csv", "bytes=5000-")
-    assert names(tmp_path) == ["checksums.json", "esnli_dev.csv"]
+    assert names(tmp_path) == [CHECKSUMS, "esnli_dev.csv"]
+
+
+def test_what_cannot_be_resumed_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.always = Answer(stop_after=5000)
+    with pytest.raises(DownloadError, match=r"3 times in a row\. Check the network\."):
+        get(server, tmp_path, attempts=3)
+    assert names(tmp_path) == []
 
 
 def test_a_stalled_server_is_given_up(server: Server, tmp_path: Path) -> None:
@@ -265,22 +271,16 @@ def test_a_stalled_server_is_given_up(server: Server, tmp_path: Path) -> None:
     server.always = Answer(stall_after=0)
     began = time.monotonic()
     with pytest.raises(DownloadError, match=r"found no byte for 0\.2 seconds, after 2,000, 3 times in a row"):
-        get(server, tmp_path, timeout=0.2, attempts=3)
+        get(server, known(tmp_path), timeout=0.2, attempts=3)
     assert time.monotonic() - began < 10
     assert not (tmp_path / "esnli_dev.csv").exists()
 
 
 def test_a_server_that_stalls_once_is_asked_again(server: Server, tmp_path: Path) -> None:
     server.script = [Answer(stall_after=2000)]
-    (path,) = get(server, tmp_path, timeout=0.2)
+    (path,) = get(server, known(tmp_path), timeout=0.2)
     assert path.read_bytes() == CSV
     assert [asked for _, asked in server.requests] == [None, "bytes=2000-"]
-
-
-def test_a_server_that_never_falls_silent_but_drips_is_given_up(server: Server, tmp_path: Path) -> None:
-    server.script = [Answer(drip_after=0)] * 2
-    with pytest.raises(DownloadError, match=r"found only \d+ bytes in 0\.3 seconds"):
-        get(server, tmp_path, timeout=0.3, attempts=1)
 
 
 def test_a_server_that_takes_the_connection_and_says_nothing(tmp_path: Path) -> None:
@@ -290,89 +290,32 @@ def test_a_server_that_takes_the_connection_and_says_nothing(tmp_path: Path) -> 
             download("e-snli", tmp_path, split="test", base_url=url, timeout=0.2, attempts=2, delay=0.001)
 
 
-@pytest.mark.parametrize("answer", [Answer(ranges=False), Answer(etag='"2"'), Answer(etag=None)])
-def test_a_server_that_sends_the_whole_file_again_is_right(server: Server, tmp_path: Path, answer: Answer) -> None:
-    """It knows no ranges, or has another version now, or none that could be told from another."""
-    server.script = [Answer(stop_after=1000), Answer(stop_after=5000, ranges=False), answer]
-    (path,) = get(server, tmp_path)
+def test_a_server_without_ranges_sends_the_whole_file_again(server: Server, tmp_path: Path) -> None:
+    server.script = [Answer(stop_after=1000), Answer(stop_after=500, ranges=False), Answer(ranges=False)]
+    (path,) = get(server, known(tmp_path))
     assert path.read_bytes() == CSV
 
 
-def test_two_versions_are_never_joined(server: Server, tmp_path: Path) -> None:
-    newer = CSV.replace(b"man", b"cat")
-    server.script = [Answer(stop_after=1000), Answer(body=newer, etag='"2"')]
-    (path,) = get(server, tmp_path)
-    assert path.read_bytes() == newer
-
-
-def test_a_rest_of_another_version_is_not_taken(server: Server, tmp_path: Path) -> None:
-    """Some servers heed Range and not If-Range."""
-    server.always = Answer(body=CSV.replace(b"man", b"cat"), etag='"2"', if_range=False)
-    server.script = [Answer(stop_after=1000)]
-    (path,) = get(server, tmp_path)
-    assert path.read_bytes() == CSV.replace(b"man", b"cat")
-    assert [asked for _, asked in server.requests] == [None, "bytes=1000-", None]
-
-
-def test_bytes_without_an_etag_are_not_gone_on_from(server: Server, tmp_path: Path) -> None:
-    server.script = [Answer(stop_after=1000, etag=None), Answer(body=CSV.replace(b"man", b"cat"), etag=None)]
-    (path,) = get(server, tmp_path)
-    assert path.read_bytes() == CSV.replace(b"man", b"cat")
-    assert [asked for _, asked in server.requests] == [None, None]
-
-
-def test_bytes_from_another_address_are_not_gone_on_from(server: Server, tmp_path: Path) -> None:
-    server.files["/mirror/esnli_dev.csv"] = CSV
-    server.script = [Answer(stop_after=1000)]
-    with pytest.raises(DownloadError):
-        get(server, tmp_path, attempts=1)
-    get(server, tmp_path, base_url=f"{server.url}/mirror/")
-    assert server.requests[-1] == ("/mirror/esnli_dev.csv", None)
-
-
-@pytest.mark.parametrize("said", ["bytes 0-10/11", "bytes 1000-5/7", "nonsense", f"bytes 0-{len(CSV) - 1}/{len(CSV)}"])
+@pytest.mark.parametrize("said", ["bytes 0-10/11", "nonsense", f"bytes 0-{len(CSV) - 1}/{len(CSV)}"])
 def test_another_range_than_the_one_asked_for_starts_over(server: Server, tmp_path: Path, said: str) -> None:
     server.script = [Answer(stop_after=1000), Answer(content_range=said)]
-    (path,) = get(server, tmp_path)
+    (path,) = get(server, known(tmp_path))
     assert path.read_bytes() == CSV
     assert [asked for _, asked in server.requests] == [None, "bytes=1000-", None]
 
 
-def partial(out: Path, body: bytes, *, total: int | None, url: str) -> None:
-    (out / PART).write_bytes(body)
-    (out / f"{PART}.json").write_text(json.dumps({"url": url, "etag": '"1"', "total": total}), encoding="utf-8")
-
-
-def test_a_part_that_is_whole_already_is_only_checked(server: Server, tmp_path: Path) -> None:
-    partial(tmp_path, CSV, total=len(CSV), url=f"{server.url}/esnli_dev.csv")
+@pytest.mark.parametrize("part", [CSV, CSV + b"more", b"x" * 1000])
+def test_a_part_of_another_file_or_of_all_of_it_costs_one_more_download(
+    server: Server, tmp_path: Path, part: bytes
+) -> None:
+    (known(tmp_path) / PART).write_bytes(part)
     (path,) = get(server, tmp_path)
     assert path.read_bytes() == CSV
-    assert server.requests == []
+    assert [asked for _, asked in server.requests] == [f"bytes={len(part)}-", None]
 
 
-def test_a_range_past_the_end_means_whole_or_another_file(server: Server, tmp_path: Path) -> None:
-    partial(tmp_path, CSV, total=None, url=f"{server.url}/esnli_dev.csv")
-    (path,) = get(server, tmp_path)
-    assert path.read_bytes() == CSV
-    assert [asked for _, asked in server.requests] == [f"bytes={len(CSV)}-"]
-
-    other = tmp_path / "other"
-    other.mkdir()
-    partial(other, CSV + b"more", total=None, url=f"{server.url}/esnli_dev.csv")
-    (path,) = get(server, other)
-    assert path.read_bytes() == CSV
-    assert server.requests[-1][1] is None
-
-
-@pytest.mark.parametrize("known_hash", [False, True])
-@pytest.mark.parametrize(
-    "state", ["", "{}", "[]", '{"url": 1, "etag": 2, "total": 3}', '{"url": "u", "etag": "e", "total": "x"}']
-)
-def test_a_part_of_unknown_origin_is_started_over(server: Server, tmp_path: Path, state: str, known_hash: bool) -> None:
-    (tmp_path / PART).write_bytes(b"x" * 1000)
-    (tmp_path / f"{PART}.json").write_text(state, encoding="utf-8")
-    known = {"esnli_dev.csv": {"sha256": hashlib.sha256(CSV).hexdigest()}} if known_hash else {}
-    (tmp_path / CHECKSUMS).write_text(json.dumps(known), encoding="utf-8")
+def test_a_part_of_a_file_without_a_known_hash_is_started_over(server: Server, tmp_path: Path) -> None:
+    (tmp_path / PART).write_bytes(CSV[:1000])
     (path,) = get(server, tmp_path)
     assert path.read_bytes() == CSV
     assert server.requests == [("/esnli_dev.csv", None)]
@@ -399,8 +342,7 @@ def test_waits_double_and_heed_the_server(server: Server, tmp_path: Path, monkey
     server.script = [Answer(status=500)] * 3 + [Answer(status=503, headers={"Retry-After": "40"})]
     server.script += [Answer(status=503, headers={"Retry-After": "99999"})]
     get(server, tmp_path, delay=1.0, attempts=9)
-    assert all(0.75 * 2**n <= wait <= 1.25 * 2**n for n, wait in enumerate(waits[:3]))
-    assert waits[3:] == [40.0, 60.0]
+    assert waits == [1.0, 2.0, 4.0, 40.0, 60.0]
 
 
 @pytest.mark.parametrize("status", [404, 403, 410, 400, 501])
@@ -458,7 +400,7 @@ def test_a_web_page_is_refused(server: Server, tmp_path: Path, kind: str) -> Non
 def test_a_web_page_in_the_middle_costs_nothing(server: Server, tmp_path: Path) -> None:
     server.script = [Answer(stop_after=5000), Answer(body=b"<html>", kind="text/html", ranges=False)]
     with pytest.raises(DownloadError, match="found a web page"):
-        get(server, tmp_path)
+        get(server, known(tmp_path))
     get(server, tmp_path)
     assert server.requests[-1][1] == "bytes=5000-"
 
@@ -484,9 +426,10 @@ def test_a_file_of_unknown_length_could_be_a_broken_one(server: Server, tmp_path
 
 
 def test_a_compressed_answer_is_refused(server: Server, tmp_path: Path) -> None:
-    server.always = Answer(headers={"Content-Encoding": "gzip"})
-    with pytest.raises(DownloadError, match="found the encoding 'gzip'"):
+    server.always = Answer(headers={"Content-Encoding": "gzip"}, body=gzip.compress(CSV))
+    with pytest.raises(DataError, match="one of e-SNLI's CSVs"):
         get(server, tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_a_wrong_byte_the_second_time_is_refused(server: Server, tmp_path: Path) -> None:
@@ -521,7 +464,7 @@ def test_wrong_bytes_that_came_in_pieces_are_fetched_in_one(server: Server, tmp_
     (path,) = get(server, tmp_path)
     path.unlink()
     server.requests.clear()
-    newer = CSV.replace(b"man", b"cat")  # under the same ETag, which is wrong of the server
+    newer = CSV.replace(b"man", b"cat")
     server.script = [Answer(stop_after=1000, body=newer)]
     assert get(server, tmp_path)[0].read_bytes() == CSV
     assert [asked for _, asked in server.requests] == [None, "bytes=1000-", None]
@@ -578,11 +521,10 @@ def test_places_that_cannot_be_written_to(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_a_full_disk_is_said(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Path("/dev/full").open("ab", buffering=0) as full:
-        monkeypatch.setattr(fetching, "_open", lambda _: full)
-        with pytest.raises(OutputError, match="expected room and rights to write, found No space left"):
-            get(server, tmp_path)
+def test_a_full_disk_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / PART).symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="expected room and rights to write, found No space left"):
+        get(server, tmp_path)
     assert len(server.requests) == 1
 
 
@@ -608,7 +550,6 @@ FAULTS = st.lists(
         stop_after=st.integers(0, len(CSV)),
         ranges=st.booleans(),
         chunked=st.booleans(),
-        etag=st.sampled_from(['"1"', '"2"', 'W/"1"', None]),
     )
     | st.builds(Answer, status=st.sampled_from([500, 502, 503, 429])),
     max_size=8,
@@ -617,12 +558,14 @@ numbers = itertools.count()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(FAULTS, st.integers(1, 9))
+@given(FAULTS, st.integers(1, 9), st.booleans())
 def test_whatever_breaks_the_bytes_are_the_same(
-    server: Server, tmp_path: Path, script: list[Answer], attempts: int
+    server: Server, tmp_path: Path, script: list[Answer], attempts: int, hash_known: bool
 ) -> None:
     """Runs that give up are begun again, as a user would; no run ever leaves a half file under the final name."""
     out = tmp_path / str(next(numbers))
+    if hash_known:
+        known(out)
     server.script = list(script)
     for _ in range(len(script) + 1):
         try:
@@ -657,9 +600,9 @@ def test_a_killed_download_goes_on(server: Server, tmp_path: Path) -> None:
 
 def test_fetch_says_whether_bytes_came_in_pieces(server: Server, tmp_path: Path) -> None:
     url = f"{server.url}/esnli_dev.csv"
-    assert fetch(url, tmp_path / "a", delay=0.001) is False
+    assert fetch(url, tmp_path / "a", resume=True, delay=0.001) is False
     server.script = [Answer(stop_after=10)]
-    assert fetch(url, tmp_path / "b", delay=0.001) is True
+    assert fetch(url, tmp_path / "b", resume=True, delay=0.001) is True
 
 
 # --- the hub's Parquet ---

@@ -11,6 +11,7 @@ import pytest
 
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.slices import MeasuredSlice
 from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Card, Cards, Cell, Facts, Gallery, Paragraph, Table
@@ -63,7 +64,7 @@ def words(blocks: list[Any]) -> str:
 
 def test_errors_are_counted_and_shown(results: Results) -> None:
     blocks = errors_section(results)
-    errors = results.errors
+    errors = results.errors.model_dump()
     assert errors["rule"] in words(blocks)
     together = errors["association"]
     assert f"{together['label_wrong']['share']:.1%} of the {together['label_wrong']['n']} rows" in words(blocks)
@@ -87,30 +88,33 @@ def test_errors_are_counted_and_shown(results: Results) -> None:
 def test_slices_are_drawn_and_listed_worst_first(results: Results) -> None:
     text, gallery, table, rules = slices_section(results, "x-")
     assert isinstance(text, Paragraph)
-    assert results.slices[0]["name"] in text.text
+    assert results.slices[0].name in text.text
     assert isinstance(gallery, Gallery)
     assert [d.name for d in gallery.drawings] == ["x-slices-label-accuracy", "x-slices-rougel"]
     assert "numbers in the input" in gallery.drawings[0].svg
     assert ">worse<" in gallery.drawings[0].svg
     assert isinstance(table, Table)
-    assert [row[0].text for row in table.rows] == [one["name"] for one in results.slices]
+    assert [row[0].text for row in table.rows] == [one.name for one in results.slices]
     assert table.head[:5] == ("Slice", "Examples", "Label accuracy", "Δ label accuracy", "Adjusted p")
-    figures = next(one for one in results.slices if one["name"] == "numbers in the input")["metrics"]["label_accuracy"]
+    sliced = next(one for one in results.slices if one.name == "numbers in the input")
+    figures = sliced.metrics["label_accuracy"].model_dump()
     shown = next(row for row in table.rows if row[0].text == "numbers in the input")
     assert shown[2].text == f"{figures['value']:.3f}"
     assert shown[3].text == f"−{-figures['difference']:.3f}"
     assert shown[4].text == "< 0.001"
-    small = [k for k, one in enumerate(results.slices) if not one["ranked"]]
+    small = [k for k, one in enumerate(results.slices) if not one.ranked]
     assert table.groups == ({small[0]} if small else set())
     assert isinstance(rules, Facts)
     assert dict(rules.items)["numbers"].startswith("a digit")
 
 
 def test_no_difference_is_said_to_be_none() -> None:
-    slices = evaluated(60).results.slices
+    slices = [one.model_dump() for one in evaluated(60).results.slices]
     for one in slices:
         one["metrics"]["label_accuracy"].update(p_adjusted=0.4, p=0.4)
-    results = Results(dataset=evaluated(60).results.dataset, settings={}, metrics={}, slices=slices)
+    results = evaluated(60).results.model_copy(
+        update={"settings": {}, "slices": [MeasuredSlice(**one) for one in slices]}
+    )
     assert "none is shown to lie below the rest" in words(slices_section(results, ""))
 
 
@@ -167,7 +171,7 @@ def test_older_results_do_without(tmp_path: Path) -> None:
 def test_a_task_without_labels_shows_what_it_has() -> None:
     task = Task(name="why", fields=("premise", "hypothesis"), labels=())
     data = evaluated(task=task).results
-    assert data.errors["judged"] == ["explanation"]
+    assert data.errors.judged == ["explanation"]
     blocks = errors_section(data)
     assert "A label is wrong" not in words(blocks)
     (table,) = [b for b in blocks if isinstance(b, Table)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -159,8 +158,7 @@ def judged(rows: list[Row], supports: list[float | None], task: Task = NLI) -> t
         for r, s in zip(rows, supports, strict=True)
     ]
     errors = find_errors(rows, task, scores, [], bootstrap(rows))
-    json.dumps(errors.summary)
-    return list(errors.kinds), errors.summary
+    return list(errors.kinds), errors.summary.model_dump(mode="json")
 
 
 def test_kinds_and_counts_by_hand() -> None:
@@ -301,7 +299,7 @@ def test_evaluate_finds_an_explanation_of_something_else() -> None:
     texts[4] = ("neutral", "quite another matter", texts[4][2])
     examples, answers = examples_and_answers(texts)
     evaluation = evaluate(answers, examples, name="things", settings=PLAIN)
-    errors = evaluation.results.errors
+    errors = evaluation.results.errors.model_dump(mode="json")
     assert (errors["metric"], errors["threshold"]) == ("rougeL", pytest.approx(0.8))
     assert [r.id for r in evaluation.rows if r.error == "explanation"] == ["pair-004"]
     assert errors["counts"]["explanation"]["n"] == 1
@@ -349,7 +347,7 @@ def test_rows_without_references_have_no_verdict_where_others_have() -> None:
     evaluation = evaluate([*answers, bare.prediction], [*data, bare.example], name="x", settings=PLAIN)
     assert [r.error for r in evaluation.rows] == ["none", "none", "none", None]
     nothing = evaluate([bare.prediction], [bare.example], name="x", settings=PLAIN)
-    assert nothing.results.errors["metric"] is None
+    assert nothing.results.errors.metric is None
     assert nothing.rows[0].error == "none"
 
 
@@ -370,7 +368,7 @@ def test_choices_have_no_confusion_and_are_shuffled_over_all_rows() -> None:
         for k, e in enumerate(data)
     ]
     evaluation = evaluate(answers, data, task=task, name="quiz", settings=PLAIN)
-    errors = evaluation.results.errors
+    errors = evaluation.results.errors.model_dump(mode="json")
     assert errors["metric"] == "rougeL"
     assert "same predicted label" not in errors["rule"]
     assert [r.error for r in evaluation.rows] == ["none", "none", "label", "none"]
@@ -392,7 +390,7 @@ def test_a_task_without_labels_is_judged_by_explanations() -> None:
     ]
     evaluation = evaluate(answers, data, task=task, name="why", settings=PLAIN)
     assert [r.error for r in evaluation.rows] == ["none", "none", "none", "explanation"]
-    assert evaluation.results.errors["judged"] == ["explanation"]
+    assert evaluation.results.errors.judged == ["explanation"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -414,7 +412,7 @@ def test_kinds_add_up_whatever_is_missing(drawn: list[tuple[str | None, str | No
         for k, (gold, given, text, has) in enumerate(drawn)
     ]
     evaluation = evaluate([r.prediction for r in rows], [r.example for r in rows], name="x", settings=PLAIN)
-    errors, kinds = evaluation.results.errors, [r.error for r in evaluation.rows]
+    errors, kinds = evaluation.results.errors.model_dump(mode="json"), [r.error for r in evaluation.rows]
     if not errors:
         assert set(kinds) == {None}
         return

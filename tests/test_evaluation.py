@@ -65,8 +65,8 @@ def test_figures_by_hand(data: list[Example], answers: list[Prediction]) -> None
     assert (metrics["parse_rate"].value, metrics["parse_rate"].n) == (0.5, 2)
     assert (metrics["ece"].n, metrics["brier"].n) == (4, 4)
     assert metrics["ece"].value == pytest.approx(0.05)
-    assert results.calibration["ece"] == metrics["ece"].value
-    assert sum(b["n"] for b in results.calibration["bins"]) == 4
+    assert results.calibration.ece == metrics["ece"].value
+    assert sum(b.n for b in results.calibration.bins) == 4
     # Rows 1, 2, 3 and 5 have references; row 3 says nothing and counts as 0.
     assert metrics["rougeL"].n == metrics["bleu"].n == 4
     assert metrics["rougeL"].value == pytest.approx((1 + (rows[1].score("rougeL") or 0) + 0 + 1) / 4)

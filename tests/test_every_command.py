@@ -266,7 +266,6 @@ def arguments(command: Command, parameter: str, value: str, good: dict[str, str]
     words = [*command.name.split(), *QUICK.get(command.name, ())]
     if parameter == "bertscore_encoder":
         words.remove("--no-bertscore")
-    words += ["--render", "slurm"] if (command.name, parameter) == ("sweep", "out") else []
     for name, asked in command.parameters.items():
         given = value if name == parameter else good.get(f"{command.name} {name}", good.get(name, ""))
         if name == "out":

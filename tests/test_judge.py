@@ -100,7 +100,7 @@ def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> 
     for copied in ("copied_premise", "copied_hypothesis"):
         assert results.floors[copied]["support"] < 0.2
     assert "support" not in results.settings["fooled"]
-    assert results.errors["metric"] == "support"
+    assert results.errors.metric == "support"
 
 
 def test_support_does_not_depend_on_company_or_order(judge: Judge, others: Loaded) -> None:

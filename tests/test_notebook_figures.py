@@ -10,14 +10,26 @@ import numpy as np
 import pytest
 
 import costed
+from figures import (
+    Filled,
+    Strip,
+    _lines,
+    attention,
+    bars,
+    confidences,
+    filled_rows,
+    fronts,
+    gradients,
+    landscapes,
+    parts,
+    show,
+    token_strips,
+)
 from reasondistill.comparison import ComparisonSettings, compare, load_systems
 from reasondistill.data.scenes import generate
 from reasondistill.inspection import CrossAttention, PartGradient, Plane
-from reasondistill.reporting.data_figures import Filled, Strip, _lines, bars, filled_rows, token_strips
 from reasondistill.reporting.document import Cell, Gallery, Table
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.notebook import show
-from reasondistill.reporting.student_figures import attention, confidences, fronts, gradients, landscapes, parts
 
 
 def size(drawing: Drawing) -> tuple[int, int]:

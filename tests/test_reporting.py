@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from make import change_json
 from reasondistill.contracts.results import Confusion, Metric, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import DataError, OutputError
@@ -677,7 +678,8 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: str, message
 
 
 def test_a_broken_calibration_is_named(tmp_path: Path) -> None:
-    source = write_small(tmp_path / "s", calibration={"bins": [{"low": 0.0, "n": 3}]})
+    source = write_small(tmp_path / "s")
+    change_json(source / "results.json", lambda results: results.update(calibration={"bins": [{"low": 0.0, "n": 3}]}))
     with pytest.raises(DataError, match=r"calibration\.bins.*high"):
         build_report([source], tmp_path / "out")
 

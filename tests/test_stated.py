@@ -286,13 +286,17 @@ def test_words_that_mean_what_they_say(tmp_path: Path) -> None:
     low, high = metrics["stated_auroc"].ci95 or (0, 0)
     assert 0.6 < low < metrics["stated_auroc"].value < high < 0.9
     assert metrics["confidence_auroc"].value == pytest.approx(metrics["stated_auroc"].value, abs=0.05)
-    told = found.results.calibration["stated"]
-    assert abs(told["shuffled_auroc"] - 0.5) < 0.1, "the control"
-    assert [(line["phrase"], line["value"]) for line in told["values"]] == [(p.text, p.value) for p in PHRASES]
-    for line in told["values"]:
-        right = [p.label == "entailment" for p in predictions if p.confidence_phrase == line["phrase"]]
-        assert (line["n"], line["accuracy"]) == (len(right), pytest.approx(np.mean(right)))
-        assert line["ci95"][0] < line["accuracy"] < line["ci95"][1]
+    stated = found.results.calibration.stated
+    assert stated is not None
+    assert stated.shuffled_auroc is not None
+    assert abs(stated.shuffled_auroc - 0.5) < 0.1, "the control"
+    assert [(line.phrase, line.value) for line in stated.values] == [(p.text, p.value) for p in PHRASES]
+    for line in stated.values:
+        right = [p.label == "entailment" for p in predictions if p.confidence_phrase == line.phrase]
+        assert line.n == len(right)
+        assert line.accuracy == pytest.approx(np.mean(right))
+        low, high = line.ci95 or (1.0, 0.0)
+        assert low < line.accuracy < high
 
     save(found, tmp_path / "results")
     system = load_system(tmp_path / "results", "x")
@@ -413,9 +417,11 @@ def test_a_report_has_a_line_for_each_phrase(tmp_path: Path) -> None:
     found = evaluate(predictions, examples, name="x", settings=PLAIN)
     save(found, tmp_path / "results")
     text = build_report([tmp_path / "results"], tmp_path / "report").markdown.read_text(encoding="utf-8")
-    for line in found.results.calibration["stated"]["values"]:
+    stated = found.results.calibration.stated
+    assert stated is not None
+    for line in stated.values:
         assert any(
-            line["phrase"] in row and f"{line['value']:.3f}" in row and f"{line['accuracy']:.3f}" in row
+            (line.phrase or "?") in row and f"{line.value:.3f}" in row and f"{line.accuracy:.3f}" in row
             for row in text.splitlines()
         )
-    assert f"an AUROC of {found.results.calibration['stated']['shuffled_auroc']:.3f}" in text
+    assert f"an AUROC of {stated.shuffled_auroc:.3f}" in text

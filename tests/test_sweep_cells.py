@@ -1,10 +1,7 @@
-"""A sweep's YAML to its cells, which are checked before anything runs, and to scripts that others run."""
+"""A sweep's YAML to its cells, which are checked before anything runs."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,6 @@ import yaml
 
 from reasondistill.errors import ConfigError
 from reasondistill.sweeps import load_sweep
-from reasondistill.sweeps.rendering import render, stages_of
 from sweeping import BASE, EVALUATE, cells, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,7 +142,7 @@ def test_a_cell_after_another_begins_with_its_student(tmp_path: Path) -> None:
     assert b.after == "a-s5"
     assert b.config.student.model_dump()["checkpoint"] == str(sweep.folder / "runs" / "a-s5" / "student")
     assert b.config.loss.weights(0.0) == (0.9, 0.1)
-    assert [[c.name for c in stage] for stage in stages_of(sweep.cells)] == [["a-s4", "a-s5"], ["b-s4", "b-s5"]]
+    assert sweep.cell("a-s5").after is None
 
 
 def test_the_small_version_replaces_what_it_says(tmp_path: Path) -> None:
@@ -164,60 +160,6 @@ def test_the_small_version_replaces_what_it_says(tmp_path: Path) -> None:
     assert [c.config.student.num_layers for c in small.cells] == [2, 1]  # type: ignore[union-attr]
     assert {c.config.order for c in small.cells} == {"label_first"}
     assert small.arguments == (str(path), "--small")
-
-
-# --- for others to run ---
-
-
-def test_a_slurm_script_submits_a_stage_after_the_other(tmp_path: Path) -> None:
-    sweep = load_sweep(written(tmp_path, cells=[*cells("a", "b"), {"name": "c", "after": "a"}], seeds=[1, 2]))
-    fake = tmp_path / "bin" / "sbatch"
-    fake.parent.mkdir()
-    fake.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$@" END >> {tmp_path}/calls\necho $((100 + $(grep -c END {tmp_path}/calls)))\n'
-    )
-    fake.chmod(0o755)
-    script = tmp_path / "submit.sh"
-    script.write_text(render(sweep, "slurm"), encoding="utf-8")
-    environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
-    subprocess.run(["bash", str(script)], check=True, env=environment, capture_output=True, timeout=60)
-    first, second, last = (tmp_path / "calls").read_text().split("END\n")[:3]
-    command = f"reasondistill sweep {tmp_path / 'sweep.yaml'}"
-    assert "--array=0,1,2,3\n" in first
-    assert f'--wrap=exec {command} --cell "$SLURM_ARRAY_TASK_ID"\n' in first
-    assert "--dependency" not in first
-    assert "--array=4,5\n" in second
-    assert "--dependency=afterany:101\n" in second
-    assert "--dependency=afterany:102\n" in last
-    assert f"--wrap={command} --summary\n" in last
-
-
-def test_a_ray_driver_runs_each_cell_after_what_it_needs(tmp_path: Path) -> None:
-    sweep = load_sweep(written(tmp_path, cells=[*cells("a"), {"name": "c", "after": "a"}], seeds=[1]))
-    (tmp_path / "driver.py").write_text(render(sweep, "ray"), encoding="utf-8")
-    (tmp_path / "ray.py").write_text(  # enough of ray to see what is asked of it
-        "def init(): pass\n"
-        "def get(x): return x\n"
-        "def remote(**options):\n"
-        "    def wrap(f):\n"
-        "        f.remote = f\n"
-        "        return f\n"
-        "    return wrap\n"
-    )
-    fake = tmp_path / "reasondistill"
-    fake.write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/calls\n[ "$4" != 1 ]\n')
-    fake.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [sys.executable, "driver.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout) == (1, "failed: c-s1\n"), done.stderr
-    path = tmp_path / "sweep.yaml"
-    assert (tmp_path / "calls").read_text().splitlines() == [
-        f"sweep {path} --cell 0",
-        f"sweep {path} --cell 1",
-        f"sweep {path} --summary",
-    ]
 
 
 # --- the command ---
@@ -250,14 +192,7 @@ def test_what_transformers_refuses_is_named_for_every_trial_before_the_first(
 
 def test_options_that_exclude_each_other(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     path = written(tmp_path, cells=cells("a"))
-    for options in (("--dry-run", "--summary"), ("--cell", "0", "--render", "ray"), ("--out", "x")):
+    for options in (("--dry-run", "--summary"), ("--cell", "0", "--summary")):
         status, _, error = run("sweep", path, *options)
         assert status == 2
         assert options[0] in error
-
-
-def test_a_script_is_written_to_a_new_file(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    path = written(tmp_path, cells=cells("a"))
-    assert run("sweep", path, "--render", "slurm", "--out", tmp_path / "job.sh")[0] == 0
-    assert (tmp_path / "job.sh").read_text() == run("sweep", path, "--render", "slurm")[1]
-    assert run("sweep", path, "--render", "slurm", "--out", tmp_path / "job.sh")[0] == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -20,14 +19,12 @@ from reasondistill.contracts.tradeoffs import Estimate, Loss, Tradeoffs
 from reasondistill.data.scenes import generate
 from reasondistill.reporting.cost_format import cost_value, percent
 from reasondistill.reporting.degradation_figure import degradation_panels
-from reasondistill.reporting.html import content_policy, page_script
+from reasondistill.reporting.html import content_policy
 from reasondistill.reporting.pages.comparison import ComparisonFiles, write_comparison
-from reasondistill.reporting.pages.tradeoffs import SCRIPT_FILES, chart_data
 from reasondistill.reporting.tradeoff_words import answer_text, reservations
 from reasondistill.storage.files import read_json
 
 FEW = ("label_accuracy", "rougeL", "ece")
-SCRIPTS = Path(__file__).resolve().parents[1] / "src" / "reasondistill" / "reporting" / "tradeoffs_js"
 
 
 @pytest.fixture(scope="module")
@@ -153,16 +150,16 @@ def test_a_size_in_between_that_went_the_other_way_is_named(found: Comparison) -
     assert said.endswith("It is the other way round for middle, by ROUGE-L.")
 
 
-def test_the_page_is_one_file_with_its_own_script(files: ComparisonFiles) -> None:
-    page = read(files.page)
-    script = page_script(["viewer/explorer_js/element.js", *(f"tradeoffs_js/{name}" for name in SCRIPT_FILES)])
-    assert f'content="{content_policy(script)}"' in page
-    assert re.findall(r"<script[^>]*>", page) == ['<script type="application/json" id="data">', "<script>"]
+def test_the_page_is_the_report_in_one_file_without_a_script(files: ComparisonFiles) -> None:
+    page, report = read(files.page), read(files.report)
+    assert f'content="{content_policy()}"' in page
+    assert "<script" not in page
     assert not re.findall(r"""(?:src|href)="(?!#)[^"]*""", page)
-    assert sorted(SCRIPT_FILES) == sorted(path.name for path in SCRIPTS.iterdir())
-    for word in ("innerHTML", "outerHTML", "insertAdjacent", "eval(", "fetch(", "XMLHttp", "import", "https:"):
-        assert word not in script, word
     assert page.count("<svg") == 5
+    headings = re.findall(r"^## (.+)$", report, flags=re.MULTILINE)
+    assert "Quality against cost" in headings
+    assert [text for text in headings if f"<h2>{text}</h2>" not in page] == []
+    assert 'name="generator" content="reasondistill compare"' in page
 
 
 def test_one_size_has_no_curve_to_draw(made: Path, tmp_path: Path) -> None:
@@ -174,38 +171,15 @@ def test_one_size_has_no_curve_to_draw(made: Path, tmp_path: Path) -> None:
     assert "have the same number of parameters" in read(written.page)
 
 
-# --- what the page draws ---
-
-
-def test_the_chart_has_the_figures_of_the_comparison(found: Comparison, made: Path) -> None:
-    data = chart_data(weighed(found))
-    assert [system["name"] for system in data["systems"]] == ["large", "middle", "small"]
-    metric = Results.load(made / "small" / "results.json").metrics["rougeL"]
-    assert metric.ci95 is not None
-    assert data["points"]["rougeL"][""]["measured"][2] == (metric.value, *metric.ci95)
-    fronts = {(one.quality, one.cost): one.systems for one in weighed(found).fronts}
-    for (quality, cost), names in fronts.items():
-        drawn = {data["systems"][place]["name"] for place in data["fronts"][quality][""][cost]}
-        assert drawn == set(names)
-    assert set(data["points"]["label_accuracy"]) == {"", "entailment", "neutral", "contradiction"}
-    assert set(data["points"]["rougeL"][""]) == {"measured", "nothing", "chance", "floor"}
-    assert set(data["points"]["rougeL"]["neutral"]) == {"measured", "nothing"}
-    kept = data["points"]["rougeL"][""]["nothing"]
-    assert kept[0] == pytest.approx((1, 1, 1))
-    json.dumps(data, allow_nan=False)
-
-
-def test_unlike_costs_are_on_no_front_of_the_chart(made: Path, tmp_path: Path) -> None:
+def test_unlike_costs_are_named_and_on_no_front(made: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(made, tmp_path / "results")
     change(folder / "small", efficiency=efficiency(6_000_000, 12.0, hardware={**HARDWARE, "threads": 2}))
     change(folder / "middle", efficiency={})
     one = compared(folder)
-    data = chart_data(weighed(one))
-    assert [system["name"] for system in data["systems"]] == ["large", "small"]
-    assert [axis["key"] for axis in data["axes"] if axis["unlike"]] == [
+    assert set(weighed(one).costs_left_out) == {
         "rest_memory_bytes", "peak_memory_bytes", "latency_ms_p50", "examples_per_second"
-    ]  # fmt: skip
-    assert "latency_ms_p50" not in data["fronts"]["rougeL"][""]
+    }  # fmt: skip
+    assert {front.cost for front in weighed(one).fronts} == {"parameters", "checkpoint_bytes", "flops_per_example"}
     report = read(write_comparison(one, tmp_path / "out").report)
     assert "12.0 ms \\*" in report
     assert "hardware.threads is 1 for large, 2 for small" in report
@@ -221,8 +195,8 @@ def test_names_that_look_like_markup_stay_text(made: Path, tmp_path: Path) -> No
         compare([replace(large, name=hostile), small], metrics=FEW, settings=settings), tmp_path / "out"
     )
     page = read(written.page)
-    assert "<script>window.hacked" not in page
-    assert page.count("</script>") == 2
+    assert "<script" not in page
+    assert "&lt;script&gt;window.hacked" in page
     assert "<script>" not in read(written.report)
 
 

@@ -352,7 +352,7 @@ def test_agreement_with_a_teacher_is_not_read_off_unread_texts() -> None:
     all_of_it = Teacher.of_predictions("all", [a.model_copy(update={"explanation": THAI}) for a in answers])
     found = evaluate(
         answers, examples, task=TASK, name="made", settings=PLAIN, teachers=[few, all_of_it]
-    ).results.agreement
+    ).results.model_dump()["agreement"]
     assert (
         found["few"]["explanation"]["rougeL"]["all"]["value"],
         found["few"]["explanation"]["rougeL"]["all"]["n"],

@@ -28,7 +28,10 @@ from reasondistill.storage.files import (
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.storage.locks import held, is_held
 
-_UNBORN = re.compile(r"\.run\.json\..*\.part")
+DATA_FILE = "data.jsonl"
+"""The examples of a run that learned from data in memory."""
+
+_UNBORN = re.compile(r"\.run\.json\..*\.part|\.?data\.jsonl.*")
 """Files of a run whose ``run.json`` was not written to its end."""
 _HEADLINE = ("label_accuracy", "rougeL", "bertscore_f1", "ece")
 _NAMED_PACKAGES = (

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasondistill.cli.shared import (
-    Columns,
     Commands,
     DataArgument,
     SplitOption,
-    TaskOption,
-    mapping,
     needs_extra,
     quiet_libraries,
-    task_for,
 )
+from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
 from reasondistill.errors import DataError
 
@@ -34,11 +31,11 @@ data_app = typer.Typer(
 
 
 @data_app.command("show")
+@takes_table
 def data_show(
     data: DataArgument,
+    table: TableOptions,
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Count a data set and show its first rows: labels, parts, explanations, lengths, and what was set aside."""
@@ -49,19 +46,20 @@ def data_show(
     from reasondistill.data.loaded import counted
     from reasondistill.data.readers.own_tables import listed
 
-    found = describe(
-        load(data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
-    )
+    read = table.read_as(data)
+    found = describe(load(data, split=split, task=read.task, columns=read.columns, need_label=False))
     if json_output:
         say_json(found)
         return
-    table = Table(title=f"{found['name']}: {found['n']:,} examples in {found['groups']:,} groups", title_justify="left")
+    counts_table = Table(
+        title=f"{found['name']}: {found['n']:,} examples in {found['groups']:,} groups", title_justify="left"
+    )
     labels = list(found["labels"])
     for heading in ("part", *labels, "all"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+        counts_table.add_column(heading, justify="left" if heading == "part" else "right")
     for part, counts in {**found["splits"], "all": found["labels"]}.items():
-        table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
-    say(table)
+        counts_table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
+    say(counts_table)
     lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(found["words"].values()))))
     for name, percentiles in found["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
@@ -88,12 +86,12 @@ def _shown(text: str, most: int = 2000) -> str:
 
 
 @data_app.command("audit")
+@takes_table
 def data_audit(
     data: DataArgument,
+    table: TableOptions,
     out: Annotated[Path | None, typer.Option(help="Also write audit.json and audit.html into this folder.")] = None,
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
     student: Annotated[
         Path | None,
         typer.Option(
@@ -124,7 +122,7 @@ def data_audit(
 
     if out is not None:
         require_place(out)
-    asked = task_for(task, data, mapping(columns))
+    read = table.read_as(data)
     counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
@@ -145,10 +143,10 @@ def data_audit(
         told = StudentTask.load(find_student(student))
         counter, order = load_tokenizer(find_student(student)), told.order
         limits = Limits(told.max_source_length, told.max_target_length)
-    loaded = load(data, split=split, task=asked, columns=mapping(columns), need_label=False)
+    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
     found = audit(
         loaded,
-        task=asked,
+        task=read.task,
         tokenizer=counter,
         limits=limits,
         order=order,
@@ -158,14 +156,14 @@ def data_audit(
     if json_output:
         say_json(found)
     else:
-        table = Table(
+        findings = Table(
             "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
         )
         colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
         for row in audit_table(found):
             style = colours[row.severity]
-            table.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
-        wide_say(table)
+            findings.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
+        wide_say(findings)
     if out is not None:
         from reasondistill.reporting.pages.audit import write_audit
 
@@ -207,36 +205,36 @@ def data_download(
 
 
 @data_app.command("convert")
+@takes_table
 def data_convert(
     data: DataArgument,
+    table: TableOptions,
     out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file; .csv or .tsv where nothing is lost.")],
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
 ) -> None:
     """Write a data set in the library's own form, which keeps everything: choices, votes, highlights, parts."""
     from reasondistill.data import load
     from reasondistill.data.writing import convert
 
-    loaded = load(
-        data, split=split, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False
-    )
+    read = table.read_as(data)
+    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
     convert(loaded, out)
     fact("examples", f"{out} ({len(loaded.examples):,})")
 
 
 @data_app.command("split")
+@takes_table
 def data_split(
     data: DataArgument,
+    table: TableOptions,
     out: Annotated[Path, typer.Option(help="A folder for one file a part.")],
     suffix: Annotated[str, typer.Option(help=".jsonl, .parquet, or .csv and .tsv where nothing is lost.")] = ".jsonl",
-    task: TaskOption = None,
-    columns: Columns = None,
 ) -> None:
     """Write train, validation and test as files of their own, by the rows' own part or by the hash of their group."""
     from reasondistill.data import load
     from reasondistill.data.writing import write_splits
 
-    loaded = load(data, task=task_for(task, data, mapping(columns)), columns=mapping(columns), need_label=False)
+    read = table.read_as(data)
+    loaded = load(data, task=read.task, columns=read.columns, need_label=False)
     for part, written in write_splits(loaded, out, suffix).items():
         fact(part, f"{written.path} ({written.examples:,})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,10 +29,9 @@ from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
-    from reasondistill.contracts.records import Example, Prediction
+    from reasondistill.contracts.records import Prediction
     from reasondistill.contracts.results import Results
-    from reasondistill.evaluation.faithfulness import Outcome
-    from reasondistill.judges import Judge
+    from reasondistill.data.readers.own_tables import ColumnMapping
     from reasondistill.students.student import Student
     from reasondistill.tasks.task import Task
 
@@ -81,8 +80,7 @@ def evaluate(
     """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
     from reasondistill.contracts.records import outside, read_predictions
     from reasondistill.data import load
-    from reasondistill.evaluation import evaluate as run_evaluation
-    from reasondistill.evaluation import save
+    from reasondistill.evaluation import evaluate_whole, save
     from reasondistill.evaluation.named_teachers import named
     from reasondistill.evaluation.pairing import join
     from reasondistill.storage.files import require_new_folder
@@ -111,12 +109,12 @@ def evaluate(
         if maker is None and value is not None:
             raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
     answers = list(read_predictions(predictions))
-    asked, because = _task(task, predictions, maker, data, mapping(columns), answers)
+    asked, because, read_from = _task(task, predictions, maker, data, mapping(columns), answers)
     if maker is not None:
         _require_task(maker, asked)
     with _says_task(asked, because):
-        everything = load(data, task=asked, columns=mapping(columns))
-        loaded = load(data, split=split, task=asked, columns=mapping(columns)) if split else everything
+        everything = load(data, task=asked, columns=read_from)
+        loaded = load(data, split=split, task=asked, columns=read_from) if split else everything
         loaded = loaded.first(limit) if limit else loaded
         others = outside(everything.examples, loaded.examples)
         # Mistakes in what was given, before anything takes time.
@@ -124,30 +122,20 @@ def evaluate(
     teachers = named(settings.teachers, loaded.examples)
 
     with status_line() as tell:
-        costs = None
-        if student is not None and maker is not None and settings.efficiency:
-            from reasondistill.evaluation.efficiency import measure
-
-            costs = measure(student, loaded.examples, loaded=maker, budget=settings.budget or None, progress=tell)
-        evaluation = run_evaluation(
+        evaluation = evaluate_whole(
             answers,
             loaded.examples,
             task=asked,
             name=loaded.name,
             split=split,
-            settings=settings,
+            options=settings,
             train_examples=others or None,
             judge=loaded_judge,
             teachers=teachers,
+            student=maker,
             made_by=made_by(predictions),
             progress=tell,
         )
-        if costs is not None:
-            evaluation = evaluation.with_efficiency(costs)
-        if maker is not None:
-            evaluation = evaluation.with_faithfulness(
-                _tested(maker, loaded.examples, answers, settings, loaded_judge, tell)
-            )
     save(evaluation, out)
     print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
     _say_what_was_cut(evaluation.results)
@@ -169,22 +157,23 @@ def _task(
     data: str,
     columns: dict[str, str | list[str]] | None,
     answers: Sequence[Prediction],
-) -> tuple[Task, str]:
-    """The task, and what says so: --task, the predictions' record, their student, or the data; "" for --task."""
+) -> tuple[Task, str, ColumnMapping | None]:
+    """The task, what says so (--task, the predictions' record, their student, or the data; "" for --task), and the
+    data's columns."""
     from reasondistill.data.recognising import recognise
     from reasondistill.evaluation.pairing import labels_given
     from reasondistill.students.student import task_answered
     from reasondistill.tasks.task import get_task
 
     if asked is not None:
-        return get_task(asked), ""
+        return get_task(asked), "", columns
     if (recorded := task_answered(predictions)) is not None:
-        return recorded, "the record of the predictions"
+        return recorded, "the record of the predictions", columns
     if maker is not None:
-        return maker.task, "the student"
-    task, because = recognise(data, columns, labels_given(answers))
-    stage(f"task {task.name}, by {because}")
-    return task, because
+        return maker.task, "the student", columns
+    recognised = recognise(data, columns, labels_given(answers))
+    stage(f"task {recognised.task.name}, by {recognised.because}")
+    return recognised.task, recognised.because, recognised.columns
 
 
 @contextmanager
@@ -210,31 +199,6 @@ def _require_task(maker: Student, task: Task) -> None:
             found=f"one of {maker.task.name!r} (fields {list(maker.task.fields)}, labels {maker.task.labels})",
             fix="Name the student's task with --task.",
         )
-
-
-def _tested(
-    maker: Student,
-    examples: Sequence[Example],
-    answers: Sequence[Prediction],
-    options: EvaluateOptions,
-    judge: Judge | None,
-    progress: Callable[[str], None],
-) -> Outcome:
-    from reasondistill.config import FAITHFULNESS_TIMES
-    from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
-
-    given = {p.id: p for p in answers}
-    limit = options.faithfulness_limit
-    settings = FaithfulnessSettings() if limit is None else FaithfulnessSettings().limited(limit)
-    return measure_faithfulness(
-        maker,
-        examples,
-        [given[e.id] for e in examples],
-        settings=settings,
-        judge=judge,
-        budget=options.budget * FAITHFULNESS_TIMES or None,
-        progress=progress,
-    )
 
 
 def _say_what_was_cut(results: Results) -> None:

@@ -16,7 +16,6 @@ from reasondistill.errors import DataError, StoppedError, UserError, system_erro
 if TYPE_CHECKING:
     from reasondistill.contracts.results import Results
     from reasondistill.reporting.document import Block
-    from reasondistill.tasks.task import Task
 
 DataArgument = Annotated[
     str,
@@ -124,18 +123,6 @@ def _names(text: str) -> str | list[str]:
             fix="Write it as --columns 'explanation=\"why, briefly\",why_at_length'.",
         ) from error
     return names if len(names) > 1 else names[0] if names else ""
-
-
-def task_for(task: str | None, data: str, columns: dict[str, str | list[str]] | None = None) -> Task:
-    """The task that was asked for, or the one that the data are known by.
-
-    Raises:
-        DataError: none was asked for and nothing in the data tells it; with a task to begin with.
-    """
-    from reasondistill.data.recognising import recognise_data
-    from reasondistill.tasks.task import get_task
-
-    return recognise_data(data, columns).task if task is None else get_task(task)
 
 
 class Commands(TyperGroup):

@@ -26,11 +26,6 @@ class Launcher(StrEnum):
     accelerate = "accelerate"
 
 
-class Renderer(StrEnum):
-    slurm = "slurm"
-    ray = "ray"
-
-
 def sweep(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/sweep_….yaml, docs/sweeps.md has all keys.")
@@ -52,10 +47,6 @@ def sweep(
         str | None, typer.Option(metavar="N", help="Run this one cell, by number or name, in this process.")
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Only compare what is finished.")] = False,
-    render: Annotated[
-        Renderer | None, typer.Option(help="Print a script that runs the cells as Slurm arrays or Ray tasks.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="With --render: a new file for it.")] = None,
 ) -> None:
     """Run every cell of a grid of training configurations, then compare them: once, on the same rows.
 
@@ -67,16 +58,9 @@ def sweep(
     asked = [
         name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
     ]
-    if render is not None:
-        asked.append("--render")
     if len(asked) > 1:
         raise DataError(" and ".join(asked), problem="exclude each other", fix="Give one of them.")
-    if out is not None and render is None:
-        raise DataError("--out", expected="--render beside it", found="none")
     loaded = load_sweep(config, small=small, overrides=overrides or ())
-    if render is not None:
-        _render(loaded, render, out)
-        return
     if dry_run:
         with needs_extra("train"):
             from reasondistill.sweeps.trial import check_trainings
@@ -114,19 +98,6 @@ def sweep(
     if failed := [outcome for outcome in outcomes if outcome.error is not None]:
         _print_failures(loaded, failed)
         raise typer.Exit(1)
-
-
-def _render(loaded: Sweep, kind: Renderer, out: Path | None) -> None:
-    from reasondistill.storage.files import atomic_write, require_new_file
-    from reasondistill.sweeps.rendering import render
-
-    text = render(loaded, kind.value)
-    if out is None:
-        print(text, end="")
-        return
-    with atomic_write(require_new_file(out)) as stream:
-        stream.write(text)
-    fact(kind.value, out)
 
 
 def _print_cells(loaded: Sweep) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_serializer,
+)
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.errors import DataError
@@ -14,6 +21,20 @@ from reasondistill.storage.files import read_json, write_json
 
 Interval = tuple[float, float]
 """The lower and the upper bound of a 95% interval."""
+
+T = TypeVar("T")
+
+
+def _none_for_empty(value: object) -> object:
+    return value or None
+
+
+def _empty_for_none(value: object, serialise: SerializerFunctionWrapHandler) -> object:
+    return {} if value is None else serialise(value)
+
+
+OrEmpty = Annotated[T | None, BeforeValidator(_none_for_empty), WrapSerializer(_empty_for_none)]
+"""A block that is None where there is nothing to say; ``{}`` in the file."""
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 """A file's content of one version to that of the next."""
@@ -23,6 +44,15 @@ class Block(BaseModel):
     """A part of a file between two stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sparse(Block):
+    """A block that leaves out of the file what was not set."""
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_set(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {name: value for name, value in values.items() if name in self.model_fields_set}
 
 
 class DatasetInfo(Block):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, field_validator
+from pydantic import Field
 
-from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.agreement import TeacherAgreement
+from reasondistill.contracts.base import Block, DatasetInfo, OrEmpty, Versioned
 from reasondistill.contracts.efficiency import Efficiency
+from reasondistill.contracts.error_analysis import FoundErrors
+from reasondistill.contracts.scored_confidence import ScoredConfidence
+from reasondistill.contracts.slices import MeasuredSlice
 
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
@@ -41,21 +45,12 @@ class Results(Versioned):
     confusion: Confusion | None = None
     floors: dict[str, dict[str, float]] = {}
     controls: dict[str, dict[str, float]] = {}
-    calibration: dict[str, Any] = {}
-    slices: list[dict[str, Any]] = []
-    errors: dict[str, Any] = {}
+    calibration: ScoredConfidence = ScoredConfidence()
+    slices: list[MeasuredSlice] = []
+    errors: FoundErrors = FoundErrors()
     faithfulness: dict[str, Any] = {}
     """What each test of faithfulness found beside its metrics: sizes of bins, coverage, settings."""
-    agreement: dict[str, Any] = {}
-    """With each teacher: label and explanation agreement, and how the styles of both corpora differ."""
-    efficiency: Efficiency | None = None
-    """What the student costs; {} in the file where it was not measured."""
-
-    @field_validator("efficiency", mode="before")
-    @classmethod
-    def _absent(cls, value: object) -> object:
-        return value or None
-
-    @field_serializer("efficiency", mode="wrap")
-    def _empty(self, value: Efficiency | None, serialise: SerializerFunctionWrapHandler) -> object:
-        return {} if value is None else serialise(value)
+    agreement: dict[str, TeacherAgreement] = {}
+    """With each teacher, by its name."""
+    efficiency: OrEmpty[Efficiency] = None
+    """What the student costs, where that was measured."""

@@ -4,9 +4,10 @@ In come paths or names; out goes a `Loaded`: examples, where they are from, and 
 reason. ``readers/`` know forms, ``transforms/`` select and reword, ``audit/`` finds faults, ``download/`` fetches.
 """
 
+from reasondistill.data.dataset_loading import load_dataset
 from reasondistill.data.description import describe
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.sources import load, load_source, task_of
 from reasondistill.data.splits import assign_splits, split_of
 
-__all__ = ["Loaded", "assign_splits", "describe", "load", "load_source", "split_of", "task_of"]
+__all__ = ["Loaded", "assign_splits", "describe", "load", "load_dataset", "load_source", "split_of", "task_of"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ from reasondistill.storage.arrow_cache import TableCache
 from reasondistill.storage.files import add_note, fingerprint_of_texts
 from reasondistill.tasks.task import Task, distinct
 from reasondistill.tasks.verbalized_confidence import Phrase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 """Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
@@ -41,6 +44,7 @@ class Loaded:
         notes: what was recognised in the source that its name does not say, as its encoding.
         phrases: how its explanations say in words how sure a student was, where they do.
         reader: reads its source anew; None where it has none.
+        task: what its rows were held to; None for examples that nobody held to one.
     """
 
     name: str
@@ -50,6 +54,47 @@ class Loaded:
     notes: tuple[str, ...] = ()
     phrases: tuple[Phrase, ...] = ()
     reader: Reader | None = field(default=None, compare=False, repr=False)
+    task: Task | None = field(default=None, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    def __getitem__(self, split: str) -> Loaded:
+        """The examples of one split, as `part`.
+
+        Raises:
+            DataError: it has none.
+        """
+        if split in (counts := self.splits):
+            return self.part(split)
+        raise DataError(
+            self.name, expected=f"one of the splits {', '.join(counts) or '(none)'}", found=repr(split), fix="Name one."
+        )
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Split → how many examples are in it; by the hash of their groups where no row names one."""
+        counts = Counter(str(split) for split in self.stored.parts())
+        known = [name for name in ("train", "validation", "test") if name in counts]
+        return {name: counts[name] for name in [*known, *sorted(counts.keys() - set(known))]}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each example: ``id``, its fields, ``label``, ``explanation`` (the first one), ``split``."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "id": example.id,
+                **example.fields,
+                "label": example.label,
+                "explanation": example.references[0].text if example.references else None,
+                "split": str(split),
+            }
+            for example, split in zip(self.examples, self.stored.parts(), strict=True)
+        )
 
     @cached_property
     def stored(self) -> StoredExamples:
@@ -144,7 +189,7 @@ def gather(
 
         return batches(), facts
 
-    return replace(_loaded(*_CACHE.make(key, SCHEMA, fill)), reader=read)
+    return replace(_loaded(*_CACHE.make(key, SCHEMA, fill)), reader=read, task=task)
 
 
 def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:

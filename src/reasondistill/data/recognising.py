@@ -1,23 +1,21 @@
-"""Which task data are of, told by what they hold. Where nothing tells, a task is proposed and none assumed."""
+"""Which task data are of, told by what they hold: their form, their columns, or what their columns look like."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from reasondistill.contracts.records import Example
-from reasondistill.data.readers.own_tables import NO_LABEL, ColumnMapping, Row, foreign_advice, label_text, listed
+from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data.layout import Choice, Layout, look
+from reasondistill.data.readers.own_tables import ColumnMapping, Row, foreign_advice, listed
 from reasondistill.data.sources import open_rows, published_task
 from reasondistill.errors import DataError
-from reasondistill.tasks.task import BUILTIN_TASKS, NLI, Task, get_task
+from reasondistill.tasks.task import NLI, Task, get_task
 
 _KNOWN = (NLI, get_task("comve"), get_task("cose"))
 """Tasks that columns tell; that of instructions has no label, and any table might have its columns."""
@@ -25,59 +23,64 @@ _KNOWN = (NLI, get_task("comve"), get_task("cose"))
 _LOOKED_AT = 200
 """Rows of a table whose labels have to fit."""
 
-_NO_FIELD = re.compile(r"id|label|group|split|choices|explanations?|explanation_[0-9]+")
-
-_OFTEN_LABELS = re.compile(r"label|category|class|topic|intent|sentiment|target|gold|gold_label|answer", re.IGNORECASE)
-_OFTEN_EXPLANATIONS = re.compile(r"why|reason|rationale|justification|explanation", re.IGNORECASE)
-"""Names of columns by which a proposed task is filled in."""
-
-_MOST_LABELS = 50
-"""A column of more different texts holds no labels."""
-
 
 class Recognised(NamedTuple):
-    """A task, and what tells that it is this one, to be said to the user."""
+    """A task, what tells that it is this one, to be said to the user, and which columns to read it from.
+
+    ``layout`` describes the columns of a table that is of no known form.
+    """
 
     task: Task
     because: str
+    columns: ColumnMapping | None = None
+    layout: Layout | None = None
 
 
-def recognise(source: str | Path, columns: ColumnMapping | None = None, labels: Iterable[str] = ()) -> Recognised:
-    """The task of a published or built-in set, of rows in the form of an Example, or of a table with known columns.
+def recognise(
+    source: str | Path,
+    columns: ColumnMapping | None = None,
+    labels: Iterable[str] = (),
+    choice: Choice | None = None,
+) -> Recognised:
+    """The task of a published or built-in set, of rows in the form of an Example, or of any table.
 
     Args:
         source: as `load` takes it.
         columns: what → its column, where a file's columns have other names.
         labels: that a system gives, which may be more than the data's.
+        choice: which column holds what, for a table of any names.
 
     Raises:
-        DataError: the source is unknown or cannot be read, or nothing tells which task it is of.
+        DataError: the source is unknown or cannot be read, or `look` finds nothing to read in its columns.
     """
-    if not columns and (task := published_task(source)) is not None:
+    if not columns and choice is None and (task := published_task(source)) is not None:
         return Recognised(task, f"the form of {source}")
     header, rows = open_rows(source)
-    if not columns and "fields" in header:
+    recognised = None
+    if not columns and choice is None and "fields" in header:
         parsed = ((row.get("fields"), row.get("label"), row.get("choices")) for _, row in rows())
-        found = _of_examples(Path(source).stem, parsed, labels)
-    else:
-        found = _of_table(header, rows, columns or {})
-    if found is None:
-        raise _unknown(source, header, rows, columns or {}, labels)
-    return found
+        recognised = _of_examples(Path(source).stem, parsed, labels)
+    elif choice is None:
+        recognised = _of_table(header, rows, columns or {})
+    if recognised is not None:
+        return recognised._replace(columns=columns)
+    return _of_any_table(source, header, rows, choice or (Choice.of(columns) if columns else None), labels)
 
 
-def recognise_data(source: str | Path, columns: ColumnMapping | None = None) -> Recognised:
+def recognise_data(
+    source: str | Path, columns: ColumnMapping | None = None, choice: Choice | None = None
+) -> Recognised:
     """As `recognise`, for who only reads: a table with the fields of ``nli`` is taken for it whatever its labels are,
     so that the reader names the rows that do not fit.
 
     Raises:
         DataError: as `recognise`.
     """
-    if columns or published_task(source) is None:
+    if choice is None and (columns or published_task(source) is None):
         header, _ = open_rows(source)
         if {*NLI.fields} <= {*header, *(columns or {})} and "fields" not in header:
-            return Recognised(NLI, f"the columns {', '.join(NLI.fields)}")
-    return recognise(source, columns)
+            return Recognised(NLI, f"the columns {', '.join(NLI.fields)}", columns)
+    return recognise(source, columns, choice=choice)
 
 
 def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[str] = ()) -> Task:
@@ -95,6 +98,38 @@ def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[
             fix="Name the task.",
         )
     return found.task
+
+
+def _of_any_table(
+    source: str | Path,
+    header: list[str],
+    rows: Callable[[], Iterator[Row]],
+    choice: Choice | None,
+    labels: Iterable[str],
+) -> Recognised:
+    """What `look` makes of a table whose columns no task has.
+
+    Raises:
+        DataError: as `look`; the file is another tool's, or holds predictions.
+    """
+    if advice := foreign_advice(header):
+        raise DataError(
+            source,
+            expected="a table of texts, labels and explanations",
+            found=listed(header) or "no columns",
+            fix=advice,
+        )
+    if choice is None and "id" in header and {*header} <= Prediction.model_fields.keys():
+        raise DataError(
+            source,
+            expected="data that hold the inputs",
+            found=f"the columns {listed(header)} of predictions",
+            fix="Name the data too; predictions are scored by: reasondistill evaluate PREDICTIONS DATA",
+        )
+    layout = look(source, rows, choice)
+    roles = ", ".join(f"{name!r} {what}" for name, what in layout.roles.items())
+    task = layout.task(Path(source).stem, labels)
+    return Recognised(task, f"the columns {roles}", layout.mapping(), layout)
 
 
 def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns: ColumnMapping) -> Recognised | None:
@@ -136,81 +171,3 @@ def _fit(task: Task, labels: Counter[str]) -> bool:
     """Whether most labels are the task's: a few others are mistakes, which are then refused by their rows."""
     others = Counter({label: n for label, n in labels.items() if label and label not in (task.labels or ())})
     return task.labels is None or 2 * others.total() <= labels.total() - labels[""]
-
-
-def _unknown(
-    source: str | Path,
-    header: list[str],
-    rows: Callable[[], Iterator[Row]],
-    columns: ColumnMapping,
-    labels: Iterable[str],
-) -> DataError:
-    """With a task to begin with in its fix: every column that can be a field, and the labels that are known."""
-    given = set(labels)
-    mapping: dict[str, str] = {}
-    label = str(columns.get("label", "label"))
-    if label not in header and (guess := _label_column(header, rows, given)) is not None:
-        mapping["label"] = label = guess
-    if label in header:
-        given |= _names_in(label, rows)
-    explanation = next((name for name in header if _OFTEN_EXPLANATIONS.fullmatch(name.strip())), None)
-    if explanation is not None and not {"explanation", "explanations"} & {*header, *columns} and explanation != label:
-        mapping["explanation"] = explanation
-    named = (*columns.values(), *mapping.values(), label)
-    taken = {one for value in named for one in ([value] if isinstance(value, str) else value)}
-    free = [name for name in header if name not in taken and not _NO_FIELD.fullmatch(name)]
-    fields = [key for key in columns if not _NO_FIELD.fullmatch(key)]
-    for name in free if not fields else ():
-        field = re.sub(r"\W+", "_", name).strip("_").lower() or "text"
-        field = field if field.isidentifier() and not _NO_FIELD.fullmatch(field) else f"field_{field}"
-        if field not in fields:
-            fields.append(field)
-            mapping |= {} if field == name else {field: name}
-    expected = f"columns that tell its task ({_forms()}), or a task that is named"
-    found = f"the columns {listed(header) or 'none'}"
-    if advice := foreign_advice(header):
-        return DataError(source, expected=expected, found=found, fix=advice)
-    if "probabilities" in header or not fields:
-        fix = "Name the data that hold the inputs; predictions are scored by: reasondistill evaluate PREDICTIONS DATA"
-        return DataError(source, expected=expected, found=f"{found}, none of them an input", fix=fix)
-    stem = re.sub(r"\W+", "_", Path(source).stem) or "own"
-    asked = {"name": stem, "fields": fields, "labels": None if "choices" in header else sorted(given)}
-    options = "".join(f" --columns {quote(f'{key}={name}')}" for key, name in mapping.items())
-    spare = "without the fields that are no input, " if len(fields) > 1 else ""
-    explained = explanation is not None or any(key.startswith("explanation") for key in (*header, *columns))
-    others = "" if explained else ". Explanations are named by --columns explanation=COLUMN."
-    return DataError(
-        source,
-        expected=expected,
-        found=found,
-        fix=f"Name the task, --task {' or '.join(BUILTIN_TASKS)}, and what has other names, --columns FIELD=COLUMN; "
-        f"or write {json.dumps(asked, ensure_ascii=False)} to {stem}.yaml, {spare}"
-        f"and give --task {stem}.yaml{options}{others}",
-    )
-
-
-def _forms() -> str:
-    return "; ".join(f"{task.name}: {', '.join(task.fields)}" for task in _KNOWN)
-
-
-def _label_column(header: Iterable[str], rows: Callable[[], Iterator[Row]], labels: set[str]) -> str | None:
-    """The column most of whose cells hold labels that a system gives; where there is no system, one whose name is
-    often a label's. None where there is neither."""
-    if not labels:
-        return next((name for name in header if _OFTEN_LABELS.fullmatch(name.strip())), None)
-    sample = [row for _, row in islice(rows(), _LOOKED_AT)]
-    shares = {name: sum(str(row.get(name)) in labels for row in sample) for name in header}
-    best = max(shares, key=shares.__getitem__, default=None)
-    return best if best is not None and 2 * shares[best] > len(sample) else None
-
-
-def _names_in(column: str, rows: Callable[[], Iterator[Row]]) -> set[str]:
-    """The labels that a column holds, as the reader takes them; none where there are too many to be labels."""
-    names: set[str] = set()
-    for _, row in rows():
-        value = label_text(row.get(column))
-        if isinstance(value, str) and value.strip() and value not in NO_LABEL:
-            names.add(value)
-        if len(names) > _MOST_LABELS:
-            return set()
-    return names

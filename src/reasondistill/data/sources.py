@@ -331,7 +331,7 @@ def _from_file(
             need_label,
         )
         if (kept := recall(key, partial(_from_file, path, task, columns, need_label, cached=False))) is not None:
-            return kept
+            return dataclasses.replace(kept, task=task)
     notes: list[str] = []
     form = "" if columns else _form(path, task, notes)
     if form == "e-snli":

@@ -9,3 +9,4 @@ from reasondistill.evaluation.assembly import Evaluation as Evaluation
 from reasondistill.evaluation.assembly import evaluate as evaluate
 from reasondistill.evaluation.assembly import save as save
 from reasondistill.evaluation.named_teachers import Teacher as Teacher
+from reasondistill.evaluation.whole import evaluate_whole as evaluate_whole

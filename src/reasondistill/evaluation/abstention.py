@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reasondistill.contracts.results import Metric
+from reasondistill.contracts.scored_confidence import CoveragePoint
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
@@ -32,9 +33,8 @@ def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstr
         places, confidence, correct = zip(*ranked, strict=True)
         points, area, interval = coverage_curve(Ranked(confidence, correct), bootstrap, places)
         scored.metrics["aurc"] = Metric(value=area, ci95=interval, n=len(ranked))
-        scored.calibration["coverage"] = [
-            point._asdict() | {"ci95": None if point.ci95 is None else list(point.ci95)} for point in points
-        ]
+        curve = [CoveragePoint.model_validate(point._asdict()) for point in points]
+        scored.calibration = scored.calibration.model_copy(update={"coverage": curve})
     _score_abstained(scored, rows, bootstrap)
 
 

@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.contracts.agreement import (
+    Agreement,
+    Bins,
+    ControlAgreement,
+    LabelAgreement,
+    TeacherAgreement,
+    TeacherRows,
+)
 from reasondistill.contracts.results import Metric
 from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
@@ -24,9 +32,6 @@ from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"
-ALL, RIGHT, WRONG = "all", "teacher_right", "teacher_wrong"
-"""All rows that the teacher answered, and of those with a gold label the ones where its label is that, and is not."""
-
 _ALWAYS_RIGHT = "Its labels are the data's own: it is always right here, and label agreement is label accuracy."
 _PER_EXAMPLE = {"bertscore_f1": metric_of(AGREEMENT).score, "rougeL": "teacher_rougeL"}
 """The scores against a teacher, and their names in per_example.jsonl."""
@@ -38,7 +43,7 @@ class Agreed:
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, TeacherAgreement] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,31 +75,34 @@ def score_agreement(
         scored = _Compared(rows, answers, task, bootstrap)
         label = scored.label_agreement()
         explanation = scored.explanation_agreement(settings, texts, progress)
-        agreed.details[teacher.name] = {
-            "headline": not agreed.details,
-            "gold_labels": teacher.gold_labels,
-            **({"note": _ALWAYS_RIGHT} if teacher.gold_labels else {}),
-            "rows": _counts(rows, teacher, answers, task),
-            "teacher_accuracy": scored.accuracy(),
-            "label": label,
-            **explanation,
-            "style": compare_style(rows, answers, task, bootstrap, settings, progress),
-        }
+        known = {"note": _ALWAYS_RIGHT} if teacher.gold_labels else {}
+        agreed.details[teacher.name] = TeacherAgreement.model_validate(
+            {
+                "headline": not agreed.details,
+                "gold_labels": teacher.gold_labels,
+                **known,
+                "rows": _counts(rows, teacher, answers, task),
+                "teacher_accuracy": scored.accuracy(),
+                "label": label,
+                **explanation,
+                "style": compare_style(rows, answers, task, bootstrap, settings, progress),
+            }
+        )
         if len(agreed.details) == 1:
             agreed.metrics, agreed.rows = scored.headline()
             agreed.settings["teacher"] = {"name": teacher.name, "fingerprint": teacher.fingerprint}
     return agreed
 
 
-def _counts(rows: Sequence[Row], teacher: Teacher, answers: Sequence[Taught | None], task: Task) -> dict[str, int]:
+def _counts(rows: Sequence[Row], teacher: Teacher, answers: Sequence[Taught | None], task: Task) -> TeacherRows:
     answered = [one for one in answers if one is not None]
-    return {
-        "answered": len(answered),
-        "lacking": len(answers) - len(answered),
-        "without_label": sum(one.label is None for one in answered) if task.labels != () else 0,
-        "without_explanation": sum(not one.explanations for one in answered),
-        "not_scored": len(teacher.taught.keys() - {row.example.id for row in rows}),
-    }
+    return TeacherRows(
+        answered=len(answered),
+        lacking=len(answers) - len(answered),
+        without_label=sum(one.label is None for one in answered) if task.labels != () else 0,
+        without_explanation=sum(not one.explanations for one in answered),
+        not_scored=len(teacher.taught.keys() - {row.example.id for row in rows}),
+    )
 
 
 class _Compared:
@@ -119,27 +127,25 @@ class _Compared:
             ]
         self._scores: dict[str, list[float | None]] = {}
 
-    def accuracy(self) -> dict[str, Any]:
+    def accuracy(self) -> Agreement:
         """The share of its labels that are the gold ones."""
         return self._figure(self._right)
 
-    def label_agreement(self) -> dict[str, Any]:
-        """Share of equal labels and the system's accuracy, in each bin; Cohen's kappa; empty without labels."""
+    def label_agreement(self) -> LabelAgreement | None:
+        """Share of equal labels and the system's accuracy, in each bin; Cohen's kappa; None without labels."""
         if all(value is None for value in self._same_label):
-            return {}
+            return None
         student_right = [
             None if right is None else row.prediction.label == row.example.label
             for right, row in zip(self._right, self._rows, strict=True)
         ]
-        return {
-            "agreement": self._bins(self._same_label),
-            "kappa": self._kappa(),
-            "student_accuracy": self._bins(student_right),
-        }
+        return LabelAgreement(
+            agreement=self._bins(self._same_label), kappa=self._kappa(), student_accuracy=self._bins(student_right)
+        )
 
     def explanation_agreement(
         self, settings: EvaluationSettings, texts: Scored, progress: Callable[[str], None]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """BERTScore and ROUGE-L against the teacher's explanations in each bin, and of what explains nothing.
 
         A control or floor fools a score if it gets at least as much as the system does on the same rows.
@@ -163,8 +169,10 @@ class _Compared:
         names = [name for name in _PER_EXAMPLE if name in overlaps[places[0]] and name not in unread.left_out]
         for name in names:
             self._scores[name] = [overlaps[k][name] if k in overlaps else None for k in range(len(self._rows))]
-        found: dict[str, Any] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
-        found |= {"controls": {}, "fooled": {}}
+        beside: dict[str, dict[str, ControlAgreement]] = {}
+        fooled: dict[str, list[str]] = {}
+        found: dict[str, object] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
+        found |= {"controls": beside, "fooled": fooled}
         if left_out := {name: unread.left_out[name] for name in _PER_EXAMPLE if name in unread.left_out}:
             found["left_out"] = left_out
         for control, turn in controls.items():
@@ -174,9 +182,10 @@ class _Compared:
                 if not read or len(pairs) - len(read) > TOO_MANY * len(pairs):
                     continue
                 value, own = np.mean(read, axis=0).tolist()
-                found["controls"].setdefault(control, {})[name] = {"value": value, "student": own, "n": len(read)}
+                figure = ControlAgreement(value=value, student=own, n=len(read))
+                beside.setdefault(control, {})[name] = figure
                 if value >= own:
-                    found["fooled"].setdefault(name, []).append(control)
+                    fooled.setdefault(name, []).append(control)
         return found
 
     def _controls(self, student: Mapping[int, Compared]) -> dict[str, dict[int, Compared]]:
@@ -216,21 +225,21 @@ class _Compared:
         }
         return metrics, [{name: values[k] for name, values in scores.items()} for k in range(len(self._rows))]
 
-    def _bins(self, values: Sequence[float | bool | None]) -> dict[str, Any]:
+    def _bins(self, values: Sequence[float | bool | None]) -> Bins:
         """The mean over all rows, and over those where the teacher was right, and was wrong."""
-        inside = {ALL: [True] * len(values), RIGHT: [r is True for r in self._right]}
-        inside[WRONG] = [r is False for r in self._right]
-        return {
-            name: self._figure([v if of else None for v, of in zip(values, member, strict=True)])
-            for name, member in inside.items()
-        }
+        right, wrong = (
+            self._figure([v if r is of else None for v, r in zip(values, self._right, strict=True)])
+            for of in (True, False)
+        )
+        return Bins(all=self._figure(values), teacher_right=right, teacher_wrong=wrong)
 
-    def _figure(self, values: Sequence[float | bool | None]) -> dict[str, Any]:
+    def _figure(self, values: Sequence[float | bool | None]) -> Agreement:
         if all(value is None for value in values):
-            return {"value": None, "ci95": None, "n": 0}
-        return mean(_numbers(values), self._bootstrap).model_dump()
+            return Agreement(value=None, ci95=None, n=0)
+        figure = mean(_numbers(values), self._bootstrap)
+        return Agreement(value=figure.value, ci95=figure.ci95, n=figure.n)
 
-    def _kappa(self) -> dict[str, Any] | None:
+    def _kappa(self) -> Agreement | None:
         """None in a task whose choices differ from row to row: there is no frequency of a label there."""
         if not self._task.labels:
             return None
@@ -245,11 +254,8 @@ class _Compared:
             return cohen_kappa(sums.reshape(*sums.shape[:-1], len(names), len(names)))
 
         value = float(of_flat(flat.sum(axis=0)))
-        return {
-            "value": None if np.isnan(value) else value,
-            "ci95": self._bootstrap.interval(flat, of_flat),
-            "n": int(flat.sum()),
-        }
+        interval = self._bootstrap.interval(flat, of_flat)
+        return Agreement(value=None if np.isnan(value) else value, ci95=interval, n=int(flat.sum()))
 
 
 def _numbers(values: Sequence[float | bool | None]) -> list[float | None]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reasondistill.contracts.base import Interval
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, ratio
 
 _NUMBERS_PER_PASS = 40_000_000  # bounds memory to some hundreds of megabytes; a pass draws the same groups again
@@ -22,8 +23,8 @@ class Means(NamedTuple):
     n: FloatArray
     resampled: FloatArray | None
 
-    def interval(self, k: int) -> list[float] | None:
-        """The 95% interval ``[low, high]`` of column ``k``'s mean."""
+    def interval(self, k: int) -> Interval | None:
+        """The 95% interval of column ``k``'s mean."""
         return None if self.resampled is None else percentiles(self.resampled[:, k])
 
 
@@ -50,12 +51,13 @@ def means_of_sums(values: FloatArray, weights: FloatArray, bootstrap: GroupBoots
     return Means(ratio(total), total[:, 1], resampled)
 
 
-def percentiles(resampled: FloatArray) -> list[float] | None:
-    """``[2.5th, 97.5th]`` percentile of resampled values (resamples,); None where no resample has one."""
+def percentiles(resampled: FloatArray) -> Interval | None:
+    """The 2.5th and the 97.5th percentile of resampled values (resamples,); None where no resample has one."""
     known = resampled[~np.isnan(resampled)]
     if not len(known):
         return None
-    return [float(bound) for bound in np.percentile(known, [2.5, 97.5])]
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def as_column(values: Sequence[float | bool | None]) -> FloatArray:

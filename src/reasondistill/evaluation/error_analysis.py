@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from reasondistill.contracts.error_analysis import (
+    Association,
+    ConfusedLabels,
+    ErrorExample,
+    ErrorKind,
+    FoundErrors,
+    Gap,
+    Judged,
+    Share,
+)
 from reasondistill.evaluation.column_means import as_column, column_means, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels
 from reasondistill.metrics.registry import evidence_metrics, metric_of
@@ -20,9 +30,7 @@ from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import is_one_of
 from reasondistill.tasks.task import Task
 
-Kind = Literal["none", "label", "explanation", "both"]
-
-KINDS: Final[tuple[Kind, ...]] = ("none", "label", "explanation", "both")
+KINDS: Final[tuple[ErrorKind, ...]] = ("none", "label", "explanation", "both")
 SUPPORT_WITHOUT_CONTROL: Final = 0.5
 """The least support of an explanation that is not wrong, where no other row's explanation can be compared with."""
 UNLESS_REFERENCE: Final = "One that equals a reference, but for case, spaces and punctuation, does not."
@@ -60,8 +68,8 @@ class Rule(NamedTuple):
 class Errors:
     """``kinds`` of the rows in their order, None where nothing can be said, and ``results.errors``."""
 
-    kinds: list[Kind | None]
-    summary: dict[str, Any]
+    kinds: list[ErrorKind | None]
+    summary: FoundErrors
 
 
 def explanation_error_rule(
@@ -132,38 +140,36 @@ def find_errors(
         rule.is_wrong(s, is_reference=is_one_of(row.prediction.explanation, row.references)) if explained else None
         for row, s in zip(rows, scores, strict=True)
     ]
-    judged = [
-        name
-        for name, verdicts in (("label", label_wrong), ("explanation", explanation_wrong))
-        if any(verdict is not None for verdict in verdicts)
-    ]
+    verdicts_of: dict[Judged, list[bool | None]] = {"label": label_wrong, "explanation": explanation_wrong}
+    judged = [name for name, verdicts in verdicts_of.items() if any(verdict is not None for verdict in verdicts)]
     if not judged:
-        return Errors([None] * len(rows), {})
+        return Errors([None] * len(rows), FoundErrors())
     kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
     gold = [row.example.label for row in rows]
-    shown = {
-        "n": sum(kind is not None for kind in kinds),
-        "judged": judged,
-        "rule": rule.sentence if "explanation" in judged else None,
-        "metric": rule.metric if "explanation" in judged else None,
-        "threshold": rule.threshold if "explanation" in judged else None,
-        "control_n": _control_n(rule, shuffled) if "explanation" in judged else None,
-        "counts": _counts(kinds, bootstrap),
-        "per_label": {
+    about = [_Told(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
+    by_rule = "explanation" in judged
+    summary = FoundErrors(
+        n=sum(kind is not None for kind in kinds),
+        judged=judged,
+        rule=rule.sentence if by_rule else None,
+        metric=rule.metric if by_rule else None,
+        threshold=rule.threshold if by_rule else None,
+        control_n=_control_n(rule, shuffled) if by_rule else None,
+        counts=_counts(kinds, bootstrap),
+        per_label={
             name: _counts(of_label, bootstrap)
             for name in task.labels or ()
             if any(of_label := [k if g == name else None for k, g in zip(kinds, gold, strict=True)])
         },
-        "association": _association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
-    }
-    about = [_Told(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
-    shown["examples"] = {
-        kind: [_example(one) for one in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
-        for kind in KINDS[1:]
-        if any(a.kind == kind for a in about)
-    }
-    shown["confusion"] = _confusion(about) if "label" in judged and task.labels else []
-    return Errors(kinds, shown)
+        association=_association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
+        examples={
+            kind: [_example(one) for one in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
+            for kind in KINDS[1:]
+            if any(a.kind == kind for a in about)
+        },
+        confusion=_confusion(about) if "label" in judged and task.labels else [],
+    )
+    return Errors(kinds, summary)
 
 
 def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, Any]]) -> int | None:
@@ -180,7 +186,7 @@ class _Severity(NamedTuple):
 
 class _Told(NamedTuple):
     row: Row
-    kind: Kind | None
+    kind: ErrorKind | None
     severity: _Severity
 
 
@@ -190,7 +196,7 @@ def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
     return [None if r.example.label is None else r.prediction.label != r.example.label for r in rows]
 
 
-def _kind(label: bool | None, explanation: bool | None, judged: Sequence[str]) -> Kind | None:
+def _kind(label: bool | None, explanation: bool | None, judged: Sequence[Judged]) -> ErrorKind | None:
     if ("label" in judged and label is None) or ("explanation" in judged and explanation is None):
         return None
     if label and explanation:
@@ -198,38 +204,32 @@ def _kind(label: bool | None, explanation: bool | None, judged: Sequence[str]) -
     return "label" if label else "explanation" if explanation else "none"
 
 
-def _counts(kinds: Sequence[Kind | None], bootstrap: GroupBootstrap) -> dict[str, dict[str, Any]]:
-    """``n``, ``share`` and ``ci95`` of each kind, over the rows that have one."""
+def _counts(kinds: Sequence[ErrorKind | None], bootstrap: GroupBootstrap) -> dict[ErrorKind, Share]:
+    """The share of each kind among the rows that have one."""
     known = np.array([kind is not None for kind in kinds])
     columns = np.array([[kind == name for name in KINDS] for kind in kinds], dtype=np.float64)
     columns[~known] = np.nan
     means = column_means(columns, bootstrap)
     return {
-        name: {"n": sum(kind == name for kind in kinds), "share": _number(means.value[k]), "ci95": means.interval(k)}
+        name: Share(n=sum(kind == name for kind in kinds), share=_number(means.value[k]), ci95=means.interval(k))
         for k, name in enumerate(KINDS)
     }
 
 
 def _association(
     label_wrong: Sequence[bool | None], explanation_wrong: Sequence[bool | None], bootstrap: GroupBootstrap
-) -> dict[str, Any] | None:
+) -> Association | None:
     """How often explanations are wrong beside right and beside wrong labels; None where one of them has no rows."""
     label, explanation = as_column(label_wrong), as_column(explanation_wrong)
     beside = np.stack([np.where(label == wrong, explanation, np.nan) for wrong in (0, 1)], axis=1)
     means = column_means(beside, bootstrap)
     if not means.n.all():
         return None
+    right, wrong = (Share(n=int(means.n[k]), share=float(means.value[k]), ci95=means.interval(k)) for k in (0, 1))
     resampled = means.resampled
-    return {
-        **{
-            name: {"n": int(means.n[k]), "share": float(means.value[k]), "ci95": means.interval(k)}
-            for k, name in enumerate(("label_right", "label_wrong"))
-        },
-        "difference": {
-            "value": float(means.value[1] - means.value[0]),
-            "ci95": None if resampled is None else percentiles(resampled[:, 1] - resampled[:, 0]),
-        },
-    }
+    interval = None if resampled is None else percentiles(resampled[:, 1] - resampled[:, 0])
+    difference = Gap(value=float(means.value[1] - means.value[0]), ci95=interval)
+    return Association(label_right=right, label_wrong=wrong, difference=difference)
 
 
 def _severity(row: Row, scores: Mapping[str, Any], rule: Rule) -> _Severity:
@@ -249,7 +249,7 @@ def _worst(rows: Sequence[_Told], count: int) -> list[_Told]:
     return sorted(rows, key=place)[:count]
 
 
-def _confusion(about: Sequence[_Told]) -> list[dict[str, Any]]:
+def _confusion(about: Sequence[_Told]) -> list[ConfusedLabels]:
     """The commonest cells off the diagonal, each with its worst rows; a row without an explanation's verdict counts."""
     cells: dict[tuple[str, str | None], list[_Told]] = {}
     for told in about:
@@ -258,28 +258,28 @@ def _confusion(about: Sequence[_Told]) -> list[dict[str, Any]]:
             cells.setdefault((gold, given), []).append(told._replace(kind="label"))
     ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0][0], item[0][1] or ""))
     return [
-        {
-            "gold": gold,
-            "predicted": given,
-            "n": len(rows),
-            "examples": [_example(told) for told in _worst(rows, CELL_EXAMPLES)],
-        }
+        ConfusedLabels(
+            gold=gold,
+            predicted=given,
+            n=len(rows),
+            examples=[_example(told) for told in _worst(rows, CELL_EXAMPLES)],
+        )
         for (gold, given), rows in ordered[:MOST_CELLS]
     ]
 
 
-def _example(told: _Told) -> dict[str, Any]:
+def _example(told: _Told) -> ErrorExample:
     row = told.row
-    return {
-        "id": row.example.id,
-        "fields": row.example.fields,
-        "gold": row.example.label,
-        "label": row.prediction.label,
-        "confidence": told.severity.confidence,
-        "explanation": row.prediction.explanation,
-        "score": told.severity.score,
-        "references": row.references,
-    }
+    return ErrorExample(
+        id=row.example.id,
+        fields=row.example.fields,
+        gold=row.example.label,
+        label=row.prediction.label,
+        confidence=told.severity.confidence,
+        explanation=row.prediction.explanation,
+        score=told.severity.score,
+        references=list(row.references),
+    )
 
 
 def _number(value: float) -> float | None:

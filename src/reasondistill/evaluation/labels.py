@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from reasondistill.contracts.results import Confusion, Metric
+from reasondistill.contracts.scored_confidence import CalibrationBin, ScoredConfidence
 from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
@@ -101,5 +102,6 @@ def _score_calibration(
         ],
         bootstrap,
     )
-    scored.calibration = {"bins": calibration_error.reliability_bins(sums), "ece": value}
+    bins = [CalibrationBin.model_validate(values) for values in calibration_error.reliability_bins(sums)]
+    scored.calibration = ScoredConfidence(bins=bins, ece=value)
     scored.settings["ece_bins"] = calibration_error.ECE_BINS

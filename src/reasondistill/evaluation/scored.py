@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reasondistill.contracts.results import Confusion, Metric
+from reasondistill.contracts.scored_confidence import ScoredConfidence
 from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
 from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.text import UNREAD_LETTERS
@@ -35,4 +36,4 @@ class Scored:
     bertscore: BertScore | None = None
     """What explanations were scored with, for whoever scores more of them."""
     confusion: Confusion | None = None
-    calibration: dict[str, Any] = field(default_factory=dict)
+    calibration: ScoredConfidence = field(default_factory=ScoredConfidence)

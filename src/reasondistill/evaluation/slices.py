@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from reasondistill.contracts.slices import MeasuredSlice, SliceFigures
 from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels
 from reasondistill.evaluation.slice_rules import Slice, find_slices
@@ -23,7 +24,7 @@ ACCURACY: Final = "label_accuracy"
 class Slices(NamedTuple):
     """``measured`` is ``results.slices``, ``names`` has the slices of each row, ``settings`` how all came about."""
 
-    measured: list[dict[str, Any]]
+    measured: list[MeasuredSlice]
     names: list[list[str]]
     settings: dict[str, Any]
 
@@ -52,27 +53,21 @@ def measure_slices(
     if not found.slices or not columns:
         return Slices([], names, settings)
     ranking = next(name for name in (ACCURACY, *evidence_metrics()) if name in columns)
-    measured: list[dict[str, Any]] = [
-        {
-            "name": one.name,
-            "family": one.family,
-            "rule": one.rule,
-            "n": int(one.members.sum()),
-            "share": float(one.members.mean()),
-            "ranked": False,
-            "metrics": {},
-        }
-        for one in found.slices
+    figures = {name: _adjusted(_compare(found.slices, column, bootstrap)) for name, column in columns.items()}
+    measured = [
+        MeasuredSlice(
+            name=one.name,
+            family=one.family,
+            rule=one.rule,
+            n=int(one.members.sum()),
+            share=float(one.members.mean()),
+            ranked=_is_large(figures[ranking][k]),
+            metrics={name: its for name, of in figures.items() if (its := of[k]) is not None},
+        )
+        for k, one in enumerate(found.slices)
     ]
-    for name, column in columns.items():
-        for one, figures in zip(measured, _compare(found.slices, column, bootstrap), strict=True):
-            if figures is not None:
-                one["metrics"][name] = figures
-        _adjust([one["metrics"][name] for one in measured if name in one["metrics"]])
-    for one in measured:
-        one["ranked"] = _is_large(one["metrics"].get(ranking))
     measured.sort(key=lambda one: _place(one, ranking))
-    tested = sum(one["ranked"] for one in measured)
+    tested = sum(one.ranked for one in measured)
     settings |= {
         "ranked_by": ranking,
         "order": "the upper bound of the difference's 95% interval, lowest first",
@@ -94,7 +89,7 @@ def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]
     return {name: column for name, column in columns.items() if not np.isnan(column).all()}
 
 
-def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[dict[str, Any] | None]:
+def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[SliceFigures | None]:
     """The figures of one metric on each slice; None where no row of a slice has a value."""
     inside = np.stack([one.members for one in slices], axis=1).astype(np.float64)
     present = ~np.isnan(column)
@@ -103,27 +98,27 @@ def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootst
     return [_figures(means, k, k + len(slices)) if means.n[k] else None for k in range(len(slices))]
 
 
-def _figures(means: Means, inside: int, outside: int) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        "value": float(means.value[inside]),
-        "ci95": means.interval(inside),
-        "n": int(means.n[inside]),
-        "rest": None,
-        "rest_n": int(means.n[outside]),
-        "difference": None,
-        "difference_ci95": None,
-        "p": None,
-        "p_adjusted": None,
-    }
-    if means.n[outside]:
-        figures["rest"] = float(means.value[outside])
-        figures["difference"] = figures["value"] - figures["rest"]
+def _figures(means: Means, inside: int, outside: int) -> SliceFigures:
+    n, rest_n = int(means.n[inside]), int(means.n[outside])
+    difference, interval, p = None, None, None
+    if rest_n:
+        difference = float(means.value[inside]) - float(means.value[outside])
         if means.resampled is not None:
             differences = means.resampled[:, inside] - means.resampled[:, outside]
-            figures["difference_ci95"] = percentiles(differences)
-            if _is_large(figures):
-                figures["p"] = _p(figures["difference"], differences[~np.isnan(differences)])
-    return figures
+            interval = percentiles(differences)
+            if min(n, rest_n) >= SMALLEST:
+                p = _p(difference, differences[~np.isnan(differences)])
+    return SliceFigures(
+        value=float(means.value[inside]),
+        ci95=means.interval(inside),
+        n=n,
+        rest=float(means.value[outside]) if rest_n else None,
+        rest_n=rest_n,
+        difference=difference,
+        difference_ci95=interval,
+        p=p,
+        p_adjusted=None,
+    )
 
 
 def _p(difference: float, resampled: FloatArray) -> float | None:
@@ -133,23 +128,26 @@ def _p(difference: float, resampled: FloatArray) -> float | None:
     return math.erfc(abs(difference) / deviation / math.sqrt(2))
 
 
-def _is_large(figures: Mapping[str, Any] | None) -> bool:
-    return figures is not None and min(figures["n"], figures["rest_n"]) >= SMALLEST
+def _is_large(figures: SliceFigures | None) -> bool:
+    return figures is not None and min(figures.n, figures.rest_n) >= SMALLEST
 
 
-def _adjust(figures: Sequence[dict[str, Any]]) -> None:
+def _adjusted(figures: Sequence[SliceFigures | None]) -> list[SliceFigures | None]:
+    """With ``p_adjusted`` where there is a ``p``."""
     from scipy.stats import false_discovery_control
 
-    tested = [one for one in figures if one["p"] is not None]
-    if tested:
-        for one, adjusted in zip(tested, false_discovery_control([one["p"] for one in tested]), strict=True):
-            one["p_adjusted"] = float(adjusted)
+    tested = {k: one.p for k, one in enumerate(figures) if one is not None and one.p is not None}
+    adjusted = dict(zip(tested, false_discovery_control(list(tested.values())), strict=True)) if tested else {}
+    return [
+        one.model_copy(update={"p_adjusted": float(adjusted[k])}) if one is not None and k in adjusted else one
+        for k, one in enumerate(figures)
+    ]
 
 
-def _place(one: Mapping[str, Any], ranking: str) -> tuple[bool, float, float, str]:
+def _place(one: MeasuredSlice, ranking: str) -> tuple[bool, float, float, str]:
     """Ranked ones by upper bound, then by difference; the others after them by difference."""
-    figures = one["metrics"].get(ranking)
-    difference = math.inf if figures is None or figures["difference"] is None else figures["difference"]
-    interval = None if figures is None else figures["difference_ci95"]
-    upper = interval[1] if interval and one["ranked"] else difference
-    return not one["ranked"], upper, difference, one["name"]
+    figures = one.metrics.get(ranking)
+    difference = math.inf if figures is None or figures.difference is None else figures.difference
+    interval = None if figures is None else figures.difference_ci95
+    upper = interval[1] if interval and one.ranked else difference
+    return not one.ranked, upper, difference, one.name

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.contracts.agreement import Histogram, Style, StyleAuc, StyleDistance, Telling
 from reasondistill.evaluation.named_teachers import Taught
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.slice_rules import language_of
@@ -31,18 +32,17 @@ def compare_style(
     bootstrap: GroupBootstrap,
     settings: EvaluationSettings,
     progress: Callable[[str], None],
-) -> dict[str, Any]:
+) -> Style | None:
     """Style features of both corpora, their distances, and what stands beside them; see docs/metrics.md.
 
     Compared are the rows that both explain. A teacher with several explanations of a row has all of them counted.
 
     Returns:
-        ``rows``, ``texts``, ``languages``, ``features``, ``style_distance``, ``beside``, ``style_auc``, ``telling`` and
-        ``connectives``; empty where no row has an explanation of both.
+        None where no row has an explanation of both.
     """
     places = [k for k, one in enumerate(answers) if one and one.explanations and not is_empty(_said(rows[k]))]
     if not places:
-        return {}
+        return None
     progress("comparing styles")
     fields = {k: {name: rows[k].example.fields[name] for name in task.fields} for k in places}
     student = [Styled(_said(rows[k]), fields[k]) for k in places]
@@ -63,7 +63,7 @@ def compare_style(
         for name in task.fields
     }
     groups = [rows[k].example.cluster for k in owners]
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "rows": len(places),
         "texts": {"student": len(student), "teacher": len(teacher)},
         "languages": languages,
@@ -93,12 +93,13 @@ def compare_style(
             for phrase in {**shares[1], **shares[0]}
         }
     chosen = set(sorted(places, key=lambda k: fingerprint(rows[k].example.id))[:CLASSIFIED_ROWS])
-    return found | _classified(
+    auc, telling = _classified(
         [(k, one.text) for k, one in zip(places, student, strict=True) if k in chosen],
         [(k, one.text) for k, one in zip(owners, teacher, strict=True) if k in chosen],
         rows,
         bootstrap,
     )
+    return Style.model_validate({**found, "style_auc": auc, "telling": telling})
 
 
 def _said(row: Row) -> str:
@@ -115,7 +116,7 @@ def _mean(distances: dict[str, float]) -> float:
 
 def _difference(
     own: FloatArray, theirs: FloatArray, places: Sequence[int], owners: Sequence[int], n: int, bootstrap: GroupBootstrap
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The difference of the means, with the groups of both corpora drawn together."""
     sums = np.zeros((n, 4))
     for column, values, of in ((0, own, places), (2, theirs, owners)):
@@ -133,7 +134,7 @@ def _difference(
     }
 
 
-def _halves(features: FloatArray, groups: Sequence[Hashable], seed: int) -> dict[str, Any] | None:
+def _halves(features: FloatArray, groups: Sequence[Hashable], seed: int) -> StyleDistance | None:
     """How far two halves of the teacher's own texts are apart, cut between groups at random, `HALVINGS` times.
 
     Halves are smaller and about other rows than the two corpora, which both make this larger than what two corpora of
@@ -150,10 +151,11 @@ def _halves(features: FloatArray, groups: Sequence[Hashable], seed: int) -> dict
         inside = first[of_text]
         if distances := style.style_distances(features[inside], features[~inside]):
             found.append(_mean(distances))
-    return {"style_distance": float(np.mean(found)), "p95": float(np.percentile(found, 95)), "halvings": len(found)}
+    p95 = float(np.percentile(found, 95))
+    return StyleDistance(style_distance=float(np.mean(found)), p95=p95, halvings=len(found))
 
 
-def _histogram(own: FloatArray, theirs: FloatArray, *, whole: bool) -> dict[str, Any]:
+def _histogram(own: FloatArray, theirs: FloatArray, *, whole: bool) -> Histogram:
     """Shares of texts by value; what lies past the 99th percentile joins the last bar."""
     columns = [values[~np.isnan(values)] for values in (own, theirs)]
     everything = np.concatenate(columns)
@@ -164,11 +166,11 @@ def _histogram(own: FloatArray, theirs: FloatArray, *, whole: bool) -> dict[str,
     else:
         edges = np.linspace(low, high if high > low else low + 1, _BARS + 1)
     shares = [np.histogram(np.clip(c, edges[0], edges[-1]), edges)[0] / len(c) for c in columns]
-    return {
-        "edges": [round(float(edge), 6) for edge in edges],
-        "student": [round(float(share), 6) for share in shares[0]],
-        "teacher": [round(float(share), 6) for share in shares[1]],
-    }
+    return Histogram(
+        edges=[round(float(edge), 6) for edge in edges],
+        student=[round(float(share), 6) for share in shares[0]],
+        teacher=[round(float(share), 6) for share in shares[1]],
+    )
 
 
 def _classified(
@@ -176,22 +178,20 @@ def _classified(
     teacher: Sequence[tuple[int, str]],
     rows: Sequence[Row],
     bootstrap: GroupBootstrap,
-) -> dict[str, Any]:
+) -> tuple[StyleAuc | None, Telling]:
     """The AUC of a classifier that tells the two apart, on groups it has not seen, and what it goes by."""
     texts = [[text for _, text in corpus] for corpus in (student, teacher)]
     owners = [k for k, _ in (*student, *teacher)]
     scores = style.tell_apart(texts[0], texts[1], [rows[k].example.cluster for k in owners])
     if scores is None:
-        return {"style_auc": None, "telling": {"student": [], "teacher": []}}
+        return None, Telling(student=[], teacher=[])
     is_student = np.repeat([True, False], [len(student), len(teacher)])
     resampled = [style.weighted_auc(scores, is_student, weights) for weights in bootstrap.row_weights(owners)]
     ours, their = style.telling_phrases(texts[0], texts[1])
-    return {
-        "style_auc": {
-            "value": float(style.weighted_auc(scores, is_student, np.ones((1, len(owners))))[0]),
-            "ci95": percentile_interval(np.concatenate(resampled)) if resampled else None,
-            "n": len({k for k, _ in student}),
-            "folds": style.FOLDS,
-        },
-        "telling": {"student": ours, "teacher": their},
-    }
+    auc = StyleAuc(
+        value=float(style.weighted_auc(scores, is_student, np.ones((1, len(owners))))[0]),
+        ci95=percentile_interval(np.concatenate(resampled)) if resampled else None,
+        n=len({k for k, _ in student}),
+        folds=style.FOLDS,
+    )
+    return auc, Telling(student=ours, teacher=their)

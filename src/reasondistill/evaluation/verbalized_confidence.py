@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasondistill.contracts.results import Metric
+from reasondistill.contracts.scored_confidence import StatedConfidence, StatedValue
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.selective import Ranked
@@ -16,7 +17,7 @@ from reasondistill.metrics.verbalized_confidence import auroc, ranked_auroc, sta
 
 def score_stated(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap, seed: int) -> None:
     """Add `stated_rate`, `stated_ece` and `stated_auroc` where predictions state a confidence, and beside the last,
-    on the same rows, `confidence_auroc` of their probabilities. ``scored.calibration["stated"]`` has a line for each
+    on the same rows, `confidence_auroc` of their probabilities. ``scored.calibration.stated`` has a line for each
     value, and as a control the AUROC of the same values shuffled over the rows.
     """
     stated = [row.prediction.stated_confidence for row in rows]
@@ -36,14 +37,16 @@ def score_stated(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap,
     sums = statistics.sum(axis=0)
     interval = bootstrap.interval(flat, lambda drawn: stated_ece(shaped(drawn), values))
     scored.metrics["stated_ece"] = Metric(value=float(stated_ece(sums, values)), ci95=interval, n=n)
-    scored.calibration["stated"] = {"values": _values(rows, values, statistics, bootstrap)}
+    listed = StatedConfidence(values=_values(rows, values, statistics, bootstrap))
+    scored.calibration = scored.calibration.model_copy(update={"stated": listed})
     if not sums.sum(axis=1).all():
         scored.settings["stated"] = {"left_out": "all answers are right, or all are wrong: there is nothing to rank"}
         return
     interval = bootstrap.interval(flat, lambda drawn: auroc(shaped(drawn)))
     scored.metrics["stated_auroc"] = Metric(value=float(auroc(sums)), ci95=interval, n=n)
     places = [k for k in range(len(rows)) if statistics[k].any()]
-    scored.calibration["stated"]["shuffled_auroc"] = _shuffled(statistics[places], seed)
+    listed = listed.model_copy(update={"shuffled_auroc": _shuffled(statistics[places], seed)})
+    scored.calibration = scored.calibration.model_copy(update={"stated": listed})
     _score_probabilities(scored, rows, places, bootstrap)
 
 
@@ -67,21 +70,21 @@ def _score_probabilities(scored: Scored, rows: Sequence[Row], places: Sequence[i
 
 def _values(
     rows: Sequence[Row], values: FloatArray, statistics: FloatArray, bootstrap: GroupBootstrap
-) -> list[dict[str, object]]:
+) -> list[StatedValue]:
     """Each stated value with its words, rows and accuracy."""
-    listed: list[dict[str, object]] = []
+    listed: list[StatedValue] = []
     for k, value in enumerate(values.tolist()):
         inside = statistics[:, :, k].sum(axis=1) > 0
         right = [float(s[1]) if here else None for s, here in zip(statistics[:, :, k], inside, strict=True)]
         accuracy = mean(right, bootstrap)
         phrases = {row.prediction.confidence_phrase for row, here in zip(rows, inside, strict=True) if here}
         listed.append(
-            {
-                "phrase": next(iter(phrases)) if len(phrases) == 1 else None,
-                "value": value,
-                "n": accuracy.n,
-                "accuracy": accuracy.value,
-                "ci95": None if accuracy.ci95 is None else list(accuracy.ci95),
-            }
+            StatedValue(
+                phrase=next(iter(phrases)) if len(phrases) == 1 else None,
+                value=value,
+                n=accuracy.n,
+                accuracy=accuracy.value,
+                ci95=accuracy.ci95,
+            )
         )
     return listed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from reasondistill.contracts.tradeoffs import Base, Estimate, Zero
 from reasondistill.reporting.formatting import size
@@ -10,23 +10,16 @@ from reasondistill.reporting.formatting import size
 COMPRESSION: Final = "compression"
 
 
-class CostWords(NamedTuple):
-    """A cost's name and what it is in."""
-
-    title: str
-    unit: str
-
-
 COST_TITLES: Final = {
-    COMPRESSION: CostWords("Compression", "base parameters / own"),
-    "parameters": CostWords("Parameters", ""),
-    "checkpoint_bytes": CostWords("On disk", "bytes"),
-    "rest_memory_bytes": CostWords("Memory at rest", "bytes"),
-    "peak_memory_bytes": CostWords("Peak memory of the process", "bytes"),
-    "latency_ms_p50": CostWords("Latency, median", "ms"),
-    "examples_per_second": CostWords("Throughput ↑", "examples a second"),
-    "flops_per_example": CostWords("FLOPs an example", ""),
-    "joules_per_example": CostWords("Energy an example", "J"),
+    COMPRESSION: "Compression",
+    "parameters": "Parameters",
+    "checkpoint_bytes": "On disk",
+    "rest_memory_bytes": "Memory at rest",
+    "peak_memory_bytes": "Peak memory of the process",
+    "latency_ms_p50": "Latency, median",
+    "examples_per_second": "Throughput ↑",
+    "flops_per_example": "FLOPs an example",
+    "joules_per_example": "Energy an example",
 }
 ZERO_TITLES: Final[dict[Zero, str]] = {
     "nothing": "0",
@@ -34,11 +27,6 @@ ZERO_TITLES: Final[dict[Zero, str]] = {
     "floor": "the strongest floor",
 }
 _THOUSANDS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def cost_title(name: str) -> str:
-    """A cost's name as readers know it."""
-    return COST_TITLES[name].title
 
 
 def cost_value(name: str, value: float) -> str:

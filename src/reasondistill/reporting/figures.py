@@ -16,10 +16,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 
 from reasondistill.contracts.results import NOT_FLOORS, Confusion, Metric, Results
+from reasondistill.contracts.scored_confidence import CalibrationBin
 from reasondistill.data.audit.findings import percent
 from reasondistill.metrics.registry import metric_of
 from reasondistill.reporting.formatting import floor_title, metric_title, printable
-from reasondistill.reporting.inputs import CalibrationBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

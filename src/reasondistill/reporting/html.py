@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -19,14 +18,15 @@ from reasondistill.reporting.viewer.columns import page_data
 
 GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
+KICKER: Final = "Student report"
+FOOTER: Final = "Made by reasondistill from the files of the run; the same files give the same page."
 SCRIPT_FILES: Final = ("element.js", "table.js", "state.js", "reader.js", "controls.js", "explorer.js")
 """The parts of the page's script, in ``reporting/viewer/explorer_js/``, in the order in which they need each other."""
-_EXPLORER: Final = tuple(f"viewer/explorer_js/{name}" for name in SCRIPT_FILES)
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def to_html(document: Document) -> str:
-    """The page of a report."""
+def to_html(document: Document, *, generator: str = GENERATOR, kicker: str = KICKER, footer: str = FOOTER) -> str:
+    """The page of a report; ``kicker`` is the line above its title."""
     from markupsafe import Markup
 
     explorers = document.explorers
@@ -34,7 +34,9 @@ def to_html(document: Document) -> str:
     return render(
         "report.html.j2",
         document=document,
-        generator=GENERATOR,
+        generator=generator,
+        kicker=kicker,
+        footer=footer,
         flag=FLAG,
         rows=Markup(page_data(explorers)),
         script=Markup(script),
@@ -42,10 +44,10 @@ def to_html(document: Document) -> str:
     )
 
 
-def page_script(files: Sequence[str] = _EXPLORER) -> str:
-    """A script out of files in this package, by default the one that filters, sorts and shows rows."""
-    folder = resources.files("reasondistill.reporting")
-    parts = [(folder / name).read_text(encoding="utf-8") for name in files]
+def page_script() -> str:
+    """The script that filters, sorts and shows rows."""
+    folder = resources.files("reasondistill.reporting") / "viewer" / "explorer_js"
+    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES]
     # In a function of its own, so that nothing in the page can reach or change its names.
     return "\n".join(['(() => {\n"use strict";', *parts, "})();\n"])
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
-
-from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
@@ -23,23 +20,6 @@ from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, ch
 _PREFERRED_SPLITS: Final = ("test", "validation")
 
 
-class Lenient(BaseModel):
-    """The form of what is read from files."""
-
-    # Later versions may write more: a report shows what it knows.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class CalibrationBin(Lenient):
-    """One bar of a reliability diagram; ``confidence`` and ``accuracy`` are None in an empty bin."""
-
-    low: float
-    high: float
-    n: int
-    confidence: float | None = None
-    accuracy: float | None = None
-
-
 @dataclass(frozen=True)
 class Scored:
     """One part of a data set with a system's scores; ``rows`` is None without ``per_example.jsonl``."""
@@ -47,7 +27,6 @@ class Scored:
     split: str
     results: Results
     rows: tuple[ScoredRow, ...] | None
-    bins: tuple[CalibrationBin, ...] = ()
     folder: Path | None = None
 
 
@@ -135,9 +114,7 @@ def _read_scored(folder: Path) -> Scored:
     results = Results.load(folder / "results.json")
     rows_file = folder / SCORED_ROWS_FILE
     rows = tuple(read_scored_rows(rows_file)) if _has_content(rows_file) else None
-    where = f"{folder / 'results.json'}: calibration.bins"
-    bins = tuple(parse_record(CalibrationBin, row, where) for row in results.calibration.get("bins") or ())
-    return Scored(results.dataset.split or real_path(folder).name, results, rows, bins, folder)
+    return Scored(results.dataset.split or real_path(folder).name, results, rows, folder)
 
 
 def _has_content(path: Path) -> bool:

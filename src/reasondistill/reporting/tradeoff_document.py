@@ -1,4 +1,4 @@
-"""What systems cost and what they keep, as a document: final_report.md, and beneath the chart in report.html."""
+"""What systems cost and what they keep, as a document: final_report.md and report.html."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reasondistill.contracts.tradeoffs import Curve, Estimate, Front, SystemSumm
 from reasondistill.metrics.registry import evidence_metrics, headline_metrics
 from reasondistill.reporting.cost_format import (
     COMPRESSION,
+    COST_TITLES,
     ZERO_TITLES,
     base_text,
-    cost_title,
     cost_value,
     percent,
     percent_estimate,
@@ -104,8 +104,8 @@ def _costs(found: Tradeoffs) -> Iterator[Block]:
     note = f"Compression: parameters of {base_text(found.base)}, over a system's own. –: not measured."
     if found.costs_left_out:
         note += " *: not comparable between these systems, see below."
-    yield Table("Costs", ("System", *map(cost_title, names)), tuple(rows), note=note)
-    reasons = [(cost_title(name), why) for name, why in found.costs_left_out.items()]
+    yield Table("Costs", ("System", *(COST_TITLES[name] for name in names)), tuple(rows), note=note)
+    reasons = [(COST_TITLES[name], why) for name, why in found.costs_left_out.items()]
     if reasons:
         yield Facts("Costs that are not compared", tuple(reasons))
     if found.left_out:
@@ -159,7 +159,7 @@ def _fronts(found: Tradeoffs) -> Iterator[Block]:
     ]
     yield Table(
         "On the Pareto front, the cheapest first",
-        ("Quality", *map(cost_title, costs)),
+        ("Quality", *(COST_TITLES[name] for name in costs)),
         tuple(rows),
         note="In brackets, where it is not 100%: in how many resamples of the rows the system is on the front.",
     )

@@ -62,6 +62,8 @@ class Student:
     """Its temperature and abstain thresholds; without it probabilities are those of the raw scores."""
     phrases: tuple[Phrase, ...] = ()
     """With which it ends its explanations to say how sure it is."""
+    folder: Path | None = None
+    """Where it lies; None for one that was made in memory."""
 
     @classmethod
     def load(cls, path: str | Path, *, calibrated: bool = True) -> Student:
@@ -79,7 +81,7 @@ class Student:
         if is_package(folder):
             from reasondistill.students.package.opening import load_package
 
-            return cls._packaged(load_package(folder), calibrated=calibrated)
+            return replace(cls._packaged(load_package(folder), calibrated=calibrated), folder=folder)
         try:
             from reasondistill.students.checkpoint import load_checkpoint
             from reasondistill.students.engines.pytorch import TorchEngine
@@ -96,6 +98,7 @@ class Student:
             fingerprint=identity,
             calibration=Calibration.load(folder, student=identity) if calibrated else None,
             phrases=asked.phrases,
+            folder=folder,
         )
 
     @classmethod

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reasondistill.config import Source
-from reasondistill.contracts.records import Example, Prediction, outside, read_predictions
+from reasondistill.config import EvaluateOptions, Source
+from reasondistill.contracts.records import outside, read_predictions
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import load_source
 from reasondistill.errors import CheckpointError, ConfigError, StoppedError
-from reasondistill.evaluation import EvaluationSettings, evaluate, save
+from reasondistill.evaluation import evaluate_whole, save
 from reasondistill.evaluation.named_teachers import named
 from reasondistill.runs import Run
 from reasondistill.students.student import Student, predict_file
@@ -20,7 +20,6 @@ from reasondistill.sweeps.settings import Scored
 from reasondistill.sweeps.state import claimed, finished, forget_failure, record_failure, run_of
 
 if TYPE_CHECKING:
-    from reasondistill.evaluation.assembly import Evaluation
     from reasondistill.judges import Judge
 
 
@@ -119,21 +118,26 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         generation=generation,
     )
     predictions = list(read_predictions(file))
-    judge = _judge(scored)
-    evaluation = evaluate(
+    evaluation = evaluate_whole(
         predictions,
         examples,
         task=student.task,
         name=part.name,
         split=scored.split,
-        settings=EvaluationSettings(bertscore=scored.bertscore),
+        options=EvaluateOptions(
+            bertscore=scored.bertscore,
+            efficiency=scored.efficiency,
+            faithfulness_limit=scored.faithfulness_limit,
+        ),
         train_examples=outside(everything.examples, examples) or None,
-        judge=judge,
+        judge=_judge(scored),
         teachers=named(scored.teachers, examples),
+        student=student,
+        faithfulness=scored.faithfulness_limit is not None,
+        unlimited_tests=True,
         made_by=student.fingerprint,
         progress=progress,
     )
-    evaluation = _tested(evaluation, student, scored, run, examples, predictions, judge, progress)
     save(evaluation, run.results(scored.part))
 
 
@@ -143,35 +147,3 @@ def _judge(scored: Scored) -> Judge | None:
     from reasondistill.judges import Judge
 
     return Judge.load(scored.judge)
-
-
-def _tested(
-    evaluation: Evaluation,
-    student: Student,
-    scored: Scored,
-    run: Run,
-    examples: Sequence[Example],
-    predictions: Sequence[Prediction],
-    judge: Judge | None,
-    progress: Callable[[str], None],
-) -> Evaluation:
-    """The evaluation with what the sweep asks for beside it: costs, and tests of faithfulness."""
-    if scored.efficiency:
-        from reasondistill.evaluation.efficiency import measure
-
-        evaluation = evaluation.with_efficiency(measure(run.folder, examples, loaded=student, progress=progress))
-    if scored.faithfulness_limit is not None:
-        from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
-
-        given = {p.id: p for p in predictions}
-        evaluation = evaluation.with_faithfulness(
-            measure_faithfulness(
-                student,
-                examples,
-                [given[e.id] for e in examples],
-                settings=FaithfulnessSettings().limited(scored.faithfulness_limit),
-                judge=judge,
-                progress=progress,
-            )
-        )
-    return evaluation

@@ -22,7 +22,7 @@ from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.data.transforms.selection import NOT_IN_FRACTION
 from reasondistill.errors import ConfigError, DataError, UserError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, plain, sentences
-from reasondistill.runs import Run
+from reasondistill.runs import DATA_FILE, Run
 from reasondistill.students.build import choice_problems, create_student
 from reasondistill.students.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.students.checkpoint import Checkpoint, load_checkpoint, parameter_count
@@ -36,6 +36,7 @@ from reasondistill.training.adapters import AdaptedCheckpoint, adapt, trained_co
 from reasondistill.training.arguments import memory_advice, tracking, training_arguments
 from reasondistill.training.checkpoints import last_good, room_for, step_of
 from reasondistill.training.features import build_features
+from reasondistill.training.kept_data import keep, kept_aside, reading
 from reasondistill.training.signals import terminating_like_ctrl_c
 
 _LOG = logging.getLogger(__name__)
@@ -55,11 +56,13 @@ _OF_BOTH_PHASES = frozenset(
 )
 
 
-def train(config: TrainConfig, *, resume: bool = False) -> Run:
+def train(config: TrainConfig, *, data: Loaded | None = None, resume: bool = False) -> Run:
     """Distil a student.
 
     Args:
         config: what to do.
+        data: what to learn from in place of the configuration's sources, which then say no more than which splits, and
+            what of them. The run keeps the examples, so that it can go on where it stopped, in ``data.jsonl``.
         resume: go on with the run of this name where it stopped; its own configuration is used.
 
     Returns:
@@ -81,7 +84,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     else:
         Run.require_new(config)  # before minutes of reading data
     with run.locked(), terminating_like_ctrl_c():
-        return _train(config, run, resume=resume)
+        return _train(config, run, None if resume else data, resume=resume)
 
 
 def _require_begun(run: Run) -> None:
@@ -120,7 +123,7 @@ def check(config: TrainConfig, *, lengths: bool = True) -> None:
         check_lengths(config)
 
 
-def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
+def _train(config: TrainConfig, run: Run, data: Loaded | None, *, resume: bool) -> Run:
     from transformers import set_seed
 
     if resume:
@@ -130,7 +133,12 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         run.tidy()
     check(config)
     arguments = training_arguments(config, run.checkpoints)
-    parts = load_parts(config)
+    if data is None:
+        parts = load_parts(config)
+    else:
+        with kept_aside(data) as file:
+            parts = load_parts(reading(config, file))
+        config = reading(config, run.folder / DATA_FILE)
     set_seed(config.seed)
     student = create_student(config, parts.examples, parts.phrases)
     parts = parts.decidable(config, student.codec)
@@ -138,6 +146,8 @@ def _train(config: TrainConfig, run: Run, *, resume: bool) -> Run:
         _LOG.warning(sentence)
     facts_now = parts.facts()
     if not resume:
+        if data is not None:
+            keep(data, run.folder / DATA_FILE)
         run = Run.create(config)
         run.write(data=facts_now)
     elif (facts_then := run.info().data) and facts_then != facts_now:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasondistill.data.download.fetching import AbsentError, DownloadError, discard, fetch, settle
+from reasondistill.data.download.fetching import AbsentError, DownloadError, fetch
 from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.readers.esnli import REQUIRED, is_esnli
 from reasondistill.data.readers.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import file_sha256, read_json, write_json
+from reasondistill.storage.locks import held
 
 __all__ = ["CHECKSUMS", "SOURCES", "DownloadError", "RemoteFile", "Source", "download"]
 
 CHECKSUMS = "checksums.json"
 """In the folder of a download: file name → its SHA-256, size in bytes, and where it came from."""
+
+LOCK = ".download.lock"
+"""In the same folder: held while a download is at work there, since two would write to the same partial file."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -124,10 +128,11 @@ def download(
 ) -> list[Path]:
     """Fetch a published data set into a folder, and hold its files to their hashes from then on.
 
-    A file that is there and matches is not fetched again; a file put there by hand is taken. A broken download goes
-    on where it ended: until it is whole and is what it should be, it is called ``<file>.part``. Each file's SHA-256
-    is kept in ``checksums.json`` when it comes first, and what comes later must match it. From the publishers' own
-    address, the first download too is held to the hash that the file is known by, where there is one.
+    A file that is there and matches is not fetched again; a file put there by hand is taken. Until a download is whole
+    and is what it should be, it is called ``<file>.part``; where the file's hash is known, a broken one goes on from
+    there. Each file's SHA-256 is kept in ``checksums.json`` when it comes first, and what comes later must match it.
+    From the publishers' own address, the first download too is held to the hash that the file is known by, where there
+    is one.
 
     Args:
         name: one of `SOURCES`.
@@ -159,16 +164,26 @@ def download(
         raise OutputError(out, expected="a folder to write to", found=error.strerror or str(error)) from error
 
     def obtained(file: RemoteFile) -> Path:
-        held = _Held(out, file, source, official=base_url is None)
-        if not held.is_there():
+        kept = _Held(out, file, source, official=base_url is None)
+        if not kept.is_there():
             urls = [f"{(base_url or source.base_url).rstrip('/')}/{path}" for path in file.paths]
             settings = {"timeout": timeout, "attempts": attempts, "delay": delay}
             report = None if progress is None else lambda done, total: progress(file.name, done, total)
-            held.fetch(urls, progress=report, **settings)
-        return held.target
+            kept.fetch(urls, progress=report, **settings)
+        return kept.target
 
-    with _alone(out):
-        return [obtained(file) for file in files]
+    with held(
+        out / LOCK,
+        of=out,
+        expected="a folder that no other download is at work in",
+        found="another one",
+        fix="Wait for it, or name another folder.",
+    ):
+        try:
+            return [obtained(file) for file in files]
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                (out / LOCK).unlink()
 
 
 class _Held:
@@ -208,20 +223,20 @@ class _Held:
             try:
                 found = self._verified(part, url)
             except DataError:
-                discard(part)
+                part.unlink()
                 if joined and again:  # its pieces may be of two versions
                     continue
                 raise
             self._record(part, found, url)
-            settle(part, self.target)
+            part.replace(self.target)
             return
 
     def _fetch_any(self, urls: list[str], part: Path, settings: dict[str, Any]) -> tuple[str, bool]:
         by_hand = f"Or get it by hand from {self.source.page}, put it at {self.target}, and run this again."
         for url in urls[:-1]:
             with contextlib.suppress(AbsentError):
-                return url, fetch(url, part, checked=self.expected is not None, fix=by_hand, **settings)
-        return urls[-1], fetch(urls[-1], part, checked=self.expected is not None, fix=by_hand, **settings)
+                return url, fetch(url, part, resume=self.expected is not None, fix=by_hand, **settings)
+        return urls[-1], fetch(urls[-1], part, resume=self.expected is not None, fix=by_hand, **settings)
 
     def _verified(self, part: Path, url: str) -> str:
         self._require_content(part, url)
@@ -272,33 +287,3 @@ class _Held:
 
     def _entries(self) -> dict[str, Any]:
         return read_json(self.checksums) if self.checksums.exists() else {}
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second download out of the folder: both would write to the same partial file.
-
-    The lock is on the folder itself, and goes with the process however that ends. Where there are no such locks
-    (Windows, some network drives) there is none.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                folder,
-                expected="a folder that no other download is at work in",
-                found="another one",
-                fix="Wait for it, or name another folder.",
-            ) from None
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(descriptor)

@@ -29,6 +29,8 @@ Row: TypeAlias = tuple[int, Mapping[str, Any]]
 _ANNOTATORS = "annotators"
 """How many people judged each of a row's explanations; beside ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
+NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations"})
+"""Names that mean something else than a field."""
 _EXPLANATION = re.compile(r"explanation(?:_([0-9]{1,4}))?")
 NO_LABEL = ("-1", "-")
 """What stands in many published files for a row without a label."""
@@ -71,8 +73,8 @@ def find_columns(
 ) -> Columns:
     """Decide which column holds what: as the mapping says, else by its direct name.
 
-    Direct names are the task's fields, ``label``, ``id``, ``group``, ``split``, ``choices``, ``explanation``,
-    ``explanation_1``, ``explanation_2``, …
+    Direct names are the task's fields, as they are or as `field_name` makes them of a column, ``label``, ``id``,
+    ``group``, ``split``, ``choices``, ``explanation``, ``explanation_1``, ``explanation_2``, …
 
     Raises:
         DataError: the mapping speaks of something else, or a column that is needed is not there.
@@ -88,6 +90,8 @@ def find_columns(
         )
     names = set(header)
     single = own_columns(name for name in header if name not in task.fields)
+    fields = {field_name(name): name for name in reversed(header)}
+    single |= {field: fields[field] for field in task.fields if field not in names and field in fields}
     for key in known[:-1]:
         name = mapping.get(key, single.get(key, key))
         if not isinstance(name, str):
@@ -130,6 +134,12 @@ def find_columns(
         choices=present["choices"],
         explanations=tuple(explanations),
     )
+
+
+def field_name(column: str) -> str:
+    """The name of the field that a column becomes: ``Ticket Text`` becomes ``ticket_text``."""
+    name = re.sub(r"\W+", "_", column).strip("_").lower() or "text"
+    return name if name.isidentifier() and name not in NO_FIELD else f"text_{name}"
 
 
 def foreign_advice(header: Iterable[str]) -> str:

@@ -7,16 +7,25 @@ from typing import NamedTuple
 
 from reasondistill.comparison import Comparison, Generalisation
 from reasondistill.contracts.comparison import Effect, McNemar, Pair, TestedDifference
+from reasondistill.contracts.tradeoffs import Tradeoffs
 from reasondistill.metrics.registry import metric_of
+from reasondistill.reporting.degradation_figure import NAME, degradation_figure, degradation_panels, panel_figure
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Paragraph, Part, Section, Table
 from reasondistill.reporting.formatting import listing, marked_title, metric_title, metric_value
+from reasondistill.reporting.html import to_html
 from reasondistill.reporting.markdown import to_markdown
+from reasondistill.reporting.metrics_summary import metrics_summary
 from reasondistill.reporting.sections import generalisation
 from reasondistill.reporting.signed import difference_value, p_value, signed_interval
-from reasondistill.reporting.tradeoff_files import TRADEOFF_FILES, tradeoff_files
+from reasondistill.reporting.tradeoff_document import to_document as weighed_document
 from reasondistill.storage.files import atomic_folder, atomic_write
 
-GENERATOR = "<!-- reasondistill compare -->"
+GENERATOR = "reasondistill compare"
+_SUMMARY, _FIGURE, _REPORT, _PAGE = "metrics_summary.csv", f"{NAME}.png", "final_report.md", "report.html"
+_FOOTER = (
+    "Made by reasondistill from the results alone; the same results give the same page. Every figure is in "
+    "comparison.json."
+)
 LEVEL = 0.05
 """What corrected p-values are held to in the summary."""
 EFFECT_NAMES = {"cohens_d_z": "d_z", "cohens_g": "g"}
@@ -44,10 +53,10 @@ def write_comparison(found: Comparison | Generalisation, out: str | Path) -> Com
     """
     out = Path(out)
     document = to_document(found) if isinstance(found, Comparison) else generalisation.to_document(found)
-    texts = {f"{found.kind}.md": to_markdown(document, GENERATOR)}
+    texts = {f"{found.kind}.md": to_markdown(document, f"<!-- {GENERATOR} -->")}
     pictures: dict[str, bytes] = {}
     if isinstance(found, Comparison) and found.tradeoffs is not None:
-        more, pictures = tradeoff_files(found, found.tradeoffs)
+        more, pictures = _weighed_files(found, found.tradeoffs)
         texts |= more
     with atomic_folder(out) as folder:
         found.save(folder / f"{found.kind}.json")
@@ -56,8 +65,23 @@ def write_comparison(found: Comparison | Generalisation, out: str | Path) -> Com
                 stream.write(text)
         for name, content in pictures.items():
             (folder / name).write_bytes(content)
-    named = {name: out / name if name in {**texts, **pictures} else None for name in TRADEOFF_FILES}
+    named = {
+        name: out / name if name in {**texts, **pictures} else None for name in (_SUMMARY, _FIGURE, _REPORT, _PAGE)
+    }
     return ComparisonFiles(out / f"{found.kind}.json", out / f"{found.kind}.md", *named.values())
+
+
+def _weighed_files(found: Comparison, tradeoffs: Tradeoffs) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Texts and pictures by file name; without curves there is no picture."""
+    panels = degradation_panels(tradeoffs)
+    whole = [degradation_figure(tradeoffs, panels)] if panels else []
+    page = weighed_document(found, tradeoffs, [panel_figure(tradeoffs, panel) for panel in panels])
+    texts = {
+        _SUMMARY: metrics_summary(found, tradeoffs),
+        _REPORT: to_markdown(weighed_document(found, tradeoffs, whole), f"<!-- {GENERATOR} -->"),
+        _PAGE: to_html(page, generator=GENERATOR, kicker="Quality against cost", footer=_FOOTER),
+    }
+    return texts, {_FIGURE: whole[0].png} if whole else {}
 
 
 def to_document(found: Comparison) -> Document:

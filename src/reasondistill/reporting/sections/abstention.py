@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reasondistill.contracts.records import parse_record
+from reasondistill.contracts.scored_confidence import CoveragePoint, StatedConfidence
 from reasondistill.reporting.document import Block, Cell, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
-from reasondistill.reporting.inputs import Lenient, Scored, Source
+from reasondistill.reporting.inputs import Scored, Source
 from reasondistill.students.calibration import Calibration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class CoveragePoint(Lenient):
-    """One entry of ``calibration.coverage`` in results.json."""
-
-    coverage: float
-    threshold: float
-    accuracy: float
-    ci95: tuple[float, float] | None = None
-
-
 def selective_blocks(source: Source, scored: Scored, prefix: str) -> list[Block]:
     """The curve of these results, and the tables of the run's calibration; none where there is neither."""
-    found: Any = scored.results.calibration.get("coverage") or ()
-    points = [parse_record(CoveragePoint, row, "results.json: calibration.coverage") for row in found]
+    confidence = scored.results.calibration
     blocks: list[Block] = []
-    if points:
+    if points := confidence.coverage:
         caption = "Accuracy of the surest answers, by the share that is answered; the band is the 95% interval."
         blocks.append(Gallery((coverage_figure(f"{prefix}coverage", "Accuracy at coverage", caption, points),)))
-    if stated := scored.results.calibration.get("stated"):
-        blocks.append(_stated_table(stated))
+    if confidence.stated is not None:
+        blocks.append(_stated_table(confidence.stated))
     return [*blocks, *(_calibration_blocks(source.calibration) if source.calibration is not None else ())]
 
 
-class StatedValue(Lenient):
-    """One entry of ``calibration.stated.values`` in results.json."""
-
-    phrase: str | None = None
-    value: float
-    n: int
-    accuracy: float
-    ci95: tuple[float, float] | None = None
-
-
-def _stated_table(stated: dict[str, Any]) -> Table:
+def _stated_table(stated: StatedConfidence) -> Table:
     """What the system says of its confidence, and how often it is right when it says so."""
-    rows = [parse_record(StatedValue, row, "results.json: calibration.stated") for row in stated.get("values", ())]
     cells = tuple(
         (
             Cell(row.phrase or "–"),
@@ -57,9 +36,9 @@ def _stated_table(stated: dict[str, Any]) -> Table:
             Cell(f"{row.accuracy:.3f}", "" if row.ci95 is None else f"{row.ci95[0]:.3f} to {row.ci95[1]:.3f}"),
             Cell(f"{row.n:,}"),
         )
-        for row in rows
+        for row in stated.values
     )
-    shuffled = stated.get("shuffled_auroc")
+    shuffled = stated.shuffled_auroc
     note = "" if shuffled is None else f"Control: the same values on other rows have an AUROC of {shuffled:.3f}."
     return Table("Confidence in words", ("Words", "States", "Right", "Rows"), cells, note=note)
 

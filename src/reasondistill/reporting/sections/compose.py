@@ -139,11 +139,13 @@ def _label_figures(scored: Scored, prefix: str) -> Gallery | None:
 
 
 def _calibration(scored: Scored, prefix: str) -> list[Block]:
-    if not any(b.n for b in scored.bins):
+    if not any(b.n for b in scored.results.calibration.bins):
         return []
     caption = "Accuracy against mean confidence by bin; below, how many examples each bin holds."
     text = "Confidence is the largest of the probabilities. Points under the diagonal are overconfident."
-    drawing = figures.reliability(f"{prefix}reliability", "Reliability diagram", caption, scored.bins)
+    drawing = figures.reliability(
+        f"{prefix}reliability", "Reliability diagram", caption, scored.results.calibration.bins
+    )
     return [Paragraph(text), Gallery((drawing,))]
 
 

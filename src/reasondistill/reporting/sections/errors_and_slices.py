@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from reasondistill.contracts.error_analysis import ErrorExample, ErrorKind, FoundErrors, Share
 from reasondistill.contracts.results import Results
+from reasondistill.contracts.slices import MeasuredSlice
 from reasondistill.metrics.registry import evidence_metrics
 from reasondistill.reporting.document import Block, Card, Cards, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.forest import Difference, forest
@@ -19,7 +21,7 @@ NAMED: Final = 6
 SURE: Final = 0.05
 """Adjusted p below which a slice is called different."""
 
-_KINDS: Final = {
+_KINDS: Final[dict[ErrorKind, str]] = {
     "none": "No error found",
     "label": "Label only",
     "explanation": "Explanation only",
@@ -30,28 +32,27 @@ _KINDS: Final = {
 def errors_section(results: Results) -> list[Block]:
     """The rule, how many rows are wrong in what, whether label and explanation go together, and examples."""
     errors = results.errors
-    if not errors.get("counts"):
+    if not errors.counts:
         return []
     blocks: list[Block] = [Paragraph(text) for text in (_rule(errors), _association(errors)) if text]
     blocks.append(_kinds(errors))
-    cells = errors.get("confusion") or ()
-    for cell in cells[:CELLS]:
-        cards = tuple(_card(one, errors) for one in cell["examples"][:CELL_CARDS])
-        given = "given no label" if cell["predicted"] is None else f"taken for {cell['predicted']}"
-        rule = f"{_first(len(cards), cell['n'])}{', the highest confidence first' if cards[1:] else ''}."
-        blocks.append(Cards(f"{cell['gold']} {given}", rule, cards))
-    metric = errors.get("metric")
-    found = (errors.get("examples") or {}).get("explanation", ())
+    for cell in errors.confusion[:CELLS]:
+        cards = tuple(_card(one, errors) for one in cell.examples[:CELL_CARDS])
+        given = "given no label" if cell.predicted is None else f"taken for {cell.predicted}"
+        rule = f"{_first(len(cards), cell.n)}{', the highest confidence first' if cards[1:] else ''}."
+        blocks.append(Cards(f"{cell.gold} {given}", rule, cards))
+    metric = errors.metric
+    found = errors.examples.get("explanation", ())
     if found:
         worst = f": empty ones, then the lowest {metric_title(metric)}" if metric else ""
         cards = tuple(_card(one, errors, metric) for one in found[:KIND_CARDS])
         # A low score is evidence, no proof: the reader is told what was found, not that it is so.
         title = (
             "Label right, explanation wrong by the rule"
-            if "label" in errors["judged"]
+            if "label" in errors.judged
             else "Explanation wrong by the rule"
         )
-        total = errors["counts"]["explanation"]["n"]
+        total = errors.counts["explanation"].n
         blocks.append(Cards(title, f"{_first(len(cards), total)}{worst}.{_below(errors)}", cards))
     return blocks
 
@@ -59,9 +60,7 @@ def errors_section(results: Results) -> list[Block]:
 def slices_section(results: Results, prefix: str) -> list[Block]:
     """Forest plots of the ranked slices' differences, and a table of all slices, worst first."""
     slices = results.slices
-    metrics = [
-        name for name in ("label_accuracy", *evidence_metrics()) if any(name in one["metrics"] for one in slices)
-    ]
+    metrics = [name for name in ("label_accuracy", *evidence_metrics()) if any(name in one.metrics for one in slices)]
     if not slices or not metrics:
         return []
     settings = results.settings.get("slices") or {}
@@ -71,39 +70,39 @@ def slices_section(results: Results, prefix: str) -> list[Block]:
         Paragraph(_slices_text(slices, ranking, settings)),
         *_forests(slices, ranking, metrics, prefix),
         _slices_table(slices, ranking, metrics),
-        Facts("What the slices are", tuple({one["family"]: one["rule"] for one in slices}.items()), folded=True),
+        Facts("What the slices are", tuple({one.family: one.rule for one in slices}.items()), folded=True),
     ]
 
 
 # --- errors ---
 
 
-def _rule(errors: Mapping[str, Any]) -> str:
+def _rule(errors: FoundErrors) -> str:
     parts = []
-    if "label" in errors["judged"]:
+    if "label" in errors.judged:
         parts.append("A label is wrong if it is not the gold one.")
-    if errors.get("rule"):
-        parts.append(errors["rule"])
+    if errors.rule:
+        parts.append(errors.rule)
         parts.append("This marks the worst explanations; that the others are good does not follow.")
     return " ".join(parts)
 
 
-def _association(errors: Mapping[str, Any]) -> str:
-    together = errors.get("association")
-    if not together:
+def _association(errors: FoundErrors) -> str:
+    together = errors.association
+    if together is None:
         return ""
-    right, wrong, difference = together["label_right"], together["label_wrong"], together["difference"]
+    right, wrong, difference = together.label_right, together.label_wrong, together.difference
     text = (
-        f"The explanation is wrong for {wrong['share']:.1%} of the {wrong['n']:,} rows with a wrong label and for "
-        f"{right['share']:.1%} of the {right['n']:,} with the right one: a difference of "
-        f"{_points(difference['value'])} points"
+        f"The explanation is wrong for {wrong.share:.1%} of the {wrong.n:,} rows with a wrong label and for "
+        f"{right.share:.1%} of the {right.n:,} with the right one: a difference of "
+        f"{_points(difference.value)} points"
     )
-    if bounds := difference["ci95"]:
+    if bounds := difference.ci95:
         text += f" (95% interval {_points(bounds[0])} to {_points(bounds[1])})"
         if bounds[0] <= 0 <= bounds[1]:
             text += ", which may be none"
     text += "."
-    if errors.get("metric") not in (None, "support"):
+    if errors.metric not in (None, "support"):
         text += " References argue for the gold label: part of such a difference is theirs."
     return text
 
@@ -112,36 +111,36 @@ def _points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def _kinds(errors: Mapping[str, Any]) -> Table:
-    judged, counts, per_label = errors["judged"], errors["counts"], errors.get("per_label") or {}
+def _kinds(errors: FoundErrors) -> Table:
+    judged, counts, per_label = errors.judged, errors.counts, errors.per_label
     names = [k for k in _KINDS if k in ("none", *judged) or (k == "both" and len(judged) == 2)]
     labels = list(per_label)[:8]
     rows = tuple(
         (
             Cell(_KINDS[kind]),
-            Cell(f"{counts[kind]['n']:,}"),
+            Cell(f"{counts[kind].n:,}"),
             _share(counts[kind]),
             *(_share(per_label[label][kind]) for label in labels),
         )
         for kind in names
     )
     head = ("In error", "Examples", "Share", *(f"of {label}" for label in labels))
-    note = f"Beneath each share: its 95% interval. Over {errors['n']:,} examples" + (
+    note = f"Beneath each share: its 95% interval. Over {errors.n:,} examples" + (
         "; the columns on the right are by gold label." if labels else "."
     )
     return Table("What is wrong", head, rows, note=note)
 
 
-def _share(count: Mapping[str, Any]) -> Cell:
-    if count["share"] is None:
+def _share(count: Share) -> Cell:
+    if count.share is None:
         return Cell("–")
-    bounds = count["ci95"]
-    return Cell(f"{count['share']:.1%}", f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%" if bounds else "")
+    bounds = count.ci95
+    return Cell(f"{count.share:.1%}", f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%" if bounds else "")
 
 
-def _below(errors: Mapping[str, Any]) -> str:
+def _below(errors: FoundErrors) -> str:
     """What the scores on the cards are held to."""
-    metric, threshold = errors.get("metric"), errors.get("threshold")
+    metric, threshold = errors.metric, errors.threshold
     if metric is None or threshold is None:
         return ""
     return f" The rule's threshold is {metric_value(metric, threshold)}; a sound explanation can lie below it."
@@ -151,19 +150,18 @@ def _first(shown: int, total: int) -> str:
     return f"{shown} of {total:,}" if shown < total else "The only one" if total == 1 else f"All {total:,}"
 
 
-def _card(one: Mapping[str, Any], errors: Mapping[str, Any], metric: str | None = None) -> Card:
-    gold, label, confidence = one["gold"], one["label"], one["confidence"]
-    score = None if metric is None else one["score"]
-    references = one.get("references") or [one.get("reference")]  # results of earlier versions have the first alone
+def _card(one: ErrorExample, errors: FoundErrors, metric: str | None = None) -> Card:
+    gold, label, confidence = one.gold, one.label, one.confidence
+    score = None if metric is None else one.score
     return Card(
-        id=one["id"],
-        fields=one["fields"],
+        id=one.id,
+        fields=one.fields,
         gold=gold,
         label=label,
-        correct=gold == label if gold is not None and "label" in errors["judged"] else None,
+        correct=gold == label if gold is not None and "label" in errors.judged else None,
         probabilities=() if confidence is None or label is None else ((label, confidence),),
-        explanation=one["explanation"],
-        references=tuple(text for text in references if text),
+        explanation=one.explanation,
+        references=tuple(text for text in one.references if text),
         scores=() if metric is None or score is None else ((metric_title(metric), metric_value(metric, score)),),
     )
 
@@ -171,12 +169,12 @@ def _card(one: Mapping[str, Any], errors: Mapping[str, Any], metric: str | None 
 # --- slices ---
 
 
-def _slices_text(slices: Sequence[Mapping[str, Any]], ranking: str, settings: Mapping[str, Any]) -> str:
-    ranked = [one for one in slices if one["ranked"]]
+def _slices_text(slices: Sequence[MeasuredSlice], ranking: str, settings: Mapping[str, Any]) -> str:
+    ranked = [one for one in slices if one.ranked]
     title = _lower(metric_title(ranking))
     if not ranked:
         return "No slice has enough rows, and enough beside it, to be ranked."
-    worse = [one["name"] for one in ranked if _verdict(one, ranking) == "worse"]
+    worse = [one.name for one in ranked if _verdict(one, ranking) == "worse"]
     text = (
         f"Each slice is compared with the rest of the rows. They stand in the order of the upper bound of their "
         f"difference in {title}, the lowest first. "
@@ -191,9 +189,9 @@ def _slices_text(slices: Sequence[Mapping[str, Any]], ranking: str, settings: Ma
     return text
 
 
-def _forests(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequence[str], prefix: str) -> list[Gallery]:
+def _forests(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequence[str], prefix: str) -> list[Gallery]:
     """The ranking metric, and beside it the first explanation metric, the same slices in the same order."""
-    shown = [one for one in slices if one["ranked"]]
+    shown = [one for one in slices if one.ranked]
     cut = len(shown) - FOREST_ROWS
     if cut > 0:
         shown = shown[:FOREST_ROWS]
@@ -210,27 +208,27 @@ def _forests(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequenc
     return [Gallery(tuple(drawings))] if drawings else []
 
 
-def _difference(one: Mapping[str, Any], metric: str) -> Difference:
-    figures = one["metrics"].get(metric) or {}
-    bounds = figures.get("difference_ci95")
-    return Difference(one["name"], figures.get("difference"), tuple(bounds) if bounds else None, _verdict(one, metric))
+def _difference(one: MeasuredSlice, metric: str) -> Difference:
+    figures = one.metrics.get(metric)
+    difference, bounds = (None, None) if figures is None else (figures.difference, figures.difference_ci95)
+    return Difference(one.name, difference, bounds, _verdict(one, metric))
 
 
-def _verdict(one: Mapping[str, Any], metric: str) -> str:
+def _verdict(one: MeasuredSlice, metric: str) -> str:
     """``worse`` or ``better`` where the difference holds after correction, else ``level``."""
-    figures = one["metrics"].get(metric) or {}
-    p, difference = figures.get("p_adjusted"), figures.get("difference")
+    figures = one.metrics.get(metric)
+    p, difference = (None, None) if figures is None else (figures.p_adjusted, figures.difference)
     if p is None or difference is None or p >= SURE:
         return "level"
     return "worse" if difference < 0 else "better"
 
 
-def _slices_table(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Sequence[str]) -> Table:
+def _slices_table(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequence[str]) -> Table:
     others = [name for name in metrics if name != ranking]
     rows = tuple(
         (
-            Cell(one["name"], "" if one["ranked"] else "too few to rank"),
-            Cell(f"{one['n']:,}", f"{one['share']:.0%}"),
+            Cell(one.name, "" if one.ranked else "too few to rank"),
+            Cell(f"{one.n:,}", f"{one.share:.0%}"),
             _value(one, ranking),
             _gap(one, ranking),
             Cell(_p(one, ranking)),
@@ -238,7 +236,7 @@ def _slices_table(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Se
         )
         for one in slices
     )
-    small = next((k for k, one in enumerate(slices) if not one["ranked"]), None)
+    small = next((k for k, one in enumerate(slices) if not one.ranked), None)
     gaps = [f"Δ {_lower(metric_title(name))}" for name in (ranking, *others)]
     head = ("Slice", "Examples", metric_title(ranking), gaps[0], "Adjusted p", *gaps[1:])
     note = (
@@ -250,28 +248,28 @@ def _slices_table(slices: Sequence[Mapping[str, Any]], ranking: str, metrics: Se
     return Table("All slices, worst first", head, rows, note=note, groups=groups)
 
 
-def _value(one: Mapping[str, Any], metric: str) -> Cell:
-    figures = one["metrics"].get(metric)
+def _value(one: MeasuredSlice, metric: str) -> Cell:
+    figures = one.metrics.get(metric)
     if figures is None:
         return Cell("–")
-    bounds = figures["ci95"]
-    return Cell(metric_value(metric, figures["value"]), interval(metric, tuple(bounds) if bounds else None))
+    return Cell(metric_value(metric, figures.value), interval(metric, figures.ci95))
 
 
-def _gap(one: Mapping[str, Any], metric: str) -> Cell:
-    figures = one["metrics"].get(metric)
-    if figures is None or figures["difference"] is None:
+def _gap(one: MeasuredSlice, metric: str) -> Cell:
+    figures = one.metrics.get(metric)
+    if figures is None or figures.difference is None:
         return Cell("–")
-    bounds = figures["difference_ci95"]
-    return Cell(_signed(figures["difference"]), " to ".join(map(_signed, bounds)) if bounds else "")
+    bounds = figures.difference_ci95
+    return Cell(_signed(figures.difference), " to ".join(map(_signed, bounds)) if bounds else "")
 
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−") if abs(value) >= 0.0005 else "0.000"
 
 
-def _p(one: Mapping[str, Any], metric: str) -> str:
-    p = (one["metrics"].get(metric) or {}).get("p_adjusted")
+def _p(one: MeasuredSlice, metric: str) -> str:
+    figures = one.metrics.get(metric)
+    p = None if figures is None else figures.p_adjusted
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

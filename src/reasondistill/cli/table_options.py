@@ -1,0 +1,144 @@
+"""The options that say what the columns of a table hold, for every command that reads data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from reasondistill.cli.shared import Columns, TaskOption, mapping
+from reasondistill.cli.terminal import complain
+from reasondistill.errors import DataError
+
+if TYPE_CHECKING:
+    from reasondistill.data.layout import Choice, Layout
+    from reasondistill.data.recognising import Recognised
+
+TextOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="COLUMN", help="A column with the input; repeatable. Guessed where none is named."),
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="The column with the label; '' where there is none.")
+]
+ExplanationOption = Annotated[
+    list[str] | None,
+    typer.Option("--explanation", metavar="COLUMN", help="A column with explanations; repeatable; '' for none."),
+]
+IdOption = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="The column with the rows' ids.")]
+GroupOption = Annotated[
+    str | None,
+    typer.Option("--group", metavar="COLUMN", help="Rows with the same value here stay in the same split."),
+]
+
+_OPTIONS: Mapping[str, Any] = {
+    "task": TaskOption,
+    "columns": Columns,
+    "text": TextOption,
+    "label": LabelOption,
+    "explanation": ExplanationOption,
+    "id": IdOption,
+    "group": GroupOption,
+}
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a user says of a table."""
+
+    task: str | None = None
+    columns: Mapping[str, str | Sequence[str]] | None = None
+    choice: Choice | None = None
+
+    def read_as(self, data: str) -> Recognised:
+        """The task of a data set and where its columns are; what had to be guessed is said on standard error.
+
+        Raises:
+            DataError: as `recognise_data`; --columns is given beside the options that name single columns.
+        """
+        from reasondistill.data.recognising import Recognised, recognise_data
+        from reasondistill.tasks.task import get_task
+
+        if self.columns and self.choice is not None:
+            raise DataError(
+                "--columns",
+                expected="either --columns, or --text, --label, --explanation, --id and --group",
+                found="both",
+                fix="Name all columns in one of the two ways.",
+            )
+        if self.task is not None:
+            task = get_task(self.task)
+            return Recognised(task, "--task", self.columns if self.choice is None else self.choice.mapping(task))
+        recognised = recognise_data(data, self.columns, self.choice)
+        if recognised.layout is not None:
+            say_columns(data, recognised.layout)
+        return recognised
+
+    def options(self) -> list[str]:
+        """The words that say the same again on the command line."""
+        words = [] if self.task is None else ["--task", self.task]
+        for what, name in (self.columns or {}).items():
+            words += ["--columns", f"{what}={name if isinstance(name, str) else ','.join(name)}"]
+        for what, name in self.choice.names() if self.choice is not None else ():
+            words += [f"--{what}", name]
+        return [quote(word) for word in words]
+
+
+def takes_table(command: F) -> F:
+    """Give a command that has a parameter ``table`` the options that make a `TableOptions`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for name, p in signature.parameters.items() if name != "table"]
+    optional = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in _OPTIONS.items()
+    ]
+
+    @wraps(command)
+    def wrapper(**given: Any) -> None:
+        options = {name: given.pop(name) for name in _OPTIONS}
+        command(table=_table(**options), **given)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    wrapper.__signature__ = signature.replace(parameters=[*parameters, *optional])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in (*parameters, *optional)} | {"return": None}
+    return wrapper  # type: ignore[return-value]
+
+
+def say_columns(source: object, layout: Layout) -> None:
+    """Say, on standard error, what a table's columns were taken for."""
+    lines = layout.lines()
+    widths = [max(len(line[k]) for line in lines) for k in (0, 1)]
+    complain(f"{source}: what its columns hold")
+    for name, what, words in lines:
+        complain(f"  {name:{widths[0]}}  {what:{widths[1]}}  {words}")
+    complain("  To change this: --text, --label, --explanation, --id, --group.")
+
+
+def _table(
+    task: str | None,
+    columns: list[str] | None,
+    text: list[str] | None,
+    label: str | None,
+    explanation: list[str] | None,
+    id: str | None,
+    group: str | None,
+) -> TableOptions:
+    choice = None
+    if any(value is not None for value in (text, label, explanation, id, group)):
+        from reasondistill.data.layout import Choice
+
+        choice = Choice(
+            text=tuple(text or ()),
+            label=label,
+            explanation=None if explanation is None else tuple(name for name in explanation if name),
+            id=id,
+            group=group,
+        )
+    return TableOptions(task, mapping(columns), choice)

@@ -1,0 +1,162 @@
+"""What the columns of a table of any names hold, told by names and values; every guess can be corrected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from make import write_jsonl
+from reasondistill.data import load
+from reasondistill.data.layout import Choice, Layout, iterate, look
+from reasondistill.data.recognising import recognise
+from reasondistill.errors import DataError
+
+TICKETS: list[dict[str, Any]] = [
+    {"text": "My card was charged twice for order 104.", "category": "billing", "why": "It speaks of a charge."},
+    {"text": "The app closes when I open the map.", "category": "bug", "why": "It describes a crash."},
+    {"text": "The invoice shows another name.", "category": "billing", "why": "It is about an invoice."},
+    {"text": "Please add a dark theme.", "category": "feature", "why": "It asks for something new."},
+]
+
+
+def layout_of(rows: list[dict[str, Any]], choice: Choice | None = None) -> Layout:
+    return look("table", iterate(rows), choice)
+
+
+def more(**columns: list[Any]) -> list[dict[str, Any]]:
+    return [{**row, **{name: values[k] for name, values in columns.items()}} for k, row in enumerate(TICKETS)]
+
+
+def test_text_label_and_explanation_by_their_usual_names() -> None:
+    layout = layout_of(TICKETS)
+    assert layout.roles == {"text": "text", "category": "label", "why": "explanation"}
+    assert layout.labels == ("billing", "bug", "feature")
+    assert layout.unused == ()
+    task = layout.task("my tickets")
+    assert (task.name, task.fields, task.labels) == ("my_tickets", ("text",), ("billing", "bug", "feature"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "roles"),
+    [
+        ({"id": ["a", "b", "c", "d"]}, {"id": "id"}),
+        ({"Ticket No": [7, 8, 9, 10]}, {"Ticket No": "id"}),
+        ({"Ticket No": [7, 7, 9, 10]}, {}),  # it repeats
+        ({"Split": ["train", "train", "test", "dev"]}, {"Split": "split"}),
+        ({"group": ["x", "x", "y", "z"]}, {"group": "group"}),
+        ({"url": ["https://a.org/1", "https://a.org/2", "https://a.org/3", "https://a.org/4"]}, {}),
+        ({"created": ["2024-01-02", "2024-01-03", "2024-01-04 10:00", "2024-02-01"]}, {}),
+        ({"explanation_2": ["so", "because", "", "hence"]}, {"explanation_2": "explanation"}),
+        ({"title": ["Charged", "Crash", "Invoice", "Theme"]}, {"title": "text"}),
+        ({"agent notes": ["I called the customer back", "not seen again", "sent a new one", "told the team so"]}, {}),
+    ],
+)
+def test_further_columns(columns: dict[str, list[Any]], roles: dict[str, str]) -> None:
+    layout = layout_of(more(**columns))
+    assert layout.roles == {**layout_of(TICKETS).roles, **roles}
+    assert set(layout.unused) == set(columns) - set(roles)
+
+
+def test_without_usual_names_values_tell() -> None:
+    rows = [
+        {"spalte1": row["text"], "spalte2": "yes" if k % 2 else "no", "spalte3": 3.5 + k}
+        for k, row in enumerate(TICKETS * 2)
+    ]
+    layout = layout_of(rows)
+    assert layout.roles == {"spalte1": "text", "spalte2": "label"}
+    assert layout.explanations == ()
+
+
+def test_a_label_that_cannot_be_told_is_asked_for() -> None:
+    rows = [
+        {"message": row["text"], "queue": "a" if k % 2 else "b", "urgent": k % 3 == 0}
+        for k, row in enumerate(TICKETS * 3)
+    ]
+    with pytest.raises(DataError, match=r"several: queue, urgent.*--label 'queue'"):
+        layout_of(rows)
+    assert layout_of(rows, Choice(label="urgent")).labels == ("false", "true")
+
+
+def test_what_is_named_is_taken() -> None:
+    rows = more(note=["alpha", "beta", "gamma", "delta"], code=["x1", "x2", "x3", "x4"])
+    layout = layout_of(rows, Choice(text=("why", "note"), label="", explanation=("text",), id="code"))
+    assert layout.roles == {"text": "explanation", "why": "text", "note": "text", "code": "id"}
+    assert layout.task("t").labels == ()
+    with pytest.raises(DataError, match=r"the column 'body', named as --text.*text, category, why"):
+        layout_of(TICKETS, Choice(text=("body",)))
+
+
+def test_numbers_and_lists_of_one_are_labels_too() -> None:
+    rows = [{"review": row["text"], "stars": k % 2 + 1, "label": None} for k, row in enumerate(TICKETS)]
+    assert layout_of(rows).labels == ("1", "2")
+    rows = [{"text": row["text"], "label": [row["category"]]} for row in TICKETS]
+    assert layout_of(rows).labels == ("billing", "bug", "feature")
+
+
+def test_rows_marked_as_without_a_label_name_none() -> None:
+    rows = [{"text": row["text"], "label": label} for row, label in zip(TICKETS, [0, 1, -1, None], strict=True)]
+    assert layout_of(rows).labels == ("0", "1")
+
+
+def test_choices_of_each_row(tmp_path: Path) -> None:
+    rows = [
+        {"question": "Where does water flow?", "choices": ["bank", "river"], "label": "river", "why": "It flows."},
+        {"question": "Where is money kept?", "choices": ["bank", "sea"], "label": "bank", "why": "It is kept there."},
+    ]
+    file = write_jsonl(tmp_path / "own.jsonl", *rows)
+    recognised = recognise(file, choice=Choice())
+    assert recognised.task.labels is None
+    examples = load(file, task=recognised.task, columns=recognised.columns).examples
+    assert [(e.label, e.choices) for e in examples] == [("river", ("bank", "river")), ("bank", ("bank", "sea"))]
+
+
+def test_a_table_without_an_input_is_refused() -> None:
+    with pytest.raises(DataError, match="--text COLUMN"):
+        layout_of([{"label": "a", "n": 1}, {"label": "b", "n": 2}])
+    with pytest.raises(DataError, match="no rows"):
+        layout_of([])
+
+
+def test_two_columns_never_become_one_field() -> None:
+    rows = [{"Text A": row["text"], "text a": row["why"], "label": row["category"]} for row in TICKETS]
+    layout = layout_of(rows, Choice(text=("Text A", "text a")))
+    assert layout.task("t").fields == ("text_a", "text_a_2")
+
+
+def test_a_file_of_any_names_is_read_as_described(tmp_path: Path) -> None:
+    renamed = [{"Anliegen": r["text"], "Kategorie": r["category"], "Begründung": r["why"]} for r in TICKETS]
+    file = write_jsonl(tmp_path / "anliegen.jsonl", *renamed)
+    choice = Choice(label="Kategorie", explanation=("Begründung",))
+    recognised = recognise(file, choice=choice)
+    examples = list(load(file, task=recognised.task, columns=recognised.columns).examples)
+    assert [e.fields["anliegen"] for e in examples] == [row["text"] for row in TICKETS]
+    assert [e.label for e in examples] == [row["category"] for row in TICKETS]
+    assert [e.explanations[0].text for e in examples] == [row["why"] for row in TICKETS]
+
+
+def test_columns_are_described_in_words() -> None:
+    rows = [*TICKETS, {"text": "Where is it?", "category": "billing", "why": None}]
+    lines = {column: (what, words) for column, what, words in layout_of(rows).lines()}
+    assert lines["text"] == ("text", "text, 6 words on average, all different")
+    assert lines["category"] == ("label", "text, 3 different: billing (3), bug (1), feature (1)")
+    assert lines["why"] == ("explanation", "text, 5 words on average, 4 different, 1 empty")
+
+
+WORDS = st.sampled_from(["", " ", "yes", "-1", "2024-01-02", "a b c d", "[/x]", "ü\u0301", "nan"])
+CELLS = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.floats(), WORDS, st.lists(WORDS, max_size=2))
+NAMES = st.sampled_from(["text", "label", "why", "id", "split", "group", "choices", "x", "y y", "Ü", "", "label "])
+
+
+@given(st.lists(st.dictionaries(NAMES, CELLS, max_size=6), max_size=8))
+def test_any_table_is_described_or_refused_with_a_sentence(rows: list[dict[str, Any]]) -> None:
+    try:
+        layout = layout_of(rows)
+    except DataError:
+        return
+    assert layout.texts
+    assert len(layout.roles) + len(layout.unused) == len(layout.columns)
+    assert len(layout.task("t").fields) == len(layout.texts)
