@@ -14,9 +14,6 @@ from reasondistill.contracts.notebook_tables import html_table
 from reasondistill.contracts.scored_confidence import ScoredConfidence
 from reasondistill.contracts.slices import MeasuredSlice
 
-CONTROLLED_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1", "support")
-"""The metrics on which explanations that explain nothing have to lose."""
-
 NOT_FLOORS = ("references", "student_fewer_references")
 """Entries of ``floors`` that stand beside a system for comparison, but are nothing that it has to beat."""
 
