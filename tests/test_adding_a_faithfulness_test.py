@@ -28,7 +28,7 @@ from reasondistill.evaluation.faithfulness import (
     register,
 )
 from reasondistill.evaluation.faithfulness.needs import EXPLANATIONS
-from reasondistill.evaluation.faithfulness.registry import forget
+from reasondistill.evaluation.faithfulness.registered_tests import forget
 from reasondistill.metrics.statistics import mean
 from reasondistill.reporting import build_report
 

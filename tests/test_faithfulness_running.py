@@ -20,7 +20,7 @@ from reasondistill.data.scenes import generate
 from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.faithfulness.registry import faithfulness_tests
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_tests
 from reasondistill.evaluation.faithfulness.simulatability import Simulatability
 from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, SuiteOutcome, measure_faithfulness
 from reasondistill.judges import Judge

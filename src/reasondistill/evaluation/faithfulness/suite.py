@@ -14,7 +14,7 @@ from reasondistill.errors import ConfigError, UserError
 from reasondistill.evaluation.budget import BUDGET_CUT, Budget, largest_that_fits
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Scores, left_out, sample
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
-from reasondistill.evaluation.faithfulness.registry import faithfulness_tests
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_tests
 from reasondistill.metrics.statistics import GroupBootstrap
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reasondistill.contracts.base import Metric
 from reasondistill.contracts.faithfulness import DetailTable, Entry, FaithfulnessDetails
 from reasondistill.contracts.results import Results
-from reasondistill.evaluation.faithfulness.registry import faithfulness_test, faithfulness_tests
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_test, faithfulness_tests
 from reasondistill.reporting.document import Block, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
 from reasondistill.reporting.formatting import flatten, interval, metric_title, metric_value
