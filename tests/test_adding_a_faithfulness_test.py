@@ -29,6 +29,7 @@ from reasondistill.evaluation.faithfulness import (
 )
 from reasondistill.evaluation.faithfulness.needs import EXPLANATIONS
 from reasondistill.evaluation.faithfulness.registered_tests import forget
+from reasondistill.metrics.registry import known_metrics
 from reasondistill.metrics.statistics import mean
 from reasondistill.reporting import build_report
 
@@ -120,6 +121,11 @@ def test_names_are_not_taken_twice(toy: None) -> None:
     with pytest.raises(ConfigError, match="poetry"):
         FaithfulnessSettings(poetry={})
     assert "quoting" in FaithfulnessSettings().tests
+
+
+def test_every_metric_of_a_test_is_known_and_no_other_claims_to_be_one() -> None:
+    given = [name for kind in faithfulness_tests() for name in kind.metrics]
+    assert sorted(given) == sorted(metric.name for metric in known_metrics() if metric.family == "faithfulness")
 
 
 def test_turns_are_all_different() -> None:

@@ -139,7 +139,7 @@ class FaithfulnessTest(BaseModel):
     """A test: its fields are its settings, its class variables what is known of it.
 
     A subclass in a module of this folder is one of the tests of every student, and needs nothing else. Its metrics have
-    titles and directions where all metrics have them, and go by their names without.
+    titles and directions in `metrics.known.faithfulness_metrics`, and go by their names without.
 
     Attributes:
         name: in results and settings.
