@@ -50,7 +50,7 @@ def transformers_generate(request: dict[str, Any]) -> Contender:
     from reasondistill.tasks.task import parse
 
     checkpoint = load_checkpoint(find_student(request["path"]))
-    model, tokenizer, asked = checkpoint.model.float().eval(), checkpoint.tokenizer, checkpoint.asked
+    model, tokenizer, asked = checkpoint.model.float().eval(), checkpoint.tokenizer, checkpoint.settings
     settings = asked.generation.model_dump() | {"num_beams": request["num_beams"]}
     codec, labels = checkpoint.codec, asked.task.labels or ()
     special = {name: getattr(codec, name) for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id")}
@@ -85,7 +85,7 @@ def translate_batch(request: dict[str, Any]) -> Contender:
     from reasondistill.students.package.opening import load_package
 
     package = load_package(request["path"])
-    asked, codec = package.asked, package.engine.codec
+    asked, codec = package.settings, package.engine.codec
     vocabulary = json.loads((Path(request["path"]) / "shared_vocabulary.json").read_text(encoding="utf-8"))
     ids = {token: i for i, token in enumerate(vocabulary)}
     del package.engine.translator

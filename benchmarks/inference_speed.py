@@ -105,7 +105,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Export, start the contenders, and let them take turns."""
     from reasondistill.contracts.records import as_row
     from reasondistill.data import load
-    from reasondistill.export import export, load_sample
+    from reasondistill.exporting import export, load_sample
     from reasondistill.runs import find_student, hardware, versions
     from reasondistill.students.student import Student
 

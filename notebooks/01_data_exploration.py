@@ -26,7 +26,7 @@ import pandas as pd
 
 from figures import bars, show
 from reasondistill.data import load, task_of
-from reasondistill.data.audit import audit, audit_table
+from reasondistill.data.audit import audit
 from reasondistill.metrics.style import connective_shares
 from reasondistill.metrics.text import copied_share
 from reasondistill.reporting.figures import lengths
@@ -56,9 +56,9 @@ pd.DataFrame([{**e.fields, "label": e.label, "explanation": e.references[0].text
 # A *problem* spoils what is trained or measured, a *warning* needs a decision, a *note* is good to know.
 
 # %%
-found = audit(data, task=task)
-drawings = {drawing.name: drawing for drawing in compose(found).drawings}
-pd.DataFrame(audit_table(found))[["severity", "what", "advice"]]
+result = audit(data, task=task)
+drawings = {drawing.name: drawing for drawing in compose(result).drawings}
+pd.DataFrame([finding.model_dump() for finding in result.findings])[["severity", "what", "advice"]]
 
 # %% [markdown]
 # ## Give-aways
@@ -68,10 +68,11 @@ pd.DataFrame(audit_table(found))[["severity", "what", "advice"]]
 # mere wording tells the label: a metric that asks whether an explanation "supports" a label can be satisfied with that.
 
 # %% tags=["picture"]
-scores, floor = found["baselines"]["scores"], found["baselines"]["majority"]["accuracy"]
-told = {name: f"{score['accuracy']:.0%}" for name, score in scores.items()}
-title = f"{task.fields[-1].capitalize()} alone: {told[task.fields[-1]]} right; explanation alone: {told['explanation']}"
-show(replace(drawings["baselines"], title=f"{title}; majority: {floor:.0%}"))
+right = {name: f"{score.accuracy:.0%}" for name, score in result.baselines.scores.items()}
+title = (
+    f"{task.fields[-1].capitalize()} alone: {right[task.fields[-1]]} right; explanation alone: {right['explanation']}"
+)
+show(replace(drawings["baselines"], title=f"{title}; majority: {result.baselines.majority.accuracy:.0%}"))
 
 # %% [markdown]
 # ## Reasoning patterns
@@ -104,9 +105,9 @@ show(bars("connectives", title, "A bar for each label.", table, unit="explanatio
 # fills in. No list of them is given; they are found in the data.
 
 # %%
-template = found["phrases"]["templates"][0]
-title = f"{found['phrases']['in_a_template']['all']:.0%} of explanations fit a template"
-more = f"the commonest: “{template['template']}”, {template['mostly_share']:.0%} {template['mostly']}"
+template = result.phrases.templates[0]
+title = f"{result.phrases.in_a_template['all']:.0%} of explanations fit a template"
+more = f"the commonest: “{template.template}”, {template.mostly_share:.0%} {template.mostly}"
 show(replace(drawings["templates"], title=f"{title}; {more}"))
 
 # %% [markdown]
@@ -148,21 +149,20 @@ show(
 # the training part has as well, if rows were dealt out at random, and as this library splits them.
 
 # %%
-random, split = found["leakage"]["random_split"], found["leakage"]["between_parts"].get("test", {})
+random, split = result.leakage.random_split, result.leakage.between_splits.get("test", {})
 leaks = {
-    name: {"rows at random": of["leaked"], **({"by group": split[name]["share"]} if name in split else {})}
+    name: {"rows at random": of.leaked, **({"by group": split[name].share} if name in split else {})}
     for name, of in random.items()
 }
 first = task.fields[0]
-title = f"At random, {random[first]['leaked']:.0%} of test rows have a {first} that was trained on"
+title = f"At random, {random[first].leaked:.0%} of test rows have a {first} that was trained on"
 show(bars("leaks", title, "The same rows, dealt out in two ways.", leaks, unit="test rows whose text is trained on"))
 
 # %%
-duplicates = found["duplicates"]
-rows = {
-    kind: {"rows": duplicates[kind]["rows"], "with different labels": duplicates[kind]["conflicting_label"][unit]}
-    for kind, unit in (("exact", "rows"), ("normalised", "rows"), ("near", "pairs"))
-}
+kinds = {"exact": result.duplicates.exact, "normalised": result.duplicates.normalised}
+rows = {k: {"rows": same.rows, "with different labels": same.conflicting_label.rows} for k, same in kinds.items()}
+near = result.duplicates.near
+rows["near"] = {"rows": near.rows, "with different labels": near.conflicting_label.pairs}
 pd.DataFrame(rows).T
 
 # %% [markdown]

@@ -31,7 +31,7 @@ from reasondistill.students.checkpoint import load_checkpoint
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student import Student
 from reasondistill.training.features import Collator, build_features
-from reasondistill.training.trainer import JointModel
+from reasondistill.training.joint_model import JointModel
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")

@@ -46,8 +46,8 @@ from reasondistill.storage.files import file_sha256
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import load_checkpoint
 from reasondistill.training.features import Collator, build_features
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.train import load_parts, train
-from reasondistill.training.trainer import JointModel
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")

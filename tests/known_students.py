@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.data.scenes import ANIMALS, FRAMES, LABELS, PEOPLE, Aspect, entails, excludes, generate, phrases
-from reasondistill.metrics.text import words
+from reasondistill.languages.word_splitting import words
 from reasondistill.students.engines.answering import softmax
 from reasondistill.tasks.task import NLI, OutputOrder
 

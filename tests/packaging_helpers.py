@@ -62,7 +62,7 @@ def with_model(student: Checkpoint, model: Any) -> Checkpoint:
 
 def package(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Path:
     """The files that CTranslate2 reads, and the tokenizer: a package without its manifest."""
-    from reasondistill.export.converting import convert
+    from reasondistill.exporting.converting import convert
 
     folder.mkdir()
     convert(student, folder, quantization)
@@ -76,7 +76,7 @@ def facts_of(student: Checkpoint) -> TokenizerFacts:
 
 def engine(student: Checkpoint, folder: Path, quantization: Any = "float32") -> Any:
     made = package(student, folder, quantization)
-    return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.asked)
+    return open_engine(made, student.codec.decoder_start_token_id, facts_of(student), student.settings)
 
 
 def calibration(student: str) -> Calibration:

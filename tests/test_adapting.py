@@ -26,9 +26,10 @@ from reasondistill.tasks.task import NLI
 from reasondistill.training.adapters import AdaptedCheckpoint, adapt, parts_of, trained_count
 from reasondistill.training.arguments import training_arguments
 from reasondistill.training.features import Collator, build_features
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import train
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.trainer import DistillationTrainer
 from trainings import ON_THE_CPU, ONE_LAYER, scenes_data
 
 needs_peft = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs the extra peft")

@@ -30,9 +30,9 @@ from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import OutputOrder, Task, choice_targets
 from reasondistill.training.features import Collator, build_features
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
 from reasondistill.training.train import UNDECIDABLE, Parts
-from reasondistill.training.trainer import JointModel
 
 TASK = Task.model_validate({"name": "place", "fields": ["question"]})
 GREEDY = Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=8)
@@ -191,7 +191,7 @@ SAME = ("man", "mán", "dog")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     student = made.warm_start(tmp_path_factory.mktemp("bert"))
     student.model.eval()
-    return Checkpoint(student.model, student.tokenizer, student.asked.model_copy(update={"task": TASK}))
+    return Checkpoint(student.model, student.tokenizer, student.settings.model_copy(update={"task": TASK}))
 
 
 def of(student: Checkpoint, folder: Path, engine: str) -> Any:
@@ -274,6 +274,6 @@ def test_labels_of_the_task_itself_and_explanations_alone_set_nothing_aside(bert
 
 def test_a_label_that_was_cut_to_anothers_tokens_says_how_to_keep_it() -> None:
     student = untrained("label_only")
-    short = Checkpoint(student.model, student.tokenizer, student.asked.model_copy(update={"max_target_length": 4}))
+    short = Checkpoint(student.model, student.tokenizer, student.settings.model_copy(update={"max_target_length": 4}))
     with pytest.raises(TaskError, match="Or raise max_target_length"):
         short.codec.check_labels(["a man on a beach with a dog", "a man on a beach with a cat"], "label_only")

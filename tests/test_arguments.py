@@ -22,8 +22,9 @@ from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.training import arguments
 from reasondistill.training.adapters import parts_of
 from reasondistill.training.arguments import memory_advice, tracking, training_arguments
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.train import train
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.trainer import DistillationTrainer
 from trainings import ON_THE_CPU, TINY, logged, scenes_data
 
 needs_tensorboard = pytest.mark.skipif(

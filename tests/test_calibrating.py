@@ -457,7 +457,7 @@ def test_the_command_fits_shows_and_is_not_repeated_by_accident(bare: Path, comm
     code, said = command("calibrate", bare, "scenes:700@0", "--split", "validation")
     assert code == 0, said
     assert "temperature" in said
-    assert "wanted precision" in said
+    assert "target precision" in said
     assert checkpoint_fingerprint(bare) == identity, "the student is still the same one"
     before = (bare / CALIBRATION_FILE).read_bytes()
     code, said = command("calibrate", bare, "scenes:700@0", "--split", "validation")

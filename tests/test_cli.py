@@ -160,8 +160,8 @@ GOOD = HEADER + "a,A man sleeps.,A man rests.,entailment,x\n"
 BROKEN: dict[str, tuple[str, bytes | None, list[str]]] = {
     "a missing column": (
         "data.csv",
-        b"id,premise,label,explanation\na,A man sleeps.,entailment,x\n",
-        ["data.csv", "hypothesis", "premise", "--columns"],
+        b"id,stars,label\na,3,entailment\n",
+        ["data.csv", "stars", "--text", "--columns"],
     ),
     "an unknown label": (
         "data.csv",
@@ -419,7 +419,7 @@ def choosing_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = Task.model_validate({"name": "place", "fields": ["question", "precision"]})
     folder = tmp_path_factory.mktemp("choosing")
     made = packaging_helpers.warm_start(folder)
-    replace(made, asked=made.asked.model_copy(update={"task": task})).save(folder / "student")
+    replace(made, settings=made.settings.model_copy(update={"task": task})).save(folder / "student")
     return folder / "student"
 
 
@@ -700,11 +700,12 @@ def test_data_audit_says_what_is_wrong_and_writes_a_page(run: Run, tmp_path: Pat
     table.write_text("\n".join(["premise,hypothesis,label,explanation,group", *rows]), encoding="utf-8")
     outcome = run("data", "audit", table, "--out", tmp_path / "audit", "--student", "builtin:scenes")
     assert outcome.code == 0, outcome
-    assert "what was found" in outcome.out
+    assert "what is wrong" in outcome.out
     assert (tmp_path / "audit" / "audit.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    found = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
-    assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == found
-    assert found["findings"]
+    written = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
+    assert json.loads(run("data", "audit", table, "--student", "builtin:scenes", "--json").out) == written
+    assert written["findings"]
+    assert "pairs.csv:2: A man 0." in outcome.out
     assert run("data", "audit", tmp_path / "absent.csv").mistake.startswith(f"{tmp_path / 'absent.csv'}: ")
 
 

@@ -156,4 +156,4 @@ def test_a_damaged_student_is_named(
 @pytest.mark.parametrize("family", tiny.FEW)
 def test_whole_students_of_every_family_lack_nothing(family: str, tmp_path: Path) -> None:
     tiny.student(family).save(tmp_path)
-    assert load_checkpoint(tmp_path).asked == tiny.student(family).asked
+    assert load_checkpoint(tmp_path).settings == tiny.student(family).settings

@@ -286,7 +286,7 @@ def test_esnli_mistakes(tmp_path: Path) -> None:
         assert f"without {name}" in message
         assert str(path) in message
         assert "Fetch" in message
-    assert "set aside: 1 × no gold label" in complaint(esnli(path, {"gold_label": "-"}))
+    assert "dropped: 1 × no gold label" in complaint(esnli(path, {"gold_label": "-"}))
     assert "at least one row" in complaint(esnli(path))
     with pytest.raises(DataError, match="nothing at this path"):
         read_esnli(tmp_path / "absent.csv")

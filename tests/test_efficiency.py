@@ -49,7 +49,7 @@ def student(family: str = "t5", order: OutputOrder = "label_first") -> Student:
     checkpoint = tiny.student(family, order)
     checkpoint.model.eval()
     engine = TorchEngine(checkpoint.model, checkpoint.codec)
-    return Student(engine, NLI, order, checkpoint.asked.generation, fingerprint="s1")
+    return Student(engine, NLI, order, checkpoint.settings.generation, fingerprint="s1")
 
 
 # --- parameters ---

@@ -16,8 +16,8 @@ from reasondistill.config import Generation
 from reasondistill.contracts.records import Prediction, read_predictions
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError, ParityError
-from reasondistill.export import Exported, Sample, export, limits_for, load_sample
-from reasondistill.export.parity import compare
+from reasondistill.exporting import Exported, Sample, export, limits_for, load_sample
+from reasondistill.exporting.parity import compare
 from reasondistill.students import package as packages
 from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.students.fit_calibration import calibrate
@@ -139,7 +139,7 @@ class Told:
 
 
 def test_parity_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasondistill.export import parity as module
+    from reasondistill.exporting import parity as module
 
     asked: list[tuple[int, list[str]]] = []
 
@@ -229,7 +229,7 @@ def test_what_is_no_student_is_refused(exported: Exported, tmp_path: Path) -> No
 def test_a_student_of_another_task_needs_rows_of_its_own(tmp_path: Path) -> None:
     student = tiny.student("t5")
     task = Task(name="yesno", fields=("question",), labels=("yes", "no"))
-    student.asked.model_copy(update={"task": task}).save(tmp_path)
+    student.settings.model_copy(update={"task": task}).save(tmp_path)
     with pytest.raises(ConfigError, match=r"--sample: expected rows of the task 'yesno' .*--sample DATA"):
         load_sample(tmp_path)
     rows = tmp_path / "rows.jsonl"

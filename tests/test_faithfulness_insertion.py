@@ -22,8 +22,8 @@ from reasondistill.evaluation.faithfulness import insertion
 from reasondistill.evaluation.faithfulness.inserting import ADJECTIVES, ADVERBS, Insertion, draw, places, put
 from reasondistill.evaluation.faithfulness.insertion import InsertionSettings, counterfactual_insertion, total_variation
 from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.languages.word_splitting import words
 from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
-from reasondistill.metrics.text import words
 from reasondistill.tasks.task import NLI, OutputOrder, get_task
 
 

@@ -38,7 +38,8 @@ from reasondistill.students.vocabulary import trim
 from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
 from reasondistill.training.adapters import adapt, parts_of
 from reasondistill.training.features import Collator, build_features
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.joint_model import JointModel
+from reasondistill.training.trainer import DistillationTrainer
 
 EXAMPLES = generate(9, seed=2)
 PROMPTS = [NLI.render_prompts("label_first", e)["label"] for e in EXAMPLES]
@@ -166,7 +167,7 @@ def test_its_vocabulary_is_trimmed_or_that_is_refused(family: str, tried: Callab
             trim(student.model, student.tokenizer, PROMPTS)
         return
     model, tokenizer = trim(student.model, student.tokenizer, [*PROMPTS, *(NLI.labels or ())])
-    smaller = Checkpoint(model, tokenizer, student.asked)
+    smaller = Checkpoint(model, tokenizer, student.settings)
     assert smaller.model.get_input_embeddings().weight.shape[0] < student.model.get_input_embeddings().weight.shape[0]
     assert [len(row) for row in tried(family).engine(smaller).score(PROMPTS, TARGETS)] == [3] * len(PROMPTS)
     old, new = (s.codec.encode_and_mark_prompts(PROMPTS)[0] for s in (student, smaller))
@@ -183,8 +184,8 @@ def test_its_package_answers_alike_or_that_is_refused(
 ) -> None:
     pytest.importorskip("ctranslate2")
     import packaging_helpers as packages
-    from reasondistill.export import export
-    from reasondistill.export.sizes import architecture_of
+    from reasondistill.exporting import export
+    from reasondistill.exporting.sizes import architecture_of
 
     one = tried(family)
     if not family_of(one.trained.model).exports:

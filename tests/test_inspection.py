@@ -15,8 +15,8 @@ from reasondistill.inspection import cross_attention, gradient_flow, loss_plane,
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
 from reasondistill.students.checkpoint import parameter_count
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
-from reasondistill.training.trainer import JointModel
 from trainings import batch_of
 
 FAMILIES = {"flan": tiny.flan_t5, "tied": tiny.tied_t5, "mt5": tiny.mt5, "bart": tiny.bart}

@@ -24,7 +24,7 @@ from reasondistill.judges.acceptance import STRENGTH, Acceptance
 from reasondistill.judges.components import Components, Models, network_outputs
 from reasondistill.judges.corruptions import Corruptor, Good, function_words
 from reasondistill.judges.encoders import Encoded, WordEncoder
-from reasondistill.judges.fitting import Told, weigh_alike, weigh_by_votes
+from reasondistill.judges.fitting import GoodAgainstSpoiled, weigh_alike, weigh_by_votes
 from reasondistill.judges.network import Network, collate
 from reasondistill.judges.patterns import Delexicalizer, PatternModel, Verdict, kept_words
 from reasondistill.judges.voting import Voted, cross_fitted
@@ -215,7 +215,7 @@ def test_the_card_names_data_and_what_was_reached(tmp_path: Path, scenes: Loaded
 
 def test_a_judge_refuses_what_it_was_trained_on(judge: Judge, scenes: Loaded, others: Loaded) -> None:
     judge.refuse_seen(others.examples, NLI)
-    with pytest.raises(DataError, match="1 rows of groups, or with texts, that 'tiny' was trained on"):
+    with pytest.raises(DataError, match="1 rows with groups or texts that 'tiny' was trained on"):
         judge.refuse_seen([*others.examples[:3], scenes.examples[0]], NLI)
     # In another file, under another id and group, the texts are the same.
     moved = scenes.examples[0].model_copy(update={"id": "x", "group": "elsewhere"})
@@ -630,7 +630,7 @@ def test_weights_of_components() -> None:
     # Votes that say nothing of the first component, and spoiled explanations that do: it counts for something.
     silent = generator.integers(2, size=400).astype(float)
     alone = weigh_by_votes(["coherence", "wording"], values, silent).weight[0]
-    beside = weigh_by_votes(["coherence", "wording"], values, silent, Told(values, good)).weight[0]
+    beside = weigh_by_votes(["coherence", "wording"], values, silent, GoodAgainstSpoiled(values, good)).weight[0]
     assert beside > alone + 0.02
     constant = weigh_alike(["wording"], np.zeros((10, 1)), np.arange(10) < 5)
     assert np.isfinite(constant.logit(np.zeros((1, 1)))).all()

@@ -73,7 +73,7 @@ def test_what_is_said_to_fit_is_written_to_its_last_token(family: str, tmp_path:
     checkpoint = tiny.student(family)
     never_ends = replace(
         Student(
-            TorchEngine(checkpoint.model, checkpoint.codec), checkpoint.asked.task, "label_first", Generation(), "x"
+            TorchEngine(checkpoint.model, checkpoint.codec), checkpoint.settings.task, "label_first", Generation(), "x"
         ),
         generation=Generation(num_beams=1, max_new_tokens=128, repetition_penalty=1.0),
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
+from reasondistill.languages import word_splitting
 from reasondistill.metrics import baselines as floors
 from reasondistill.metrics import bertscore, calibration_error, label, text
 from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
@@ -138,7 +139,7 @@ def test_empty_explanations_score_zero(name: Any) -> None:
 
 def test_distinct_2_and_length_by_hand() -> None:
     assert text.distinct_2(["a dog runs", "A dog, runs far"]) == 3 / 5
-    assert text.length("a dog  runs.") == 3
+    assert word_splitting.length("a dog  runs.") == 3
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_text_metrics_stay_in_range_on_nasty_strings(explanation: str, reference
     for name, value in figures.items():
         top = {"bleu": 100 + 1e-9, "chrf": 100 + 1e-9, "explanation_length": float("inf")}.get(name, 1)
         assert 0 <= value <= top, name
-    assert figures["copy_rate"] == bool(text.words(explanation))
+    assert figures["copy_rate"] == bool(word_splitting.words(explanation))
 
 
 def test_several_references_maximum_or_mean() -> None:

@@ -125,9 +125,9 @@ def ask_judge(folder: Path) -> None:
 def package_folder(folder: Path) -> Path:
     student = tiny.student("t5")
     made.package(student, folder)
-    student.asked.save(folder)
+    student.settings.save(folder)
     made.calibration("s1").save(folder)
-    generation = student.asked.generation
+    generation = student.settings.generation
     shares: dict[str, Any] = {"label_agreement": 1, "probability_difference": 0, "greedy_identity": 1}
     Manifest(
         quantization="float32",

@@ -24,8 +24,8 @@ from reasondistill.contracts.records import Example
 from reasondistill.evaluation.efficiency import EfficiencySettings, measure
 from reasondistill.evaluation.efficiency.engine_costs import costs_of
 from reasondistill.evaluation.efficiency.torch_costs import count_flops, count_parameters
-from reasondistill.export import export
-from reasondistill.export.sizes import architecture_of
+from reasondistill.exporting import export
+from reasondistill.exporting.sizes import architecture_of
 from reasondistill.students.codec import CONTEXT, EXPLANATION, LABEL, EncodedTarget
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.forced_paths import LONGEST, path_of, paths_for

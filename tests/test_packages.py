@@ -50,7 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     checkpoint = made.student("t5")
     folder = made.package(checkpoint, tmp_path_factory.mktemp("whole") / "package")
-    checkpoint.asked.save(folder)
+    checkpoint.settings.save(folder)
     Manifest(
         quantization="float32",
         student=Origin(fingerprint="s1", family="t5", parameters=1),
@@ -73,9 +73,9 @@ def test_a_package_is_a_student(whole: Path) -> None:
     loaded = Student.load(whole)
     checkpoint = made.student("t5")
     assert (loaded.task, loaded.order, loaded.generation) == (
-        checkpoint.asked.task,
-        checkpoint.asked.order,
-        checkpoint.asked.generation,
+        checkpoint.settings.task,
+        checkpoint.settings.order,
+        checkpoint.settings.generation,
     )
     assert loaded.calibration is None
     assert loaded.fingerprint == load_package(whole).manifest.fingerprint != "s1"
@@ -89,7 +89,7 @@ def test_a_package_knows_how_many_positions_it_has(tmp_path: Path) -> None:
 
     checkpoint = made.student("bart")
     folder = made.package(checkpoint, tmp_path / "package")
-    checkpoint.asked.save(folder)
+    checkpoint.settings.save(folder)
     Manifest(
         quantization="float32",
         student=Origin(fingerprint="s1", family="bart", parameters=1),

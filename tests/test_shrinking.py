@@ -230,7 +230,7 @@ def test_a_student_with_its_texts_tokens_alone_computes_and_writes_what_it_did(f
         torch.testing.assert_close(ours, theirs[..., back])
     for key in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
         assert back[getattr(model.config, key)] == getattr(student.model.config, key)
-    Checkpoint(model, tokenizer, student.asked).save(tmp_path / "s")
+    Checkpoint(model, tokenizer, student.settings).save(tmp_path / "s")
     again = load_checkpoint(tmp_path / "s")
     assert again.tokenizer(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
 

@@ -144,6 +144,8 @@ def test_imports_are_found_wherever_they_are() -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda p: p.parent.name)
 def test_init_files_define_nothing(path: Path) -> None:
+    if path.parent == PACKAGE:
+        return  # it hands names on when they are asked for: tests/test_api.py
     docstring, *rest = ast.parse(path.read_text(encoding="utf-8")).body
     assert isinstance(docstring, ast.Expr)
     assert isinstance(docstring.value, ast.Constant)
@@ -170,6 +172,7 @@ def test_a_room_says_what_lives_there_what_comes_in_and_what_goes_out(room: Path
 ONE_SUBJECT = {
     "abstention": "measured, shown",
     "agreement": "measured, shown",
+    "audit": "its file, its page",
     "comparison": "its file, its page",
     "efficiency": "its file, its command, its section",
     "error_analysis": "found, its block of results",
@@ -227,7 +230,7 @@ def test_the_base_install_is_enough_for_all_that_needs_no_model(without_extras: 
         "sweeps",
         "sweeps.processes",
         "sweeps.summary",
-        "export",
+        "exporting",
         "reporting",
         "quickstart",
     ]

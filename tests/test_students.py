@@ -65,7 +65,7 @@ def test_a_saved_student_gives_the_same_logits_here_and_in_plain_transformers(fa
     torch.testing.assert_close(plain.logits, before * scaled)
     text = "A man is asleep."
     assert AutoTokenizer.from_pretrained(tmp_path / "s")(text)["input_ids"] == student.tokenizer(text)["input_ids"]
-    assert load_checkpoint(tmp_path / "s").asked == student.asked
+    assert load_checkpoint(tmp_path / "s").settings == student.settings
     assert not list((tmp_path / "s").glob("*.bin"))
 
 
@@ -148,7 +148,7 @@ def test_scratch_has_the_shape_that_was_asked_for() -> None:
     assert len(made.model.decoder.block) == 3
     assert made.model.config.d_model == 32
     assert made.model.lm_head.weight is made.model.shared.weight
-    assert isinstance(made.asked, StudentTask)
+    assert isinstance(made.settings, StudentTask)
 
 
 def test_a_hub_student_is_loaded_from_a_local_folder(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_warm_start_s_encoder_gives_bert_s_outputs(tmp_path: Path) -> None:
     assert model.config.layer_norm_eps == bert.config.layer_norm_eps == 1e-12
 
     # The epsilon survives a save; plain transformers does not know it, and hardly differs.
-    Checkpoint(model, tokenizer, tiny.student().asked).save(tmp_path / "s")
+    Checkpoint(model, tokenizer, tiny.student().settings).save(tmp_path / "s")
     again = load_checkpoint(tmp_path / "s")
     _, reloaded = hidden(bert, AutoTokenizer.from_pretrained(folder), again.model, again.tokenizer, TEXTS)
     torch.testing.assert_close(reloaded, theirs, atol=1e-5, rtol=0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from reasondistill.languages.english import connectives, content_words, is_negation
+from reasondistill.languages.word_splitting import tokens
 from reasondistill.metrics.style import (
     ENGLISH_FEATURES,
     FEATURES,
@@ -26,7 +27,7 @@ from reasondistill.metrics.style import (
     telling_phrases,
     weighted_auc,
 )
-from reasondistill.metrics.text import copied_share, tokens
+from reasondistill.metrics.text import copied_share
 
 FIELDS = {"premise": "A man sleeps on a beach.", "hypothesis": "The man is awake."}
 NUMBERS = st.lists(st.floats(-100, 100, allow_nan=False), min_size=1, max_size=30)

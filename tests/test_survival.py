@@ -22,10 +22,11 @@ from reasondistill.errors import CheckpointError, ConfigError, DataError, Output
 from reasondistill.runs import Run, list_runs
 from reasondistill.students.student import predict_file
 from reasondistill.training.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import TokenLosses
 from reasondistill.training.stopping import TrainingError
 from reasondistill.training.train import train
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.trainer import DistillationTrainer
 from trainings import STEPS, config, finished, flip, lines, logged, start, tear, wait_for
 
 # --- checkpoints ---

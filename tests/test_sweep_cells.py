@@ -168,8 +168,8 @@ def test_a_dry_run_lists_cells_and_runs_nothing(run: Callable[..., tuple[int, st
     status, out, _ = run("sweep", path, "--dry-run")
     assert status == 0
     assert [line.split("│")[1:6] for line in out.splitlines() if "waiting" in line] == [
-        [" 0    ", " a-s42 ", " 42   ", " the base           ", " waiting "],
-        [" 1    ", " b-s42 ", " 42   ", " order = label_only ", " waiting "],
+        [" 0     ", " a-s42 ", " 42   ", " the base           ", " waiting "],
+        [" 1     ", " b-s42 ", " 42   ", " order = label_only ", " waiting "],
     ]
     assert not (tmp_path / "sweeps").exists()
 

@@ -185,7 +185,7 @@ def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, m
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("reasondistill.sweeps.trial.evaluate", kill)
+        patch.setattr("reasondistill.sweeps.trial.evaluate_whole", kill)
         with pytest.raises(Killed):
             run_sweep(sweep, jobs=0)
     assert steps == ["a", "a", "b", "b", "b"]  # the step that was cut short, once more; none of those before it

@@ -18,8 +18,8 @@ from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import NLI
 from reasondistill.training.arguments import training_arguments
+from reasondistill.training.joint_model import load_weights, loss_figures
 from reasondistill.training.train import Parts, left_out, load_parts, shuffle_labels, train
-from reasondistill.training.trainer import load_weights, loss_figures
 from trainings import logged, trainer, training_config, weights
 
 

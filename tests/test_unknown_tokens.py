@@ -29,9 +29,10 @@ from reasondistill.languages.unknown_tokens import (
     sentences,
     shown,
 )
+from reasondistill.languages.word_splitting import length, tokens, words
 from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer
-from reasondistill.metrics.text import CorpusMetric, Rouge, distinct_2, is_copy, length, tokens, words
+from reasondistill.metrics.text import CorpusMetric, Rouge, distinct_2, is_copy
 from reasondistill.reporting import build_report
 from reasondistill.tasks.task import Task
 
@@ -388,16 +389,17 @@ def test_an_audit_says_what_a_tokenizer_loses(wordpiece: Any) -> None:
     examples = [
         e.model_copy(update={"fields": {"text": "a shop 一" if k % 2 else "a shop 二"}}) for k, e in enumerate(examples)
     ]
-    found = audit(Loaded("made", examples), task=TASK, tokenizer=wordpiece)
-    assert found["lost"]["targets"]["with_unknown"] == 4  # labels are unknown, too
-    lost, same = (one for one in found["findings"] if "tokenizer" in one["what"] or "tokens of" in one["what"])
-    assert lost["severity"] == same["severity"] == "problem"
-    assert same["ids"] == [["0", "1"]]
-    assert audit(Loaded("made", examples), task=TASK)["lost"] is None
+    result = audit(Loaded("made", examples), task=TASK, tokenizer=wordpiece)
+    assert result.lost is not None
+    assert result.lost.targets.with_unknown == 4  # labels are unknown, too
+    lost, same = (f for f in result.findings if "tokenizer" in f.what or "tokens of" in f.what)
+    assert lost.severity == same.severity == "problem"
+    assert same.ids == [["0", "1"]]
+    assert audit(Loaded("made", examples), task=TASK).lost is None
     # Emoji are no empty explanations, Thai ones not short, and different emoji not the same.
-    assert found["explanations"]["empty"] == 0
-    assert found["explanations"]["very_short"] == 3
-    assert found["explanations"]["repeated"]["n"] == 0
+    assert result.explanations.empty == 0
+    assert result.explanations.very_short == 3
+    assert result.explanations.repeated.n == 0
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ LONGEST = 16_384
 """Most tokens of a prompt or of a text that is written: what is longer is a slip, and would take all memory."""
 MOST_BEAMS = 64
 BUDGET = 120.0
-"""Seconds that measuring a student's costs takes at most, where nobody says."""
+"""Default time limit for measuring a student's costs, in seconds."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -55,16 +55,16 @@ class Augment(Config):
 
 
 class Confidence(Config):
-    """Words at the end of each explanation for how sure a student was of the row; see `data.transforms.confidence`."""
+    """Verbalized confidence: a phrase at the end of each explanation; see `data.transforms.confidence`."""
 
     predictions: str
     """A file of that student's predictions of these rows, with probabilities."""
     phrases: Annotated[list[str], Field(min_length=2)] = ["I am not sure.", "I am fairly sure.", "I am sure."]
-    """From the least sure to the surest; each gets as many rows."""
+    """From least to most confident; each gets the same number of rows."""
     probability_of: Literal["own", "gold"] = "own"
     """Of the label that the student gives itself, or of the row's."""
     shuffle: bool = False
-    """Give the phrases to the rows at random: a control, whose words must tell nothing."""
+    """Control: assign the phrases at random, so that they carry no information."""
 
     @field_validator("phrases")
     @classmethod
@@ -75,11 +75,11 @@ class Confidence(Config):
 
 
 class Source(Config):
-    """One data set, or one part of it: a registered name or a path, as `reasondistill.data.load` takes it."""
+    """A data set or some of its splits: a registered name or a path, as `reasondistill.data.load` takes it."""
 
     source: str
     split: str | list[str] | None = None
-    """One part, several, or everything."""
+    """One split, several, or everything."""
     size: Positive | None = None
     """How many rows a built-in generator makes."""
     limit: Positive | None = None
@@ -100,7 +100,7 @@ class Source(Config):
     confidence: Confidence | None = None
     """End each explanation with words for how sure a student was."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """How much of the training this source gets beside others; see `Mixing`."""
+    """Relative share of this source in training; see `Mixing`."""
 
 
 class Mixing(Config):
@@ -130,7 +130,7 @@ def _sources(value: Source | list[Source] | None) -> list[Source]:
 
 
 class Data(Config):
-    """What to learn from, and what to select on. The test part is no key here: it is for ``predict``."""
+    """Training and validation data. There is no key for the test split: it is for ``predict``."""
 
     train: Sources
     mixing: Mixing = Mixing()
@@ -163,16 +163,16 @@ class Shrink(Config):
     """Encoder layers, evenly spaced, the last one among them."""
     num_decoder_layers: Positive | None = None
     d_ff: Positive | None = None
-    """Units of each feed-forward part, those with the largest weights."""
+    """Units of each feed-forward block; those with the largest weights are kept."""
 
 
 class _LargerStudent(Config):
-    """A student that something larger is made into."""
+    """A student made from a larger model."""
 
     vocabulary: Literal["task", "full"] = "full"
     """``task`` keeps the tokens that the training split uses."""
     vocabulary_min_count: Positive = 1
-    """With ``vocabulary: task``, only those that it uses so often; rarer words are spelled with what is left."""
+    """With ``vocabulary: task``, the least count of a kept token; rarer words are split into kept tokens."""
     shrink: Shrink = Shrink()
 
 
@@ -202,7 +202,7 @@ class ScratchStudent(Config):
 
 
 class Denoising(Config):
-    """A first phase that teaches new decoder parts to write: sentences of the training split, masked, are restored."""
+    """A first phase that trains new decoder layers to restore masked sentences of the training split."""
 
     max_steps: Positive = 400
     per_device_train_batch_size: Positive = 64
@@ -213,7 +213,7 @@ class Denoising(Config):
 
 
 class WarmStartStudent(_LargerStudent):
-    """A BART-shaped encoder-decoder out of a BERT-like encoder: its layers are carried over to both sides."""
+    """A BART-shaped encoder-decoder whose two sides are initialised from a BERT-like encoder."""
 
     kind: Literal["warm_start"]
     encoder: str = "offline:minilm"
@@ -268,7 +268,7 @@ Part = Literal["encoder", "decoder", "embeddings"]
 
 
 class Lora(Config):
-    """Low-rank adapters that learn beside frozen weights; keys as in `peft.LoraConfig`, those that can be merged."""
+    """Low-rank adapters on frozen weights; keys as in `peft.LoraConfig`, those whose adapters can be merged."""
 
     r: Positive = 8
     lora_alpha: Annotated[float, Field(gt=0)] = 16
@@ -285,7 +285,7 @@ class Lora(Config):
     rank_pattern: dict[str, Positive] = Field(default_factory=dict)
     alpha_pattern: dict[str, float] = Field(default_factory=dict)
     modules_to_save: list[str] | None = None
-    """Modules that learn whole beside the adapters."""
+    """Modules trained in full, in addition to the adapters."""
 
 
 class Generation(Config):
@@ -316,25 +316,25 @@ class EvaluationSettings(Config):
 
 
 FAITHFULNESS_TIMES = 5
-"""How many times as long as its costs a student's tests of faithfulness may take."""
+"""Time limit of the faithfulness tests, as a multiple of the limit for measuring costs."""
 
 
 class EvaluateOptions(EvaluationSettings):
-    """What the command ``evaluate`` takes beside predictions, data and student; its options go before these."""
+    """Settings of the command ``evaluate``. Its command-line options override them."""
 
     judge: str | None = None
     teachers: dict[str, str | None] = Field(default_factory=dict)
     """A teacher's name → the file of its predictions; without one, the data's own explanations of that source."""
     faithfulness_limit: Positive | None = None
-    """Where a student is named: at most so many examples in each test."""
+    """With a student: use only the first N examples in each faithfulness test."""
     efficiency: bool = True
-    """Where a student is named: measure what it costs."""
+    """With a student: measure its costs."""
     budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = BUDGET
-    """Where a student is named: seconds for its costs, and `FAITHFULNESS_TIMES` as many for its tests; 0: no end."""
+    """With a student: seconds for measuring its costs; tests get `FAITHFULNESS_TIMES` as long. 0: no limit."""
 
 
 class EvalConfig(Config):
-    """How finished students are asked and scored: the file that ``predict`` and ``evaluate`` take with ``--config``."""
+    """Generation and evaluation settings: the file for ``--config`` of ``predict`` and ``evaluate``."""
 
     generation: Generation = Generation()
     evaluation: EvaluateOptions = EvaluateOptions()
@@ -357,15 +357,15 @@ class TrainConfig(Config):
     loss: Loss = Loss()
     training: dict[str, Any] = Field(default_factory=dict)
     early_stopping_patience: Positive | None = None
-    """Stop when ``training.metric_for_best_model`` has not risen for so many evaluations."""
+    """Stop after N evaluations without improvement of ``training.metric_for_best_model``."""
     encoder_learning_rate: LearningRate | None = None
-    """Where the encoder, embeddings included, should learn at another rate than ``training.learning_rate``."""
+    """Learning rate of the encoder and embeddings, if other than ``training.learning_rate``."""
     freeze: list[Part] = Field(default_factory=list)
-    """Parts that do not learn."""
+    """Parameters to freeze."""
     lora: Lora | None = None
     generation: Generation = Generation()
     evaluation: EvaluateOptions = EvaluateOptions()
-    """Changes nothing in a training: it is here so that one file can serve ``train`` and ``evaluate``."""
+    """Has no effect on training; it is here so that one file can serve ``train`` and ``evaluate``."""
 
     @field_validator("training")
     @classmethod
@@ -407,7 +407,7 @@ class TrainConfig(Config):
 
 
 class FrozenJudgeEncoder(Config):
-    """Texts come to a judge as the hidden states of an encoder that does not learn."""
+    """Texts are represented by the hidden states of a frozen encoder."""
 
     kind: Literal["frozen"] = "frozen"
     name: str = "offline:minilm"
@@ -415,25 +415,25 @@ class FrozenJudgeEncoder(Config):
 
 
 class WordJudgeEncoder(Config):
-    """Texts come to a judge as words of a vocabulary of its own: small, and enough where texts are simple."""
+    """Texts are represented by words of the judge's own vocabulary: small, and enough for simple texts."""
 
     kind: Literal["words"]
     size: Positive = 2000
-    """At most so many words, the commonest ones."""
+    """Vocabulary size: the N most frequent words."""
 
 
 class JudgeNetwork(Config):
-    """The part of a judge that learns."""
+    """Architecture of a judge's network."""
 
     members: Positive = 2
-    """So many networks, which differ in their seed; the mean of what they say counts."""
+    """Number of networks in the ensemble, trained with different seeds; their logits are averaged."""
     hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 192
     layers: Positive = 2
     dropout: Rate = 0.1
 
 
 class JudgeFitting(Config):
-    """How long, and how, a judge's network is fitted."""
+    """Optimisation settings of a judge's network."""
 
     epochs: Annotated[float, Field(gt=0, le=1e6)]
     learning_rate: LearningRate
@@ -441,25 +441,25 @@ class JudgeFitting(Config):
 
 
 class JudgeTraining(JudgeFitting):
-    """Learning to tell explanations that people wrote from spoiled ones."""
+    """Training on human explanations against corrupted ones."""
 
     epochs: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     learning_rate: LearningRate = 1e-3
     batch_size: Positive = 128
     spoiled_per_good: Positive = 2
     max_explanations: Positive = 30_000
-    """Learn from at most so many, chosen by a hash; each takes some 12 kB of memory with a frozen encoder."""
+    """Train on at most N, chosen by a hash; each takes about 12 kB of memory with a frozen encoder."""
 
 
 class VotesTraining(Config):
-    """Learning from people's verdicts, after `JudgeTraining`."""
+    """Training on people's votes, after `JudgeTraining`."""
 
     folds: Annotated[int, Field(ge=2)] = 10
-    """So many times what votes teach is fitted to the other folds, to weigh it by what it has not seen."""
+    """Folds of the cross-fitting: components learned from votes are weighed on held-out folds."""
 
 
 class JudgeData(Config):
-    """What a judge learns from: never what it is to judge."""
+    """A judge's training data, which must not contain what it will judge."""
 
     explained: Sources
     """Labels and explanations."""

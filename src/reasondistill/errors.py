@@ -1,4 +1,4 @@
-"""What a user can get wrong, said in their words.
+"""Exceptions for mistakes that a user can make, in words a user knows.
 
 Every error here ends a command with exit status 2 and its message alone. A message has up to four parts: where
 (file, line or key), what was expected, what was found, and how to mend it.

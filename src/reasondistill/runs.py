@@ -16,6 +16,7 @@ from typing import Any
 
 from reasondistill.config import TrainConfig
 from reasondistill.contracts.efficiency import Hardware
+from reasondistill.contracts.notebook_tables import html_table
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.errors import DataError, OutputError, UserError
@@ -54,6 +55,16 @@ class Run:
         self.student = self.folder / "student"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics = self.folder / "metrics.jsonl"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def _repr_html_(self) -> str:
+        info = self.info()
+        best = f"{info.best.metric} {info.best.value:.3f} at step {info.best.step}" if info.best else "–"
+        size = f"{info.student.parameters:,}" if info.student else "–"
+        rows = {"folder": str(self.folder), "status": info.status, "parameters": size, "best": best}
+        return html_table(f"Run {info.name}", rows)
 
     def predictions(self, split: str) -> Path:
         return self.folder / "predictions" / f"{split}.jsonl"

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import tiny
 from reasondistill.config import Loss
 from reasondistill.training.features import Collator
-from reasondistill.training.trainer import JointModel
+from reasondistill.training.joint_model import JointModel
 from trainings import trainer
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -76,8 +76,8 @@ def plain_codec(checkpoint: Checkpoint, folder: Path) -> Codec:
     return Codec(
         PlainTokenizer.load(folder, made.facts_of(checkpoint)),
         decoder_start_token_id=checkpoint.codec.decoder_start_token_id,
-        max_source_length=checkpoint.asked.max_source_length,
-        max_target_length=checkpoint.asked.max_target_length,
+        max_source_length=checkpoint.settings.max_source_length,
+        max_target_length=checkpoint.settings.max_target_length,
     )
 
 

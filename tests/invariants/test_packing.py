@@ -14,7 +14,8 @@ import tiny
 from reasondistill.config import Loss
 from reasondistill.students.forward import fuse_activations
 from reasondistill.students.packing import can_pack, packed_logits, plan_rows
-from reasondistill.training.trainer import DistillationTrainer, JointModel
+from reasondistill.training.joint_model import JointModel
+from reasondistill.training.trainer import DistillationTrainer
 from trainings import batch_of
 
 PACKED = ("flan-t5", "t5", "byt5", "mt5", "umt5", "umt5-untied", "bart")
@@ -52,10 +53,10 @@ def test_a_text_does_not_see_its_neighbours(family: str) -> None:
     wanted = batch["label_mask"] | batch["explanation_mask"]
     inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
     with torch.no_grad():
-        together, places = packed_logits(student.model, **inputs, wanted=wanted, row_tokens=10_000)
+        together, places = packed_logits(student.model, **inputs, supervised=wanted, row_tokens=10_000)
         inputs["input_ids"] = inputs["input_ids"].clone()
         inputs["input_ids"][1, 0] = inputs["input_ids"][1, 2]
-        changed, _ = packed_logits(student.model, **inputs, wanted=wanted, row_tokens=10_000)
+        changed, _ = packed_logits(student.model, **inputs, supervised=wanted, row_tokens=10_000)
     of_changed = batch["encoder_rows"][places // wanted.shape[1]] == 1
     differs = (together - changed).abs().amax(dim=1) > 1e-6
     assert differs[of_changed].any()
@@ -70,7 +71,7 @@ def test_of_the_tokens_that_are_not_wanted_only_those_before_a_wanted_one_are_co
         lambda module, args, given: read.append(tuple(given["input_ids"].shape)), with_kwargs=True
     )
     inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
-    logits, places = packed_logits(student.model, **inputs, wanted=batch["label_mask"], row_tokens=10_000)
+    logits, places = packed_logits(student.model, **inputs, supervised=batch["label_mask"], row_tokens=10_000)
     assert sorted(places.tolist()) == batch["label_mask"].flatten().nonzero()[:, 0].tolist()
     assert len(logits) == len(places)
     assert read == [(1, int(batch["label_mask"].sum()))]  # in label_first, nothing stands before a label

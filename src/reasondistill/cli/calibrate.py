@@ -23,21 +23,21 @@ def calibrate(
     columns: Columns = None,
     precision: Annotated[
         list[float] | None,
-        typer.Option(help="Look for an abstain threshold for this precision too, between 0 and 1; repeatable."),
+        typer.Option(help="Also fit an abstain threshold for this precision (0 to 1); repeatable."),
     ] = None,
     as_validation: Annotated[
         bool,
         typer.Option(
             "--as-validation",
-            help="Take this part, or all of DATA, for validation data, whatever it is called: the student has not "
-            "learnt from these rows and will not be scored on them.",
+            help="Use this split, or all of DATA, as validation data whatever its name. You vouch that the student "
+            "was not trained on these rows and will not be scored on them.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the calibration that the student has.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing calibration.")] = False,
 ) -> None:
-    """Fit the temperature of a student's probabilities, and when it should abstain, on validation rows.
+    """Fit a student's temperature and abstain thresholds on validation rows.
 
-    Labels do not change. `train` does this by itself where the validation part has enough rows with a label.
+    Labels do not change. `train` does this by itself when the validation split has enough labelled rows.
     """
     from reasondistill.data import load
     from reasondistill.errors import ConfigError, OutputError
@@ -117,7 +117,7 @@ def _print(calibration: Calibration) -> None:
     )
     if (remark := calibration.remark) is not None:
         say(Text(visible(remark), "yellow"))
-    table = Table("wanted precision", "answer from", "answered", "right", f"at least, {calibration.certainty:.0%} sure")
+    table = Table("target precision", "answer from", "answered", "right", f"at least, {calibration.certainty:.0%} sure")
     for row in calibration.thresholds:
         if row.threshold is None or row.observed is None or row.lower_bound is None:
             table.add_row(f"{row.precision:g}", "out of reach", "", "", "")

@@ -61,7 +61,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Distil labels and written explanations into small encoder-decoder students that answer and explain.\n\n"
-    "The way: data -> train -> predict -> evaluate -> report. Begin with `reasondistill quickstart`.",
+    "Workflow: data -> train -> predict -> evaluate -> report. Start with `reasondistill quickstart`.",
 )
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
@@ -98,8 +98,8 @@ def _status(do: Callable[[], int | None]) -> int:
     return code
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         print(version("reasondistill"))
@@ -117,12 +117,12 @@ def _options(
 
 @app.command()
 def quickstart(
-    out: Annotated[Path, typer.Option(help="Where the run's folder goes.")] = Path("quickstart"),
-    shuffle_labels: Annotated[bool, typer.Option(help="A control: train on permuted labels, end near chance.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("quickstart"),
+    shuffle_labels: Annotated[bool, typer.Option(help="Control: train on permuted labels.")] = False,
 ) -> None:
-    """The whole way on built-in data: train, predict, evaluate, report.
+    """Run the whole pipeline on built-in data: train, predict, evaluate, report.
 
-    Takes a few minutes on two cores. Run it again and it says what is there and goes on from there.
+    Takes a few minutes on two cores. Run again, it continues from what is already there.
     """
     from reasondistill.quickstart import run_quickstart
 
@@ -140,15 +140,15 @@ def train(
         Path,
         typer.Argument(
             metavar="CONFIG",
-            help="A YAML file; configs/ has some, docs/configuration.md all keys. With --resume, or a run's folder.",
+            help="A YAML file: configs/ has examples, docs/configuration.md lists all keys. With --resume, also a run.",
         ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run of this name.")] = False,
 ) -> None:
-    """Distil a student: RUNS_DIR/NAME gets checkpoints, a log of both losses, and the student's folder."""
+    """Train a student. RUNS_DIR/NAME receives checkpoints, a log of both losses, and the student."""
     from reasondistill.config import TrainConfig, load_config
     from reasondistill.contracts.run import RUN_FILE
     from reasondistill.runs import config_of_run
@@ -174,8 +174,9 @@ def train(
     size = f"{info.student.parameters:,} parameters" if info.student else ""
     best = f", best {info.best.metric} {info.best.value:.4f} at step {info.best.step}" if info.best else ""
     fact("student", f"{run.student} ({size}{best})")
-    if (told := Calibration.load(run.student)) is not None:
-        fitted = f"temperature {told.temperature:.3f}, ECE {told.ece.before:.3f} -> {told.ece.after:.3f}"
+    if (calibration := Calibration.load(run.student)) is not None:
+        ece = calibration.ece
+        fitted = f"temperature {calibration.temperature:.3f}, ECE {ece.before:.3f} -> {ece.after:.3f}"
         fact("calibration", f"{fitted} on validation")
     source = loaded.data.train_sources[0]
     words = [str(run.folder), source.source, "--split", "test"]
@@ -190,23 +191,21 @@ def predict(
     student: StudentArgument,
     data: DataArgument,
     out: Annotated[
-        Path | None, typer.Option(help="A new .jsonl file; of a run, RUN/predictions/SPLIT.jsonl by default.")
+        Path | None, typer.Option(help="A new .jsonl file. Default for a run: RUN/predictions/SPLIT.jsonl.")
     ] = None,
     split: SplitOption = None,
     columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N examples of the split.")] = None,
     config: EvalConfigOption = None,
-    num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
-    free: Annotated[bool, typer.Option("--free", help="Also let it write unforced: gives parse_rate.")] = False,
-    calibration: Annotated[
-        bool, typer.Option(help="Probabilities at the student's temperature, where it has one; or raw ones.")
-    ] = True,
+    num_beams: Annotated[int | None, typer.Option(min=1, help="Override the student's own setting.")] = None,
+    free: Annotated[bool, typer.Option("--free", help="Also generate freely, to measure parse_rate.")] = False,
+    calibration: Annotated[bool, typer.Option(help="Apply the student's temperature, if it has one.")] = True,
     precision: Annotated[
         float | None,
-        typer.Option(help="Mark rows to abstain from, so that this share of the others is right: 0.9, 0.95 …"),
+        typer.Option(help="Mark rows to abstain on, so that the others reach this precision: 0.9, 0.95 …"),
     ] = None,
 ) -> None:
-    """Label, probabilities and explanation for each row. A stopped job goes on where it ended."""
+    """Predict a label, probabilities and an explanation for each row. A stopped job resumes where it ended."""
     from reasondistill.config import EvalConfig, load_config
     from reasondistill.contracts.records import read_predictions
     from reasondistill.contracts.run import RUN_FILE
@@ -218,14 +217,14 @@ def predict(
         if not (student / RUN_FILE).is_file():
             raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
         out = Run(student).predictions(split or "all")
-    asked = {} if config is None else load_config(EvalConfig, config).generation.model_dump(exclude_unset=True)
+    overrides = {} if config is None else load_config(EvalConfig, config).generation.model_dump(exclude_unset=True)
     if num_beams is not None:
-        asked["num_beams"] = num_beams
+        overrides["num_beams"] = num_beams
     quiet_libraries()
     loaded_student = Student.load(student, calibrated=calibration)
     loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
     loaded = loaded.first(limit) if limit else loaded
-    generation = loaded_student.generation.model_copy(update=asked)
+    generation = loaded_student.generation.model_copy(update=overrides)
     with (
         going_on(lambda: "the same command goes on"),
         progress("predicting", len(loaded.examples)) as advance,
@@ -264,9 +263,9 @@ app.command()(export)
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders, or folders with results.json.")],
-    out: Annotated[Path | None, typer.Option(help="A folder; of a single run, the run itself by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default for a single run: the run itself.")] = None,
 ) -> None:
-    """Write report.md and one self-contained report.html. Reads files only; the model is not needed."""
+    """Write report.md and a self-contained report.html from files; no model is loaded."""
     from reasondistill.reporting import build_report
 
     if out is None and len(runs) > 1:
@@ -281,26 +280,26 @@ def explain(
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
     choices: Annotated[
         list[str] | None,
-        typer.Option(metavar="A;B;…", help='What to choose from, where the task asks each row: "bank;river".'),
+        typer.Option(metavar="A;B;…", help='The choices, for a task with choices in each row: "bank;river".'),
     ] = None,
     precision: Annotated[
-        float | None, typer.Option(help="Say whether it would abstain, for a wanted share of right answers: 0.9 …")
+        float | None, typer.Option(help="Show whether the student would abstain at this precision: 0.9 …")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON.")] = False,
 ) -> None:
-    """One example from the shell: its label, the probability of each label, and the explanation."""
+    """Predict one example: its label, the probability of each label, and an explanation."""
     from rich.text import Text
 
     from reasondistill.contracts.records import Example, as_row
     from reasondistill.languages.unknown_tokens import sentences
     from reasondistill.students.student import Student
 
-    given = pairs(fields, "FIELD=TEXT")
+    values = pairs(fields, "FIELD=TEXT")
     quiet_libraries()
     loaded = Student.load(student)
     listed = None if choices is None else [text for part in choices for text in map(str.strip, part.split(";")) if text]
-    prediction = loaded.explain(given, choices=listed, precision=precision)
-    if lost := loaded.losses([Example(id="1", fields=given)]):
+    prediction = loaded.explain(values, choices=listed, precision=precision)
+    if lost := loaded.losses([Example(id="1", fields=values)]):
         for sentence in sentences(lost):
             complain(sentence)
     if json_output:
@@ -321,19 +320,19 @@ def runs(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the runs are.")] = Path("experiments/runs"),
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """The runs in a folder: what, when, how they ended, headline figures, size. Nothing is changed or deleted."""
+    """List the runs in a folder: when they ran, how they ended, main metrics, size. Changes nothing."""
     from rich.table import Table
     from rich.text import Text
 
     from reasondistill.runs import list_runs
 
     with needs_extra("train"):
-        found = list_runs(folder)
+        summaries = list_runs(folder)
     if json_output:
-        say_json(found)
+        say_json(summaries)
         return
     table = Table("run", "begun", "status", "steps", "parameters", "validation", "results", "size")
-    for run in found:
+    for run in summaries:
         if run["problem"] is not None:
             table.add_row(run["name"], "", Text("broken", "red"), "", "", "", run["problem"], "")
             continue
@@ -350,5 +349,5 @@ def runs(
             f"{run['bytes'] / 1e6:,.1f} MB",
         )
     wide_say(table)
-    if not found:
+    if not summaries:
         say(f"no runs in {folder}")

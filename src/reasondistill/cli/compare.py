@@ -1,4 +1,4 @@
-"""`reasondistill compare`: systems on the same rows, or one system on two parts."""
+"""`reasondistill compare`: systems on the same rows, or one system on two splits."""
 
 from __future__ import annotations
 
@@ -21,46 +21,47 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RESULTS…",
-            help="Folders that `evaluate` wrote, or runs: PATH or NAME=PATH. The first is the baseline.",
+            help="Folders written by `evaluate`, or runs: PATH or NAME=PATH. The first is the baseline.",
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="A new folder for comparison.json, comparison.md and, with costs, the rest.")
+        Path,
+        typer.Option(
+            help="A new folder for comparison.json, comparison.md and, where costs are known, the trade-off files."
+        ),
     ],
     baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Compare each of the others with this one.")
+        str | None, typer.Option(metavar="NAME", help="Compare every other system with this one.")
     ] = None,
-    all_pairs: Annotated[
-        bool, typer.Option("--all-pairs", help="Compare every two, the later with the earlier.")
-    ] = False,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every pair, later against earlier.")] = False,
     base: Annotated[
         str | None,
         typer.Option(
             metavar="NAME[=PARAMETERS]",
-            help="What compression is counted from, a system compared or, with its size, any other; else the largest.",
+            help="Reference for compression: a compared system, or any other with its size. Default: the largest.",
         ),
     ] = None,
     parts: Annotated[
         bool,
         typer.Option(
             "--parts",
-            help="RESULTS are one system on two parts, as train and test: the gap between them, first minus second.",
+            help="RESULTS are one system on two splits, such as train and test: report the gap, first minus second.",
         ),
     ] = False,
     metrics: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Only this metric, chosen before looking; repeatable."),
+        typer.Option("--metric", metavar="NAME", help="Compare only this metric, chosen in advance; repeatable."),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap, for intervals.")] = 10_000,
-    swaps: Annotated[int, typer.Option(min=1, help="Of the permutation test, for p-values.")] = 9_999,
-    seed: Annotated[int, typer.Option(min=0, help="Of both.")] = 0,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples, for intervals.")] = 10_000,
+    swaps: Annotated[int, typer.Option(min=1, help="Permutations, for p-values.")] = 9_999,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of bootstrap and permutation test.")] = 0,
 ) -> None:
     """Compare systems on the same rows: differences with intervals, paired tests with Holm's correction, effect sizes.
 
-    Refuses results of different rows. Where two results or more say what their system costs: compression, Pareto fronts
-    and degradation curves too, in metrics_summary.csv, degradation_curves.png, final_report.md and report.html.
+    Refuses results of different rows. If at least two systems have recorded costs, also writes compression, Pareto
+    fronts and degradation curves to metrics_summary.csv, degradation_curves.png, final_report.md and report.html.
 
-    With --parts: one system on two parts, which may share no row and no group.
+    With --parts: one system on two splits, which may share no row and no group.
     """
     from reasondistill.comparison import ComparisonSettings, generalisation, load_systems
     from reasondistill.comparison import compare as run_comparison
@@ -69,20 +70,20 @@ def compare(
 
     require_new_folder(out)
     if len(results) < 2 or (parts and len(results) > 2):
-        wanted = "two results folders of one system" if parts else "at least two results folders"
-        raise DataError("RESULTS", expected=wanted, found=f"{len(results)}: {', '.join(results)}")
+        expected = "two results folders of one system" if parts else "at least two results folders"
+        raise DataError("RESULTS", expected=expected, found=f"{len(results)}: {', '.join(results)}")
     if parts and (baseline is not None or all_pairs or base is not None):
         problem = "excludes --baseline, --base and --all-pairs"
         raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
     settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
     systems = load_systems(results)
-    found: Comparison | Generalisation
+    comparison: Comparison | Generalisation
     if parts:
-        found = generalisation(systems[0], systems[1], metrics=metrics or None, settings=settings)
-        files = write_comparison(found, out)
-        _print_gaps(found)
+        comparison = generalisation(systems[0], systems[1], metrics=metrics or None, settings=settings)
+        files = write_comparison(comparison, out)
+        _print_gaps(comparison)
     else:
-        found = run_comparison(
+        comparison = run_comparison(
             systems,
             baseline=baseline,
             all_pairs=all_pairs,
@@ -91,23 +92,23 @@ def compare(
             base=base,
             progress=stage,
         )
-        files = write_comparison(found, out)
-        _print_pairs(found)
-        if found.tradeoffs is not None:
-            _print_tradeoffs(found.tradeoffs)
+        files = write_comparison(comparison, out)
+        _print_pairs(comparison)
+        if comparison.tradeoffs is not None:
+            _print_tradeoffs(comparison.tradeoffs)
     for file in (files.report, files.page, files.summary):
         if file is not None:
             fact("trade-offs", file)
-    fact(found.kind, files.markdown)
+    fact(comparison.kind, files.markdown)
 
 
-def _print_pairs(found: Comparison) -> None:
+def _print_pairs(comparison: Comparison) -> None:
     from rich.table import Table
 
     from reasondistill.reporting.pages.comparison import HEAD, difference_row, mcnemar_text, summary
 
-    for pair in found.pairs:
-        # Where names are long, baseline and system are told apart by the title, not by the columns' heads.
+    for pair in comparison.pairs:
+        # With long names, the title shows which is baseline and which is system; the column heads may not.
         table = Table(*HEAD, title=f"{pair.system} against {pair.baseline}", title_justify="left")
         for name, test in pair.metrics.items():
             table.add_row(*difference_row(name, test))
@@ -116,25 +117,25 @@ def _print_pairs(found: Comparison) -> None:
             say(mcnemar_text(pair, pair.mcnemar))
         for name, reason in pair.left_out.items():
             fact("not compared", f"{name}: {reason}", style="yellow")
-    say(summary(found))
+    say(summary(comparison))
 
 
-def _print_tradeoffs(found: Tradeoffs) -> None:
+def _print_tradeoffs(tradeoffs: Tradeoffs) -> None:
     from reasondistill.reporting.tradeoff_words import answer_text, reservations
 
-    for what, reasons in (("no costs", found.left_out), ("cost not compared", found.costs_left_out)):
+    for what, reasons in (("no costs", tradeoffs.left_out), ("cost not compared", tradeoffs.costs_left_out)):
         for name, reason in reasons.items():
             fact(what, f"{name}: {reason}", style="yellow")
-    for text in (*found.notes, answer_text(found), reservations(found)):
+    for text in (*tradeoffs.notes, answer_text(tradeoffs), reservations(tradeoffs)):
         if text:
             say(text)
 
 
-def _print_gaps(found: Generalisation) -> None:
+def _print_gaps(gaps: Generalisation) -> None:
     from reasondistill.reporting.sections.generalisation import blocks
 
-    print_blocks(blocks(found))
-    for name, reason in found.left_out.items():
+    print_blocks(blocks(gaps))
+    for name, reason in gaps.left_out.items():
         fact("not compared", f"{name}: {reason}", style="yellow")
-    for note in found.notes:
+    for note in gaps.notes:
         say(note)

@@ -1,10 +1,10 @@
-"""`reasondistill data …`: look at, check, fetch, convert and split data sets."""
+"""`reasondistill data …`: show, audit, download, convert and split data sets."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -22,11 +22,23 @@ from reasondistill.errors import DataError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from reasondistill.contracts.audit import Audit, Limits, ShownRow
+    from reasondistill.tasks.task import OutputOrder
+
+
+class TokenCounting(TypedDict, total=False):
+    """The arguments of an audit that a student or a tokenizer gives."""
+
+    tokenizer: Any
+    limits: Limits
+    order: OutputOrder
+
+
 data_app = typer.Typer(
     cls=Commands,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Look at, check, fetch, convert and split data sets.",
+    help="Show, audit, download, convert and split data sets.",
 )
 
 
@@ -38,7 +50,7 @@ def data_show(
     split: SplitOption = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Count a data set and show its first rows: labels, parts, explanations, lengths, and what was set aside."""
+    """Summarise a data set: labels, splits, explanations, lengths, dropped rows, and its first examples."""
     from rich.table import Table
     from rich.text import Text
 
@@ -47,31 +59,32 @@ def data_show(
     from reasondistill.data.readers.own_tables import listed
 
     read = table.read_as(data)
-    found = describe(load(data, split=split, task=read.task, columns=read.columns, need_label=False))
+    description = describe(load(data, split=split, task=read.task, columns=read.columns, need_label=False))
     if json_output:
-        say_json(found)
+        say_json(description)
         return
     counts_table = Table(
-        title=f"{found['name']}: {found['n']:,} examples in {found['groups']:,} groups", title_justify="left"
+        title=f"{description['name']}: {description['n']:,} examples in {description['groups']:,} groups",
+        title_justify="left",
     )
-    labels = list(found["labels"])
+    labels = list(description["labels"])
     for heading in ("part", *labels, "all"):
         counts_table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part, counts in {**found["splits"], "all": found["labels"]}.items():
+    for part, counts in {**description["splits"], "all": description["labels"]}.items():
         counts_table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
     say(counts_table)
-    lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(found["words"].values()))))
-    for name, percentiles in found["words"].items():
+    lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(description["words"].values()))))
+    for name, percentiles in description["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
     say(lengths)
-    sources = found["explanations"]["sources"]
-    say(f"explanations: {found['explanations']['total']:,}{', by source: ' if sources else ''}{counted(sources)}")
-    if found["set_aside"]:
-        say(f"set aside: {counted(found['set_aside'])}")
-    if found["ignored_columns"]:
-        say(f"ignored columns: {listed(found['ignored_columns'])}")
-    say(f"fingerprint: {found['fingerprint']}")
-    for row in found["sample"]:
+    sources = description["explanations"]["sources"]
+    say(f"explanations: {description['explanations']['total']:,}{', by source: ' if sources else ''}{counted(sources)}")
+    if description["set_aside"]:
+        say(f"dropped: {counted(description['set_aside'])}")
+    if description["ignored_columns"]:
+        say(f"ignored columns: {listed(description['ignored_columns'])}")
+    say(f"fingerprint: {description['fingerprint']}")
+    for row in description["sample"]:
         say("")
         for name, text in row["fields"].items():
             say(Text.assemble((visible(name), "bold"), f": {visible(_shown(text))}"))
@@ -94,9 +107,7 @@ def data_audit(
     split: SplitOption = None,
     student: Annotated[
         Path | None,
-        typer.Option(
-            help="Count tokens with this student's tokenizer, against its limits: a run, a folder, builtin:scenes."
-        ),
+        typer.Option(help="Count tokens with this student's tokenizer and limits: a run, a folder, or builtin:scenes."),
     ] = None,
     tokenizer: Annotated[
         str | None,
@@ -105,84 +116,99 @@ def data_audit(
             "offline:minilm."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of samples and baselines.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of samples and baselines.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Look for what would spoil a result: duplicates, leaks between parts, explanations that give the label away.
+    """Look for what would spoil a result: duplicates, leaks between splits, explanations that give the label away.
 
     Also balance, templates and copies, lengths against the limits, baselines that see one field only, and language.
     Exits 0 whatever it finds: the findings are yours to judge.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from reasondistill.data import load
-    from reasondistill.data.audit import Limits, audit, audit_table
+    from reasondistill.data.audit import audit
     from reasondistill.storage.files import require_place
 
     if out is not None:
         require_place(out)
-    read = table.read_as(data)
-    counter = limits = order = None
     if student is not None and tokenizer is not None:
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
-    if tokenizer is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.warm_start import encoder_path
-
-        counter = load_tokenizer(encoder_path(tokenizer), local_files_only=False)
-    if student is not None:
-        quiet_libraries()
-        with needs_extra("train"):
-            from reasondistill.students.checkpoint import load_tokenizer
-            from reasondistill.students.student_task import StudentTask
-        from reasondistill.runs import find_student
-
-        told = StudentTask.load(find_student(student))
-        counter, order = load_tokenizer(find_student(student)), told.order
-        limits = Limits(told.max_source_length, told.max_target_length)
-    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
-    found = audit(
-        loaded,
+    read = table.read_as(data)
+    counted = _token_counting(student, tokenizer)
+    result = audit(
+        load(data, split=split, task=read.task, columns=read.columns, need_label=False),
         task=read.task,
-        tokenizer=counter,
-        limits=limits,
-        order=order,
         seed=seed,
         progress=(lambda _: None) if json_output else stage,
+        **counted,
     )
     if json_output:
-        say_json(found)
+        say_json(result.model_dump(mode="json"))
     else:
-        findings = Table(
-            "", "what", "what to do", "for example", title=f"{loaded.name}: what was found", title_justify="left"
-        )
-        colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
-        for row in audit_table(found):
-            style = colours[row.severity]
-            findings.add_row(Text(row.severity, style), row.what, row.advice, row.ids)
-        wide_say(findings)
+        _say_findings(result)
     if out is not None:
         from reasondistill.reporting.pages.audit import write_audit
 
-        files = write_audit(found, out)
+        files = write_audit(result, out)
         if not json_output:
             fact("audit", files.html)
 
 
+def _token_counting(student: Path | None, tokenizer: str | None) -> TokenCounting:
+    """What to count tokens with, and against which limits."""
+    if tokenizer is None and student is None:
+        return {}
+    quiet_libraries()
+    with needs_extra("train"):
+        from reasondistill.students.checkpoint import load_tokenizer
+        from reasondistill.students.student_task import StudentTask
+        from reasondistill.students.warm_start import encoder_path
+    if student is None:
+        return {"tokenizer": load_tokenizer(encoder_path(str(tokenizer)), local_files_only=False)}
+    from reasondistill.contracts.audit import Limits
+    from reasondistill.runs import find_student
+
+    folder = find_student(student)
+    trained = StudentTask.load(folder)
+    limits = Limits(max_source_length=trained.max_source_length, max_target_length=trained.max_target_length)
+    return {"tokenizer": load_tokenizer(folder), "limits": limits, "order": trained.order}
+
+
+def _say_findings(audit: Audit) -> None:
+    """Print a row for each finding, worst first, with the first example of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "what", "what to do", "for example", title=f"{audit.name}: what is wrong", title_justify="left")
+    colours = {"problem": "bold red", "warning": "yellow", "note": "dim"}
+    for finding in audit.findings:
+        severity = Text(finding.severity, colours[finding.severity])
+        together = any(isinstance(rows, list) for rows in finding.ids)  # one row alone would show nothing
+        shown = [_example(row) for row in finding.examples[: None if together else 1]]
+        table.add_row(severity, finding.what, finding.advice, "\n".join(shown))
+    if not audit.findings:
+        table.add_row(Text("note", "dim"), "nothing is wrong", "", "")
+    wide_say(table)
+
+
+def _example(row: ShownRow) -> str:
+    """A row in a line: its id, its texts and its label."""
+    texts = " | ".join(text or "(empty)" for text in (*row.fields.values(), *row.explanations))
+    return f"{row.id}: {texts}{f' → {row.label}' if row.label else ''}"
+
+
 @data_app.command("download")
 def data_download(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="e-snli, or e-snli-hub for the hub's Parquet copy.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="e-snli, or e-snli-hub for the Parquet copy on the Hugging Face Hub.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="A folder; by default the cache's, so that the set is found by its name.")
+        Path | None, typer.Option(help="A folder. Default: the cache, where the set can be used by name.")
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Only the files of this part.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="A mirror, instead of the publishers' address.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte before a try is given up.")] = 30.0,
+    split: Annotated[str | None, typer.Option("--split", help="Only the files of this split.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Download from this mirror.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without data before an attempt fails.")] = 30.0,
 ) -> None:
-    """Fetch a published set; go on where a broken download ended; hold every file to its checksum."""
+    """Download a published set, resuming a broken download, and verify every checksum."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
     from reasondistill.data.download.published import download
@@ -212,7 +238,7 @@ def data_convert(
     out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file; .csv or .tsv where nothing is lost.")],
     split: SplitOption = None,
 ) -> None:
-    """Write a data set in the library's own form, which keeps everything: choices, votes, highlights, parts."""
+    """Convert a data set to the library's own format, which keeps choices, votes, highlights and splits."""
     from reasondistill.data import load
     from reasondistill.data.writing import convert
 
@@ -230,7 +256,7 @@ def data_split(
     out: Annotated[Path, typer.Option(help="A folder for one file a part.")],
     suffix: Annotated[str, typer.Option(help=".jsonl, .parquet, or .csv and .tsv where nothing is lost.")] = ".jsonl",
 ) -> None:
-    """Write train, validation and test as files of their own, by the rows' own part or by the hash of their group."""
+    """Write train, validation and test files, by each row's own split or a hash of its group."""
     from reasondistill.data import load
     from reasondistill.data.writing import write_splits
 

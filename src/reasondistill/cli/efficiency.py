@@ -28,16 +28,16 @@ def efficiency(
     out: Annotated[Path, typer.Option(help="A new .json file.")],
     split: SplitOption = None,
     columns: Columns = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the first so many examples of that part.")] = 100,
-    num_beams: Annotated[int | None, typer.Option(min=1, help="Instead of the student's own setting.")] = None,
-    repeats: Annotated[int, typer.Option(min=3, help="How often all examples are answered at each batch size.")] = 3,
+    limit: Annotated[int, typer.Option(min=1, help="Use only the first N examples of the split.")] = 100,
+    num_beams: Annotated[int | None, typer.Option(min=1, help="Override the student's own setting.")] = None,
+    repeats: Annotated[int, typer.Option(min=3, help="Passes over the examples at each batch size.")] = 3,
     batch_sizes: Annotated[
         list[int] | None,
-        typer.Option("--batch-size", min=1, help="Try so many examples at once; repeatable. By default 4, 16 and 64."),
+        typer.Option("--batch-size", min=1, help="A batch size to measure; repeatable. Default: 4, 16 and 64."),
     ] = None,
     budget: BudgetOption = None,
 ) -> None:
-    """What a student costs here: memory, latency, throughput, FLOPs, sizes, and energy where the machine tells it.
+    """Measure a student on this machine: memory, latency, throughput, FLOPs, sizes, and energy if available.
 
     Stop what else runs on the machine first. Threads are those of the environment: OMP_NUM_THREADS=1 for one.
     """
@@ -61,7 +61,7 @@ def efficiency(
     rows = part.first(limit)
     sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}
     with status_line() as tell:
-        found = measure(
+        costs = measure(
             student,
             rows.examples,
             EfficiencySettings(examples=limit, repeats=repeats, **sizes),
@@ -70,6 +70,6 @@ def efficiency(
             budget=(BUDGET if budget is None else budget) or None,
             progress=tell,
         )
-    print_blocks(blocks(found))
-    found.save(out)
+    print_blocks(blocks(costs))
+    costs.save(out)
     fact("efficiency", out)

@@ -17,33 +17,34 @@ def export(
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, or builtin:scenes.")],
     out: Annotated[Path, typer.Option(help="A new folder for the package.")],
     quantization: Annotated[
-        Quantization, typer.Option(help="How weights are stored; what this machine does not compute in is refused.")
+        Quantization,
+        typer.Option(help="Data type of the weights. Types that this machine cannot compute in are refused."),
     ] = "int8",
     sample: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Rows to compare package and student on; by default built-in scenes, for students of the task nli.",
+            help="Rows to compare package and student on. Default for the task nli: built-in scenes.",
         ),
     ] = None,
     split: SplitOption = None,
     columns: Columns = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many of those rows, the first ones.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, help="Use only the first N rows of --sample.")] = 200,
     label_agreement: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="The least share of equal labels.")
+        float | None, typer.Option(min=0.0, max=1.0, help="Minimum share of equal labels.")
     ] = None,
     probability_difference: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="The largest difference of any label's probability.")
+        float | None, typer.Option(min=0.0, max=1.0, help="Maximum difference of any label's probability.")
     ] = None,
     probability_difference_p95: Annotated[
         float | None,
         typer.Option(
-            "--probability-difference-p95", min=0.0, max=1.0, help="The same in all but a twentieth of the rows."
+            "--probability-difference-p95", min=0.0, max=1.0, help="Maximum 95th percentile of that difference."
         ),
     ] = None,
     greedy_identity: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="The least share of equal explanations, with one beam and the same label."),
+        typer.Option(min=0.0, max=1.0, help="Minimum share of equal explanations, with one beam and equal labels."),
     ] = None,
     explanation_rouge_l: Annotated[
         float | None,
@@ -51,17 +52,17 @@ def export(
             "--explanation-rougeL",
             min=0.0,
             max=1.0,
-            help="The least mean ROUGE-L between explanations, as the student writes them.",
+            help="Minimum mean ROUGE-L between explanations, under the student's generation settings.",
         ),
     ] = None,
 ) -> None:
-    """Make a CTranslate2 package, which runs without PyTorch, and compare it with the student.
+    """Export a student as a CTranslate2 package, which needs no PyTorch, and compare the two.
 
     A package that differs by more than the limits is not kept. docs/packages.md has their defaults.
     """
     from reasondistill.errors import DataError
-    from reasondistill.export import export as run_export
-    from reasondistill.export import limits_for, load_sample
+    from reasondistill.exporting import export as run_export
+    from reasondistill.exporting import limits_for, load_sample
     from reasondistill.storage.files import require_new_folder
     from reasondistill.students.package.manifest import describe
 
@@ -69,14 +70,14 @@ def export(
         raise DataError("--sample", expected="data to take the part or the columns of", found="none")
     require_new_folder(out)
     quiet_libraries()
-    given = {
+    options = {
         "label_agreement": label_agreement,
         "probability_difference": probability_difference,
         "probability_difference_p95": probability_difference_p95,
         "greedy_identity": greedy_identity,
         "explanation_rougeL": explanation_rouge_l,
     }
-    limits = limits_for(quantization).model_copy(update={k: v for k, v in given.items() if v is not None})
+    limits = limits_for(quantization).model_copy(update={k: v for k, v in options.items() if v is not None})
     exported = run_export(
         student,
         out,

@@ -1,4 +1,4 @@
-"""`reasondistill judge …`: train and look at judges of explanations."""
+"""`reasondistill judge …`: train and show judges of explanations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ judge_app = typer.Typer(
     cls=Commands,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Train and look at judges, which give the support of explanations.",
+    help="Train and show judges, which score how well explanations support their labels.",
 )
 
 
 @judge_app.command("train")
 def judge_train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has some.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has examples.")],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
     ] = None,
 ) -> None:
-    """Learn from explained data, and from people's votes where there are some, how good explanations look.
+    """Train a judge on explained data and, if available, people's votes.
 
     Never train a judge on what it is to judge: it refuses rows whose group or texts it has seen.
     """
@@ -48,7 +48,7 @@ def judge_train(
 def judge_show(
     judge: Annotated[Path, typer.Argument(metavar="JUDGE", help="A judge's folder, or builtin:scenes.")],
 ) -> None:
-    """What a judge learned from, and what it reached on what it had not seen."""
+    """Show a judge's training data and its scores on held-out data."""
     _print_summary(judge)
 
 
@@ -63,7 +63,7 @@ def _print_summary(folder: Path) -> None:
     for name in ("without_votes", "with_votes") if judge.info.held_out.get("votes") else ():
         auc, precision = judge.info.reached(f"votes.{name}", "roc_auc", "average_precision")
         best = judge.info.held_out["votes"][name].get("best_of")
-        chosen = f"{best:.3f}" if isinstance(best, int | float) else "not to be had: no example has several"
+        chosen = f"{best:.3f}" if isinstance(best, int | float) else "not available: no example has several"
         say(
             f"people's votes, {name.replace('_', ' ')}: ROC-AUC {auc:.3f}, average precision "
             f"{precision:.3f}, best of an example's acceptable {chosen}"

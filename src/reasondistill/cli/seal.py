@@ -14,7 +14,7 @@ from reasondistill.cli.terminal import fact, say
 def seal(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run, a student's folder, or a judge's.")],
 ) -> None:
-    """Seal a student or a judge whose files you changed on purpose, and say what changed.
+    """Reseal a student or judge after intended changes to its files, and list the changes.
 
     Loading refuses a folder whose files are not those that its seal was made of.
     """
@@ -56,5 +56,5 @@ def seal(
     after.save(folder)
     fact("sealed", f"{folder / SEAL_FILE} ({len(after.files)} files)")
     if calibration is not None and calibration.student != checkpoint_fingerprint(folder):
-        say(f"{CALIBRATION_FILE} was fitted for the student as it was, and is refused beside this one. Fit it anew:")
+        say(f"{CALIBRATION_FILE} was fitted to the student before this change and is now refused. Fit it again:")
         fact("next", f"reasondistill calibrate {quote(str(folder))} DATA --split validation --force")

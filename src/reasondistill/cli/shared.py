@@ -32,20 +32,20 @@ Columns = Annotated[
     typer.Option(
         "--columns",
         metavar="WHAT=COLUMN",
-        help="Where a file's columns have other names: premise=text_a, explanation=why1,why2 …; repeatable. "
-        "Of explanations, a name with a comma in it stands in quotes: 'explanation=\"why, briefly\",why2'.",
+        help="Map columns that have other names: premise=text_a, explanation=why1,why2 …; repeatable. "
+        "Quote an explanation column with a comma in its name: 'explanation=\"why, briefly\",why2'.",
     ),
 ]
 SplitOption = Annotated[
     str | None,
-    typer.Option("--split", help="Keep this part only; where no row names its part, a hash of its group decides."),
+    typer.Option("--split", help="Use only this split. If no row names its split, a hash of its group decides."),
 ]
 TaskOption = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="Which fields and labels the rows have: nli, comve, cose, instructions, or a .yaml file. "
-        "By default the data's own; in `evaluate` that of the predictions' record, where there is one.",
+        help="The task of the rows: nli, comve, cose, instructions, or a .yaml file. "
+        "Default: the data's own; in `evaluate`, the one recorded with the predictions, if any.",
     ),
 ]
 TeacherOption = Annotated[
@@ -53,8 +53,8 @@ TeacherOption = Annotated[
     typer.Option(
         "--teacher",
         metavar="NAME[=FILE]",
-        help="Agreement with a teacher: a file of its predictions, or, by the name of their source, the data's own "
-        "explanations (human, …). Repeatable; the first one is the headline's.",
+        help="Measure agreement with a teacher: a file of its predictions or, by name, a source of explanations "
+        "in the data (human, …). Repeatable; the first is the headline teacher.",
     ),
 ]
 
@@ -65,8 +65,8 @@ BudgetOption = Annotated[
         "--budget",
         min=0,
         metavar="SECONDS",
-        help="For measuring costs, 120 by default; tests of faithfulness get 5 times as long. A slow student is asked "
-        "less, and what was left out is said. 0: no end.",
+        help="Time limit for measuring costs; default 120. Faithfulness tests get 5 times as long. A slow student "
+        "is tested on fewer rows, which is reported. 0: no limit.",
     ),
 ]
 EvalConfigOption = Annotated[
@@ -74,43 +74,43 @@ EvalConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="YAML",
-        help="Generation and evaluation, as in configs/eval_configs.yaml; an option given beside it goes before.",
+        help="YAML with generation and evaluation settings, as configs/eval_configs.yaml. Options override it.",
     ),
 ]
 
 
-def named_teachers(asked: list[str] | None) -> dict[str, str | None] | None:
-    """Name → file of the teachers that were asked for: NAME=FILE, or NAME alone, which has no file."""
-    if not asked:
+def named_teachers(options: list[str] | None) -> dict[str, str | None] | None:
+    """Teacher name → predictions file, from NAME=FILE; None for NAME alone."""
+    if not options:
         return None
-    found: dict[str, str | None] = {}
-    for text in asked:
+    teachers: dict[str, str | None] = {}
+    for text in options:
         name, equals, file = text.partition("=")
-        if not name or (equals and not file) or name in found:
+        if not name or (equals and not file) or name in teachers:
             raise DataError("--teacher", expected="NAME=FILE, or NAME, each name once", found=repr(text))
-        found[name] = file if equals else None
-    return found
+        teachers[name] = file if equals else None
+    return teachers
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
+        if not equals or not name or name in values:
             raise DataError(repr(text), expected=f"{form}, each name once", found=repr(text))
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
     if not columns:
         return None
-    found = pairs(columns, "--columns WHAT=COLUMN")
-    return {what: _names(names) if what == "explanation" else names for what, names in found.items()}
+    columns_by_role = pairs(columns, "--columns WHAT=COLUMN")
+    return {what: _names(names) if what == "explanation" else names for what, names in columns_by_role.items()}
 
 
 def _names(text: str) -> str | list[str]:
-    """One name, or several between commas; a name that holds a comma stands in double quotes, as in a CSV file."""
+    """One name, or several separated by commas; a name with a comma in it is in double quotes, as in CSV."""
     import csv
 
     try:
@@ -118,7 +118,7 @@ def _names(text: str) -> str | list[str]:
     except csv.Error as error:
         raise DataError(
             f"--columns explanation={text}",
-            expected="names between commas, one with a comma in it in double quotes",
+            expected="names separated by commas, with double quotes around a name that has a comma in it",
             found=str(error),
             fix="Write it as --columns 'explanation=\"why, briefly\",why_at_length'.",
         ) from error
@@ -199,7 +199,7 @@ def print_headline(results: Results, title: str) -> None:
     from reasondistill.reporting import headline
     from reasondistill.reporting.sections.headline import left_out, not_read
 
-    table = Table("metric", "value", "95% interval", "strongest floor", title=title, title_justify="left")
+    table = Table("metric", "value", "95% interval", "strongest baseline", title=title, title_justify="left")
     for row in headline(results):
         table.add_row(*row.cells())
     say(table)

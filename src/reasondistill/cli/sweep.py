@@ -1,4 +1,4 @@
-"""`reasondistill sweep`: baselines and ablations as one grid that goes on where it stopped."""
+"""`reasondistill sweep`: baselines and ablations as one resumable grid."""
 
 from __future__ import annotations
 
@@ -28,38 +28,37 @@ class Launcher(StrEnum):
 
 def sweep(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/sweep_….yaml, docs/sweeps.md has all keys.")
+        Path,
+        typer.Argument(metavar="CONFIG", help="A YAML file, as configs/sweep_….yaml; docs/sweeps.md lists all keys."),
     ],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key of it; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
     ] = None,
     small: Annotated[
-        bool, typer.Option("--small", help="Its small version, which runs in seconds or minutes.")
+        bool, typer.Option("--small", help="Run the small version, which takes seconds or minutes.")
     ] = False,
     jobs: Annotated[
-        int, typer.Option(min=0, help="Cells at once, each a process with its share of threads; 0: in this process.")
+        int, typer.Option(min=0, help="Trials to run at once, each in its own process. 0: run in this process.")
     ] = 1,
-    launcher: Annotated[Launcher, typer.Option(help="What starts a cell's process.")] = Launcher.process,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells and how far they are; run nothing.")
-    ] = False,
+    launcher: Annotated[Launcher, typer.Option(help="How to start a trial's process.")] = Launcher.process,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and their states; run nothing.")] = False,
     cell: Annotated[
-        str | None, typer.Option(metavar="N", help="Run this one cell, by number or name, in this process.")
+        str | None, typer.Option(metavar="N", help="Run only this trial, by number or name, in this process.")
     ] = None,
-    summary: Annotated[bool, typer.Option("--summary", help="Only compare what is finished.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Only compare the finished trials.")] = False,
 ) -> None:
-    """Run every cell of a grid of training configurations, then compare them: once, on the same rows.
+    """Run every trial of a grid of training configurations, then compare them on the same rows.
 
-    Finished cells are not run again; a stopped sweep goes on; a failed cell is named at the end, and the others run
-    all the same. Every cell's configuration is checked before anything runs.
+    A stopped sweep resumes: finished trials are not run again. A failed trial is reported at the end and does not stop
+    the others. Every configuration is checked before anything runs.
     """
     from reasondistill.sweeps import load_sweep
 
-    asked = [
+    exclusive = [
         name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
     ]
-    if len(asked) > 1:
-        raise DataError(" and ".join(asked), problem="exclude each other", fix="Give one of them.")
+    if len(exclusive) > 1:
+        raise DataError(" and ".join(exclusive), problem="exclude each other", fix="Give one of them.")
     loaded = load_sweep(config, small=small, overrides=overrides or ())
     if dry_run:
         with needs_extra("train"):
@@ -105,11 +104,11 @@ def _print_cells(loaded: Sweep) -> None:
 
     from reasondistill.sweeps.state import state_of
 
-    table = Table("cell", "name", "seed", "changes", "state", title=str(loaded.folder), title_justify="left")
+    table = Table("trial", "name", "seed", "changes", "state", title=str(loaded.folder), title_justify="left")
     for cell in loaded.cells:
-        said = [f"{key} = {value}" for key, value in cell.changes.items()]
-        said += [f"goes on from {cell.after}"] if cell.after else []
-        row = (str(cell.number), cell.name, str(cell.seed), "\n".join(said) or "the base", state_of(loaded, cell))
+        changes = [f"{key} = {value}" for key, value in cell.changes.items()]
+        changes += [f"continues from {cell.after}"] if cell.after else []
+        row = (str(cell.number), cell.name, str(cell.seed), "\n".join(changes) or "the base", state_of(loaded, cell))
         table.add_row(*row)
     wide_say(table)
 
@@ -121,11 +120,11 @@ def _summarise(loaded: Sweep) -> None:
     from reasondistill.reporting.pages.sweep import write_summary
     from reasondistill.sweeps.summary import summarise
 
-    found = summarise(loaded, progress=stage)
-    if not found.sweep.parts:
-        say("no cell has a result yet")
+    results = summarise(loaded, progress=stage)
+    if not results.sweep.parts:
+        say("no trial has a result yet")
         return
-    for scores in found.sweep.parts:
+    for scores in results.sweep.parts:
         metrics = list(dict.fromkeys(metric for variant in scores.variants for metric in variant.figures))
         title = f"{scores.dataset.name}, {scores.part}: means over seeds"
         table = Table("variant", "seeds", *map(metric_title, metrics), title=title, title_justify="left")
@@ -135,7 +134,7 @@ def _summarise(loaded: Sweep) -> None:
         wide_say(table)
         for note in scores.notes:
             say(note)
-    file = write_summary(found, loaded.folder / "summary")
+    file = write_summary(results, loaded.folder / "summary")
     fact("summary", file)
 
 
@@ -148,4 +147,4 @@ def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
         log = log_of(loaded, outcome.cell)
         fact("failed", f"{outcome.cell.name}{f' (log: {log})' if log.exists() else ''}", style="bold red")
         say(indent(outcome.error or "", "    "))
-    say("The others are finished. Mend the cause and run the same command again: it runs these cells only.")
+    say("The others are finished. Fix the cause and run the same command again: it runs only these trials.")

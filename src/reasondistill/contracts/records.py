@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from reasondistill.contracts.notebook_tables import html_table
 from reasondistill.errors import CheckpointError, DataError, UserError
 from reasondistill.storage.files import read_jsonl, read_versioned_json, write_jsonl
 
@@ -131,6 +132,10 @@ class Prediction(BaseModel):
     """Words at the end of ``explanation`` for how sure the system is; "" where it should have written some."""
     stated_confidence: Probability | None = None
     """The probability that these words, or figures, state."""
+
+    def _repr_html_(self) -> str:
+        sure = {f"p({label})": f"{probability:.3f}" for label, probability in self.probabilities.items()}
+        return html_table(f"Prediction {self.id}", {"label": self.label, **sure, "explanation": self.explanation})
 
     @property
     def states(self) -> bool:

@@ -10,6 +10,7 @@ from reasondistill.contracts.agreement import TeacherAgreement
 from reasondistill.contracts.base import Block, DatasetInfo, OrEmpty, Versioned
 from reasondistill.contracts.efficiency import Efficiency
 from reasondistill.contracts.error_analysis import FoundErrors
+from reasondistill.contracts.notebook_tables import html_table
 from reasondistill.contracts.scored_confidence import ScoredConfidence
 from reasondistill.contracts.slices import MeasuredSlice
 
@@ -57,3 +58,11 @@ class Results(Versioned):
     """With each teacher, by its name."""
     efficiency: OrEmpty[Efficiency] = None
     """What the student costs, where that was measured."""
+
+    def _repr_html_(self) -> str:
+        def shown(metric: Metric) -> str:
+            interval = "" if metric.ci95 is None else f" ({metric.ci95[0]:.3f} – {metric.ci95[1]:.3f})"
+            return f"{metric.value:.3f}{interval}, n = {metric.n:,}"
+
+        title = f"{self.dataset.name}, {self.dataset.split or 'all'}: {self.dataset.n:,} rows"
+        return html_table(title, {name: shown(metric) for name, metric in self.metrics.items()})

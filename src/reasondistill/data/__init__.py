@@ -1,6 +1,6 @@
 """Data sets: any table, published set or built-in set becomes Examples.
 
-In come paths or names; out goes a `Loaded`: examples, where they are from, and every row that was set aside, with its
+In come paths or names; out goes a `Loaded`: examples, where they are from, and every dropped row, with its
 reason. ``readers/`` know forms, ``transforms/`` select and reword, ``audit/`` finds faults, ``download/`` fetches.
 """
 

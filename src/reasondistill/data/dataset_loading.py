@@ -91,6 +91,31 @@ def load_dataset(
     return loaded if split is None else loaded[split]
 
 
+def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
+    """The examples of a known task in whatever a user has; labels and explanations are not needed.
+
+    Args:
+        data: as `load_dataset` takes it, or, for a task with one field, texts.
+
+    Raises:
+        DataError: it lacks a field of the task.
+    """
+    if isinstance(data, Loaded):
+        return data.examples
+    if isinstance(data, Sequence) and not isinstance(data, str) and all(isinstance(row, Example) for row in data):
+        return cast("Sequence[Example]", data)
+    if isinstance(data, Sequence) and not isinstance(data, str) and all(isinstance(row, str) for row in data):
+        if len(task.fields) > 1:
+            raise DataError(
+                NAME,
+                expected=f"rows with the fields {', '.join(task.fields)}",
+                found="single texts",
+                fix="Give dictionaries: " + str([dict.fromkeys(task.fields, "…")]),
+            )
+        data = [{task.fields[0]: text} for text in cast("Sequence[str]", data)]
+    return load_dataset(cast("Source", data), task=task).examples
+
+
 def _choice(
     text: str | Sequence[str] | None,
     label: str | None,

@@ -1,4 +1,4 @@
-"""What is in a data set, as plain numbers for `data show`."""
+"""Counts and lengths of a data set, for `data show`."""
 
 from __future__ import annotations
 

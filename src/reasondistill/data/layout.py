@@ -423,7 +423,7 @@ def _require_usable(source: object, layout: Layout) -> None:
             source,
             expected="a column with the texts to answer",
             found=f"none among the columns {columns}" if layout.columns else "no rows",
-            fix="Name it: --text COLUMN." if layout.columns else "",
+            fix="Name it: --text COLUMN, or --columns FIELD=COLUMN." if layout.columns else "",
         )
     if layout.label is not None and not layout.choices and not 1 <= len(layout.labels) <= 10 * MOST_LABELS:
         raise DataError(

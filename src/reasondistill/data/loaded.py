@@ -1,4 +1,4 @@
-"""What reading a data set gives: its examples, what was set aside and why, and a hash of the content."""
+"""A loaded data set: its examples, which rows were dropped and why, and a hash of the content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 """Reads a source from its start: ``(file:line, example)`` rows; what it keeps out it counts into the counter."""
 
 INDISTINCT = "answers that cannot be told apart"
-"""Why a row is set aside whose choices differ in nothing but case and spacing."""
+"""Why a row is dropped whose choices differ only in case and spacing."""
 
 _CACHE = TableCache("examples")
 
@@ -115,7 +115,7 @@ class Loaded:
         return replace(self, examples=self.stored.part(split))
 
     def only(self, kept: Sequence[bool], *, reason: str) -> Loaded:
-        """The examples that are to be kept, one truth value for each; the others are set aside and counted."""
+        """Keep the examples marked true, one value per example; the others are dropped and counted."""
         stored = self.stored
         left_out = len(kept) - sum(kept)
         aside = self.set_aside | ({reason: self.set_aside.get(reason, 0) + left_out} if left_out else {})
@@ -123,13 +123,13 @@ class Loaded:
 
     def places(self, ids: Collection[str]) -> list[str]:
         """Where these examples stand, in words: ``file:line (id 'q7')``. The source is read again for it."""
-        wanted = set(ids)
-        rows = self.reader(Counter()) if self.reader is not None and wanted else ()
-        found = {example.id: where for where, example in rows if example.id in wanted}
-        return [f"{found.get(identity, self.name)} (id {identity!r})" for identity in ids]
+        id_set = set(ids)
+        rows = self.reader(Counter()) if self.reader is not None and id_set else ()
+        place_of = {example.id: where for where, example in rows if example.id in id_set}
+        return [f"{place_of.get(identity, self.name)} (id {identity!r})" for identity in ids]
 
     def joined_with(self, other: Loaded) -> Loaded:
-        """The examples of both; counts of what was set aside stay this one's, as both come from one source."""
+        """The examples of both; counts of dropped rows stay this one's, as both come from one source."""
         return replace(self, examples=self.stored.joined_with(other.stored))
 
 
@@ -138,17 +138,17 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} ({count:,})" for what, count in counts.items())
 
 
-def recall(key: str, again: Callable[[], Loaded]) -> Loaded | None:
-    """The data set that `gather` kept under this key; ``again`` reads its source, should somebody ask for places."""
-    found = _CACHE.get(key)
-    if found is None or found[0].schema != SCHEMA:
+def recall(key: str, reload: Callable[[], Loaded]) -> Loaded | None:
+    """The data set that `gather` kept under this key; ``reload`` reads the source again when places are needed."""
+    cached = _CACHE.get(key)
+    if cached is None or cached[0].schema != SCHEMA:
         return None
 
     def read(set_aside: Counter[str]) -> Iterable[tuple[str, Example]]:
-        reader = again().reader
+        reader = reload().reader
         return () if reader is None else reader(set_aside)
 
-    return replace(_loaded(*found), reader=read)
+    return replace(_loaded(*cached), reader=read)
 
 
 def gather(
@@ -165,7 +165,7 @@ def gather(
 ) -> Loaded:
     """Make a data set out of a source's rows, each checked against the task.
 
-    Rows in which a field of the task is blank are set aside, and rows whose choices differ in nothing but case and
+    Rows in which a field of the task is blank are dropped, and rows whose choices differ in nothing but case and
     spacing.
 
     Args:
@@ -244,7 +244,7 @@ def _checked_rows(
         raise DataError(
             where,
             expected="at least one row of data",
-            found=f"none that can be used (set aside: {reasons})" if reasons else "none",
+            found=f"none that can be used (dropped: {reasons})" if reasons else "none",
             fix="Add rows to the file.",
         )
     if need_label and task.labels != () and not labelled:

@@ -1,4 +1,4 @@
-"""The columns that mean the same in every form of data: a row's own id, group and split."""
+"""Columns with the same meaning in every data format: a row's id, group and split."""
 
 from __future__ import annotations
 

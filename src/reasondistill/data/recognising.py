@@ -1,4 +1,4 @@
-"""Which task data are of, told by what they hold: their form, their columns, or what their columns look like."""
+"""Recognise the task of a data set from its content: its form, its columns, or what its columns look like."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOKED_AT = 200
 
 
 class Recognised(NamedTuple):
-    """A task, what tells that it is this one, to be said to the user, and which columns to read it from.
+    """A task, the evidence for it as shown to the user, and the columns to read it from.
 
     ``layout`` describes the columns of a table that is of no known form.
     """
@@ -89,15 +89,15 @@ def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[
     Raises:
         DataError: they have no fields in common, or labels that cannot be told apart.
     """
-    found = _of_examples(name, ((e.fields, e.label, e.choices) for e in examples), labels)
-    if found is None:
+    recognised = _of_examples(name, ((e.fields, e.label, e.choices) for e in examples), labels)
+    if recognised is None:
         raise DataError(
             name,
             expected="examples with fields in common, and labels that differ in more than case and spaces",
             found="others",
             fix="Name the task.",
         )
-    return found.task
+    return recognised.task
 
 
 def _of_any_table(
@@ -142,9 +142,11 @@ def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns:
     return None
 
 
-def _of_examples(name: str, rows: Iterable[tuple[object, object, object]], given: Iterable[str]) -> Recognised | None:
+def _of_examples(
+    name: str, rows: Iterable[tuple[object, object, object]], known_labels: Iterable[str]
+) -> Recognised | None:
     """Fields, and labels or choices, as ``(fields, label, choices)`` of the rows have them."""
-    labels = set(given)
+    labels = set(known_labels)
     fields: list[str] | None = None
     with_choices = False
     for own, label, choices in rows:

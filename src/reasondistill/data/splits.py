@@ -1,4 +1,4 @@
-"""Which part of a data set a row belongs to: a fixed rule on its group, so that no run can shuffle test into train."""
+"""Assign rows to splits by a fixed rule on their group, so that no run can shuffle test rows into train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples in an Arrow table instead of Python objects: an Example is built when it is looked at."""
+"""Examples in an Arrow table instead of Python objects: an Example is built on access."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ class StoredExamples(Sequence[Example]):
         if self.split is not None:
             return np.full(len(self), self.split)
         rows = zip(*(self.values(name) for name in ("split", "group", "id")), strict=True)
-        found = [np.empty(0, dtype=np.str_)]
+        batches = [np.empty(0, dtype=np.str_)]
         while batch := [part_of(*row) for row in islice(rows, BATCH * 16)]:
-            found.append(np.array(batch, dtype=np.str_))
-        return np.concatenate(found)
+            batches.append(np.array(batch, dtype=np.str_))
+        return np.concatenate(batches)
 
     def part(self, split: str) -> StoredExamples:
         """The examples of one part, which they then name themselves."""

@@ -1,4 +1,4 @@
-"""Writing a data set: in another format, or part by part. What is written loads as the same examples."""
+"""Write a data set in another format, or split by split. What is written loads as the same examples."""
 
 from __future__ import annotations
 

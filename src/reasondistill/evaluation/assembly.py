@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import Results
+from reasondistill.contracts.results import Metric, Results
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
 from reasondistill.data.recognising import recognise_examples
 from reasondistill.evaluation.agreement import score_agreement
@@ -45,6 +45,14 @@ class Evaluation:
     def save(self, out: str | Path) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
         save(self, out)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Those of the results, by name."""
+        return self.results.metrics
+
+    def _repr_html_(self) -> str:
+        return self.results._repr_html_()
 
     def with_efficiency(self, found: Efficiency) -> Evaluation:
         """These figures and what the system costs."""

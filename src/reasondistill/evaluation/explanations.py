@@ -15,6 +15,7 @@ from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.languages.unknown_tokens import TOO_MANY
+from reasondistill.languages.word_splitting import length
 from reasondistill.metrics import baselines as floors
 from reasondistill.metrics import text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
@@ -44,7 +45,7 @@ def score_explanations(
     scored.rows = [
         {
             "copy": text.is_copy(row.prediction.explanation, fields),
-            "length": text.length(row.prediction.explanation),
+            "length": length(row.prediction.explanation),
             "empty": text.is_empty(row.prediction.explanation),
         }
         for row, fields in zip(rows, asked, strict=True)

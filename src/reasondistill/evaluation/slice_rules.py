@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reasondistill.data.audit.texts import language
 from reasondistill.evaluation.pairing import Row
+from reasondistill.languages.detection import language
 from reasondistill.languages.english import NEGATIONS, NUMBER_WORDS, is_negation
-from reasondistill.metrics.text import is_empty, length, tokens, words
+from reasondistill.languages.word_splitting import length, tokens, words
+from reasondistill.metrics.text import is_empty
 from reasondistill.tasks.task import Task
 
 Members = npt.NDArray[np.bool_]

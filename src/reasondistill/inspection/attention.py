@@ -41,7 +41,7 @@ def cross_attention(student: Checkpoint, example: Example, *, label: str, explan
     """
     import torch
 
-    codec, task, order = student.codec, student.asked.task, student.asked.order
+    codec, task, order = student.codec, student.settings.task, student.settings.order
     prompt = codec.encode_prompts([task.render_prompts(order, example)["explanation"]])[0]
     target = render_target(order, label, explanation)
     if target is None:

@@ -1,4 +1,4 @@
-"""How each of the two losses pulls at each part of a student: norms of their gradients, and whether they agree."""
+"""Gradients of the two losses in each part of a student: their norms and cosine similarity."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from reasondistill.inspection.parts import in_order, named_parts
+from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
-from reasondistill.training.trainer import JointModel
 
 
 class PartGradient(NamedTuple):
@@ -41,11 +41,11 @@ def gradient_flow(model: JointModel, batch: dict[str, Tensor]) -> list[PartGradi
     label, explanation = (torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True) for term in terms)
     model.train(training)
     sums: dict[str, list[float]] = {}
-    for (part, parameter), one, other in zip(named, label, explanation, strict=True):
-        a, b = (torch.zeros_like(parameter) if g is None else g for g in (one, other))
-        found = sums.setdefault(part, [0.0, 0.0, 0.0])
+    for (part, parameter), label_gradient, explanation_gradient in zip(named, label, explanation, strict=True):
+        a, b = (torch.zeros_like(parameter) if g is None else g for g in (label_gradient, explanation_gradient))
+        part_sums = sums.setdefault(part, [0.0, 0.0, 0.0])
         for place, value in enumerate(((a * a).sum(), (b * b).sum(), (a * b).sum())):
-            found[place] += float(value)
+            part_sums[place] += float(value)
     return [_gradient(part, *sums[part]) for part in in_order(sums)]
 
 

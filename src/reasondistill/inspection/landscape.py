@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reasondistill.training.trainer import JointModel
+from reasondistill.training.joint_model import JointModel
 
 _SMALLEST = 1e-10
 
@@ -30,16 +30,16 @@ class Plane(NamedTuple):
 
 def direction(model: Any, generator: torch.Generator) -> dict[str, Tensor]:
     """A random direction in a model's weights, normalised filter by filter; names → tensors, zero where it has none."""
-    found = {}
+    tensors = {}
     for name, weight in model.named_parameters():
         if weight.dim() < 2:
-            found[name] = torch.zeros_like(weight)
+            tensors[name] = torch.zeros_like(weight)
             continue
         drawn = torch.randn(weight.shape, generator=generator)
         norms = drawn.flatten(1).norm(dim=1).clamp_min(_SMALLEST)
         scale = weight.detach().flatten(1).norm(dim=1) / norms
-        found[name] = drawn * scale.view(-1, *[1] * (weight.dim() - 1))
-    return found
+        tensors[name] = drawn * scale.view(-1, *[1] * (weight.dim() - 1))
+    return tensors
 
 
 def loss_plane(

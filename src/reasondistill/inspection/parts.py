@@ -1,4 +1,4 @@
-"""A student's parameters by the part of the network that they belong to, in the order of its computation."""
+"""A student's parameters grouped by part of the network, in forward order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people accept, told from the features of networks that learned to tell good explanations from spoiled ones."""
+"""Predict human acceptance from the features of networks trained on good against corrupted explanations."""
 
 from __future__ import annotations
 

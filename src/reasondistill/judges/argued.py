@@ -1,4 +1,4 @@
-"""What a judge reads: an explanation beside the fields that it is about and the label that it argues for."""
+"""A judge's input: an explanation, the fields it refers to, and the label it argues for."""
 
 from __future__ import annotations
 

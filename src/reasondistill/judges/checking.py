@@ -1,4 +1,4 @@
-"""How well a judge tells good explanations from others: from spoiled ones, and from those that people refused."""
+"""Measure how well a judge separates good explanations from corrupted ones and from those that people rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def told_apart(
             float(
                 roc_auc_score(
                     np.repeat([True, False], [int(good.sum()), kinds.count(kind)]),
-                    np.concatenate([logits[good], spoiled[[k for k, one in enumerate(kinds) if one == kind]]]),
+                    np.concatenate([logits[good], spoiled[[k for k, way in enumerate(kinds) if way == kind]]]),
                 )
             ),
             4,

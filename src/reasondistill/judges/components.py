@@ -1,4 +1,4 @@
-"""The components of support: what each says of an explanation."""
+"""The components of support, each a score of an explanation."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def network_outputs(
             batch = collate([rows[k] for k in places], encoded, with_fields=with_fields)
             of_each = [network.features(batch) for network in networks]
             features.append(torch.cat(of_each, dim=1).double().numpy())
-            said = [network.logit(one) for network, one in zip(networks, of_each, strict=True)]
-            logits[places] = torch.stack(said).mean(dim=0).double().numpy()
+            logits_of_members = [network.logit(states) for network, states in zip(networks, of_each, strict=True)]
+            logits[places] = torch.stack(logits_of_members).mean(dim=0).double().numpy()
     back = np.argsort(order)
     return np.concatenate(features)[back], logits
 

@@ -71,10 +71,10 @@ class Corruptor:
         self._good = good
         self._of_group: dict[str, list[int]] = defaultdict(list)
         self._of_label: dict[str, list[int]] = defaultdict(list)
-        for k, one in enumerate(good):
-            self._of_group[one.group].append(k)
-            self._of_label[one.argued.label].append(k)
-        self._function_words = function_words([one.argued for one in good])
+        for k, explanation in enumerate(good):
+            self._of_group[explanation.group].append(k)
+            self._of_label[explanation.argued.label].append(k)
+        self._function_words = function_words([explanation.argued for explanation in good])
         self._templates = _templates(good)
         self._ways: list[tuple[str, float, Callable[[Good], Argued | None]]] = [
             ("of the same group", 0.20, self._of_same_group),

@@ -1,4 +1,4 @@
-"""Texts -> tokens for the judge's network: states of a frozen encoder, or numbers of a vocabulary of its own."""
+"""Encode texts for the judge's network: hidden states of a frozen encoder, or ids of the judge's own vocabulary."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class FrozenEncoder:
 
     Raises:
         CheckpointError: there is no such encoder, or it has other weights.
-        MissingExtraError: ``offline:minilm`` is asked for and not installed.
+        MissingExtraError: ``offline:minilm`` is requested but not installed.
     """
 
     def __init__(self, name: str, weights_sha256: str | None = None) -> None:
@@ -142,7 +142,7 @@ def load_encoder(settings: dict[str, Any]) -> Encoder:
     """The encoder that ``settings`` came from.
 
     Raises:
-        CheckpointError: it is not to be had, or has other weights than then.
+        CheckpointError: it is not available, or its weights have changed.
     """
     kind, words = settings.get("kind"), settings.get("words")
     if kind == "words" and isinstance(words, list) and all(isinstance(word, str) for word in words):

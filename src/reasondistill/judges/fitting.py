@@ -17,9 +17,9 @@ from reasondistill.judges.judge import Combination
 from reasondistill.judges.logistic_regression import FloatArray, fit_shares
 from reasondistill.judges.network import Network, collate
 
-_BATCHES_PER_POOL = 16  # rows are sorted by length among so many batches' worth: little padding, still mixed
+_BATCHES_PER_POOL = 16  # rows of this many batches are sorted by length together: little padding, still shuffled
 _WARMUP_STEPS = 50
-_TOLD = 0.05
+_SHARE_OF_VOTES = 0.05
 
 
 class Row(NamedTuple):
@@ -108,7 +108,7 @@ def weigh_alike(components: Sequence[str], values: FloatArray, good: NDArray[np.
     return _combination(components, mean, deviation, [slope] * len(components), float(scale.intercept_[0]))
 
 
-class Told(NamedTuple):
+class GoodAgainstSpoiled(NamedTuple):
     """Good and spoiled explanations that the networks were not fitted to: their components (n, C), which are good."""
 
     values: FloatArray
@@ -116,7 +116,7 @@ class Told(NamedTuple):
 
 
 def weigh_by_votes(
-    components: Sequence[str], values: FloatArray, acceptable: FloatArray, told: Told | None = None
+    components: Sequence[str], values: FloatArray, acceptable: FloatArray, held_out: GoodAgainstSpoiled | None = None
 ) -> Combination:
     """Components weighed by logistic regression on people's verdicts.
 
@@ -127,13 +127,13 @@ def weigh_by_votes(
         components: their names (C).
         values: of explanations that the network was not fitted to, (n, C).
         acceptable: the share of people who found each acceptable, in [0, 1] (n,).
-        told: the good and spoiled ones.
+        held_out: the good and spoiled ones.
     """
     mean, deviation = _moments(values)
     x, share, count = values, acceptable, np.ones(len(values))
-    if told is not None:
-        x, share = np.concatenate([x, told.values]), np.concatenate([share, told.good])
-        count = np.append(count, np.full(len(told.good), _TOLD * len(values) / len(told.good)))
+    if held_out is not None:
+        x, share = np.concatenate([x, held_out.values]), np.concatenate([share, held_out.good])
+        count = np.append(count, np.full(len(held_out.good), _SHARE_OF_VOTES * len(values) / len(held_out.good)))
     weights, bias = fit_shares((x - mean) / deviation, share, strength=1.0, count=count)
     return _combination(components, mean, deviation, weights.tolist(), bias)
 

@@ -111,7 +111,7 @@ class JudgeInfo(BaseModel):
         """Figures of ``held_out``, such as ``roc_auc`` of ``votes.with_votes``.
 
         Raises:
-            ValueError: one is not there, or is no number.
+            ValueError: one is missing or not a number.
         """
         part: Any = self.held_out
         for key in what.split("."):
@@ -146,7 +146,7 @@ class Judge:
     seen: NDArray[np.uint64]
     """Hashes of the groups and fields it was trained on."""
     cache: bool = True
-    """Whether verdicts are looked up and kept in the cache folder: systems share people's texts and floors."""
+    """Whether verdicts are looked up and kept in the cache folder: systems share people's texts and baselines."""
     _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -173,7 +173,7 @@ class Judge:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What to record beside figures that this judge gave."""
+        """What to record with scores from this judge."""
         return {
             "judge": self.info.name,
             "kind": self.info.kind,
@@ -189,7 +189,7 @@ class Judge:
 
         ``progress`` is called with a sentence now and then.
         """
-        return [one.support for one in self.explained(rows, progress)]
+        return [verdict.support for verdict in self.explained(rows, progress)]
 
     def explained(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[Support]:
         """`support` of each row with the components it comes from; no components for an empty explanation."""
@@ -205,7 +205,7 @@ class Judge:
         return [self._memory[row] for row in rows]
 
     def _learn(self, rows: Sequence[Argued]) -> None:
-        """Remember what is said of ``rows``: out of the cache folder, or judged and put there."""
+        """Remember the verdicts on ``rows``, from the cache folder or newly judged and stored there."""
         names = self.info.combination.components
         keys = {row: content_key(self._identity, *row.fields, row.label, row.explanation) for row in rows}
         kept = self._verdicts.find(keys.values()) if self.cache else {}
@@ -215,13 +215,15 @@ class Judge:
             values = component_values(self.models, fresh, self.encoder.encode(texts_of(fresh)), names)
             support = 1 / (1 + np.exp(-self.info.combination.logit(values)))
             support *= np.where([_restates(row) for row in fresh], RESTATED, 1.0)
-            judged = {keys[row]: one for row, one in zip(fresh, np.column_stack([support, values]), strict=True)}
+            judged = {
+                keys[row]: verdict for row, verdict in zip(fresh, np.column_stack([support, values]), strict=True)
+            }
         for row in rows:
-            said = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
-            of_all, *of_each = said.tolist()
+            verdict_row = judged[keys[row]] if keys[row] in judged else np.frombuffer(kept[keys[row]], dtype=np.float64)
+            of_all, *of_each = verdict_row.tolist()
             self._memory[row] = Support(of_all, dict(zip(names, of_each, strict=True)))
         if self.cache:
-            self._verdicts.add({key: said.tobytes() for key, said in judged.items()})
+            self._verdicts.add({key: verdict_row.tobytes() for key, verdict_row in judged.items()})
 
     @cached_property
     def _verdicts(self) -> ContentCache:
@@ -242,14 +244,14 @@ class Judge:
             DataError: a group, or the texts of an example, were among its training data.
         """
         seen = set(self.seen.tolist())
-        found = [e.id for e in examples if not seen.isdisjoint(hashes_of(e, task).tolist())]
-        if found:
-            few = ", ".join(found[:3])
+        trained_on = [e.id for e in examples if not seen.isdisjoint(hashes_of(e, task).tolist())]
+        if trained_on:
+            few = ", ".join(trained_on[:3])
             raise DataError(
                 "judge",
                 expected="a judge that was not trained on the rows it is to judge",
-                found=f"{len(found)} rows of groups, or with texts, that {self.info.name!r} was trained on ({few})",
-                fix="Evaluate another part, or train a judge without this one (`reasondistill judge train`).",
+                found=f"{len(trained_on)} rows with groups or texts that {self.info.name!r} was trained on ({few})",
+                fix="Evaluate another split, or train a judge without this one (`reasondistill judge train`).",
             )
 
     def refuse_task(self, task: Task) -> None:
@@ -300,7 +302,7 @@ class Judge:
 
         Raises:
             CheckpointError: this is no judge's folder, it is damaged, was changed since it was sealed, or was written
-                by a version with another form of judges; or its encoder is not to be had.
+                by a version with another format of judges; or its encoder is not available.
             MissingExtraError: its encoder comes with an extra that is not installed.
         """
         folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def _of_component(held_out: dict[str, Any], name: str) -> float:
-    told = held_out["good_against_spoiled"]["components"]
-    return float(told[name] if name in told else held_out["votes"]["components"][name])
+    aucs = held_out["good_against_spoiled"]["components"]
+    return float(aucs[name] if name in aucs else held_out["votes"]["components"][name])
 
 
 def judge_card(judge: Judge, *, good: int, votes: int) -> str:
@@ -22,7 +22,7 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
         votes: how many explanations with votes it learned from.
     """
     info = judge.info
-    told = info.held_out["good_against_spoiled"]
+    separation = info.held_out["good_against_spoiled"]
     lines = [
         f"# {info.name}: a judge of explanations",
         "",
@@ -45,11 +45,11 @@ def judge_card(judge: Judge, *, good: int, votes: int) -> str:
         "",
         "## What it reached on groups that were held out",
         "",
-        f"ROC-AUC of people's explanations against spoiled ones ({told['n']:,}): {told['roc_auc']:.3f}.",
+        f"ROC-AUC of people's explanations against spoiled ones ({separation['n']:,}): {separation['roc_auc']:.3f}.",
         "",
         "| spoiled how | ROC-AUC |",
         "|---|---|",
-        *(f"| {kind} | {value:.3f} |" for kind, value in told["ways_of_spoiling"].items()),
+        *(f"| {kind} | {value:.3f} |" for kind, value in separation["ways_of_spoiling"].items()),
         "",
         "| component alone | ROC-AUC (of votes where the other is not to be had) | weight |",
         "|---|---|---|",

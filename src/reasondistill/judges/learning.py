@@ -28,7 +28,7 @@ from reasondistill.judges.components import (
 )
 from reasondistill.judges.corruptions import Corruptor, Good
 from reasondistill.judges.encoders import Encoded, Encoder, FrozenEncoder, WordEncoder
-from reasondistill.judges.fitting import Row, Told, fit, weigh_alike, weigh_by_votes
+from reasondistill.judges.fitting import GoodAgainstSpoiled, Row, fit, weigh_alike, weigh_by_votes
 from reasondistill.judges.judge import Combination, Judge, JudgeInfo, hashes_of
 from reasondistill.judges.judge_card import judge_card
 from reasondistill.judges.network import MAX_FIELDS, Network
@@ -59,7 +59,7 @@ def train_judge(
     Raises:
         OutputError: the judge's folder is there already and holds something.
         DataError: there are too few explanations, or votes, or too few of one kind.
-        CheckpointError, MissingExtraError: the encoder is not to be had.
+        CheckpointError, MissingExtraError: the encoder is not available.
     """
     folder = require_new_folder(Path(config.judges_dir) / config.name)
     task = config.task
@@ -69,7 +69,7 @@ def train_judge(
     models = _fitted(material, config, progress)
     names = material.components
 
-    values, is_good = _told(models, material, names)
+    values, is_good = _good_against_spoiled(models, material, names)
     combination = weigh_alike(names, values, is_good)
     report: dict[str, Any] = {
         "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
@@ -133,13 +133,13 @@ def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig,
     progress(f"spoiling {len(trained):,} explanations")
     corruptor = Corruptor(trained, config.seed)
     each = config.training.spoiled_per_good
-    rows = [Row(one.argued, 1.0) for one in trained]
-    rows += [Row(corruptor.spoil(one)[1], 0.0, 1 / each) for one in trained for _ in range(each)]
+    rows = [Row(explanation.argued, 1.0) for explanation in trained]
+    rows += [Row(corruptor.spoil(explanation)[1], 0.0, 1 / each) for explanation in trained for _ in range(each)]
     evidence = _evidence_rows(trained, config.seed) if "evidence" in components else []
     checks = Corruptor(held_out, config.seed + 1)
-    spoiled_how, spoiled = zip(*(checks.spoil(one) for one in held_out), strict=True)
+    spoiled_how, spoiled = zip(*(checks.spoil(explanation) for explanation in held_out), strict=True)
     progress("encoding")
-    argued = [*(row.argued for row in (*rows, *evidence)), *(one.argued for one in held_out), *spoiled]
+    argued = [*(row.argued for row in (*rows, *evidence)), *(explanation.argued for explanation in held_out), *spoiled]
     encoded = encoder.encode(texts_of([*argued, *(vote.argued for vote in votes)]))
     return _Material(trained, held_out, spoiled, spoiled_how, rows, evidence, encoder, encoded, components)
 
@@ -147,18 +147,21 @@ def _material(good: Sequence[Good], votes: Sequence[Voted], config: JudgeConfig,
 def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Models:
     """The models that need no votes."""
     networks = tuple(_network(material, config, member, progress) for member in range(config.network.members))
-    delexicalizer = Delexicalizer(kept_words(one.argued.explanation for one in material.good))
+    delexicalizer = Delexicalizer(kept_words(explanation.argued.explanation for explanation in material.good))
     # Where each example has choices of its own, labels are as many as examples: one model for all of them.
     patterns = PatternModel.of(
-        (one.argued.label if config.task.labels else "", delexicalizer.pattern(one.argued)) for one in material.good
+        (explanation.argued.label if config.task.labels else "", delexicalizer.pattern(explanation.argued))
+        for explanation in material.good
     )
     return Models(networks, delexicalizer, patterns)
 
 
-def _told(models: Models, material: _Material, names: Sequence[str]) -> Told:
+def _good_against_spoiled(models: Models, material: _Material, names: Sequence[str]) -> GoodAgainstSpoiled:
     """What the models say of the explanations that are held out and of the ones that were spoiled."""
-    rows = [*(one.argued for one in material.held_out), *material.spoiled]
-    return Told(component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out))
+    rows = [*(explanation.argued for explanation in material.held_out), *material.spoiled]
+    return GoodAgainstSpoiled(
+        component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out)
+    )
 
 
 def _network(material: _Material, config: JudgeConfig, member: int, progress: Progress) -> Network:
@@ -192,13 +195,13 @@ def _with_votes(
     names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
     values = cross_fitted(models, votes, asked, names, folds, progress)
     models = with_votes(models, votes, asked.features)
-    told = _told(models, material, names)
+    held_out = _good_against_spoiled(models, material, names)
     reached = {
         "without_votes": agreement(before, votes),
-        "with_votes": agreement(cross_weighed(names, values, votes, told, folds), votes),
+        "with_votes": agreement(cross_weighed(names, values, votes, held_out, folds), votes),
         "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
     }
-    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), told)
+    weighed = weigh_by_votes(names, values, np.array([v.acceptable for v in votes]), held_out)
     return models, weighed, reached
 
 
@@ -214,7 +217,9 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
                 if argued.label == label and argued not in good:
                     choices = example.choices or task.labels or ()
                     good[argued] = Good(argued, choices, example.group or example.id)
-    chosen = sorted(good.values(), key=lambda one: _hash(one.argued))[: config.training.max_explanations]
+    chosen = sorted(good.values(), key=lambda explanation: _hash(explanation.argued))[
+        : config.training.max_explanations
+    ]
     if len(chosen) < _LEAST_GOOD:
         raise DataError(
             "data.explained",
@@ -228,20 +233,20 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
 def _held_out(good: Sequence[Good]) -> tuple[list[Good], list[Good]]:
     """Nine tenths of the groups to train on and one to check with, by the hash of the group."""
     parts: tuple[list[Good], list[Good]] = ([], [])
-    for one in good:
-        parts[int(hashlib.sha256(f"judge {one.group}".encode()).hexdigest(), 16) % 10 == 0].append(one)
+    for explanation in good:
+        parts[int(hashlib.sha256(f"judge {explanation.group}".encode()).hexdigest(), 16) % 10 == 0].append(explanation)
     if len(parts[1]) < 5 or len(parts[0]) < 5:
         raise DataError(
             "data.explained",
             expected="explanations of many groups, so that one in ten can be held out",
-            found=f"{len({one.group for one in good})} groups",
+            found=f"{len({explanation.group for explanation in good})} groups",
         )
     return parts
 
 
 def _encoder(config: JudgeConfig, good: Sequence[Good]) -> Encoder:
     if config.encoder.kind == "words":
-        return WordEncoder.of(texts_of(one.argued for one in good), config.encoder.size)
+        return WordEncoder.of(texts_of(explanation.argued for explanation in good), config.encoder.size)
     return FrozenEncoder(config.encoder.name)
 
 
@@ -249,19 +254,19 @@ def _possible(component: str, encoder: Encoder, good: Sequence[Good], task: Task
     if component == "relevance":
         return encoder.width > 0
     if component == "contrast":
-        return len({one.argued.label for one in good}) > 1 and bool(task.labels)
-    return component != "evidence" or any(len(one.choices) > 1 for one in good)
+        return len({explanation.argued.label for explanation in good}) > 1 and bool(task.labels)
+    return component != "evidence" or any(len(explanation.choices) > 1 for explanation in good)
 
 
 def _evidence_rows(good: Sequence[Good], seed: int) -> list[Row]:
     """Explanations without their fields, for their own label and for another one."""
     rows = []
-    for one in good:
-        others = [label for label in one.choices if label != one.argued.label]
+    for explanation in good:
+        others = [label for label in explanation.choices if label != explanation.argued.label]
         if others:
-            other = others[(seed + int(_hash(one.argued), 16)) % len(others)]
-            rows.append(Row(one.argued, 1.0, with_fields=False))
-            rows.append(Row(one.argued._replace(label=other), 0.0, with_fields=False))
+            other = others[(seed + int(_hash(explanation.argued), 16)) % len(others)]
+            rows.append(Row(explanation.argued, 1.0, with_fields=False))
+            rows.append(Row(explanation.argued._replace(label=other), 0.0, with_fields=False))
     return rows
 
 
@@ -270,10 +275,10 @@ def _hash(argued: Argued) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in ("reasondistill", "torch", "transformers", "scikit-learn"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

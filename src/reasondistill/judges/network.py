@@ -50,9 +50,9 @@ def collate(rows: Sequence[Argued], encoded: Mapping[str, Encoded], *, with_fiel
     def padded(part: int) -> torch.Tensor:
         return torch.tensor([line[part] + [0] * (longest - len(line[part])) for line in lines], dtype=torch.long)
 
-    parts = [[one.states for one in line[0]] for line in lines]
+    parts = [[text.states for text in line[0]] for line in lines]
     if parts[0][0] is None:
-        numbers = [[k for one in line[0] for k in one.ids] for line in lines]
+        numbers = [[k for text in line[0] for k in text.ids] for line in lines]
         tokens = torch.tensor([line + [0] * (longest - len(line)) for line in numbers], dtype=torch.long)
     else:
         tokens = torch.zeros(len(lines), longest, parts[0][0].shape[1])
@@ -70,18 +70,18 @@ def _line(
     fields = [encoded[text] for text in row.fields] if shown else []
     explanation = encoded[row.explanation]
     texts = [encoded[row.label], *fields, explanation]
-    words = [set(one.ids) for one in fields]
-    said = set(explanation.ids)
+    words = [set(text.ids) for text in fields]
+    explanation_ids = set(explanation.ids)
     match = [0] * len(texts[0].ids)
-    for k, one in enumerate(fields):
+    for k, text in enumerate(fields):
         others = set().union(*words[:k], *words[k + 1 :])
-        match += [(t in others) + 2 * (t in said) for t in one.ids]
+        match += [(t in others) + 2 * (t in explanation_ids) for t in text.ids]
     first = words[0] if words else set()
     rest = set().union(*words[1:])
     match += [(t in first) + 2 * (t in rest) for t in explanation.ids]
     numbers = [_LABEL, *range(_FIRST_FIELD, _FIRST_FIELD + len(fields)), _EXPLANATION]
-    segment = [number for number, one in zip(numbers, texts, strict=True) for _ in one.ids]
-    position = [k for one in texts for k in range(len(one.ids))]
+    segment = [number for number, text in zip(numbers, texts, strict=True) for _ in text.ids]
+    position = [k for text in texts for k in range(len(text.ids))]
     return texts, segment, position, match
 
 

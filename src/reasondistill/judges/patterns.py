@@ -161,10 +161,10 @@ class Verdict:
     @classmethod
     def fit(cls, patterns: Sequence[tuple[str, Sequence[str]]], acceptable: FloatArray) -> Verdict:
         """Fit to (label, pattern) pairs and the share of people who found each acceptable, in [0, 1]."""
-        found = Counter(gram for label, pattern in patterns for gram in set(_grams(label, pattern)))
-        grams = sorted(gram for gram, n in found.items() if n >= _LEAST)
+        counts = Counter(gram for label, pattern in patterns for gram in set(_grams(label, pattern)))
+        grams = sorted(gram for gram, n in counts.items() if n >= _LEAST)
         place = {gram: k for k, gram in enumerate(grams)}
-        idf = np.array([math.log((1 + len(patterns)) / (1 + found[gram])) + 1 for gram in grams])
+        idf = np.array([math.log((1 + len(patterns)) / (1 + counts[gram])) + 1 for gram in grams])
         data: list[float] = []
         columns: list[int] = []
         starts = [0]

@@ -1,4 +1,4 @@
-"""What people's votes teach a judge: which features and patterns are accepted, and how much each component counts."""
+"""Learn from people's votes which features and patterns they accept, and the weight of each component."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reasondistill.errors import DataError
 from reasondistill.judges.acceptance import Acceptance
 from reasondistill.judges.argued import Argued, argued_of
 from reasondistill.judges.components import ACCEPTANCE, VERDICT, Components, Models
-from reasondistill.judges.fitting import Told, weigh_by_votes
+from reasondistill.judges.fitting import GoodAgainstSpoiled, weigh_by_votes
 from reasondistill.judges.logistic_regression import FloatArray
 from reasondistill.judges.patterns import Verdict
 from reasondistill.tasks.task import Task
@@ -97,13 +97,13 @@ def cross_fitted(
 
 
 def cross_weighed(
-    names: Sequence[str], values: FloatArray, votes: Sequence[Voted], told: Told, folds: int
+    names: Sequence[str], values: FloatArray, votes: Sequence[Voted], held_out: GoodAgainstSpoiled, folds: int
 ) -> FloatArray:
-    """The logit of each voted explanation from weights of the other folds, (n,); ``told`` as for `weigh_by_votes`."""
+    """The logit of each voted explanation, weights from the other folds, (n,); ``held_out`` as in `weigh_by_votes`."""
     fold_of = _folds(votes, folds)
     acceptable = np.array([v.acceptable for v in votes])
     logits = np.zeros(len(votes))
     for fold in sorted(set(fold_of.tolist())):
         inside = fold_of == fold
-        logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside], told).logit(values[inside])
+        logits[inside] = weigh_by_votes(names, values[~inside], acceptable[~inside], held_out).logit(values[inside])
     return logits

@@ -1,4 +1,4 @@
-"""Word lists by language, and what a tokenizer loses of a text.
+"""Words and word lists by language, which language a text is in, and what a tokenizer loses of it.
 
 In come texts; out go words, counts and warnings. What is English about the library stands here, in `english.py`.
 """

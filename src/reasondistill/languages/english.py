@@ -65,8 +65,8 @@ def is_negation(word: str) -> bool:
 
 def connectives(words: Sequence[str]) -> Iterator[str]:
     """Those of `CONNECTIVES` that lower-cased words hold, as often as they do; the longest one where two begin."""
-    for found in _CONNECTIVE.finditer(" ".join(words)):
-        yield _CANONICAL.get(found[0], found[0])
+    for match in _CONNECTIVE.finditer(" ".join(words)):
+        yield _CANONICAL.get(match[0], match[0])
 
 
 def content_words(words: Iterable[str]) -> list[str]:

@@ -64,9 +64,9 @@ class Reader:
         if self._backend is None:
             return [(own, self._of_ids(own)) for own in ids]
         # Where characters stand takes as long again, and is asked only where some may be lost.
-        asked = [k for k, text in enumerate(texts) if self.unknown_id in ids[k] or not plain(text)]
-        encoded = self._backend.encode_batch([texts[k] for k in asked], add_special_tokens=False)
-        offsets = {k: one.offsets for k, one in zip(asked, encoded, strict=True)}
+        uncertain = [k for k, text in enumerate(texts) if self.unknown_id in ids[k] or not plain(text)]
+        encoded = self._backend.encode_batch([texts[k] for k in uncertain], add_special_tokens=False)
+        offsets = {k: encoding.offsets for k, encoding in zip(uncertain, encoded, strict=True)}
         return [(own, self._loss(texts[k], own, offsets.get(k))) for k, own in enumerate(ids)]
 
     def encode(self, texts: Sequence[str], *, special: bool = False) -> list[list[int]]:
@@ -80,7 +80,7 @@ class Reader:
             self._backend.no_truncation()
         if self._backend.padding is not None:
             self._backend.no_padding()
-        return [one.ids for one in self._backend.encode_batch_fast(list(texts), add_special_tokens=special)]
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=special)]
 
     def _of_ids(self, ids: Sequence[int]) -> Loss:
         unknown = sum(i == self.unknown_id for i in ids) if self.unknown_id is not None else 0
@@ -185,36 +185,36 @@ class LossCount:
         }
 
 
-def sentences(found: Mapping[str, Any], *, from_share: float = 0.0) -> list[str]:
+def sentences(losses: Mapping[str, Any], *, from_share: float = 0.0) -> list[str]:
     """What `LossCount.found` found, in sentences; without what is lost in less than a share of the texts."""
-    lost = lost_share(found) >= from_share and loss_sentence(found)
-    return [sentence for sentence in (lost, same_sentence(found)) if sentence]
+    lost = lost_share(losses) >= from_share and loss_sentence(losses)
+    return [sentence for sentence in (lost, same_sentence(losses)) if sentence]
 
 
-def lost_share(found: Mapping[str, Any]) -> float:
+def lost_share(losses: Mapping[str, Any]) -> float:
     """The share of prompts, or of targets, that lost something: the larger one."""
-    return max(float(found[name]["lossy"] / max(found[name]["n"], 1)) for name in ("prompts", "targets"))
+    return max(float(losses[name]["lossy"] / max(losses[name]["n"], 1)) for name in ("prompts", "targets"))
 
 
-def loss_sentence(found: Mapping[str, Any]) -> str:
+def loss_sentence(losses: Mapping[str, Any]) -> str:
     """How much was lost, and what most often; empty where nothing was."""
     parts = [
         f"{counts['lossy']:,} of {counts['n']:,} {name} ({counts['unknown']:,} of {counts['tokens']:,} tokens unknown)"
         for name in ("prompts", "targets")
-        if (counts := found[name])["lossy"]
+        if (counts := losses[name])["lossy"]
     ]
     if not parts:
         return ""
-    commonest = ", ".join(f"{shown(character)} {n:,}×" for character, n in found["characters"])
+    commonest = ", ".join(f"{shown(character)} {n:,}×" for character, n in losses["characters"])
     return (
         f"The tokenizer cannot read some characters in {' and in '.join(parts)}"
         f"{f'; most often lost: {commonest}' if commonest else ''}."
     )
 
 
-def same_sentence(found: Mapping[str, Any]) -> str:
+def same_sentence(losses: Mapping[str, Any]) -> str:
     """Which prompts became the same; empty where none did."""
-    same = found["same_prompts"]
+    same = losses["same_prompts"]
     if not same["n"]:
         return ""
     some = "; ".join(" = ".join(ids) for ids in same["ids"])
@@ -225,10 +225,10 @@ def same_sentence(found: Mapping[str, Any]) -> str:
     )
 
 
-def advice(found: Mapping[str, Any]) -> str:
+def advice(losses: Mapping[str, Any]) -> str:
     """What to do about what `LossCount.found` found."""
-    same = found["same_prompts"]
-    lost = lost_share(found) > 0 or same["n"] > same["cut"]
+    same = losses["same_prompts"]
+    lost = lost_share(losses) > 0 or same["n"] > same["cut"]
     return " ".join([*([RAISE] if same["cut"] else []), *([READS_EVERYTHING] if lost else [])])
 
 

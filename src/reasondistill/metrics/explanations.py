@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
+from reasondistill.languages.word_splitting import length
 from reasondistill.metrics.bertscore import BertScore
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import (
@@ -23,7 +24,6 @@ from reasondistill.metrics.text import (
     aggregate,
     distinct_2,
     is_copy,
-    length,
     readable,
 )
 

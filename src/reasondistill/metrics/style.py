@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.languages.english import SUBORDINATORS, connectives, content_words, is_negation
+from reasondistill.languages.word_splitting import length, tokens
 from reasondistill.metrics.statistics import FloatArray
-from reasondistill.metrics.text import copied_share, length, tokens
+from reasondistill.metrics.text import copied_share
 
 FEATURES: Final = (
     "words", "depth", "connectives", "negations", "new_words", "rarity", "variety", "copying",

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from reasondistill.languages.word_splitting import ONE_UNSPACED, words
 from reasondistill.metrics.statistics import FloatArray
 
 Aggregate = Literal["max", "mean"]
@@ -29,23 +30,6 @@ German has some 2%, Czech 15%; Vietnamese does not."""
 _TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
 _T = TypeVar("_T")
 
-# Scripts that put no space between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), and pictures: each character
-# is a word. In other scripts a word has combining marks too, which \w leaves out.
-_UNSPACED = (
-    "\u0e01-\u0e4e\u0e81-\u0edf\u1000-\u103f\u1780-\u17d3\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-_PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
-_MARKS = (
-    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711-\u074a"
-    "\u0900-\u0963\u0966-\u0dff\u0f18-\u0f87\u135d-\u135f\u1a17-\u1dff\ua8e0-\ua8f1"
-)
-_LETTERS = rf"(?:(?![{_UNSPACED}])[\w{_MARKS}])+"
-_ALONE = rf"[{_UNSPACED}{_PICTURES}]"
-_WORD = re.compile(rf"{_LETTERS}|{_ALONE}")
-_TOKEN = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|{_ALONE}")
-_ASCII_WORD = re.compile(r"\w+")
-_ASCII_TOKEN = re.compile(r"\w+(?:'\w+)*")
-_ONE_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _OF_ROUGE = re.compile("[a-z0-9]")
 _WRITTEN = ("L", "M", "N", "So", "Cn", "Co")  # letters, marks, digits, pictures; what this Python does not know
 
@@ -186,7 +170,7 @@ class CorpusMetric:
         """
         if self.name == "chrf" or text.isascii():
             return True
-        return len(_ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
+        return len(ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
 
     def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
         """The counts of one row, `width` of them; it needs a reference."""
@@ -232,27 +216,6 @@ def likeness(rouge: Rouge, one: str, other: str) -> float:
         return rouge.score(one, other)["rougeL"]
     a, b = words(one), words(other)
     return _f_score(_common_subsequence(a, _places(b), len(b)), len(a), len(b))
-
-
-def words(text: str) -> list[str]:
-    """Lowercased words: runs of letters, digits and underscores, single characters where a script has no spaces."""
-    lowered = text.lower()
-    return (_ASCII_WORD if lowered.isascii() else _WORD).findall(lowered)
-
-
-def tokens(text: str) -> list[str]:
-    """Lower-cased `words`; an apostrophe inside one belongs to it (``doesn't``)."""
-    lowered = text.lower()
-    if lowered.isascii():
-        return _ASCII_TOKEN.findall(lowered)
-    return _TOKEN.findall(unicodedata.normalize("NFKC", lowered).replace("’", "'"))
-
-
-def length(text: str) -> int:
-    """The number of words, separated by white space; of scripts without spaces each character counts as one."""
-    if not text.isascii():
-        text = _ONE_UNSPACED.sub(" x ", text)
-    return len(text.split())
 
 
 def distinct_2(texts: Iterable[str]) -> float:

@@ -51,11 +51,11 @@ class TableCache:
         if not (path.is_file() and facts.is_file()):
             return None
         try:
-            found = read_json(facts)
+            description = read_json(facts)
             # Two files are put there one after the other: a table that is not the one described is made again.
-            if path.stat().st_size != found.get("bytes"):
+            if path.stat().st_size != description.get("bytes"):
                 return None
-            return map_table(path), dict(found["facts"])
+            return map_table(path), dict(description["facts"])
         except (OSError, KeyError, TypeError, pa.ArrowException, UserError):
             return None
 
@@ -66,8 +66,8 @@ class TableCache:
 
         Args:
             schema: of the batches.
-            fill: begins anew: the batches, and facts that are complete once those are all read. A cache folder
-                that cannot be written to (no rights, no room) is said once, and the table is made in memory.
+            fill: returns a fresh iterator of batches, and facts that are complete once it is exhausted. If the cache
+                folder cannot be written to (permissions, full disk), warns once and makes the table in memory.
         """
         if key is not None:
             try:

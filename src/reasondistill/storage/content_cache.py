@@ -59,21 +59,21 @@ class ContentCache:
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, memoryview]:
         """The values that are there, by key, as views into mapped files."""
-        wanted = list(dict.fromkeys(keys))
-        found: dict[bytes, memoryview] = {}
+        missing = list(dict.fromkeys(keys))
+        values: dict[bytes, memoryview] = {}
         for path in self._segments():
-            if not wanted:
+            if not missing:
                 break
-            here = _look_up(path, wanted)
+            here = _look_up(path, missing)
             if here:
                 with contextlib.suppress(OSError):
                     os.utime(path)  # used: the last to go
-                found.update(here)
-                wanted = [key for key in wanted if key not in here]
-        return found
+                values.update(here)
+                missing = [key for key in missing if key not in here]
+        return values
 
     def add(self, values: Mapping[bytes, bytes]) -> None:
-        """Keep ``values``. A folder that cannot be written to (no rights, no room) is said, and nothing is kept."""
+        """Store ``values``. If the folder cannot be written to (permissions, full disk), warn and store nothing."""
         if not values:
             return
         try:
@@ -183,10 +183,10 @@ def _entries(table: pa.Table, places: Mapping[bytes, int]) -> dict[bytes, memory
     """The values in those rows of a segment whose checksums hold."""
     checksums = table["checksum"].to_numpy()
     values = table["value"]
-    found = {}
+    entries = {}
     for key, place in places.items():
         buffer = values[place].as_buffer()
         value = memoryview(b"" if buffer is None else buffer)
         if _checksum(key, value) == checksums[place]:
-            found[key] = value
-    return found
+            entries[key] = value
+    return entries

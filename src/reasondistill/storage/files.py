@@ -61,7 +61,7 @@ def read_lines(path: str | Path, *, line_end: str = "\n", notes: list[str] | Non
     inside a text. The file is UTF-8, or UTF-16 or UTF-32 by its first bytes.
 
     Args:
-        notes: is told of another encoding than UTF-8. With it, a file that `is_western` may be in Windows-1252 too.
+        notes: receives a note on any encoding but UTF-8. Given this list, a file that `is_western` may be Windows-1252.
 
     Raises:
         DataError: the file is absent or empty, or a line is in another encoding.
@@ -344,7 +344,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a new folder beside ``path``; it takes the name ``path`` only when all went well.
+    """Fill a temporary folder next to ``path`` and rename it to ``path`` only on success.
 
     Raises:
         OutputError: ``path`` exists already and is not an empty folder, cannot be written to, or the disk is full.
@@ -359,7 +359,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         with writing(path):
             temporary.chmod(0o777 & ~_umask())
             if path.exists():
-                path.rmdir()  # empty: require_new_folder let it pass
+                path.rmdir()  # empty, or require_new_folder would have refused it
             temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -115,8 +115,8 @@ def read_layered(path: str | Path) -> list[Layer]:
     """Read a YAML mapping and what its key ``include`` names: one file, or a list of files, relative to its folder.
 
     Returns:
-        A layer for each file, what goes before last: the file itself, before it its included files from the last to
-        the first, each above what it includes itself.
+        One layer per file, in increasing precedence: included files (last to first), each after the files that it
+        includes itself; then the file.
 
     Raises:
         DataError: one of the files is absent, empty or not UTF-8.
@@ -129,10 +129,10 @@ def read_layered(path: str | Path) -> list[Layer]:
 
 def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> None:
     value = read_yaml(path)
-    given = value.pop("include", [])
-    included = [given] if isinstance(given, str) else given
+    include = value.pop("include", [])
+    included = [include] if isinstance(include, str) else include
     if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
-        raise ConfigError(path, expected="include: [file, …]", found=repr(given)[:200])
+        raise ConfigError(path, expected="include: [file, …]", found=repr(include)[:200])
     trail = (*trail, real_path(path))
     for name in included:
         file = path.parent / name
@@ -145,7 +145,7 @@ def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> Non
 
 
 def merge(layers: Sequence[Layer]) -> dict[str, Any]:
-    """One mapping out of several, key by key; what comes later goes before, and lists are taken whole.
+    """Merge layers key by key; later layers override earlier ones, and lists are replaced, not merged.
 
     A mapping with another ``kind`` than the one below it takes its whole place, as the keys of kinds differ.
     """
@@ -228,7 +228,7 @@ def _key_path(error: Any) -> list[Any]:
 
 def _origin(error: Any, layers: Sequence[Layer]) -> str:
     """The included files that a mistake stands in, in brackets; nothing where it is the file's own, or nobody's."""
-    path, found = _key_path(error), []
+    path, layer_names = _key_path(error), []
     for layer in layers if path else ():
         value: Any = layer.value
         try:
@@ -238,10 +238,10 @@ def _origin(error: Any, layers: Sequence[Layer]) -> str:
             continue
         # A mapping may come from several files; anything else is as the last one says, or was changed by the caller.
         if isinstance(value, dict) or value == error["input"]:
-            found.append(layer.name)
-    if found and not isinstance(error["input"], dict):
-        found = found[-1:]
-    return f" (in {', '.join(found)})" if any(name != layers[-1].name for name in found) else ""
+            layer_names.append(layer.name)
+    if layer_names and not isinstance(error["input"], dict):
+        layer_names = layer_names[-1:]
+    return f" (in {', '.join(layer_names)})" if any(name != layers[-1].name for name in layer_names) else ""
 
 
 def _problem(error: Any) -> str:
@@ -249,8 +249,8 @@ def _problem(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        found = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
-        return f"{key}.kind: expected one of hub, scratch, warm_start, found {found!r}"[:400]
+        kind = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
+        return f"{key}.kind: expected one of hub, scratch, warm_start, found {kind!r}"[:400]
     if error["type"] == "missing":
         return f"{key}: required, but not there"
     return f"{key}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r}"[:400]

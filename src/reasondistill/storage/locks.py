@@ -1,4 +1,4 @@
-"""One process at a time: locks on files, which the system lets go of when a process ends, however it ends.
+"""File locks that let one process work at a time; the system releases them however the process ends.
 
 Who holds a lock may remove its file: filelock, from 3.24 on, takes no lock on a file that was removed while it waited.
 """

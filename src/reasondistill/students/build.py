@@ -31,19 +31,21 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
         ConfigError: a length is more than it has positions.
     """
     task = config.task
-    wanted = config.student
-    if isinstance(wanted, ScratchStudent):
-        model, tokenizer = make_scratch(wanted, texts_of(examples, task, config.order))
+    student_config = config.student
+    if isinstance(student_config, ScratchStudent):
+        model, tokenizer = make_scratch(student_config, texts_of(examples, task, config.order))
     else:
-        if isinstance(wanted, HubStudent):
-            model, tokenizer = load_seq2seq(wanted.checkpoint, revision=wanted.revision, dropout=wanted.dropout)
+        if isinstance(student_config, HubStudent):
+            model, tokenizer = load_seq2seq(
+                student_config.checkpoint, revision=student_config.revision, dropout=student_config.dropout
+            )
         else:
-            model, tokenizer = make_warm_start(wanted)
-        if wanted.vocabulary == "task":
+            model, tokenizer = make_warm_start(student_config)
+        if student_config.vocabulary == "task":
             texts = texts_of(examples, task, config.order)
-            model, tokenizer = trim(model, tokenizer, texts, min_count=wanted.vocabulary_min_count)
-        model = shrink(model, wanted.shrink)
-    asked = StudentTask(
+            model, tokenizer = trim(model, tokenizer, texts, min_count=student_config.vocabulary_min_count)
+        model = shrink(model, student_config.shrink)
+    settings = StudentTask(
         task=task,
         order=config.order,
         max_source_length=config.max_source_length,
@@ -51,7 +53,7 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
         generation=config.generation,
         phrases=tuple(phrases),
     )
-    student = Checkpoint(model, tokenizer, asked)
+    student = Checkpoint(model, tokenizer, settings)
     codec = student.codec
     if task.labels is not None and config.order != "explanation_only":
         codec.check_labels(task.labels, config.order)

@@ -1,4 +1,4 @@
-"""``calibration.json`` beside a student's weights: the temperature of its probabilities, and when it should abstain.
+"""``calibration.json`` in a student's folder: the temperature of its probabilities, and when it should abstain.
 
 Both are chosen on validation rows, which a student neither learns from nor is scored on
 (`students.fit_calibration`). The label that a student decides on never changes.

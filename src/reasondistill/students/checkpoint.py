@@ -25,21 +25,21 @@ from reasondistill.students.tokenizers import as_fast
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A student in memory: a transformers encoder-decoder, its tokenizer, and what it is asked."""
+    """A student in memory: a transformers encoder-decoder, its tokenizer, and the settings of its task."""
 
     model: Any
     tokenizer: Any
-    asked: StudentTask
+    settings: StudentTask
 
     @property
     def codec(self) -> Codec:
         return Codec(
             self.tokenizer,
             decoder_start_token_id=decoder_start(self.model),
-            max_source_length=self.asked.max_source_length,
-            max_target_length=self.asked.max_target_length,
+            max_source_length=self.settings.max_source_length,
+            max_target_length=self.settings.max_target_length,
             positions=positions_of(self.model),
-            order=self.asked.order,
+            order=self.settings.order,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -48,7 +48,7 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        self.asked.save(folder)
+        self.settings.save(folder)
         seal_folder(folder)
 
 
@@ -63,11 +63,11 @@ def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoin
         CheckpointError: the folder is no student, is damaged, or was changed since it was sealed.
     """
     require_student(folder, besides=() if calibrated else (CALIBRATION_FILE,))
-    asked = StudentTask.load(folder)
+    settings = StudentTask.load(folder)
     model, tokenizer = load_seq2seq(str(folder), local=True)
     with refused(folder, "a tokenizer that fits the model"):
-        student = Checkpoint(model, tokenizer, asked)
-        require_answering(folder, model, student.codec, asked.task.prompt)
+        student = Checkpoint(model, tokenizer, settings)
+        require_answering(folder, model, student.codec, settings.task.prompt)
     return student
 
 
@@ -103,7 +103,7 @@ def load_seq2seq(
 
     Args:
         revision: of the hub.
-        local: it is a student in a folder: nothing is fetched, and there must be no weights beside its own.
+        local: it is a student in a folder: nothing is downloaded, and unexpected weights are refused.
         dropout: in embeddings and blocks, instead of what the checkpoint's configuration says.
 
     Raises:
@@ -118,11 +118,11 @@ def load_seq2seq(
     if local:
         require_backed(name, config, AutoModelForSeq2SeqLM._model_mapping[type(config)])
     with refused(name, "weights and tokenizer"):
-        model, told = AutoModelForSeq2SeqLM.from_pretrained(
+        model, loading_info = AutoModelForSeq2SeqLM.from_pretrained(
             name, config=config, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = as_fast(AutoTokenizer.from_pretrained(name, **options))
-    _require_all(name, told, model, local=local)
+    _require_all(name, loading_info, model, local=local)
     require_numbers(name, model)
     return keep_epsilon(keep_untied(model)), tokenizer
 
@@ -216,15 +216,15 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
     return keep_untied(other.train(model.training))
 
 
-def _require_all(name: str, told: dict[str, Any], model: Any, *, local: bool) -> None:
-    """Refuse weights that transformers would make up at random, or leave out, with no more than a warning.
+def _require_all(name: str, loading_info: dict[str, Any], model: Any, *, local: bool) -> None:
+    """Refuse weights that transformers would only warn about: missing (initialised at random) or unexpected.
 
-    Checkpoints of the hub may have more than is asked for, as T5's first ones do; T5's encoder alone has less.
+    Checkpoints of the hub may have extra weights, as the first T5 ones do; T5's encoder alone lacks some.
     """
     computed = ("embed_positions.weight",) if family_of(model).makes_positions else ()
-    missing = [key for key in told["missing_keys"] if not key.endswith(computed)]
-    for found, what in ((missing, "no"), (told["unexpected_keys"] if local else (), "beside them")):
-        if keys := sorted(found):
+    missing = [key for key in loading_info["missing_keys"] if not key.endswith(computed)]
+    for keys_of_kind, what in ((missing, "no"), (loading_info["unexpected_keys"] if local else (), "beside them")):
+        if keys := sorted(keys_of_kind):
             others = f" and {len(keys) - 3} others" if len(keys) > 3 else ""
             raise CheckpointError(
                 name,

@@ -109,8 +109,8 @@ class Codec:
             return [], []
         # The tokenizer's own Rust half, without transformers' conversion around it, which takes as long again.
         backend = self._backend()
-        ids = [one.ids for one in backend.encode_batch_fast(list(prompts))]
-        cut = [len(one) > self.max_source_length for one in ids]
+        ids = [encoding.ids for encoding in backend.encode_batch_fast(list(prompts))]
+        cut = [len(encoding) > self.max_source_length for encoding in ids]
         for place in (i for i, over in enumerate(cut) if over):
             ids[place] = self.tokenizer(prompts[place], truncation=True, max_length=self.max_source_length)["input_ids"]
         return ids, cut
@@ -133,7 +133,10 @@ class Codec:
         if not targets:
             return []
         encoded = self._backend().encode_batch([target.text for target in targets], add_special_tokens=False)
-        return [self._assemble(target, one.ids, one.offsets) for target, one in zip(targets, encoded, strict=True)]
+        return [
+            self._assemble(target, encoding.ids, encoding.offsets)
+            for target, encoding in zip(targets, encoded, strict=True)
+        ]
 
     def encode_choices(self, targets: Sequence[Target]) -> list[EncodedTarget]:
         """Token ids and roles of the labels that an answer is chosen from, as `tasks.choice_targets` gives them.

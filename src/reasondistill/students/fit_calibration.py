@@ -51,12 +51,12 @@ def calibrate(
         generation: how it writes, where an explanation comes first.
         student: its fingerprint.
         data: what ``examples`` are, to be recorded.
-        precisions: wanted ones beside `PRECISIONS`.
+        precisions: target precisions in addition to `PRECISIONS`.
 
     Raises:
         ConfigError: the student decides on no label.
         DataError: fewer than `LEAST_ROWS` rows have a label.
-        CheckpointError: the student's scores are no numbers.
+        CheckpointError: the student's scores are NaN.
     """
     from reasondistill.metrics.selective import CERTAINTY, Ranked, abstain_threshold
     from reasondistill.metrics.temperature import fit_temperature
@@ -135,7 +135,7 @@ def choose_rows(examples: Iterable[Example], most: int) -> tuple[list[Example], 
 
 
 def require_validation(split: str | None, *, confirmed: bool) -> None:
-    """Refuse a part that is not called validation, unless it was said in words that it is.
+    """Refuse a split that is not called validation, unless the caller confirms that it is validation data.
 
     Raises:
         DataError: it is another part, or all of the data.

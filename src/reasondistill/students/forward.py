@@ -21,15 +21,15 @@ def encode(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def logits_at(
-    model: Any, encoder_states: Tensor, encoder_mask: Tensor, decoder_input_ids: Tensor, wanted: Tensor
+    model: Any, encoder_states: Tensor, encoder_mask: Tensor, decoder_input_ids: Tensor, supervised: Tensor
 ) -> Tensor:
-    """Logits (N, V) at the N wanted positions, in row-major order.
+    """Logits (N, V) at the N supervised positions, in row-major order.
 
     Args:
         encoder_states: (D, S, H), one for each target.
         encoder_mask: (D, S).
         decoder_input_ids: (D, T); targets shifted right, padded on the right.
-        wanted: (D, T) bool.
+        supervised: (D, T) bool.
     """
     # T5Gemma, where it is given no mask, hides padding tokens from a text: also one that a text begins with.
     seen = {"attention_mask": torch.ones_like(decoder_input_ids)} if family_of(model).head == "gemma" else {}
@@ -41,7 +41,7 @@ def logits_at(
             use_cache=False,
             **seen,
         )
-    ).last_hidden_state[wanted]
+    ).last_hidden_state[supervised]
     return head(model, states)
 
 

@@ -18,13 +18,13 @@ pipeline_tag: text2text-generation
 tags:
 - reasondistill
 - rationale-distillation
-- {{ asked.task.name }}
+- {{ settings.task.name }}
 ---
 
 # {{ run.name }}
 
 An encoder-decoder of {{ "{:,}".format(run.student.parameters) }} parameters that answers the task \
-`{{ asked.task.name }}` with a label, a probability and an explanation, distilled by \
+`{{ settings.task.name }}` with a label, a probability and an explanation, distilled by \
 [reasondistill](https://pypi.org/project/reasondistill/) {{ run.versions.get("reasondistill", "") }}.
 
 ## Use
@@ -33,15 +33,16 @@ An encoder-decoder of {{ "{:,}".format(run.student.parameters) }} parameters tha
 from reasondistill import Student
 
 student = Student.load("path/to/this/folder")
-prediction = student.explain({% for f in asked.task.fields %}{{ f }}="…"{{ ", " if not loop.last }}{% endfor %})
+prediction = student.explain({% for f in settings.task.fields %}{{ f }}="…"{{ ", " if not loop.last }}{% endfor %})
 print(prediction.label, prediction.probabilities, prediction.explanation)
 ```
 
 The folder is a plain transformers checkpoint: `AutoModelForSeq2SeqLM.from_pretrained` loads it, and it expects
 
-    {{ asked.task.prompt if asked.order != "separate" else asked.task.label_prompt }}
+    {{ settings.task.prompt if settings.order != "separate" else settings.task.label_prompt }}
 
-Output order: `{{ asked.order }}`. {% if asked.task.labels %}Labels: {{ asked.task.labels | join(", ") }}.{% endif %} \
+Output order: `{{ settings.order }}`. \
+{% if settings.task.labels %}Labels: {{ settings.task.labels | join(", ") }}.{% endif %} \
 The label is decided by scoring each label, not by reading the generated text.
 
 ## Training
@@ -67,10 +68,10 @@ student on your own data before you rely on either.
 """
 
 
-def model_card(run: RunInfo, asked: StudentTask, calibration: Calibration | None = None) -> str:
+def model_card(run: RunInfo, settings: StudentTask, calibration: Calibration | None = None) -> str:
     """The card of a student, out of its run's facts and its calibration."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    card = environment.from_string(_TEMPLATE).render(run=run, asked=asked, weight=_weight)
+    card = environment.from_string(_TEMPLATE).render(run=run, settings=settings, weight=_weight)
     return card if calibration is None else with_calibration(card, calibration)
 
 

@@ -1,4 +1,4 @@
-"""Several prompts in one row, and their targets in one row beside it: a training step without padding.
+"""Pack several prompts into one row and their targets into another: a training step without padding.
 
 A batch's texts differ in length, and what fills up the shorter ones is computed like text. Here short prompts stand
 behind one another in rows of about equal length, each with all of its targets. Masks keep them apart: a token attends
@@ -106,21 +106,21 @@ def packed_logits(
     attention_mask: Tensor,
     encoder_rows: Tensor,
     decoder_input_ids: Tensor,
-    wanted: Tensor,
+    supervised: Tensor,
     *,
     row_tokens: int = ROW_TOKENS,
 ) -> tuple[Tensor, Tensor]:
-    """Logits at the wanted positions of a batch as `features.Collator` makes it.
+    """Logits at the supervised positions of a batch as `features.Collator` makes it.
 
     Args:
-        wanted: (D, T) bool, at least one of them true. What follows a target's last wanted position is not computed.
+        supervised: (D, T) bool, at least one true. What follows a target's last supervised position is not computed.
 
     Returns:
         Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).
     """
     prompts = attention_mask.sum(dim=1).tolist()
-    after = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
-    targets = (wanted * after).amax(dim=1).tolist()
+    after = torch.arange(1, supervised.shape[1] + 1, device=supervised.device)
+    targets = (supervised * after).amax(dim=1).tolist()
     of_prompt: list[list[int]] = [[] for _ in prompts]
     for target, prompt in enumerate(encoder_rows.tolist()):
         if targets[target]:
@@ -128,9 +128,9 @@ def packed_logits(
     rows = plan_rows(prompts, [sum(targets[t] for t in its) for its in of_prompt], row_tokens)
     device = input_ids.device
     read = _side([[(p, p) for p in row] for row in rows], prompts, input_ids.shape[1])
-    written = _side([[(t, p) for p in row for t in of_prompt[p]] for row in rows], targets, wanted.shape[1])
+    written = _side([[(t, p) for p in row for t in of_prompt[p]] for row in rows], targets, supervised.shape[1])
     causal = torch.ones(written.text.shape[1], written.text.shape[1], dtype=torch.bool).tril()
-    # What fills up a target's row looks at everything: a softmax over nothing would be no number.
+    # Padding in a target's row attends to everything: a softmax over nothing would be NaN.
     across = (written.prompt[:, :, None] == read.prompt[:, None, :]) | (written.prompt < 0)[:, :, None]
     real = (written.text >= 0).to(device)
     read_from, written_from = read.source.to(device), written.source.to(device)
@@ -145,7 +145,7 @@ def packed_logits(
             encoder_attention_mask=across[:, None].to(device),
             use_cache=False,
         ).last_hidden_state
-    chosen = wanted.flatten()[written_from] & real
+    chosen = supervised.flatten()[written_from] & real
     return head(model, outputs[chosen]), written_from[chosen]
 
 
@@ -162,9 +162,9 @@ def _positions(model: Any, *positions: Tensor) -> Iterator[None]:
     """While it lasts, encoder and decoder of a BART look up these positions (R, L) instead of a row's places."""
     with ExitStack() as stack:
         if family_of(model).head == "bart":
-            for table, wanted in zip(_position_tables(model), positions, strict=True):
+            for table, row_positions in zip(_position_tables(model), positions, strict=True):
                 # BART counts positions from 0 in every row, and takes others for its decoder alone.
-                table.forward = partial(_look_up, table, wanted)
+                table.forward = partial(_look_up, table, row_positions)
                 stack.callback(delattr, table, "forward")
         yield
 

@@ -1,4 +1,4 @@
-"""How many tokens a student has positions for, and which lengths are more than that."""
+"""A student's number of positions, and which configured lengths exceed it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Positions(NamedTuple):
             prefix: tokens that the decoder reads before it writes, its start token among them.
         """
         written = 0 if generation is None else generation.max_new_tokens
-        asked = [
+        limits = [
             ("max_source_length", max_source_length, self.encoder),
             ("max_target_length", max_target_length, self.decoder),
             # What is written last is not read again.
@@ -35,6 +35,6 @@ class Positions(NamedTuple):
         ]
         return [
             f"{name}: expected at most {fits:,}, as the student has no more positions, found {length:,}"
-            for name, length, fits in asked
+            for name, length, fits in limits
             if fits is not None and length > fits
         ]

@@ -1,4 +1,4 @@
-"""A T5 with random weights, and a tokenizer trained on the texts that it will read and write."""
+"""A T5 with random weights, and a tokenizer trained on its prompts and targets."""
 
 from __future__ import annotations
 

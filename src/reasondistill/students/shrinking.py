@@ -1,4 +1,4 @@
-"""Smaller students out of larger ones: some of the layers, and the feed-forward units that weigh most.
+"""Prune a student: keep some of its layers and the feed-forward units with the largest weights.
 
 The kept layers are evenly spaced, as in DistilBERT (Sanh et al. 2019) and in shrink-and-fine-tune (Shleifer and Rush
 2020), and the last one is always among them. Of a feed-forward part the units with the largest product of the norms of
@@ -61,20 +61,20 @@ def evenly(count: int, of: int) -> list[int]:
     return [(i + 1) * of // count - 1 for i in range(count)]
 
 
-def shrink(model: Any, wanted: Shrink) -> Any:
+def shrink(model: Any, sizes: Shrink) -> Any:
     """A smaller model of the same class, with copies of the weights that it keeps.
 
     Args:
         model: an encoder-decoder of a family that can be made smaller: see `families`.
-        wanted: how many layers and feed-forward units to keep; None keeps all.
+        sizes: how many layers and feed-forward units to keep; None keeps all.
 
     Returns:
         A new model; the same one where nothing is to be left out.
 
     Raises:
-        ConfigError: the model has fewer than is asked for, or is of another family.
+        ConfigError: the model has fewer than requested, or belongs to another family.
     """
-    if wanted == Shrink():
+    if sizes == Shrink():
         return model
     family = family_of(model)
     if not family.shrinks:
@@ -86,14 +86,14 @@ def shrink(model: Any, wanted: Shrink) -> Any:
         )
     layout = _LAYOUTS[family.head]
     config = copy.deepcopy(model.config)
-    depths = {"encoder": wanted.num_layers, "decoder": wanted.num_decoder_layers}
+    depths = {"encoder": sizes.num_layers, "decoder": sizes.num_decoder_layers}
     layers: dict[str, list[int]] = {}
     for side, key in layout.depth.items():
         there = getattr(config, key)
         layers[side] = evenly(_checked(depths[side], there, layout.depth[side]), there)
         setattr(config, key, len(layers[side]))
     for key in set(layout.width.values()):
-        setattr(config, key, _checked(wanted.d_ff, getattr(config, key), key))
+        setattr(config, key, _checked(sizes.d_ff, getattr(config, key), key))
 
     state = _renumbered(model.state_dict(), layout, layers)
     for prefix in sorted({name[: name.rindex(layout.outgoing)] for name in state if layout.outgoing in name}):
@@ -102,10 +102,10 @@ def shrink(model: Any, wanted: Shrink) -> Any:
     return rebuilt(model, config, state, copy.deepcopy(model.generation_config))
 
 
-def _checked(wanted: int | None, there: int, what: str) -> int:
-    if wanted is not None and wanted > there:
-        raise ConfigError("student.shrink", expected=f"at most the {there} of the model's {what}", found=str(wanted))
-    return there if wanted is None else wanted
+def _checked(size: int | None, there: int, what: str) -> int:
+    if size is not None and size > there:
+        raise ConfigError("student.shrink", expected=f"at most the {there} of the model's {what}", found=str(size))
+    return there if size is None else size
 
 
 def _renumbered(state: dict[str, Tensor], layout: _Layout, layers: dict[str, list[int]]) -> dict[str, Tensor]:

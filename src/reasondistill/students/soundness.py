@@ -76,10 +76,10 @@ def _odd_values(values: dict[str, Any]) -> Iterator[str]:
         if _SWITCH.fullmatch(key) and not isinstance(value, bool):
             yield f"{key}: expected true or false, found {value!r:.60}"
         if _IDS.fullmatch(key):
-            for one in value if isinstance(value, list) else [value]:
+            for token_id in value if isinstance(value, list) else [value]:
                 below = vocabulary if isinstance(vocabulary, int) else 2**31
-                if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < below:
-                    yield f"{key}: expected a token's number below vocab_size, found {one!r:.60}"
+                if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < below:
+                    yield f"{key}: expected a token's number below vocab_size, found {token_id!r:.60}"
 
 
 def require_backed(folder: str | Path, config: Any, model_class: Any) -> None:
@@ -101,13 +101,13 @@ def require_backed(folder: str | Path, config: Any, model_class: Any) -> None:
             raise CheckpointError(folder, expected=expected, found=found, fix=fix)
     with refused(folder, "a config.json of which a model can be made"), torch.device("meta"):
         model = model_class(copy.deepcopy(config))
-    wanted = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
-    for name, tensor in wanted.items():
+    tensors = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
+    for name, tensor in tensors.items():
         if name in shapes and tuple(tensor.shape) != shapes[name]:
             found = f"{name} of the shape {shapes[name]} instead of {tuple(tensor.shape)}"
             raise CheckpointError(folder, expected=expected, found=found, fix=fix)
-    there = {id(tensor) for name, tensor in wanted.items() if name in shapes}
-    missing = {id(tensor): tensor.numel() for tensor in wanted.values() if id(tensor) not in there}
+    there = {id(tensor) for name, tensor in tensors.items() if name in shapes}
+    missing = {id(tensor): tensor.numel() for tensor in tensors.values() if id(tensor) not in there}
     if sum(missing.values()) > stored + _SPARE:
         found = f"{stored:,} numbers, of {stored + sum(missing.values()):,}"
         raise CheckpointError(folder, expected=expected, found=found, fix=fix)

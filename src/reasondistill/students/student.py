@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction, as_row, parse_record
 from reasondistill.contracts.run import RUN_FILE
+from reasondistill.data.dataset_loading import examples_for
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
 from reasondistill.runs import find_student
@@ -29,6 +30,9 @@ from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix, labe
 from reasondistill.tasks.verbalized_confidence import Phrase, spoken
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from reasondistill.data.dataset_loading import Source
     from reasondistill.students.codec import Codec
     from reasondistill.students.package.opening import LoadedPackage
 
@@ -89,15 +93,15 @@ class Student:
             raise MissingExtraError(f"running the student {folder}", "train") from error
         checkpoint = load_checkpoint(folder, calibrated=calibrated)
         checkpoint.model.eval()
-        asked, identity = checkpoint.asked, checkpoint_fingerprint(folder)
+        settings, identity = checkpoint.settings, checkpoint_fingerprint(folder)
         return cls(
             engine=TorchEngine(checkpoint.model, checkpoint.codec),
-            task=asked.task,
-            order=asked.order,
-            generation=asked.generation,
+            task=settings.task,
+            order=settings.order,
+            generation=settings.generation,
             fingerprint=identity,
             calibration=Calibration.load(folder, student=identity) if calibrated else None,
-            phrases=asked.phrases,
+            phrases=settings.phrases,
             folder=folder,
         )
 
@@ -105,12 +109,12 @@ class Student:
     def _packaged(cls, package: LoadedPackage, *, calibrated: bool) -> Student:
         return cls(
             engine=package.engine,
-            task=package.asked.task,
-            order=package.asked.order,
-            generation=package.asked.generation,
+            task=package.settings.task,
+            order=package.settings.order,
+            generation=package.settings.generation,
             fingerprint=package.manifest.fingerprint,
             calibration=package.calibration if calibrated else None,
-            phrases=package.asked.phrases,
+            phrases=package.settings.phrases,
         )
 
     def explain(
@@ -186,21 +190,49 @@ class Student:
             raise DataError("choices", problem=problem)
         return listed or None
 
+    @overload
     def predict(
         self,
-        examples: Sequence[Example],
+        examples: pd.DataFrame,
         *,
         generation: Generation | None = None,
         free: bool = False,
         precision: float | None = None,
-    ) -> list[Prediction]:
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def predict(
+        self,
+        examples: Source | Sequence[str],
+        *,
+        generation: Generation | None = None,
+        free: bool = False,
+        precision: float | None = None,
+    ) -> list[Prediction]: ...
+
+    def predict(
+        self,
+        examples: Any,
+        *,
+        generation: Generation | None = None,
+        free: bool = False,
+        precision: float | None = None,
+    ) -> Any:
         """Answer examples, in their order; what `students.engines.answer` says of the arguments holds here.
+
+        Args:
+            examples: or whatever `load_dataset` takes; for a task with one field, texts. Of a pandas DataFrame a copy
+                comes back, with ``label``, ``probability`` and ``explanation``: empty where a row lacks a field.
 
         With a wanted ``precision`` each prediction also says whether it is to be ``abstained`` from; its label stays.
 
         Raises:
             ConfigError: there is no abstain threshold for that precision.
+            DataError: the task's fields are not there.
         """
+        if type(examples).__name__ == "DataFrame" and hasattr(examples, "iloc"):
+            return self._answered(examples, generation=generation, free=free, precision=precision)
+        examples = examples_for(self.task, examples)
         threshold = None if precision is None else self.threshold_for(precision)
         answers = answer(
             self.engine,
@@ -212,6 +244,23 @@ class Student:
             temperature=1.0 if self.calibration is None else self.calibration.temperature,
         )
         return [_prediction(example, a, threshold, self.phrases) for example, a in zip(examples, answers, strict=True)]
+
+    def _answered(self, frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """A copy of a frame with its rows' answers."""
+        rows = frame.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in frame.columns])
+        examples = examples_for(self.task, rows)
+        answers = self.predict(examples, **options)
+        by_row = {int(a.id.rpartition(":")[2]) - 1: a for a in answers}  # rows without a text have none
+        in_order = [by_row.get(row) for row in range(len(frame))]
+        answered = frame.copy()
+        columns: dict[str, list[Any]] = {
+            "label": [a and a.label for a in in_order],
+            "probability": [a and a.probabilities.get(a.label or "") for a in in_order],
+            "explanation": [a and a.explanation for a in in_order],
+        }
+        for name, values in columns.items():
+            answered[name] = values
+        return answered
 
     def probabilities(self, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The probability of each label, example by example; explanations are not written where it needs none."""
@@ -315,7 +364,7 @@ def predict_file(
     precision: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Path:
-    """Write predictions for examples to ``out``, and what they depend on to ``<out>.meta.json`` beside it.
+    """Write predictions to ``out``, and everything they depend on to ``<out>.meta.json``.
 
     Rows are kept in ``<out>.part`` while the job runs, in the order of ``examples``. The same call after a stop goes on
     behind the last whole window, and writes the bytes that it would have written without the stop. `WINDOW` examples
@@ -413,7 +462,7 @@ def maker_of(predictions: str | Path, student: str | Path) -> Student:
 
 
 def made_by(predictions: str | Path) -> str | None:
-    """The fingerprint of the student that made a predictions file; None where nothing beside it says so."""
+    """The fingerprint of the student that made a predictions file; None if no record names it."""
     meta_file = _meta_file(Path(predictions))
     said = read_json(meta_file).get("student") if meta_file.is_file() else None
     return said if isinstance(said, str) else None
@@ -436,9 +485,13 @@ def task_answered(predictions: str | Path) -> Task | None:
     run = predictions.resolve().parent.parent
     if not meta or not (run / RUN_FILE).is_file():
         return None
-    asked = StudentTask.load(find_student(run))
+    settings = StudentTask.load(find_student(run))
     # Predictions of another student may lie in a run's folder.
-    return asked.task if meta.get("task") == fingerprint(asked.task.model_dump(mode="json"), asked.order) else None
+    return (
+        settings.task
+        if meta.get("task") == fingerprint(settings.task.model_dump(mode="json"), settings.order)
+        else None
+    )
 
 
 def _meta_file(predictions: Path) -> Path:

@@ -1,4 +1,4 @@
-"""``task.json`` beside a student's weights: what it was trained to answer, and how it is asked."""
+"""``task.json`` in a student's folder: the task it was trained on, and its prompts and settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 class StudentTask(BaseModel):
-    """What a student was trained to answer, and how it is asked: the content of ``task.json``."""
+    """A student's task, output order, length limits and generation settings: the content of ``task.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

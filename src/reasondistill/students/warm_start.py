@@ -1,4 +1,4 @@
-"""A BART-shaped encoder-decoder out of a BERT-like encoder.
+"""A BART-shaped encoder-decoder initialised from a BERT-like encoder.
 
 BERT's blocks and BART's are the same: attention, add, norm, feed-forward, add, norm. The encoder is carried over
 whole. A decoder block takes the self-attention, feed-forward part and norms of an encoder block; its cross-attention,
@@ -35,7 +35,7 @@ def encoder_path(name: str) -> str:
     """The folder or hub id of an encoder; ``offline:minilm`` is the one inside the extra ``offline``.
 
     Raises:
-        MissingExtraError: ``offline:minilm`` is asked for and not installed.
+        MissingExtraError: ``offline:minilm`` is requested but not installed.
     """
     if name != "offline:minilm":
         return name

@@ -1,4 +1,4 @@
-"""What is asked of a student: fields, labels or choices, prompt text, target text, and parsing it back, side by side.
+"""A task: its fields, labels or choices, prompts, targets, and the parser of outputs.
 
 A task is data. Rendering makes a target out of segments, each marked with the loss term that its tokens belong to;
 parsing takes a label and an explanation out of text that a student wrote on its own.
@@ -89,9 +89,9 @@ class Task(BaseModel):
         parts = [f"{field}: {{{field}}}" for field in value["fields"]]
         if value.get("labels") is None:
             parts.append("choices: {choices}")
-        asked = f"{value.get('name')} {' '.join(parts)}"
-        prompt = value.get("prompt", f"explain {asked}")
-        return {"label_prompt": f"predict {asked}", "explanation_prompt": prompt, **value, "prompt": prompt}
+        described = f"{value.get('name')} {' '.join(parts)}"
+        prompt = value.get("prompt", f"explain {described}")
+        return {"label_prompt": f"predict {described}", "explanation_prompt": prompt, **value, "prompt": prompt}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -36,9 +36,9 @@ def phrases_problem(texts: Sequence[str]) -> str | None:
     plain = [_plain(text) for text in texts]
     if not all(plain):
         return "a phrase is empty"
-    for a, one in enumerate(plain):
+    for a, phrase in enumerate(plain):
         for b, other in enumerate(plain):
-            if a != b and one.endswith(other):
+            if a != b and phrase.endswith(other):
                 return f"{texts[a]!r} ends with {texts[b]!r}: they could not be told apart"
     return None
 

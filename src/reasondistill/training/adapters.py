@@ -1,4 +1,4 @@
-"""Which parameters of a student learn: frozen parts, and low-rank adapters (LoRA) beside frozen weights.
+"""Which parameters of a student are trained: frozen parts, and low-rank adapters (LoRA) on frozen weights.
 
 The adapters are put into the student's own modules, so that it keeps its class and layout: what encodes, scores,
 generates and saves it sees no difference. In the finished student they are added to the weights that they stand beside
@@ -48,7 +48,7 @@ class AdaptedCheckpoint(Checkpoint):
         model = self.tuner.merge_and_unload()
         # peft 0.21 compares a head with the encoder's embeddings, and takes T5Gemma's for one of its own.
         model.config.tie_word_embeddings = tied
-        return Checkpoint(model.requires_grad_(True), self.tokenizer, self.asked)
+        return Checkpoint(model.requires_grad_(True), self.tokenizer, self.settings)
 
 
 def adapt(student: Checkpoint, *, freeze: Sequence[Part] = (), lora: Lora | None = None, seed: int = 0) -> Checkpoint:
@@ -140,7 +140,7 @@ def _put_in(student: Checkpoint, lora: Lora, seed: int) -> AdaptedCheckpoint:
             found="token embeddings or the head among them",
             fix="Name attention or feed-forward modules.",
         )
-    return AdaptedCheckpoint(model, student.tokenizer, student.asked, tuner)
+    return AdaptedCheckpoint(model, student.tokenizer, student.settings, tuner)
 
 
 def _is_adapted(module: nn.Module) -> bool:

@@ -26,7 +26,7 @@ _LARGEST = 1e9
 """No argument is meant to be larger; beyond it PyTorch's 32-bit numbers overflow."""
 
 _LARGEST_BATCH = 1_000_000
-"""PyTorch makes a list of so many places before it looks for rows."""
+"""PyTorch allocates a list of this many entries before it looks for rows."""
 
 
 class _Rule(NamedTuple):

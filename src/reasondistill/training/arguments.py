@@ -90,7 +90,7 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
         "project": "reasondistill",
         "dataloader_pin_memory": torch.cuda.is_available(),
         "bf16": has_fast_bf16() and not config.training.get("fp16", False),
-        # transformers refuses bf16 on a processor unless it is told that the processor is meant.
+        # transformers refuses bf16 on a CPU unless use_cpu says that the CPU is meant.
         "use_cpu": not torch.accelerator.is_available(),
         "disable_tqdm": False,
         # A resumed run goes on counting the evaluations without improvement.
@@ -101,14 +101,14 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     # Earlier releases of transformers 5 lack some.
     known = {field.name for field in fields(Seq2SeqTrainingArguments)}
     defaults = {name: value for name, value in defaults.items() if name in known}
-    given = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
+    options = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
     # PyTorch wants both betas to be of one type.
-    if given["report_to"] is None:
-        given["report_to"] = "none"
-    given |= {name: float(given[name]) for name in ("adam_beta1", "adam_beta2") if name in given}
+    if options["report_to"] is None:
+        options["report_to"] = "none"
+    options |= {name: float(options[name]) for name in ("adam_beta1", "adam_beta2") if name in options}
     with refusals():
         arguments = Seq2SeqTrainingArguments(
-            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **given
+            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **options
         )
     _check_trackers(arguments.report_to)
     asking = (
@@ -191,7 +191,7 @@ def tracking(arguments: Any, folder: Path, phase: str) -> Iterator[None]:
         phase: of the training; TensorBoard shows each as a curve of its own.
 
     Raises:
-        ConfigError: wandb cannot send to an account, and was not told to stay offline.
+        ConfigError: wandb has no account to send to and is not in offline mode.
     """
     places = {
         "TENSORBOARD_LOGGING_DIR": str(folder / "tensorboard" / phase),

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: written aside, sealed with the hashes of their files, renamed, verified.
+"""Atomic checkpoints: written to a temporary folder, sealed with their files' hashes, renamed, verified.
 
 transformers writes a checkpoint in place and takes the highest-numbered folder as the last, complete or not.
 """
@@ -74,8 +74,8 @@ def damage(checkpoint: Path) -> str | None:
         files = manifest["files"]
         if manifest["schema_version"] != SCHEMA_VERSION or not files:
             return f"{MANIFEST} is of another schema version"
-        for name, said in files.items():
-            if (problem := broken_seal(checkpoint / name, said)) is not None:
+        for name, recorded_seal in files.items():
+            if (problem := broken_seal(checkpoint / name, recorded_seal)) is not None:
                 return problem
     except (UserError, KeyError, TypeError, AttributeError) as error:
         return (
@@ -89,8 +89,8 @@ def damage(checkpoint: Path) -> str | None:
 def last_good(checkpoints: Path) -> Path | None:
     """The newest checkpoint that is whole; None where there never was one.
 
-    Damaged ones are said and renamed (``damaged-checkpoint-…``), so that nothing takes them for checkpoints. What was
-    being written when a run was killed is removed, or, where only its name was missing, named.
+    Damaged ones are reported and renamed to ``damaged-checkpoint-…``, so that nothing takes them for checkpoints. A
+    checkpoint that was being written when a run was killed is removed, or renamed if it is complete.
 
     Raises:
         CheckpointError: there are checkpoints, and none is whole.
@@ -104,9 +104,9 @@ def last_good(checkpoints: Path) -> Path | None:
             part.rename(checkpoint)
         else:
             shutil.rmtree(part, ignore_errors=True)
-    found = [path for path in checkpoints.glob("checkpoint-*") if path.is_dir() and path.name[11:].isdecimal()]
+    folders = [path for path in checkpoints.glob("checkpoint-*") if path.is_dir() and path.name[11:].isdecimal()]
     refused: list[str] = []
-    for checkpoint in sorted(found, key=step_of, reverse=True):
+    for checkpoint in sorted(folders, key=step_of, reverse=True):
         wrong = damage(checkpoint)
         if wrong is None:
             return checkpoint

@@ -1,4 +1,4 @@
-"""Sentences with masked words, to be restored: what teaches a decoder made of encoder blocks to write.
+"""Denoising data (restore masked words), which trains a decoder made of encoder blocks to generate.
 
 After BART (Lewis et al. 2020), with single word pieces masked, on the training split's own sentences.
 """

@@ -34,6 +34,9 @@ _ENCODING = 2
 _BATCH = 1024
 _CACHE = TableCache("features")
 
+IDS = "ids"
+"""Key of a batch's example ids, which are no tensor and are taken out before the model sees it."""
+
 
 def build_features(
     examples: Sequence[Example],
@@ -184,3 +187,10 @@ class Collator:
             "label_mask": roles == LABEL,
             "explanation_mask": roles == EXPLANATION,
         }
+
+
+class NamingCollator(Collator):
+    """A `Collator` whose batches also say, under `IDS`, which examples they hold."""
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {**super().__call__(rows), IDS: [str(row.get("id", "?")) for row in rows]}

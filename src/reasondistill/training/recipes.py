@@ -148,7 +148,7 @@ def first_config(
     value["name"] = name or _run_name(data.name, student)
     if runs_dir is not None:
         value["runs_dir"] = runs_dir
-    return validate_config(TrainConfig, _laid_over(value, changes or {}), where="the configuration")
+    return validate_config(TrainConfig, laid_over(value, changes or {}), where="the configuration")
 
 
 def _values(data: Loaded, source: str, columns: ColumnMapping | None, recipe: Recipe) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _values(data: Loaded, source: str, columns: ColumnMapping | None, recipe: Re
         "max_target_length": target_length,
         "training": training,
         **({"early_stopping_patience": 3} if validated else {}),
-        **_laid_over({"generation": {"max_new_tokens": target_length}}, recipe.more),
+        **laid_over({"generation": {"max_new_tokens": target_length}}, recipe.more),
     }
 
 
@@ -238,7 +238,8 @@ def _room(tokens: Sequence[float], least: int, most: int) -> int:
     return int(min(max(math.ceil(longest / 8) * 8, least), most))
 
 
-def _laid_over(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` with the changes at every level of its mappings."""
     return merge([Layer("recipe", dict(value)), Layer("changes", dict(changes))])
 
 

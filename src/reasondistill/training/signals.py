@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, taken for as long as something lasts. Only a main thread can; elsewhere nothing changes."""
+"""Handle Ctrl-C and SIGTERM within a context. Works in the main thread only; elsewhere it changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ending a training early in good order: on Ctrl-C or SIGTERM, and on a loss that is no number."""
+"""Stop training early and cleanly: on Ctrl-C or SIGTERM, and on a NaN loss."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
 
 
 class FiniteWatch:
-    """Finds the first optimizer step whose loss or gradient is no number, and names its examples.
+    """Finds the first optimizer step with a NaN or infinite loss or gradient, and names its examples.
 
     Flags stay on the device until somebody asks: a look at each step would make an accelerator wait.
     """
@@ -100,7 +100,7 @@ class FiniteWatch:
         """Look at all that was noted since the last look.
 
         Raises:
-            TrainingError: a loss or a gradient is no number.
+            TrainingError: a loss or a gradient is NaN or infinite.
         """
         steps, self._steps = self._steps, []
         gradients, self._gradients = self._gradients, {}

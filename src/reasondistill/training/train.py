@@ -44,7 +44,7 @@ _MEASURED = 10_000
 """Texts that were cut of which so many are measured, to say how long they get."""
 
 UNDECIDABLE = "choices that the student cannot decide between"
-"""Why a row is set aside, in ``run.json``: its tokenizer cannot write one, or tell two of them apart."""
+"""Why a row is dropped, in ``run.json``: the tokenizer cannot write a choice, or cannot tell two of them apart."""
 
 _NAMED = 3
 """Rows that a message names."""
@@ -624,7 +624,7 @@ def _finish(
             calibration = _calibrate(config, student, folder, validation)
             size = sum(path.stat().st_size for path in folder.iterdir())
             run.write(student={"parameters": parameter_count(student.model), "trained": trained, "bytes": size})
-            (folder / "README.md").write_text(model_card(run.info(), student.asked, calibration), encoding="utf-8")
+            (folder / "README.md").write_text(model_card(run.info(), student.settings, calibration), encoding="utf-8")
     run.write(status="finished")
 
 

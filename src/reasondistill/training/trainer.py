@@ -1,4 +1,4 @@
-"""Distillation: one Seq2SeqTrainer subclass that joins the two losses."""
+"""DistillationTrainer: a Seq2SeqTrainer with the joint loss, whole checkpoints and a log of both terms."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import ExportableState, TrainerState
@@ -24,78 +22,17 @@ from reasondistill.config import Loss
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.storage.files import read_json, write_json
 from reasondistill.students.checkpoint import Checkpoint
-from reasondistill.students.forward import encode, fuse_activations, logits_at
-from reasondistill.students.packing import can_pack, packed_logits
 from reasondistill.training.argument_checks import refusals
 from reasondistill.training.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
-from reasondistill.training.features import Collator
-from reasondistill.training.losses import TokenLosses, joint_loss, token_losses
+from reasondistill.training.features import IDS, NamingCollator
+from reasondistill.training.joint_model import JointModel, load_weights, loss_figures
+from reasondistill.training.losses import TokenLosses, joint_loss
+from reasondistill.training.samplers import LengthSampler, MixtureSampler
 from reasondistill.training.stopping import FiniteWatch, StopOnSignal
 
 _LOG = logging.getLogger(__name__)
 
-IDS = "ids"
-"""Key of a batch's example ids, which are no tensor and are taken out before the model sees it."""
-
 _LOG_STATE = "log_state.json"
-
-
-class JointModel(nn.Module):
-    """A student whose forward pass gives loss sums: each prompt is encoded once, logits exist only where supervised.
-
-    Where it is known how, texts are packed (`students.packing`), so that hardly any padding is computed.
-
-    It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
-    """
-
-    def __init__(self, student: Any, label_smoothing_factor: float = 0.0) -> None:
-        super().__init__()
-        self.student = student
-        self.label_smoothing_factor = label_smoothing_factor
-        self.packs = can_pack(student)
-        fuse_activations(student)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        encoder_rows: Tensor,
-        decoder_input_ids: Tensor,
-        target_ids: Tensor,
-        label_mask: Tensor,
-        explanation_mask: Tensor,
-    ) -> TokenLosses:
-        """Loss sums of a batch as `features.Collator` makes it; shapes there."""
-        supervised = label_mask | explanation_mask
-        if self.packs and bool(supervised.any()):
-            logits, places = packed_logits(
-                self.student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised
-            )
-        else:
-            states = encode(self.student, input_ids, attention_mask)
-            logits = logits_at(
-                self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
-            )
-            places = supervised.flatten().nonzero()[:, 0]
-        return token_losses(
-            logits,
-            target_ids.flatten()[places],
-            label_mask.flatten()[places],
-            label_smoothing_factor=self.label_smoothing_factor if self.training else 0.0,
-        )
-
-    # What the trainer calls on a model of transformers, passed on to the student.
-
-    def activation_checkpointing_enable(self, **options: Any) -> None:
-        self.student.activation_checkpointing_enable(**options)
-
-    def gradient_checkpointing_enable(self, **options: Any) -> None:
-        """What earlier releases of transformers 5 call it."""
-        self.student.gradient_checkpointing_enable(**options)
-
-    def get_input_embeddings(self) -> Any:
-        """Where NEFTune adds its noise: the encoder's embeddings, which a module apart from the decoder's looks up."""
-        return self.student.get_encoder().get_input_embeddings()
 
 
 class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -170,10 +107,10 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self.loss_is_scaled_for_ga = True
 
     def train(self, resume_from_checkpoint: str | None = None, **options: Any) -> Any:
-        """As transformers', but a checkpoint that ended its training is taken as it is, with not a step more.
+        """As transformers', but resuming from a finished checkpoint loads it without another step.
 
         Raises:
-            TrainingError: a loss or a gradient is no number.
+            TrainingError: a loss or a gradient is NaN or infinite.
             StoppedError: a signal came; a checkpoint of the last step is there.
             OutputError: the disk is full.
             CheckpointError: the checkpoint that validation selected is damaged.
@@ -248,7 +185,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     # --- two learning rates ---
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
-        """As transformers', but what it refuses of the arguments is the user's mistake.
+        """As transformers', but arguments that it refuses raise ConfigError.
 
         Raises:
             ConfigError: it is refused.
@@ -351,7 +288,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     # --- checkpoints: whole ones, of the student itself as plain transformers saves it ---
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """What transformers does in place, into a folder aside that is renamed once everything is in it.
+        """Save as transformers does, but into a temporary folder that is renamed once it is complete.
 
         Raises:
             OutputError: there is no room for it; nothing of it is left.
@@ -428,7 +365,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
 
 class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
-    """Tells a training that goes on where its best checkpoint lies: transformers forgets one whose path has changed."""
+    """Restore the path of the best checkpoint when resuming: transformers forgets one whose path has changed."""
 
     def __init__(self) -> None:
         self.best: str | None = None
@@ -436,79 +373,3 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.best is not None:
             state.best_model_checkpoint = self.best
-
-
-class NamingCollator(Collator):
-    """A `Collator` whose batches also say, under `IDS`, which examples they hold."""
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return {**super().__call__(rows), IDS: [str(row.get("id", "?")) for row in rows]}
-
-
-class MixtureSampler(Sampler[int]):
-    """A `Mixture` as torch's sampler. accelerate calls ``set_epoch``, also after a resume."""
-
-    def __init__(self, mixture: Mixture) -> None:
-        self.mixture = mixture
-        self.number = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.number = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.mixture.epoch(self.number).tolist())
-
-    def __len__(self) -> int:
-        return len(self.mixture)
-
-
-class LengthSampler(Sampler[int]):
-    """transformers' batches by length, each epoch's drawn from a seed of its own.
-
-    Its own draws come from the process's generator: a run that goes on in a later epoch would take other rows than
-    were left.
-    """
-
-    def __init__(self, sampler: Any, seed: int) -> None:
-        self.sampler = sampler
-        self.seed = seed
-        self.number = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.number = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        self.sampler.generator = torch.Generator().manual_seed(self.seed + self.number)
-        return iter(self.sampler)
-
-    def __len__(self) -> int:
-        return len(self.sampler)
-
-
-def loss_figures(sums: list[float]) -> dict[str, float]:
-    """Means and accuracies out of the sums of `TokenLosses`; losses in nats a token; terms without tokens left out."""
-    s = TokenLosses(*sums)  # type: ignore[arg-type]
-    figures: dict[str, float] = {}
-    for name, total, count, correct in (
-        ("label", s.label_sum, s.label_count, s.label_correct),
-        ("explanation", s.explanation_sum, s.explanation_count, s.explanation_correct),
-    ):
-        if count:
-            figures[f"{name}_loss"] = float(total / count)
-            figures[f"{name}_token_accuracy"] = float(correct / count)
-    if "explanation_loss" in figures:
-        figures["explanation_perplexity"] = math.exp(min(figures["explanation_loss"], 50.0))
-    return figures
-
-
-def load_weights(model: Any, folder: Path) -> None:
-    """Load a saved student's weights into a model of the same shape, in place.
-
-    Raises:
-        RuntimeError: the weights do not fit the model.
-    """
-    result = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-    own = {name for name, _ in model.named_parameters()}  # tied parameters once, under their first name
-    missing = own & set(result.missing_keys)
-    if missing or result.unexpected_keys:
-        raise RuntimeError(f"{folder}: missing {sorted(missing)}, unexpected {result.unexpected_keys}")

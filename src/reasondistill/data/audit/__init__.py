@@ -1,7 +1,9 @@
-"""What is wrong with a data set before a student learns it: duplicates, leaks, give-aways, templates, lengths."""
+"""What is wrong with a data set before a student learns it: duplicates, leaks, give-aways, templates, lengths.
 
-from reasondistill.data.audit.auditing import AUDIT_SCHEMA, audit
-from reasondistill.data.audit.lengths import Limits
-from reasondistill.data.audit.table import audit_table
+Each subject has a module that measures it, judges it, and makes the tables and figures that show it.
+"""
 
-__all__ = ["AUDIT_SCHEMA", "Limits", "audit", "audit_table"]
+from reasondistill.contracts.audit import Audit, Limits
+from reasondistill.data.audit.auditing import audit, sections
+
+__all__ = ["Audit", "Limits", "audit", "sections"]

@@ -69,20 +69,20 @@ def find_questions(folder: Path) -> Path:
     Raises:
         DataError: there is none, or there are several.
     """
-    found = []
+    question_files = []
     for path in sorted(folder.glob("*.jsonl")):
         first = next(read_jsonl(path), None)
         if first is not None and is_questions(first[1]):
-            found.append(path)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found)
+            question_files.append(path)
+    if len(question_files) != 1:
+        names = ", ".join(path.name for path in question_files)
         raise DataError(
             folder,
             expected="a file, or a folder with one file of CommonsenseQA's questions",
-            found=f"a folder with several: {names}" if found else "a folder without one",
+            found=f"a folder with several: {names}" if question_files else "a folder without one",
             fix="Name the file.",
         )
-    return found[0]
+    return question_files[0]
 
 
 def read_cose(
@@ -112,8 +112,8 @@ def read_cose(
         for file in sorted(path.parent.glob(EXPLANATIONS)):
             for line, row in read_jsonl(file, notes=notes):
                 ignored.update(dict.fromkeys(f"{file.name}: {name}" for name in row if name not in _USED_BESIDE))
-                found = parse_record(Explained, row, f"{file}:{line}")
-                explained.setdefault(found.id, []).append(found.explanation)
+                explanation = parse_record(Explained, row, f"{file}:{line}")
+                explained.setdefault(explanation.id, []).append(explanation.explanation)
         for line, row in rows():
             where = f"{path}:{line}"
             question = parse_record(Question, row, where)
@@ -156,8 +156,8 @@ def _selected(stem: str, selected: str) -> dict[str, list[int]]:
     """The positions of the selected words among the question's, where they stand there together."""
     words, chosen = stem.split(), selected.split()
     plain = [word.strip(".,?!").casefold() for word in words]
-    wanted = [word.strip(".,?!").casefold() for word in chosen]
-    for begin in range(len(words) - len(wanted) + 1):
-        if wanted and plain[begin : begin + len(wanted)] == wanted:
-            return {"question": list(range(begin, begin + len(wanted)))}
+    selected_words = [word.strip(".,?!").casefold() for word in chosen]
+    for begin in range(len(words) - len(selected_words) + 1):
+        if selected_words and plain[begin : begin + len(selected_words)] == selected_words:
+            return {"question": list(range(begin, begin + len(selected_words)))}
     return {}

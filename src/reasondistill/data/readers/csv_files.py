@@ -1,4 +1,4 @@
-"""Reading CSV and TSV files strictly: every cell is text, and a row that does not fit is named by its line."""
+"""Read CSV and TSV files strictly: every cell is text, and a malformed row is named by its line."""
 
 from __future__ import annotations
 

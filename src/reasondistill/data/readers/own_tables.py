@@ -27,7 +27,7 @@ Row: TypeAlias = tuple[int, Mapping[str, Any]]
 """Line number (in Parquet, row number) from 1, and the row."""
 
 _ANNOTATORS = "annotators"
-"""How many people judged each of a row's explanations; beside ``acceptable_votes``."""
+"""How many people judged each of a row's explanations; used with ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
 NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations"})
 """Names that mean something else than a field."""

@@ -1,4 +1,4 @@
-"""Copies of training rows with small edits that leave the label, and why it holds, as they are."""
+"""Augment training rows with small edits that preserve the label and its explanation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\s+(?=\w)", re.IGNORECASE)
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 
 
-def augmented(loaded: Loaded, asked: Augment, seed: int, *, as_given: Collection[str] = ()) -> Loaded:
+def augmented(loaded: Loaded, settings: Augment, seed: int, *, as_given: Collection[str] = ()) -> Loaded:
     """The examples, and behind them their edited copies: same label, explanations and group, an id of their own.
 
     A copy for which no edit changes anything is left out. Fields named ``as_given`` stay as they are.
     """
     taken = set(loaded.stored.column("id"))
-    copies = (_with_free_id(copy, taken) for copy in _copies(loaded.examples, asked, seed, as_given))
+    copies = (_with_free_id(copy, taken) for copy in _copies(loaded.examples, settings, seed, as_given))
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in copies), schema=SCHEMA)
     return replace(loaded, examples=loaded.stored.joined_with(StoredExamples(table)))
 
@@ -39,13 +39,13 @@ def _with_free_id(copy: Example, taken: set[str]) -> Example:
     return copy if identity == copy.id else copy.model_copy(update={"id": identity})
 
 
-def _copies(examples: Sequence[Example], asked: Augment, seed: int, as_given: Collection[str]) -> Iterator[Example]:
+def _copies(examples: Sequence[Example], settings: Augment, seed: int, as_given: Collection[str]) -> Iterator[Example]:
     for example in examples:
-        for number in range(1, asked.copies + 1):
+        for number in range(1, settings.copies + 1):
             key = f"{seed}\x1f{example.id}\x1f{number}".encode("utf-8", "surrogatepass")
             generator = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8]))
             fields = {
-                name: text if name in as_given else _edited(text, asked.edits, generator)
+                name: text if name in as_given else _edited(text, settings.edits, generator)
                 for name, text in example.fields.items()
             }
             if fields != example.fields:

@@ -1,4 +1,4 @@
-"""Which rows of several sources an epoch goes through."""
+"""Choose the rows of several sources that make up an epoch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Mixture:
     def __init__(self, sizes: Sequence[int], weights: Sequence[float], mixing: Mixing, *, seed: int) -> None:
         self.sizes, self.seed = list(sizes), seed
         exponent = {"proportional": 1.0, "balanced": 0.0, "temperature": 1.0 / mixing.temperature}[mixing.strategy]
-        wanted = np.array(weights, dtype=float) * np.array(sizes, dtype=float) ** exponent
-        self.shares: list[float] = (wanted / wanted.sum()).tolist()
+        weighted = np.array(weights, dtype=float) * np.array(sizes, dtype=float) ** exponent
+        self.shares: list[float] = (weighted / weighted.sum()).tolist()
         self.counts = _whole(np.array(self.shares) * sum(sizes))
         """Rows of each source in an epoch."""
 
@@ -59,11 +59,11 @@ class Mixture:
         return rows[start % size : start % size + count]
 
 
-def _whole(wanted: npt.NDArray[np.float64]) -> list[int]:
+def _whole(shares: npt.NDArray[np.float64]) -> list[int]:
     """Whole numbers with the same sum: the largest remainders are rounded up."""
     # Away from the floating point's own errors: 2.9999999996 is meant as 3.
-    floors = np.floor(wanted + 1e-9)
-    left = round(float(wanted.sum() - floors.sum()))
-    for place in np.argsort(floors - wanted, kind="stable")[:left]:
-        floors[place] += 1
-    return [int(value) for value in floors]
+    whole = np.floor(shares + 1e-9)
+    left = round(float(shares.sum() - whole.sum()))
+    for place in np.argsort(whole - shares, kind="stable")[:left]:
+        whole[place] += 1
+    return [int(value) for value in whole]

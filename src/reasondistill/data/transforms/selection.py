@@ -1,4 +1,4 @@
-"""What a training learns from of a data set: a share of its groups, and whose explanations."""
+"""Select training data: a share of the groups, and whose explanations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl
 
 NOT_IN_FRACTION = "not in the fraction"
-"""Why a row is set aside that the configuration did not ask for."""
+"""Why a row is dropped that the configuration excludes."""
 
 _OUT_OF = 2**64
 
@@ -105,10 +105,10 @@ def _argue_for_its_label(example: Example, taught: _Taught) -> bool:
     return any(text.strip() and label in (None, example.label) for label, text in taught.get(example.id, ()))
 
 
-def _refuse_strangers(asked: Iterable[str], examples: Sequence[Example], taught: Mapping[str, _Taught]) -> None:
+def _refuse_strangers(names: Iterable[str], examples: Sequence[Example], taught: Mapping[str, _Taught]) -> None:
     """A misspelt name would train on labels alone, without a word."""
     known = {explanation.source for example in examples for explanation in example.explanations} | set(taught)
-    if strangers := [name for name in asked if name not in known]:
+    if strangers := [name for name in names if name not in known]:
         raise DataError(
             "explanations",
             expected=f"sources that wrote explanations here: {', '.join(sorted(known)) or 'none did'}",
@@ -127,7 +127,7 @@ def _read_teacher(name: str, path: str | Path) -> _Taught:
     Rows are predictions (``id``, ``label``, ``explanation``), or hold an explanation for each label, as NILE's do:
     ``id`` or ``pairID``, and ``explanations``, label → text.
     """
-    found: _Taught = {}
+    taught: _Taught = {}
     for number, row in read_jsonl(path):
         where = f"{path}:{number}"
         identity, several = number_as_text(row.get("id", row.get("pairID"))), row.get("explanations")
@@ -140,8 +140,8 @@ def _read_teacher(name: str, path: str | Path) -> _Taught:
                 expected=f"a row of the teacher {name}: id, label and explanation, or id and explanations by label",
                 found=", ".join(row) or "an empty row",
             )
-        if identity in found:
+        if identity in taught:
             raise DataError(where, expected="each id once", found=f"{identity!r} again", fix="Keep one.")
         read = [parse_record(Explanation, {"text": t, "source": name, "label": label}, where) for label, t in pairs]
-        found[identity] = [(explanation.label, explanation.text) for explanation in read]
-    return found
+        taught[identity] = [(explanation.label, explanation.text) for explanation in read]
+    return taught

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reasondistill.contracts.records import Example
-from reasondistill.metrics.text import words
+from reasondistill.languages.word_splitting import words
 
 _ADJECTIVES = (
     "angry bald big black blind blonde blue brave broken brown busy calm careful cheap clever cold colorful dark dirty "

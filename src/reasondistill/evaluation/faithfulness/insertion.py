@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.contracts.results import Metric
-from reasondistill.data.audit.texts import UNKNOWN, language
 from reasondistill.errors import ConfigError
 from reasondistill.evaluation.faithfulness.inserting import Insertion, draw
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
 from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, pooled, sample, share
+from reasondistill.languages.detection import UNKNOWN, language
+from reasondistill.languages.word_splitting import words
 from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
-from reasondistill.metrics.text import words
 
 _QUOTED = 5
 _LANGUAGE_SAMPLE = 200

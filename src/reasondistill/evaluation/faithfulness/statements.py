@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from reasondistill.metrics.text import words
+from reasondistill.languages.word_splitting import words
 
 State = Literal["always", "sometimes", "never"]
 ALL: Final[frozenset[State]] = frozenset({"always"})

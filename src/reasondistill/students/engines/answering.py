@@ -70,13 +70,15 @@ def answer(
     Returns:
         One answer for each example, in order.
     """
-    every = [_asked(task, order, example) for example in examples]
-    asked = list(dict.fromkeys(every))
-    found = dict(zip(asked, _answers(engine, order, asked, generation, explain, free, temperature), strict=True))
-    return [found[one] for one in every]
+    all_requests = [_request(task, order, example) for example in examples]
+    requests = list(dict.fromkeys(all_requests))
+    answers = dict(
+        zip(requests, _answers(engine, order, requests, generation, explain, free, temperature), strict=True)
+    )
+    return [answers[request] for request in all_requests]
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     """All that an answer depends on: examples that are alike in it are answered once."""
 
     label_prompt: str
@@ -84,31 +86,31 @@ class _Asked(NamedTuple):
     choices: tuple[str, ...]
 
 
-def _asked(task: Task, order: OutputOrder, example: Example) -> _Asked:
+def _request(task: Task, order: OutputOrder, example: Example) -> _Request:
     prompts = task.render_prompts(order, example)
     choices = task.choices_for(example) if order != "explanation_only" else ()
-    return _Asked(prompts["label"], prompts["explanation"], tuple(choices))
+    return _Request(prompts["label"], prompts["explanation"], tuple(choices))
 
 
 def _answers(
     engine: Engine,
     order: OutputOrder,
-    asked: Sequence[_Asked],
+    requests: Sequence[_Request],
     generation: Generation,
     explain: bool,
     free: bool,
     temperature: float,
 ) -> list[Answer]:
-    written = [Generated("", False)] * len(asked)
-    choices = [one.choices for one in asked]
-    label_prompts = [one.label_prompt for one in asked]
+    written = [Generated("", False)] * len(requests)
+    choices = [request.choices for request in requests]
+    label_prompts = [request.label_prompt for request in requests]
 
     def write(prefixes: Sequence[str]) -> list[Generated]:
-        texts = engine.generate([one.explanation_prompt for one in asked], prefixes, generation)
+        texts = engine.generate([request.explanation_prompt for request in requests], prefixes, generation)
         return [text._replace(text=explanation_stop(order, text.text)) for text in texts]
 
     if order == "explanation_first" or (order == "explanation_only" and explain):
-        written = write([""] * len(asked))
+        written = write([""] * len(requests))
     scores = _scores(engine, order, label_prompts, choices, written)
     probabilities = [
         dict(zip(c, softmax(s, temperature), strict=True)) if s else {} for c, s in zip(choices, scores, strict=True)
@@ -125,7 +127,7 @@ def _answers(
     ]
     if not free:
         return answers
-    raw = engine.generate(label_prompts, [""] * len(asked), generation)
+    raw = engine.generate(label_prompts, [""] * len(requests), generation)
     return [
         a._replace(raw_output=r.text, parsed_label=parse(order, r.text, c).label)
         for a, r, c in zip(answers, raw, choices, strict=True)

@@ -29,7 +29,7 @@ _Tokens = list[str]
 
 
 class Work(NamedTuple):
-    """What one row took: prompt tokens that were read, and decoder steps of so many texts."""
+    """Work done for one row: prompt tokens read, decoder steps, and number of texts."""
 
     source: int
     steps: int
@@ -77,7 +77,7 @@ class CTranslate2Engine:
         self._end = vocabulary[codec.eos_token_id]
 
     def limited(self, max_rows: int) -> CTranslate2Engine:
-        """The same student, with at most so many texts in a batch."""
+        """The same student with at most N texts in a batch."""
         return CTranslate2Engine(
             self.translator,
             self.codec,
@@ -100,14 +100,14 @@ class CTranslate2Engine:
         paths = [plans[tuple(row)] for row in targets]
         alone = [i for i, planned in enumerate(paths) if planned is None]
         scores: list[list[float]] = [[] for _ in prompts]
-        told = iter(
+        log_probs = iter(
             self._log_probs(
                 [sources[i] for i in alone for _ in rows[i]],
                 [self._tokens(target.ids) for i in alone for target in rows[i]],
             )
         )
         for i in alone:
-            scores[i] = [_sum_of(role, target, next(told)) for target in rows[i]]
+            scores[i] = [_sum_of(role, target, next(log_probs)) for target in rows[i]]
         for i, row in self._scores_along(sources, rows, paths, role):
             scores[i] = row
         return scores
@@ -156,22 +156,22 @@ class CTranslate2Engine:
 
     def _log_probs(self, sources: list[_Tokens], targets: list[_Tokens]) -> list[list[float]]:
         """Log-probabilities (nats) of each target's tokens after its source, and of an end token where it has none."""
-        found: list[list[float]] = [[]] * len(sources)
+        log_probs: list[list[float]] = [[]] * len(sources)
         # score_batch puts an end token behind every target, also behind one that has its own.
-        asked = [target[:-1] if target[-1:] == [self._end] else target for target in targets]
+        unended = [target[:-1] if target[-1:] == [self._end] else target for target in targets]
         lengths = [len(source) + len(target) for source, target in zip(sources, targets, strict=True)]
         jobs = batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows)
 
         def submit(rows: list[int]) -> Any:
             return self.translator.score_batch(
-                [sources[i] for i in rows], [asked[i] for i in rows], asynchronous=True, max_input_length=0
+                [sources[i] for i in rows], [unended[i] for i in rows], asynchronous=True, max_input_length=0
             )
 
         for rows, results in self._in_flight(jobs, submit):
             for i, result in zip(rows, results, strict=True):
-                self._note(sources[i], len(asked[i]) + 1, 1)
-                found[i] = result.log_probs
-        return found
+                self._note(sources[i], len(unended[i]) + 1, 1)
+                log_probs[i] = result.log_probs
+        return log_probs
 
     def _scores_along(
         self,
@@ -181,14 +181,14 @@ class CTranslate2Engine:
         role: int,
     ) -> Iterator[tuple[int, list[float]]]:
         """The scores of the rows that have paths, out of what each step along them says of the whole vocabulary."""
-        asked = [(i, path) for i, planned in enumerate(paths) for path in planned or ()]
-        jobs = self._alike([sources[i] for i, _ in asked], [len(path) for _, path in asked])
+        path_of_row = [(i, path) for i, planned in enumerate(paths) for path in planned or ()]
+        jobs = self._alike([sources[i] for i, _ in path_of_row], [len(path) for _, path in path_of_row])
 
         def submit(places: list[int]) -> Any:
-            length = len(asked[places[0]][1])
+            length = len(path_of_row[places[0]][1])
             return self.translator.translate_batch(
-                [sources[asked[k][0]] for k in places],
-                target_prefix=[self._tokens(asked[k][1]) for k in places],
+                [sources[path_of_row[k][0]] for k in places],
+                target_prefix=[self._tokens(path_of_row[k][1]) for k in places],
                 asynchronous=True,
                 beam_size=1,
                 max_decoding_length=length + 1,
@@ -197,18 +197,18 @@ class CTranslate2Engine:
                 return_logits_vocab=True,
             )
 
-        told: dict[int, list[float]] = {
+        scores: dict[int, list[float]] = {
             i: [0.0] * len(rows[i]) for i, planned in enumerate(paths) if planned is not None
         }
         for places, results in self._in_flight(jobs, submit):
             for k, result in zip(places, results, strict=True):
-                i, path = asked[k]
+                i, path = path_of_row[k]
                 self._note(sources[i], len(path) + 1, 1)
                 steps = [_log_softmax(step) for step in result.logits[0]]
                 for place, target in enumerate(rows[i]):
                     if path_of(target, role, paths[i] or ()) == path:
-                        told[i][place] = float(sum(steps[p][target.ids[p]] for p in scored(target, role)))
-        yield from told.items()
+                        scores[i][place] = float(sum(steps[p][target.ids[p]] for p in scored(target, role)))
+        yield from scores.items()
 
     def _alike(self, sources: Sequence[_Tokens], prefixes: Sequence[int]) -> Iterator[list[int]]:
         """Batches of similar length in which prefixes are equally long: the length limit counts them."""

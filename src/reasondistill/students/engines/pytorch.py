@@ -56,17 +56,17 @@ class TorchEngine:
             owners = torch.tensor([b for b, rows in enumerate(encoded) for _ in rows], device=batch.states.device)
             flat = [row for rows in encoded for row in rows]
             ids = pad_to_tensor([row.ids for row in flat], self.codec.pad_token_id).to(batch.states.device)
-            wanted = pad_to_tensor([row.roles for row in flat], 0).to(batch.states.device) == role
+            in_role = pad_to_tensor([row.roles for row in flat], 0).to(batch.states.device) == role
             start = ids.new_full((len(flat), 1), self.codec.decoder_start_token_id)
             logits = logits_at(
                 self.model,
                 batch.states[owners],
                 batch.mask[owners],
                 torch.cat([start, ids[:, :-1]], dim=1),
-                wanted,
+                in_role,
             )
-            token_scores = logits.float().log_softmax(dim=-1).gather(1, ids[wanted].unsqueeze(1)).squeeze(1)
-            row_of_token = wanted.nonzero()[:, 0]
+            token_scores = logits.float().log_softmax(dim=-1).gather(1, ids[in_role].unsqueeze(1)).squeeze(1)
+            row_of_token = in_role.nonzero()[:, 0]
             sums = torch.zeros(len(flat), device=ids.device).index_add(0, row_of_token, token_scores).tolist()
             values = iter(sums)
             for i, rows in zip(batch.rows, encoded, strict=True):

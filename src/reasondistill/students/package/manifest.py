@@ -128,7 +128,7 @@ class Manifest(_Part):
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read ``package.json`` and hold the files beside it to what it says.
+        """Read ``package.json`` and verify the package's files against it.
 
         Raises:
             CheckpointError: it is torn, of another schema version or of something else, or a file is missing or

@@ -30,7 +30,7 @@ class LoadedPackage:
     """An exported student in memory."""
 
     engine: CTranslate2Engine
-    asked: StudentTask
+    settings: StudentTask
     manifest: Manifest
     calibration: Calibration | None
 
@@ -43,20 +43,20 @@ def load_package(folder: str | Path) -> LoadedPackage:
         MissingExtraError: CTranslate2 or tokenizers is not installed.
     """
     manifest = Manifest.load(folder)
-    asked = StudentTask.load(folder)
+    settings = StudentTask.load(folder)
     engine = open_engine(
         folder,
         manifest.decoder_start_token_id,
         manifest.tokenizer,
-        asked,
+        settings,
         architecture=manifest.architecture,
         positions=manifest.positions,
     )
     with refused(folder, "a package that can answer"):
-        _require_answering(folder, engine, asked)
+        _require_answering(folder, engine, settings)
     return LoadedPackage(
         engine,
-        asked,
+        settings,
         manifest,
         Calibration.load(folder, student=manifest.student.fingerprint),
     )
@@ -66,7 +66,7 @@ def open_engine(
     folder: str | Path,
     decoder_start_token_id: int,
     facts: Any,
-    asked: StudentTask,
+    settings: StudentTask,
     *,
     architecture: Architecture | None = None,
     positions: Positions = Positions(),  # noqa: B008 - an immutable default
@@ -79,7 +79,7 @@ def open_engine(
     Args:
         decoder_start_token_id: what the student's decoder reads first.
         facts: the tokenizer's `TokenizerFacts`.
-        asked: what the student is asked.
+        settings: the student's task and limits.
         architecture: the sizes of its parts, where they are known.
         positions: how many tokens it has positions for.
 
@@ -96,10 +96,10 @@ def open_engine(
         codec = Codec(
             PlainTokenizer.load(folder, facts),
             decoder_start_token_id=decoder_start_token_id,
-            max_source_length=asked.max_source_length,
-            max_target_length=asked.max_target_length,
+            max_source_length=settings.max_source_length,
+            max_target_length=settings.max_target_length,
             positions=positions,
-            order=asked.order,
+            order=settings.order,
         )
         vocabulary = _vocabulary(Path(folder) / VOCABULARY_FILE, codec)
         where = device()
@@ -122,17 +122,17 @@ def _vocabulary(path: Path, codec: Codec) -> list[str]:
     return value
 
 
-def _require_answering(folder: str | Path, engine: CTranslate2Engine, asked: StudentTask) -> None:
+def _require_answering(folder: str | Path, engine: CTranslate2Engine, settings: StudentTask) -> None:
     """Have a package read a prompt and score a label, and write a token.
 
     Raises:
         CheckpointError: the prompt has no token, or the scores are not finite.
     """
-    prompt, target = asked.task.prompt, Target((Segment((asked.task.labels or ("a",))[0], "label"),))
+    prompt, target = settings.task.prompt, Target((Segment((settings.task.labels or ("a",))[0], "label"),))
     if not engine.codec.encode_prompts([prompt])[0]:
         raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
     scores = engine.score([prompt], [[target]])[0]
-    engine.generate([prompt], [""], asked.generation.model_copy(update={"max_new_tokens": 1}))
+    engine.generate([prompt], [""], settings.generation.model_copy(update={"max_new_tokens": 1}))
     if not all(map(math.isfinite, scores)):
         raise CheckpointError(
             folder,

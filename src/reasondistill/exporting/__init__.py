@@ -4,7 +4,7 @@ In come a student and a sample of rows; out goes a folder with converted weights
 both. One that differs by more than the limits is not kept.
 """
 
-from reasondistill.export.packaging import Exported, export, load_sample
-from reasondistill.export.parity import Sample, limits_for
+from reasondistill.exporting.packaging import Exported, export, load_sample
+from reasondistill.exporting.parity import Sample, limits_for
 
 __all__ = ["Exported", "Sample", "export", "limits_for", "load_sample"]

@@ -1,4 +1,4 @@
-"""Whether a package answers as the student that it was made of: both on the same rows."""
+"""Compare a package's answers with its student's on the same rows."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
         sample: at least one row.
         limits: to be kept in the result; what is beyond them is `Parity.beyond`.
     """
-    told, said = student.predict(sample.examples), package.predict(sample.examples)
-    pairs = list(zip(told, said, strict=True))
+    of_student, of_package = student.predict(sample.examples), package.predict(sample.examples)
+    pairs = list(zip(of_student, of_package, strict=True))
     explains = student.order != "label_only"
     differences = _differences(pairs)
     rouge = Rouge()
@@ -69,21 +69,21 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
         explanation_rougeL=_mean([likeness(rouge, a.explanation, b.explanation) for a, b in pairs])
         if explains
         else None,
-        greedy_identity=_greedy_identity(student, package, sample, told) if explains else None,
+        greedy_identity=_greedy_identity(student, package, sample, of_student) if explains else None,
         limits=limits,
     )
 
 
-def _greedy_identity(student: Student, package: Student, sample: Sample, told: Sequence[Prediction]) -> float:
+def _greedy_identity(student: Student, package: Student, sample: Sample, of_student: Sequence[Prediction]) -> float:
     """With one beam, and after the same label, nothing but the weights can make a difference."""
     greedy = Generation(**student.generation.model_dump() | {"num_beams": 1})
     texts = []
-    for one in (student, package):
-        one = replace(one, generation=greedy)
+    for model in (student, package):
+        model = replace(model, generation=greedy)
         if student.order == "label_first":
-            texts.append(one.explain_for(sample.examples, [p.label or "" for p in told]))
+            texts.append(model.explain_for(sample.examples, [p.label or "" for p in of_student]))
         else:
-            texts.append([p.explanation for p in one.predict(sample.examples)])
+            texts.append([p.explanation for p in model.predict(sample.examples)])
     return _share([a == b for a, b in zip(*texts, strict=True)])
 
 

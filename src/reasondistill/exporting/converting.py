@@ -123,9 +123,9 @@ def _unused(i: int, taken: set[str]) -> str:
 
 
 def _epsilon(model: Any) -> float:
-    found = {module.eps for module in model.modules() if isinstance(module, nn.LayerNorm)}
-    if not found:
+    epsilons = {module.eps for module in model.modules() if isinstance(module, nn.LayerNorm)}
+    if not epsilons:
         return float(model.config.layer_norm_epsilon)
-    if len(found) > 1:
-        raise CheckpointError("export", expected="norms with one epsilon", found=str(sorted(found)))
-    return float(found.pop())
+    if len(epsilons) > 1:
+        raise CheckpointError("export", expected="norms with one epsilon", found=str(sorted(epsilons)))
+    return float(epsilons.pop())

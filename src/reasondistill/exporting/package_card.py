@@ -8,16 +8,16 @@ from reasondistill.students.package.manifest import Manifest, describe
 from reasondistill.students.student_task import StudentTask
 
 _TEMPLATE = """\
-# {{ asked.task.name }} student, {{ m.quantization }}, for CTranslate2
+# {{ settings.task.name }} student, {{ m.quantization }}, for CTranslate2
 
 Made by `reasondistill export` of the student {{ m.student.fingerprint }} ({{ m.student.family }}, \
 {{ "{:,}".format(m.student.parameters) }} parameters).
-It answers the task `{{ asked.task.name }}` with a label, a probability and an explanation, without PyTorch and
+It answers the task `{{ settings.task.name }}` with a label, a probability and an explanation, without PyTorch and
 transformers:
 
 ```bash
 pip install "reasondistill[serve]"
-reasondistill explain path/to/this/folder{% for f in asked.task.fields %} {{ f }}="…"{% endfor %}
+reasondistill explain path/to/this/folder{% for f in settings.task.fields %} {{ f }}="…"{% endfor %}
 ```
 
 From Python, `Student.load("path/to/this/folder")` takes it as it takes a student. `package.json` names every file with
@@ -44,9 +44,9 @@ what moved the label.
 """
 
 
-def package_card(manifest: Manifest, asked: StudentTask) -> str:
+def package_card(manifest: Manifest, settings: StudentTask) -> str:
     """The card of a package, out of its manifest and its task."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     return environment.from_string(_TEMPLATE).render(
-        m=manifest, asked=asked, figures=describe(manifest.parity), limits=manifest.parity.limits.model_dump()
+        m=manifest, settings=settings, figures=describe(manifest.parity), limits=manifest.parity.limits.model_dump()
     )

@@ -1,4 +1,4 @@
-"""Student -> package: convert, put its task and calibration beside it, hold both against each other, seal."""
+"""Export a student as a package: convert it, add its task and calibration, compare the two, seal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from reasondistill.contracts.seals import FileSeal
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, MissingExtraError, ParityError
-from reasondistill.export.package_card import package_card
-from reasondistill.export.parity import Sample, compare, limits_for
+from reasondistill.exporting.package_card import package_card
+from reasondistill.exporting.parity import Sample, compare, limits_for
 from reasondistill.runs import find_student, versions
 from reasondistill.storage.files import atomic_folder, require_new_folder, seal_of
 from reasondistill.students.calibration import CALIBRATION_FILE
@@ -23,7 +23,7 @@ from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import NLI
 
 SAMPLE_ROWS = 200
-"""Rows that a parity check is done on where no number is given."""
+"""Default number of rows for the parity check."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def export(
     if is_package(folder):
         raise CheckpointError(folder, expected="a student", found="a package", fix="Export the student it came from.")
     try:
-        from reasondistill.export.converting import convert
-        from reasondistill.export.sizes import architecture_of
+        from reasondistill.exporting.converting import convert
+        from reasondistill.exporting.sizes import architecture_of
         from reasondistill.students.checkpoint import load_checkpoint, parameter_count
     except ImportError as error:
         raise MissingExtraError(f"exporting the student {folder}", "train,serve") from error
@@ -85,11 +85,11 @@ def export(
         convert(checkpoint, part, quantization)
         facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
         save_tokenizer(checkpoint.tokenizer, part)
-        checkpoint.asked.save(part)
+        checkpoint.settings.save(part)
         if native.calibration is not None:
             shutil.copyfile(folder / CALIBRATION_FILE, part / CALIBRATION_FILE)
         progress(f"comparing with the student on {len(sample.examples):,} rows of {sample.data.name}")
-        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.asked, positions=codec.positions)
+        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.settings, positions=codec.positions)
         packaged = replace(native, engine=engine)
         parity = compare(native, packaged, sample, limits or limits_for(quantization))
         if parity.beyond:
@@ -115,7 +115,7 @@ def export(
             parity=parity,
         )
         manifest.save(part)
-        (part / "README.md").write_text(package_card(manifest, checkpoint.asked), encoding="utf-8")
+        (part / "README.md").write_text(package_card(manifest, checkpoint.settings), encoding="utf-8")
     return Exported(Path(out), manifest)
 
 
@@ -145,7 +145,7 @@ def load_sample(
     Args:
         student: as for `export`.
         data: what `datasets.load` takes; without it, built-in `scenes` for a student of their task.
-        limit: at most so many rows, the first ones.
+        limit: use only the first N rows.
 
     Raises:
         CheckpointError: ``student`` is none.

@@ -1,0 +1,136 @@
+"""The public API: lazy, over objects in memory, and enough for what a user wants: from a table to a report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import reasondistill as rd
+from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE
+
+SCRATCH = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 200}
+FEW = {"max_steps": 4, "report_to": "none", "disable_tqdm": True, "use_cpu": True}
+
+
+def tickets() -> pd.DataFrame:
+    kinds = {"billing": "the invoice shows a charge", "bug": "the app closes at once", "idea": "please add a theme"}
+    rows = [
+        {"Ticket Text": f"{words} number {n}", "category": kind, "why": f"it says that {words}"}
+        for n in range(20)
+        for kind, words in kinds.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    out = tmp_path_factory.mktemp("runs")
+    return rd.train(tickets(), student=SCRATCH, name="tickets", out=out, training=FEW)
+
+
+def test_every_name_is_there_and_importing_loads_nothing_heavy() -> None:
+    for name in rd.__all__:
+        assert getattr(rd, name) is not None
+    assert rd.__version__.count(".") == 2
+    heavy = "torch", "transformers", "pandas", "pyarrow", "pydantic"
+    code = f"import sys, reasondistill; print([m for m in {heavy} if m in sys.modules], len(dir(reasondistill)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", str(len(rd.__all__))]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        rd.nothing  # noqa: B018
+
+
+def test_a_function_is_not_hidden_by_a_module_of_its_name() -> None:
+    names = ("audit", "calibrate", "compare", "evaluate", "export", "report", "train", "load_dataset")
+    code = "import reasondistill.exporting, reasondistill.cli, reasondistill as rd; "
+    code += f"print([name for name in {names} if not callable(getattr(rd, name))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_frame_becomes_a_run_that_keeps_its_data(run: Any) -> None:
+    config = run.config()
+    assert config.data.train.source == str(run.folder / "data.jsonl")
+    assert config.task.fields == ("ticket_text",)
+    assert run.info().status == "finished"
+    kept = rd.load_dataset(run.folder / "data.jsonl", task=config.task)
+    assert len(kept) == 60
+    assert kept.splits == rd.load_dataset(tickets()).splits
+    assert "finished" in run._repr_html_()
+    again = rd.train(tickets(), student="scratch", name="tickets", out=run.folder.parent, resume=True, training=FEW)
+    assert again.folder == run.folder
+
+
+def test_a_student_answers_a_frame_rows_and_texts(run: Any) -> None:
+    student = rd.Student.load(run)
+    frame = tickets().head(3)
+    frame.index = pd.Index(["x", "y", "z"])
+    frame.loc["y", "Ticket Text"] = ""
+    answered = student.predict(frame)
+    assert [*answered.index] == ["x", "y", "z"]
+    assert {"label", "probability", "explanation"} <= {*answered.columns}
+    assert answered["label"].isna().tolist() == [False, True, False]
+    [of_text, *_] = student.predict([frame["Ticket Text"].iloc[0]])
+    [of_row, *_] = student.predict([{"ticket_text": frame["Ticket Text"].iloc[0]}])
+    assert of_text.label == of_row.label == answered["label"].iloc[0]
+    assert of_text.probabilities[of_text.label or ""] == pytest.approx(answered["probability"].iloc[0], abs=1e-5)
+    assert "<table>" in of_text._repr_html_()
+    with pytest.raises(rd.errors.DataError, match="ticket_text"):
+        student.predict([{"other": "x"}])
+
+
+def test_from_answers_to_a_comparison_and_a_report(run: Any, tmp_path: Path) -> None:
+    student = rd.Student.load(run)
+    data = rd.load_dataset(run.folder / "data.jsonl", task=student.task)
+    answers = student.predict(data["test"])
+    results = rd.evaluate(
+        answers, data, split="test", student=student, bertscore=False, faithfulness_limit=5, budget=20, resamples=50
+    )
+    assert results.metrics["label_accuracy"].n == len(data["test"])
+    assert results.results.efficiency is not None
+    assert results.results.faithfulness
+    assert "label_accuracy" in results._repr_html_()
+    results.save(run.results("test"))
+    assert (run.results("test") / SCORED_ROWS_FILE).is_file()
+    gold = [{"id": e.id, "label": e.label, "explanation": "so"} for e in data["test"]]
+    other = rd.evaluate(gold, data["test"], bertscore=False, resamples=50)
+    assert other.metrics["label_accuracy"].value == 1.0
+    comparison = rd.compare({"student": run, "gold": other}, out=tmp_path / "compared")
+    assert [pair.system for pair in comparison.pairs] == ["gold"]
+    assert (tmp_path / "compared" / "comparison.json").is_file()
+    assert rd.report(run).html.is_file()
+    assert rd.audit(data)
+
+
+def test_a_configuration_takes_data_in_memory(tmp_path: Path) -> None:
+    file = tmp_path / "first.yaml"
+    file.write_text(
+        "name: first\ndata: {train: {source: scenes}}\n"
+        "student: {kind: scratch, d_model: 16, d_ff: 32, d_kv: 8, num_heads: 2}\n",
+        encoding="utf-8",
+    )
+    rows = rd.load_dataset("scenes:60")
+    run = rd.train(file, data=rows, out=tmp_path, training={**FEW, "max_steps": 1})
+    assert run.config().data.train_sources[0].source == str(run.folder / "data.jsonl")
+    with pytest.raises(rd.errors.DataError, match="names its own"):
+        rd.train(file, student="scratch")
+
+
+@pytest.mark.parametrize("student", ["flan-t5-tiny", "nowhere", ""])
+def test_an_unknown_student_is_refused_before_anything_is_written(student: str, tmp_path: Path) -> None:
+    with pytest.raises(rd.errors.ConfigError, match="one of flan-t5-small"):
+        rd.train(tickets(), student=student or "?", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_calibrating_returns_a_student_with_a_temperature() -> None:
+    student = rd.Student.load("builtin:scenes", calibrated=False)
+    fitted = rd.calibrate(student, rd.load_dataset("scenes:2000", split="validation"))
+    assert student.calibration is None
+    assert fitted.calibration is not None
+    assert fitted.calibration.temperature > 0
