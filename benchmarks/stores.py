@@ -15,41 +15,19 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
-from reasondistill.storage.content_cache import ContentCache, content_key
-from reasondistill.storage.sqlite_store import Store
+from reasondistill.storage.sqlite_store import Store, content_key
 
 ROOM = 2**33  # bytes: nothing is removed here
 SIZES = {"vectors": (10_000, 25_000, 500), "scores": (100_000, 8, 1000)}  # values, bytes each, values in a batch
 SPAWN = multiprocessing.get_context("spawn")
+LIMITS = {"cache": ROOM, "no limit": None}
 
 
-class Kept(Protocol):
-    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes | memoryview]: ...
-
-    def put_many(self, values: Mapping[bytes, bytes]) -> None: ...
-
-
-class Files:
-    """The file cache, by the same names."""
-
-    def __init__(self, folder: Path) -> None:
-        self.cache = ContentCache(str(folder), ROOM)  # an absolute path replaces the cache folder's
-        self.get_many, self.put_many = self.cache.find, self.cache.add
-
-
-def sqlite(folder: Path) -> Store:
-    return Store(folder / "values.sqlite", ROOM)
-
-
-def durable(folder: Path) -> Store:
-    return Store(folder / "values.sqlite", None)
-
-
-STORES: dict[str, Callable[[Path], Kept]] = {"files": Files, "sqlite": sqlite, "sqlite, no limit": durable}
+def opened(store: str, folder: Path) -> Store:
+    return Store(folder / "values.sqlite", LIMITS[store])
 
 
 def batches(kind: str, part: int) -> Iterator[dict[bytes, bytes]]:
@@ -61,7 +39,7 @@ def batches(kind: str, part: int) -> Iterator[dict[bytes, bytes]]:
 
 
 def write(store: str, folder: Path, kind: str, part: int) -> float:
-    kept, values = STORES[store](folder), list(batches(kind, part))
+    kept, values = opened(store, folder), list(batches(kind, part))
     start = time.perf_counter()
     for batch in values:
         kept.put_many(batch)
@@ -74,7 +52,7 @@ def read(store: str, folder: Path, kind: str, part: int) -> float:
     at_once = SIZES[kind][2]
     start = time.perf_counter()
     for k in range(0, len(keys), at_once):
-        values = STORES[store](folder).get_many(keys[k : k + at_once])
+        values = opened(store, folder).get_many(keys[k : k + at_once])
         if len(values) != len(keys[k : k + at_once]):
             raise SystemExit(f"{store}: {len(values)} of {at_once} {kind} are there")
         sum(value[0] for value in values.values())
@@ -99,15 +77,12 @@ def killed(store: str, parent: Path, times: int) -> str:
         for part in range(times):
             writer = SPAWN.Process(target=write, args=(store, folder, "vectors", part))
             writer.start()
-            before = len(list(folder.iterdir()))
-            while writer.is_alive() and len(list(folder.iterdir())) == before == 0:
-                time.sleep(0.001)
-            writer.join(0.7 + chance.uniform(0, 0.5))
+            writer.join(chance.uniform(0.5, 1.2))
             writer.kill()
             writer.join()
             for batch in batches("vectors", part):
-                values = STORES[store](folder).get_many(list(batch))
-                if any(bytes(values[key]) != batch[key] for key in values):
+                values = opened(store, folder).get_many(list(batch))
+                if any(values[key] != batch[key] for key in values):
                     raise SystemExit(f"{store}: a value has changed")
                 complete += len(values) == len(batch)
                 partial += 0 < len(values) < len(batch)
@@ -122,14 +97,14 @@ def main() -> None:
     args = parser.parse_args()
     for kind, processes in ((kind, processes) for kind in SIZES for processes in (1, 2)):
         # In turns, so that what else the machine does meets all of them.
-        seconds: dict[str, list[tuple[float, float]]] = {store: [] for store in STORES}
+        seconds: dict[str, list[tuple[float, float]]] = {store: [] for store in LIMITS}
         for _ in range(args.repeats):
-            for store in STORES:
+            for store in LIMITS:
                 seconds[store].append(measured(store, kind, processes, args.folder))
         for store, pairs in seconds.items():
             written, got = (statistics.median(column) for column in zip(*pairs, strict=True))
-            print(f"{kind:8} {processes} process(es)  {store:16}  write {written:.2f} s  read {got:.2f} s", flush=True)
-    for store in STORES:
+            print(f"{kind:8} {processes} process(es)  {store:8}  write {written:.2f} s  read {got:.2f} s", flush=True)
+    for store in LIMITS:
         print(f"{store}: {killed(store, args.folder, args.kills)}", flush=True)
 
 
