@@ -40,7 +40,7 @@ from reasondistill.reporting.figures import beside_floors, confusion, per_label,
 from reasondistill.reporting.formatting import floor_title, metric_title
 from reasondistill.reporting.inputs import load_source
 from reasondistill.reporting.sections.errors_and_slices import errors_section
-from reasondistill.reporting.sections.faithfulness import TESTS
+from reasondistill.reporting.sections.faithfulness import test_title
 from reasondistill.runs import find_student
 from reasondistill.students.student import Student, predict_file
 from reasondistill.sweeps import load_sweep
@@ -225,10 +225,10 @@ tested = measure_faithfulness(
     student, list(test.examples), predictions, settings=FaithfulnessSettings().limited(12), judge=judge, resamples=200
 )
 rows = [
-    {"test": TESTS[test].title if test in TESTS else test, "metric": name, "value": tested.metrics[name].value,
+    {"test": test_title(test), "metric": name, "value": tested.metrics[name].value,
      "95%": tested.metrics[name].ci95, "rows": tested.metrics[name].n}
-    for test, details in tested.details.items()
-    for name in details["metrics"]
+    for test, details in tested.tests.items()
+    for name in details.metrics
 ]  # fmt: skip
 pd.DataFrame(rows).round(3)
 
@@ -237,7 +237,7 @@ pd.DataFrame(rows).round(3)
 # student. A bad figure shows that it was not.
 
 # %%
-left_out = {name: details["left_out"] for name, details in tested.details.items() if "left_out" in details}
+left_out = {name: details.left_out for name, details in tested.tests.items() if details.left_out}
 pd.Series(left_out, name="left out", dtype=object).to_frame()
 
 # %% [markdown]

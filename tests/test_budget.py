@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,34 +140,34 @@ def answers() -> list[Prediction]:
 
 def test_with_time_enough_everything_is_as_without_a_budget(answers: list[Prediction]) -> None:
     free, generous = faithful(Slow(0.001), None, answers), faithful(Slow(0.001), 10_000, answers)
-    assert json.dumps(free.details) == json.dumps(generous.details)
+    assert free.tests == generous.tests
     assert (free.metrics, free.per_example) == (generous.metrics, generous.per_example)
 
 
 def test_a_slow_student_is_tested_on_fewer_examples_and_that_is_said(answers: list[Prediction]) -> None:
     slow = Slow(1.0)
     found = faithful(slow, 300, answers)
-    cut = {name: test for name, test in found.details.items() if "shortened" in test}
+    cut = {name: test for name, test in found.tests.items() if test.shortened}
     assert cut
     for name, test in cut.items():
-        n = test["settings"]["examples"]
-        assert test["examples"] <= n < 12, name
-        assert test["shortened"] == f"{BUDGET_CUT} 5 min allowed {n} of 12 examples"
+        n = test.settings["examples"]
+        assert test.examples <= n < 12, name
+        assert test.shortened == f"{BUDGET_CUT} 5 min allowed {n} of 12 examples"
     # Half as long again as the budget, at most: the one example that each test is done with whatever it takes.
     assert slow.clock.now - 100 < 450
     results = Results(
         dataset=DatasetInfo(name="scenes", fingerprint="x", n=30), settings={}, metrics=found.metrics,
-        faithfulness=found.details,
+        faithfulness=found.tests,
     )  # fmt: skip
     (facts,) = [block for block in trust_section(results, "") if getattr(block, "title", "") == "Tests cut short"]
     assert len(facts.items) == len(cut)  # type: ignore[union-attr]
     repeated = faithful(Slow(1.0), 300, answers)
-    assert json.dumps(repeated.details) == json.dumps(found.details)
+    assert repeated.tests == found.tests
 
 
 def test_without_time_the_other_tests_are_left_out_with_the_reason(answers: list[Prediction]) -> None:
     found = faithful(Slow(500.0), 300, answers)
-    reasons = [test["left_out"] for test in found.details.values() if "left_out" in test]
+    reasons = [test.left_out for test in found.tests.values() if test.left_out]
     assert any(reason == f"{BUDGET_CUT} 5 min was used up" for reason in reasons)
 
 
@@ -176,7 +175,7 @@ def test_answers_that_are_not_given_keep_to_the_budget_too() -> None:
     slow = Slow(10.0)
     found = faithful(slow, 200, None)
     assert slow.clock.now - 100 < 1500
-    looked_at = [test["settings"]["examples"] for test in found.details.values() if "settings" in test]
+    looked_at = [test.settings["examples"] for test in found.tests.values() if test.settings]
     assert looked_at
     assert max(looked_at) <= 4
 
@@ -187,7 +186,7 @@ def test_what_a_student_cannot_do_is_still_told(answers: list[Prediction]) -> No
             raise TaskError("explain_for", expected="the order label_first", found="another")
 
     found = faithful(Unable(0.001), 300, answers)
-    assert "label_first" in found.details["label_conditioned"]["left_out"]
+    assert "label_first" in found.tests["label_conditioned"].left_out
 
 
 # --- costs ---

@@ -160,8 +160,8 @@ GOOD = HEADER + "a,A man sleeps.,A man rests.,entailment,x\n"
 BROKEN: dict[str, tuple[str, bytes | None, list[str]]] = {
     "a missing column": (
         "data.csv",
-        b"id,stars,label\na,3,entailment\n",
-        ["data.csv", "stars", "--text", "--columns"],
+        b"id,premise,label,explanation\na,A man sleeps.,entailment,x\n",
+        ["data.csv", "hypothesis", "premise", "--columns"],
     ),
     "an unknown label": (
         "data.csv",
@@ -208,7 +208,7 @@ def assert_named(message: str, named: list[str]) -> None:
 
 def test_data_show_names_a_mistake(run: Run, broken: tuple[Path, list[str]]) -> None:
     path, named = broken
-    assert_named(run("data", "show", path).mistake, named)
+    assert_named(run("data", "show", path, "--task", "nli").mistake, named)
 
 
 def test_evaluate_names_a_mistake_and_writes_nothing(run: Run, broken: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -216,7 +216,8 @@ def test_evaluate_names_a_mistake_and_writes_nothing(run: Run, broken: tuple[Pat
     predictions = tmp_path / "predictions.jsonl"
     predictions.write_text('{"id": "a", "label": "entailment", "explanation": "x"}\n', encoding="utf-8")
     before = tree(tmp_path)
-    assert_named(run("evaluate", predictions, path, "--out", tmp_path / "results", "--no-bertscore").mistake, named)
+    options = ("--out", tmp_path / "results", "--no-bertscore", "--task", "nli")
+    assert_named(run("evaluate", predictions, path, *options).mistake, named)
     assert tree(tmp_path) == before
 
 

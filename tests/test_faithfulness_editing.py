@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from known_students import Honest
+from reasondistill.contracts.faithfulness import FaithfulnessDetails
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.evaluation.faithfulness.common import average, log_probability, over_sample, partners
+from reasondistill.evaluation.faithfulness.common import average, log_probability, partners
+from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample
 from reasondistill.evaluation.faithfulness.editing import Place, noised, places, without, word_at
-from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness.needs import EXPLANATIONS
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.metrics.text import Rouge, likeness
@@ -90,26 +93,43 @@ def test_logarithms_of_probabilities() -> None:
     assert average([None]) is None
 
 
+class IdsOfSample(FaithfulnessTest):
+    """A test whose scores are the examples' ids."""
+
+    name = "ids"
+    title = meaning = "-"
+    metrics = ("m",)
+    needs = (EXPLANATIONS,)
+    turn = 1
+
+    def measure(self, sample: Sample) -> Outcome:
+        values = [float(e.id) for e in sample.examples]
+        assert [p.id for p in sample.answers] == [e.id for e in sample.examples]
+        return Outcome({"m": mean(values, sample.bootstrap)}, FaithfulnessDetails(figures={"x": 1}), {"m": [*values]})
+
+
 def test_a_test_on_a_sample_is_told_of_all() -> None:
     examples = [Example(id=str(k), fields={}, group=f"g{k // 2}") for k in range(6)]
     answers = [Prediction(id=str(k), label="a", explanation="" if k == 1 else "x") for k in range(6)]
     bootstrap = GroupBootstrap([e.group for e in examples])
 
-    def test(some: list[Example], said: list[Prediction], part: GroupBootstrap) -> Outcome:
-        values = [float(e.id) for e in some]
-        assert [p.id for p in said] == [e.id for e in some]
-        return Outcome({"m": mean(values, part)}, {"x": 1}, {"m": [*values]})
-
-    found = over_sample(test, examples, answers, 6, bootstrap, explained=True)  # type: ignore[arg-type]
-    assert found.per_example["m"] == [0.0, None, 2.0, 3.0, 4.0, 5.0]
-    assert found.details == {"examples": 5, "x": 1}
-    assert found.metrics["m"].n == 5
-    assert found.metrics["m"].ci95 is not None
-    few = over_sample(test, examples, answers, 2, bootstrap)  # type: ignore[arg-type]
+    outcome = IdsOfSample(examples=6).run(Honest(), examples, answers, bootstrap)
+    assert outcome.per_example["m"] == [0.0, None, 2.0, 3.0, 4.0, 5.0]
+    assert outcome.details == FaithfulnessDetails(
+        settings={"examples": 6},
+        metrics=["m"],
+        examples=5,
+        dropped={"the student explains no example": 1},
+        figures={"x": 1},
+    )
+    assert outcome.metrics["m"].n == 5
+    assert outcome.metrics["m"].ci95 is not None
+    explained = [p.model_copy(update={"explanation": "x"}) for p in answers]
+    few = IdsOfSample(examples=2).run(Honest(), examples, explained, bootstrap)
     assert sum(value is not None for value in few.per_example["m"]) == 2
     assert few.metrics["m"].ci95 is None  # one group
     silent = [p.model_copy(update={"explanation": " "}) for p in answers]
-    assert "left_out" in over_sample(test, examples, silent, 6, bootstrap, explained=True).details  # type: ignore[arg-type]
+    assert "explains no example" in IdsOfSample().run(Honest(), examples, silent, bootstrap).details.left_out
 
 
 def test_las_by_hand() -> None:

@@ -19,9 +19,16 @@ from reasondistill.contracts.records import Example, Prediction
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError
 from reasondistill.evaluation.faithfulness import insertion
-from reasondistill.evaluation.faithfulness.inserting import ADJECTIVES, ADVERBS, Insertion, draw, places, put
-from reasondistill.evaluation.faithfulness.insertion import InsertionSettings, counterfactual_insertion, total_variation
-from reasondistill.evaluation.faithfulness.outcome import Outcome
+from reasondistill.evaluation.faithfulness.definition import Outcome
+from reasondistill.evaluation.faithfulness.english.inserted_words import (
+    ADJECTIVES,
+    ADVERBS,
+    Insertion,
+    draw,
+    places,
+    put,
+)
+from reasondistill.evaluation.faithfulness.insertion import CounterfactualInsertion, total_variation
 from reasondistill.languages.word_splitting import words
 from reasondistill.metrics.statistics import GroupBootstrap, correlation, pair_sums
 from reasondistill.tasks.task import NLI, OutputOrder, get_task
@@ -192,7 +199,7 @@ def measure(
     answers = subject.predict(rows)
     subject.explained = 0
     bootstrap = GroupBootstrap([row.id for row in rows], resamples=50)
-    return counterfactual_insertion(subject, rows, answers, InsertionSettings(**settings), bootstrap)
+    return CounterfactualInsertion(**settings).run(subject, rows, answers, bootstrap)
 
 
 def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,13 +222,14 @@ def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         "ct_unfaithful": [False, None, None],
     }
     details = found.details
-    assert (details["examples"], details["with_insertion"], details["insertions"], details["explained"]) == (3, 2, 5, 4)
-    assert details["examples_flipped"] == 1
-    assert details["mean_shift"] == pytest.approx((0.4 + 0.1 + 0 + 0.1 + 0) / 5)
-    assert [(q["id"], q["word"]) for q in details["mentioned"]] == [("1", "big")]
-    assert [(q["id"], q["word"]) for q in details["unmentioned"]] == [("2", "red"), ("1", "wet"), ("2", "wet")]
-    assert details["mentioned"][0]["text"] == "The big dog."
-    json.dumps(details)
+    sizes = {"with_insertion": 2, "insertions": 5, "explained": 4, "examples_flipped": 1}
+    assert (details.examples, {name: details.figures[name] for name in sizes}) == (3, sizes)
+    assert details.figures["mean_shift"] == pytest.approx((0.4 + 0.1 + 0 + 0.1 + 0) / 5)
+    unmentioned, mentioned = (quotes.cases for quotes in details.quotes)
+    assert [(q["id"], q["word"]) for q in mentioned] == [("1", "big")]
+    assert [(q["id"], q["word"]) for q in unmentioned] == [("2", "red"), ("1", "wet"), ("2", "wet")]
+    assert mentioned[0]["text"] == "The big dog."
+    json.dumps(details.model_dump(mode="json"), allow_nan=False)
 
 
 def test_a_word_that_moves_the_label_and_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +246,7 @@ def test_a_flip_comes_before_a_larger_shift(monkeypatch: pytest.MonkeyPatch) -> 
     found = measure(Scripted(lambda said: ""), monkeypatch, rows)
     assert found.per_example["insertion_shift"] == pytest.approx([0.2, 0.1])
     assert found.per_example["ct_unfaithful"] == [True, None]
-    assert found.details["explained"] == 3  # the fifth has one insertion only
+    assert found.details.figures["explained"] == 3  # the fifth has one insertion only
     assert found.metrics["ct_unfaithfulness"].n == 1
 
 
@@ -253,7 +261,7 @@ def test_a_student_that_explains_first_is_asked_once(monkeypatch: pytest.MonkeyP
     subject = Scripted(lambda said: "It is big." if "big" in said else "", order="explanation_first")
     found = measure(subject, monkeypatch)
     assert subject.explained == 4  # no more than two insertions each are tried
-    assert found.details["insertions"] == 4
+    assert found.details.figures["insertions"] == 4
     assert found.metrics["phi_cct"].value == pytest.approx(1.0)
 
 
@@ -261,10 +269,8 @@ def test_a_student_that_explains_first_is_asked_once(monkeypatch: pytest.MonkeyP
     "lacking", [{"order": "label_only"}, {"order": "explanation_only"}, {"task": get_task("instructions")}]
 )
 def test_students_that_lack_a_half(lacking: dict[str, Any]) -> None:
-    found = counterfactual_insertion(
-        Scripted(lambda said: "", **lacking), ROWS, [], InsertionSettings(), GroupBootstrap([1, 2, 3])
-    )
-    assert "both" in found.details["left_out"]
+    found = CounterfactualInsertion().run(Scripted(lambda said: "", **lacking), ROWS, [], GroupBootstrap([1, 2, 3]))
+    assert "both" in found.details.left_out
     assert found.metrics == {}
 
 
@@ -273,14 +279,15 @@ def test_other_languages_and_texts_without_a_place() -> None:
     plain = [example("Dogs eat.", "Dogs sleep.")]
     for rows, reason in ((german, "German"), (plain, "no place")):
         subject = Scripted(lambda said: "")
-        found = counterfactual_insertion(subject, rows, subject.predict(rows), InsertionSettings(), GroupBootstrap([1]))
-        assert reason in found.details["left_out"]
+        found = CounterfactualInsertion().run(subject, rows, subject.predict(rows), GroupBootstrap([1]))
+        assert reason in found.details.left_out
 
 
 def test_unknown_fields_are_refused() -> None:
-    settings = InsertionSettings(fields=("premise", "caption"))
+    subject = Scripted(lambda said: "")
+    test = CounterfactualInsertion(fields=("premise", "caption"))
     with pytest.raises(ConfigError, match="caption"):
-        counterfactual_insertion(Scripted(lambda said: ""), ROWS, [], settings, GroupBootstrap([1, 2, 3]))
+        test.run(subject, ROWS, subject.predict(ROWS), GroupBootstrap([1, 2, 3]))
 
 
 # --- students known ---
@@ -289,7 +296,7 @@ def test_unknown_fields_are_refused() -> None:
 def of(kind: Any, rows: Sequence[Example], **settings: Any) -> Outcome:
     subject = kind()
     bootstrap = GroupBootstrap([row.group for row in rows], resamples=200)
-    return counterfactual_insertion(subject, rows, subject.predict(rows), InsertionSettings(**settings), bootstrap)
+    return CounterfactualInsertion(**settings).run(subject, rows, subject.predict(rows), bootstrap)
 
 
 def test_an_honest_student_scores_best() -> None:
@@ -336,8 +343,8 @@ def test_results_hang_on_no_order_and_on_fields_asked_for() -> None:
     )
     assert forward.per_example == {name: scores[::-1] for name, scores in backward.per_example.items()}
     premise = of(Honest, rows, fields=("premise",), examples=30)
-    assert premise.details["examples"] == 30
-    assert {q["field"] for q in premise.details["mentioned"]} == {"premise"}
+    assert premise.details.examples == 30
+    assert {q["field"] for q in premise.details.quotes[1].cases} == {"premise"}
     assert sum(score is not None for score in premise.per_example["insertion_shift"]) == 30
 
 
@@ -348,6 +355,8 @@ def test_a_trained_student() -> None:
 
     rows = [row for row in generate(900, seed=3) if row.split == "test"][:12]
     found = of(lambda: Student.load("builtin:scenes"), rows, insertions=6)
-    assert found.details["explained"] == 24
+    assert found.details.figures["explained"] == 24
     assert found.metrics["insertion_mention_rate"].value < 0.3
-    assert 0.0 < found.details["mean_shift"] < 0.3
+    shift = found.details.figures["mean_shift"]
+    assert isinstance(shift, float)
+    assert 0.0 < shift < 0.3

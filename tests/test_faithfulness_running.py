@@ -12,6 +12,7 @@ import pytest
 from known_students import Honest, OtherLabel
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
+from reasondistill.contracts.faithfulness import FaithfulnessDetails
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.scored_rows import read_scored_rows
@@ -19,26 +20,24 @@ from reasondistill.data.scenes import generate
 from reasondistill.data.splits import split_of
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.faithfulness.outcome import Outcome
-from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings
-from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, measure_faithfulness
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_tests
+from reasondistill.evaluation.faithfulness.simulatability import Simulatability
+from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, SuiteOutcome, measure_faithfulness
 from reasondistill.judges import Judge
 from reasondistill.reporting import build_report
 from reasondistill.reporting.document import Facts, Gallery, Table
-from reasondistill.reporting.sections.faithfulness import TESTS, trust_section
+from reasondistill.reporting.sections.faithfulness import trust_section
 from reasondistill.students.student import Student, maker_of
 
 Command = Callable[..., tuple[int, str]]
 
 EXAMPLES = [e for e in generate(450) if split_of(e.group or "") == "test"][:66]
-SETTINGS = (
-    FaithfulnessSettings()
-    .limited(24)
-    .model_copy(update={"simulatability": SimulatabilitySettings(examples=66, encoder=False)})
-)
+LIMITED = dict(FaithfulnessSettings().limited(24).tests)
+SETTINGS = FaithfulnessSettings(**LIMITED | {"simulatability": Simulatability(examples=66, encoder=False)})
+TESTS = {test.name: test for test in faithfulness_tests()}
 
 
-def measured(subject: Any, examples: list[Example] = EXAMPLES, **more: Any) -> Outcome:
+def measured(subject: Any, examples: list[Example] = EXAMPLES, **more: Any) -> SuiteOutcome:
     return measure_faithfulness(subject, examples, settings=SETTINGS, resamples=100, **more)
 
 
@@ -59,22 +58,24 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_test_has_its_settings_details_and_words() -> None:
-    assert set(FaithfulnessSettings.model_fields) == set(TESTS)
-    assert all("Does not prove" in told.meaning or "ecessary" in told.meaning or "not causes" in told.meaning
-               for told in TESTS.values())  # fmt: skip
-    assert {getattr(FaithfulnessSettings().limited(24), name).examples for name in TESTS} == {24}
+    assert list(FaithfulnessSettings().tests) == list(TESTS)
+    limits = ("Does not prove", "ecessary", "not causes")
+    assert all(any(words in test.meaning for words in limits) for test in TESTS.values())
+    assert {test.examples for test in FaithfulnessSettings().limited(24).tests.values()} == {24}
     assert FaithfulnessSettings().limited(10**6) == FaithfulnessSettings()
 
 
 def test_all_of_it_is_in_the_results(honest: Path) -> None:
     results, rows = Results.load(honest / "results.json"), read_scored_rows(honest / "per_example.jsonl")
     assert set(results.faithfulness) == set(TESTS)
-    applied = {name: t for name, t in results.faithfulness.items() if "left_out" not in t}
+    applied = {name: t for name, t in results.faithfulness.items() if not t.left_out}
     assert {"label_consistency", "simulatability", "label_conditioned", "robustness", "importance"} <= set(applied)
     for name, test in applied.items():
         most = 66 if name == "simulatability" else 24
-        assert set(test["metrics"]) <= set(results.metrics), name
-        assert 0 < test["examples"] <= most, name
+        assert test.metrics
+        assert set(test.metrics) <= set(results.metrics) & set(TESTS[name].metrics), name
+        assert test.examples is not None
+        assert 0 < test.examples <= most, name
         assert results.settings["faithfulness"][name]["examples"] == most
     assert results.metrics["faithfulness"].value > 0.95
     assert results.metrics["faithfulness"].n == sum(row.score("faithfulness") is not None for row in rows) <= 24
@@ -89,7 +90,7 @@ def test_the_same_twice() -> None:
 
 def test_without_a_judge_the_others_go_on() -> None:
     found = measured(OtherLabel())
-    assert "--judge" in found.details["label_consistency"]["left_out"]
+    assert "--judge" in found.tests["label_consistency"].left_out
     assert "faithfulness" not in found.metrics
     assert "robustness_agreement" in found.metrics
     assert "conditioned_faithfulness" not in found.metrics
@@ -104,7 +105,7 @@ def test_a_student_that_cannot_be_tested_is_told_why() -> None:
             return ""
 
     found = measured(LabelOnly())
-    left_out = {name: t["left_out"] for name, t in found.details.items() if "left_out" in t}
+    left_out = {name: t.left_out for name, t in found.tests.items() if t.left_out}
     assert {"label_conditioned", "robustness", "importance", "insertion"} <= set(left_out)
     assert "explains no example" in left_out["importance"]
     assert found.metrics["simulatability"].value <= 0.2
@@ -162,7 +163,7 @@ def test_the_report_tells_what_each_test_proves(tmp_path: Path, honest: Path) ->
 def test_no_section_without_tests(honest: Path) -> None:
     results = Results.load(honest / "results.json").model_copy(update={"faithfulness": {}})
     assert trust_section(results, "") == []
-    nothing = results.model_copy(update={"faithfulness": {"robustness": {"left_out": "why <b>", "metrics": []}}})
+    nothing = results.model_copy(update={"faithfulness": {"robustness": FaithfulnessDetails(left_out="why <b>")}})
     assert trust_section(nothing, "")[-1] == Facts(
         "Tests that were not done", (("Do label and explanation break together?", "why <b>"),)
     )
@@ -194,7 +195,7 @@ def test_evaluate_with_a_student(tmp_path: Path, command: Command) -> None:
     assert results.metrics["faithfulness"].n <= 9
     assert results.metrics["label_accuracy"].n == 60
     assert {"robustness_agreement", "importance_agreement", "label_sensitivity"} <= set(results.metrics)
-    assert "groups" in results.faithfulness["simulatability"]["left_out"]  # nine examples are too few
+    assert "groups" in results.faithfulness["simulatability"].left_out  # nine examples are too few
     json.loads((out / "results.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)  # no NaN, no Infinity
     code, said = command(*asked[:-1], tmp_path / "x", "--student", "builtin:scenes", "--task", "comve")
     assert (code, "one of 'nli'" in said) == (2, True), said

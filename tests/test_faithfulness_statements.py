@@ -17,19 +17,20 @@ from known_students import Honest, OtherLabel, Random, Shortcut, Verbose, cued
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.data import load
 from reasondistill.data.scenes import generate
-from reasondistill.evaluation.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations, deny
-from reasondistill.evaluation.faithfulness.outcome import Outcome
-from reasondistill.evaluation.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction, rebuild
-from reasondistill.evaluation.faithfulness.statements import (
+from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome
+from reasondistill.evaluation.faithfulness.english.statements import (
     ALL,
     NONE,
     NOT_ALL,
     NOT_NONE,
     SOME,
     contradict,
+    deny,
     parse,
     same_matter,
 )
+from reasondistill.evaluation.faithfulness.inconsistency import Inconsistency
+from reasondistill.evaluation.faithfulness.reconstruction import Reconstruction, rebuild
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.tasks.task import NLI, OutputOrder, Task
 
@@ -190,9 +191,9 @@ def rows(*pairs: tuple[str, str]) -> list[Example]:
     ]
 
 
-def run(test: Any, subject: Any, examples: Sequence[Example], settings: Any) -> Outcome:
+def run(test: FaithfulnessTest, subject: Any, examples: Sequence[Example]) -> Outcome:
     bootstrap = GroupBootstrap([e.group for e in examples], resamples=100)
-    return test(subject, examples, subject.predict(examples), settings, bootstrap)  # type: ignore[no-any-return]
+    return test.run(subject, examples, subject.predict(examples), bootstrap)
 
 
 def test_reconstruction_by_hand() -> None:
@@ -206,7 +207,7 @@ def test_reconstruction_by_hand() -> None:
         }
     )
     examples = rows((BEACH, "He is outdoors."), (BEACH, "He is alone."), (PARK, "It is a cat."))
-    found = run(input_reconstruction, subject, examples, ReconstructionSettings())
+    found = run(Reconstruction(), subject, examples)
     assert subject.asked[3:] == [
         ("A person is on a beach.", "A person is outdoors."),
         ("A dog.", "A dog is a cat."),
@@ -218,15 +219,15 @@ def test_reconstruction_by_hand() -> None:
     }
     assert found.per_example == {"reconstruction_kept": [True, None, False]}
     # Before: entailment, contradiction; after: entailment, neutral. One of four pairings agrees.
-    assert found.details["by_chance"] == 0.25
-    assert found.details["templates"] == {"X is Y": 1, "X cannot be Y": 1}
-    assert [quote["id"] for quote in found.details["lost"]] == ["2"]
-    assert found.details["lost"][0]["label"] == "neutral"
-    json.dumps(found.details)
+    assert found.details.figures["by_chance"] == 0.25
+    assert found.details.tables[0].rows == [["X is Y", 1], ["X cannot be Y", 1]]
+    assert [case["id"] for case in found.details.quotes[0].cases] == ["2"]
+    assert found.details.quotes[0].cases[0]["label"] == "neutral"
+    json.dumps(found.details.model_dump(mode="json"), allow_nan=False)
 
 
 def test_nothing_to_rebuild() -> None:
-    found = run(input_reconstruction, Table({}), rows((BEACH, "He sits.")), ReconstructionSettings())
+    found = run(Reconstruction(), Table({}), rows((BEACH, "He sits.")))
     assert {name: metric.value for name, metric in found.metrics.items()} == {"reconstruction_coverage": 0.0}
 
 
@@ -253,29 +254,29 @@ def test_inconsistency_by_hand() -> None:
         }
     )
     examples = rows((BEACH, "He is outdoors."), (BEACH, "He sits outdoors."), (PARK, "A dog sits."))
-    found = run(contradicting_explanations, subject, examples, InconsistencySettings())
+    found = run(Inconsistency(), subject, examples)
     # The first with the second, and with its rebuilt hypothesis, contradict; with its denial it does not. The second's
     # rebuilt hypothesis is explained as the first's is, which a "not" does not contradict. The last has no relation.
-    assert found.details["pairs"] == {"same premise": 1, "rebuilt hypothesis": 2, "denied hypothesis": 1}
-    assert found.details["contradicting"] == {"same premise": 1, "rebuilt hypothesis": 1, "denied hypothesis": 0}
+    relations = [["same premise", 1, 1], ["rebuilt hypothesis", 2, 1], ["denied hypothesis", 1, 0]]
+    assert found.details.tables[0].rows == relations
     values = {name: (metric.value, metric.n) for name, metric in found.metrics.items()}
     assert values == {"inconsistency": (0.5, 4), "inconsistency_coverage": (1.0, 4)}
-    assert found.details["comparable"] == 4
+    assert found.details.figures["comparable"] == 4
     assert found.per_example == {"inconsistent": [True, True, None]}
-    quote = found.details["quoted"][0]
+    quote = found.details.quotes[0].cases[0]
     assert (quote["premise"], quote["related"]) == (BEACH, "same premise")
     assert quote["labels"] == ["entailment", "contradiction"]
-    json.dumps(found.details)
+    json.dumps(found.details.model_dump(mode="json"), allow_nan=False)
 
 
 def test_without_edits_nothing_is_asked() -> None:
     subject = Table({"He is outdoors.": ("entailment", "A beach is outdoors."), "He sits.": ("neutral", "Maybe.")})
     examples = rows((BEACH, "He is outdoors."), (BEACH, "He sits."))
-    found = run(contradicting_explanations, subject, examples, InconsistencySettings(edits=False))
+    found = run(Inconsistency(edits=False), subject, examples)
     assert len(subject.asked) == 2  # by the runner
     assert {name: (m.value, m.n) for name, m in found.metrics.items()} == {"inconsistency_coverage": (0.0, 1)}
     assert found.per_example == {}
-    alone = run(contradicting_explanations, subject, examples[:1], InconsistencySettings(edits=False))
+    alone = run(Inconsistency(edits=False), subject, examples[:1])
     assert alone.metrics == {}
 
 
@@ -292,15 +293,13 @@ def test_denials(text: str, denied: str | None) -> None:
     assert deny(text) == denied
 
 
-@pytest.mark.parametrize(
-    ("test", "settings"),
-    [(input_reconstruction, ReconstructionSettings()), (contradicting_explanations, InconsistencySettings())],
-)
-def test_tasks_and_orders_that_they_do_not_apply_to(test: Any, settings: Any) -> None:
+@pytest.mark.parametrize("test", [Reconstruction(), Inconsistency()])
+def test_tasks_and_orders_that_they_do_not_apply_to(test: FaithfulnessTest) -> None:
     other = Task(name="t", fields=("text",), labels=("yes", "no"))
+    subject: Any
     for subject, reason in ((Table({}, task=other), "text"), (Table({}, order="label_only"), "both")):
-        found = test(subject, rows((BEACH, "He sits.")), [], settings, GroupBootstrap([1]))
-        assert reason in found.details["left_out"]
+        found = test.run(subject, rows((BEACH, "He sits.")), [], GroupBootstrap([1]))
+        assert reason in found.details.left_out
         assert found.metrics == {}
 
 
@@ -312,13 +311,13 @@ KNOWN = (Honest, Random, OtherLabel, Shortcut, Verbose)
 @pytest.fixture(scope="module")
 def reconstructed() -> dict[Any, Any]:
     examples = cued(120)
-    return {k: run(input_reconstruction, k(), examples, ReconstructionSettings()).metrics for k in KNOWN}
+    return {k: run(Reconstruction(), k(), examples).metrics for k in KNOWN}
 
 
 @pytest.fixture(scope="module")
 def inconsistent() -> dict[Any, Any]:
     examples = cued(120)
-    return {k: run(contradicting_explanations, k(), examples, InconsistencySettings()).metrics for k in KNOWN}
+    return {k: run(Inconsistency(), k(), examples).metrics for k in KNOWN}
 
 
 def test_reconstruction_tells_explanations_that_leave_out_what_decided(reconstructed: dict[Any, Any]) -> None:

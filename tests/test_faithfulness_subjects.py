@@ -12,8 +12,8 @@ from make import pair
 from reasondistill.contracts.records import Example
 from reasondistill.data.scenes import generate
 from reasondistill.evaluation.faithfulness import Subject
+from reasondistill.evaluation.faithfulness.definition import left_out, pooled, sample, share
 from reasondistill.evaluation.faithfulness.model_under_test import ask
-from reasondistill.evaluation.faithfulness.outcome import left_out, pooled, sample, share
 from reasondistill.metrics.statistics import GroupBootstrap, ratio
 
 BEACH = pair("A man is sleeping on a beach.", "A man is outdoors.")
@@ -118,7 +118,7 @@ def test_a_sample_of_one_large_group_is_its_beginning() -> None:
 
 
 def test_left_out() -> None:
-    assert left_out("no labels").details == {"left_out": "no labels"}
+    assert left_out("no labels").details.left_out == "no labels"
     assert left_out("no labels").metrics == {}
 
 

@@ -177,6 +177,7 @@ ONE_SUBJECT = {
     "efficiency": "its file, its command, its section",
     "error_analysis": "found, its block of results",
     "explanations": "their metrics, added to results",
+    "faithfulness": "its details in results, its section",
     "judge": "a judge, its commands",
     "slices": "measured, their block of results",
     "sweep": "its file, its command, its page",

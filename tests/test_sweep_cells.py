@@ -119,6 +119,8 @@ def test_all_mistakes_are_named_before_anything_runs(tmp_path: Path) -> None:
         ({"cells": cells("a"), "seeds": [1, 1]}, "each seed once"),
         ({"cells": cells("a"), "evaluate": [EVALUATE, EVALUATE]}, "two are called 'test'"),
         ({"cells": cells("a"), "cels": []}, "cels: unknown key"),
+        ({"cells": cells("a"), "metrics": ["label_accuracy", "rougel"]}, "rougel is no metric"),
+        ({"cells": cells("a"), "metrics": ["aurc"]}, "aurc cannot be compared: it ranks all rows"),
         ({"grid": {"loss.alpha": [1, 1.0, 1]}}, "values of a grid that look alike"),
     ],
 )

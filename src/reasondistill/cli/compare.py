@@ -10,10 +10,16 @@ import typer
 from reasondistill.cli.shared import print_blocks
 from reasondistill.cli.terminal import fact, say, stage, wide_say
 from reasondistill.errors import DataError
+from reasondistill.metrics.registry import known_metrics
 
 if TYPE_CHECKING:
     from reasondistill.comparison import Comparison, Generalisation
     from reasondistill.contracts.tradeoffs import Tradeoffs
+
+_METRIC_HELP = (
+    "Only this metric, chosen before looking; repeatable. Of those that both results have (docs/metrics.md): "
+    f"{', '.join(m.name for m in known_metrics() if not m.not_resampled)}."
+)
 
 
 def compare(
@@ -50,7 +56,7 @@ def compare(
     ] = False,
     metrics: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Compare only this metric, chosen in advance; repeatable."),
+        typer.Option("--metric", metavar="NAME", help=_METRIC_HELP),
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples, for intervals.")] = 10_000,
     swaps: Annotated[int, typer.Option(min=1, help="Permutations, for p-values.")] = 9_999,

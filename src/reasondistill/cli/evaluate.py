@@ -205,11 +205,10 @@ def _say_what_was_cut(results: Results) -> None:
     """How many examples each test of a student looked at, and what the budget did not allow."""
     from reasondistill.evaluation.budget import BUDGET_CUT
 
-    tests = {name: test for name, test in results.faithfulness.items() if "examples" in test}
+    tests = {name: test.examples for name, test in results.faithfulness.items() if test.examples is not None}
     if tests:
-        looked_at = ", ".join(f"{name} {test['examples']:,}" for name, test in tests.items())
-        fact("tests", f"{looked_at} examples")
-    reasons = {name: str(test.get("shortened") or test.get("left_out")) for name, test in results.faithfulness.items()}
+        fact("tests", f"{', '.join(f'{name} {examples:,}' for name, examples in tests.items())} examples")
+    reasons = {name: test.shortened or test.left_out for name, test in results.faithfulness.items()}
     reasons |= results.efficiency.not_measured if results.efficiency else {}
     cut = {name: why for name, why in reasons.items() if BUDGET_CUT in why}
     for name, why in cut.items():

@@ -6,19 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from reasondistill.comparison.resampled import Draws, Panel
-from reasondistill.contracts.results import CONTROLLED_METRICS, NOT_FLOORS, Results
+from reasondistill.contracts.results import NOT_FLOORS, Results
 from reasondistill.contracts.tradeoffs import Answer, Curve, CurvePoint, Estimate, Loss, Verdict, Zero
 from reasondistill.metrics.label import NO_LABEL
+from reasondistill.metrics.registry import evidence_metrics, known_metrics
 
-LABEL_METRICS: Final = ("label_accuracy", "label_macro_f1")
-CURVED: Final = (*LABEL_METRICS, *CONTROLLED_METRICS)
-"""The metrics with degradation curves: those where more is better and that have something which counts as nothing."""
-JUDGED: Final = ("support", "bertscore_f1", "rougeL")
-"""The explanation metrics that are held against label accuracy; chosen beforehand, one of each kind."""
 ACCURACY: Final = "label_accuracy"
 CHANCE_OF_EXPLANATIONS: Final = "shuffled_within_label"
 """The negative control that is to explanations what guessing is to labels: one's own, dealt out again."""
 ZEROS: Final[tuple[Zero, ...]] = ("nothing", "chance", "floor")
+
+
+def curved() -> tuple[str, ...]:
+    """The metrics with degradation curves: more is better in them, and something counts as nothing."""
+    return tuple(metric.name for metric in known_metrics() if metric.weighed and metric.higher_is_better)
 
 
 def zero_points(metric: str, reference: Results) -> dict[Zero, float]:
@@ -83,7 +84,7 @@ def losses(
     return [
         _loss(system, metric, zero, overall, reference, zeros)
         for system in smaller
-        for metric in JUDGED
+        for metric in evidence_metrics()
         if system in overall.get(metric, {}) and system in overall[ACCURACY]
         for zero in ZEROS
         if zero in zeros[metric] and zero in zeros[ACCURACY]

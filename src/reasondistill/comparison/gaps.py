@@ -11,9 +11,9 @@ from reasondistill.comparison.pairs import Columns, Measured, shared
 from reasondistill.comparison.systems import System
 from reasondistill.contracts.comparison import ComparisonSettings, Gap, Generalisation, Part
 from reasondistill.errors import DataError
+from reasondistill.metrics.registry import known_metrics
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
 
-_FROM_REFERENCES = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "bertscore_f1")
 _MEAN_REFERENCES = 0.05  # how far the mean number of references may differ, relative
 
 
@@ -133,7 +133,8 @@ def _require_apart(first: System, second: System) -> None:
 def _from_references(system: System) -> tuple[str, ...]:
     teacher = system.results.settings.get("teacher")
     of_the_data = teacher is not None and teacher.get("fingerprint") is None  # its explanations are references
-    return (*_FROM_REFERENCES, "student_teacher_agreement") if of_the_data else _FROM_REFERENCES
+    from_references = tuple(metric.name for metric in known_metrics() if "references" in metric.needs)
+    return (*from_references, "student_teacher_agreement") if of_the_data else from_references
 
 
 def _unlike_references(first: System, second: System) -> str | None:

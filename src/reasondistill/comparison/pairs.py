@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reasondistill.comparison.measures import Measure, unlike
+from reasondistill.comparison.measures import unlike
 from reasondistill.comparison.systems import System
 from reasondistill.contracts.comparison import ComparisonSettings, Difference, Effect, McNemar, Pair, TestedDifference
+from reasondistill.metrics.measure import Measure
 from reasondistill.metrics.paired import SwapTest, cohens_d_z, cohens_g, mcnemar, swap_test
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
 

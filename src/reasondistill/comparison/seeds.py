@@ -9,9 +9,9 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from reasondistill.comparison.measures import Measure
 from reasondistill.comparison.pairs import Measured
 from reasondistill.contracts.results import Metric
+from reasondistill.metrics.measure import Measure
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, Interval, ratio
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
-from reasondistill.comparison.degradation import CURVED, ZEROS, answer, curve, losses, zero_points
+from reasondistill.comparison.degradation import ZEROS, answer, curve, curved, losses, zero_points
 from reasondistill.comparison.pairs import Measured
 from reasondistill.comparison.pareto import dominates, on_front
 from reasondistill.comparison.resampled import Panel, panels
@@ -16,12 +15,13 @@ from reasondistill.comparison.system_costs import COSTS, PARAMETERS, Cost, costs
 from reasondistill.comparison.systems import COSTS_FILE
 from reasondistill.contracts.tradeoffs import Base, Front, SystemSummary, Tradeoffs, Zero
 from reasondistill.errors import DataError
+from reasondistill.metrics.registry import known_metrics, metric_of
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 
-LOWER_IS_BETTER: Final = frozenset({"brier", "ece"})
-"""Of the qualities; of all others more is better."""
-QUALITIES: Final = (*CURVED, *sorted(LOWER_IS_BETTER))
-"""The metrics that fronts are drawn for: those of which one knows whether more is better."""
+
+def qualities() -> tuple[str, ...]:
+    """The metrics that fronts are drawn for: those of which one knows whether more is better."""
+    return (*curved(), *sorted(metric.name for metric in known_metrics() if metric.weighed and metric.lower_is_better))
 
 
 def tradeoffs(
@@ -74,9 +74,9 @@ def _of_measured(
     labels: list[str | None] = [
         None, *sorted({row.gold for row in measured[0].system.rows if row.gold is not None})
     ]  # fmt: skip
-    found, missing = panels(measured, by_name[reference], QUALITIES, labels, bootstrap)
+    found, missing = panels(measured, by_name[reference], qualities(), labels, bootstrap)
     results = by_name[reference].system.results
-    zeros: dict[str, dict[Zero, float]] = {metric: zero_points(metric, results) for metric in CURVED}
+    zeros: dict[str, dict[Zero, float]] = {metric: zero_points(metric, results) for metric in curved()}
     smaller = sorted((n for n in sizes if sizes[n][0] < sizes[reference][0]), key=lambda n: sizes[n][0])
     lost = losses(found, reference, smaller, zeros)
     unlike = unlike_costs([one.system for one in measured])
@@ -102,7 +102,7 @@ def _of_measured(
         curves=[
             curve(panel, reference, zeros[panel.metric] if panel.label is None else {"nothing": 0.0}, sizes)
             for panel in found
-            if panel.metric in CURVED
+            if panel.metric in zeros
         ],
         losses=lost,
         answers={
@@ -121,7 +121,7 @@ def _fronts(found: Sequence[Panel], costs: Mapping[str, Mapping[str, float]], un
     by_metric = {panel.metric: panel for panel in found if panel.label is None}
     return [
         front
-        for metric in QUALITIES
+        for metric in qualities()
         if metric in by_metric
         for cost in COSTS
         if cost.name not in unlike and (front := _front(by_metric[metric], cost, costs)) is not None
@@ -133,7 +133,7 @@ def _front(panel: Panel, cost: Cost, costs: Mapping[str, Mapping[str, float]]) -
     if len(names) < 2:
         return None
     price = np.array([costs[name][cost.name] for name in names]) * (-1 if cost.higher_is_better else 1)
-    sign = -1 if panel.metric in LOWER_IS_BETTER else 1
+    sign = -1 if metric_of(panel.metric).lower_is_better else 1
     beats = dominates(sign * np.array([panel.draws[name].value for name in names]), price)
     resampled = sign * np.stack([panel.draws[name].resampled for name in names], axis=-1)
     order = sorted(range(len(names)), key=lambda k: price[k])

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SerializerFunctionWrapHandler,
     WrapSerializer,
     model_serializer,
@@ -44,6 +45,14 @@ class Block(BaseModel):
     """A part of a file between two stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(Block):
+    """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
+
+    value: float
+    ci95: Interval | None = None
+    n: Annotated[int, Field(ge=0)]
 
 
 class Sparse(Block):

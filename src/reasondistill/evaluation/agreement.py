@@ -27,12 +27,13 @@ from reasondistill.evaluation.teacher_style import compare_style
 from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.metrics.explanations import Compared, ExplanationScorer
 from reasondistill.metrics.label import NO_LABEL, cohen_kappa
+from reasondistill.metrics.registry import metric_of
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
 
 LABEL_AGREEMENT, AGREEMENT = "student_teacher_label_agreement", "student_teacher_agreement"
 _ALWAYS_RIGHT = "Its labels are the data's own: it is always right here, and label agreement is label accuracy."
-_PER_EXAMPLE = {"bertscore_f1": "teacher_agreement", "rougeL": "teacher_rougeL"}
+_PER_EXAMPLE = {"bertscore_f1": metric_of(AGREEMENT).score, "rougeL": "teacher_rougeL"}
 """The scores against a teacher, and their names in per_example.jsonl."""
 
 
@@ -210,7 +211,7 @@ class _Compared:
         """The metrics, once both agreements have been asked for, and each row's label and scores."""
         scores: dict[str, Sequence[Any]] = {
             "teacher_label": self._labels,
-            "teacher_label_agreement": self._same_label,
+            metric_of(LABEL_AGREEMENT).score: self._same_label,
             **{_PER_EXAMPLE[name]: values for name, values in self._scores.items()},
         }
         of: dict[str, Sequence[float | bool | None]] = {

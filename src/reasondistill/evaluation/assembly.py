@@ -20,7 +20,9 @@ from reasondistill.evaluation.error_analysis import find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.named_teachers import Teacher, match_teachers
+from reasondistill.evaluation.own_metrics import add_own_metrics
 from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
+from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.slices import measure_slices
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
@@ -31,7 +33,7 @@ from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
     from reasondistill.evaluation.efficiency import Efficiency
-    from reasondistill.evaluation.faithfulness.outcome import Outcome
+    from reasondistill.evaluation.faithfulness.suite import SuiteOutcome
     from reasondistill.judges import Judge
 
 
@@ -58,7 +60,7 @@ class Evaluation:
         """These figures and what the system costs."""
         return Evaluation(self.results.model_copy(update={"efficiency": found}), self.rows)
 
-    def with_faithfulness(self, found: Outcome) -> Evaluation:
+    def with_faithfulness(self, found: SuiteOutcome) -> Evaluation:
         """These figures and those of tests of faithfulness, of the same examples in the same order."""
         results = self.results.model_copy(
             update={
@@ -66,12 +68,12 @@ class Evaluation:
                 "settings": {
                     **self.results.settings,
                     "faithfulness": {
-                        name: {**part["settings"], "metrics": part["metrics"]}
-                        for name, part in found.details.items()
-                        if "left_out" not in part
+                        name: {**details.settings, "metrics": details.metrics}
+                        for name, details in found.tests.items()
+                        if not details.left_out
                     },
                 },
-                "faithfulness": found.details,
+                "faithfulness": found.tests,
             }
         )
         scores = found.per_example.items()
@@ -111,6 +113,7 @@ def evaluate(
         DataError: an id is doubled, unknown or has no prediction; a label or probability is not one of the task's; the
             judge is of another task, or was trained on some of the examples; a teacher has no answer to any example.
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
+        ConfigError, DataError: a registered metric has a name that is taken, or gives what is no score.
     """
     settings = settings or EvaluationSettings()
     predictions, examples = list(predictions), list(examples)
@@ -187,7 +190,8 @@ def evaluate(
         agreement=agreed.details,
     )
     labelled = gives_labels(rows, task)
-    return Evaluation(results, [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)])
+    lines = [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)]
+    return Evaluation(*_add_own_metrics(results, lines, rows, task, texts, bootstrap))
 
 
 def save(evaluation: Evaluation, out: str | Path) -> None:
@@ -222,6 +226,20 @@ def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> ScoredRow:
             **dict.fromkeys(ROUGE_NAMES),
             **scores,
         }
+    )
+
+
+def _add_own_metrics(
+    results: Results, lines: list[ScoredRow], rows: Sequence[Row], task: Task, texts: Scored, bootstrap: GroupBootstrap
+) -> tuple[Results, list[ScoredRow]]:
+    copies = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
+    return add_own_metrics(
+        results,
+        lines,
+        bootstrap,
+        labels=task.labels or (),
+        baselines={**copies, "template": texts.templates},
+        controls=texts.controlled,
     )
 
 

@@ -9,8 +9,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
-from reasondistill.contracts.results import CONTROLLED_METRICS
 from reasondistill.evaluation.pairing import Row
+from reasondistill.metrics.registry import controlled_metrics
 from reasondistill.metrics.text import is_empty
 from reasondistill.tasks.task import Task
 
@@ -111,7 +111,7 @@ def fooled(
     nothing = {name: f for name, f in floors.items() if name.startswith("copied_") or name == "template"}
     for name, figures in {**controls, **nothing}.items():
         own = {**({} if name in controls else metrics), **beside.get(name, {})}
-        for metric in CONTROLLED_METRICS:
+        for metric in controlled_metrics():
             if metric in figures and metric in own and figures[metric] >= own[metric]:
                 found.setdefault(metric, []).append(name)
     return found

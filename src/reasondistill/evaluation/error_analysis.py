@@ -25,6 +25,7 @@ from reasondistill.contracts.error_analysis import (
 )
 from reasondistill.evaluation.column_means import as_column, column_means, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels
+from reasondistill.metrics.registry import evidence_metrics, metric_of
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import is_one_of
 from reasondistill.tasks.task import Task
@@ -36,13 +37,6 @@ UNLESS_REFERENCE: Final = "One that equals a reference, but for case, spaces and
 EXAMPLES_EACH = 5
 CELL_EXAMPLES = 3
 MOST_CELLS = 12
-
-ERROR_METRICS: Final = {
-    "support": "support for the predicted label",
-    "bertscore_f1": "BERTScore F1",
-    "rougeL": "ROUGE-L",
-}
-"""What explanations are judged by, the best first, and how a sentence names it."""
 
 
 class Rule(NamedTuple):
@@ -92,7 +86,8 @@ def explanation_error_rule(
         same_label: whether those other rows were given the same label.
     """
     other_rows = f"other rows{' of the same predicted label' if same_label else ''}"
-    for metric, name in ERROR_METRICS.items():
+    for metric in evidence_metrics():
+        name = metric_of(metric).phrase
         own = [row[metric] for row in scores if row.get(metric) is not None]
         control = [row[metric] for row in shuffled if row.get(metric) is not None]
         if metric == "support" and own and not control:

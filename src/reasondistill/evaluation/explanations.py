@@ -20,16 +20,9 @@ from reasondistill.metrics import baselines as floors
 from reasondistill.metrics import text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer, Unread, leave_one_out
+from reasondistill.metrics.known.explanation_metrics import LENGTH_METRICS, REFERENCE_METRICS, WORDING_METRICS
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.tasks.task import Task
-
-_MEANS = {
-    **{name: name for name in (*text.ROUGE_NAMES, "bertscore_f1")},
-    "copy_rate": "copy",
-    "explanation_length": "length",
-    "empty_rate": "empty",
-}
-"""Metrics that are the mean of a per-example score, and that score's name."""
 
 
 def score_explanations(
@@ -222,9 +215,10 @@ def _add_corpus_metrics(
 
 
 def _add_means(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> None:
-    for metric, score in _MEANS.items():
-        values = [row.get(score) for row in scored.rows]
-        if all(value is None for value in values):
+    for known in (*REFERENCE_METRICS, *WORDING_METRICS, *LENGTH_METRICS):
+        metric = known.name
+        values = [row.get(known.score) for row in scored.rows]
+        if all(value is None for value in values):  # of no row, or no mean of rows
             continue
         scored.metrics[metric] = mean(values, bootstrap)
         for name in task.labels or ():

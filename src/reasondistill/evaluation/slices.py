@@ -12,14 +12,13 @@ from reasondistill.contracts.slices import MeasuredSlice, SliceFigures
 from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels
 from reasondistill.evaluation.slice_rules import Slice, find_slices
+from reasondistill.metrics.registry import evidence_metrics, metric_names
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.tasks.task import Task
 
 SMALLEST: Final = 30
 """A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""
-RANKING: Final = ("label_accuracy", "support", "bertscore_f1", "rougeL")
-"""Slices are ranked by the first of these metrics that was scored."""
-MEASURED: Final = ("label_accuracy", "rougeL", "bertscore_f1", "support")
+ACCURACY: Final = "label_accuracy"
 
 
 class Slices(NamedTuple):
@@ -53,7 +52,7 @@ def measure_slices(
         settings["left_out"] = found.left_out
     if not found.slices or not columns:
         return Slices([], names, settings)
-    ranking = next(name for name in RANKING if name in columns)
+    ranking = next(name for name in (ACCURACY, *evidence_metrics()) if name in columns)
     figures = {name: _adjusted(_compare(found.slices, column, bootstrap)) for name, column in columns.items()}
     measured = [
         MeasuredSlice(
@@ -82,10 +81,11 @@ def measure_slices(
 
 def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> dict[str, FloatArray]:
     """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
-    columns = {name: as_column([row.get(name) for row in scores]) for name in MEASURED[1:]}
+    evidence = evidence_metrics()
+    columns = {name: as_column([row.get(name) for row in scores]) for name in metric_names() if name in evidence}
     if gives_labels(rows, task):
         correct = [None if r.example.label is None else r.prediction.label == r.example.label for r in rows]
-        columns = {"label_accuracy": as_column(correct), **columns}
+        columns = {ACCURACY: as_column(correct), **columns}
     return {name: column for name, column in columns.items() if not np.isnan(column).all()}
 
 

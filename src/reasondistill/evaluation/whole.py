@@ -12,7 +12,7 @@ from reasondistill.evaluation.named_teachers import Teacher
 from reasondistill.tasks.task import Task
 
 if TYPE_CHECKING:
-    from reasondistill.evaluation.faithfulness import Outcome
+    from reasondistill.evaluation.faithfulness import SuiteOutcome
     from reasondistill.judges import Judge
     from reasondistill.students.student import Student
 
@@ -82,7 +82,7 @@ def _tested(
     budget: float | None,
     judge: Judge | None,
     progress: Callable[[str], None],
-) -> Outcome:
+) -> SuiteOutcome:
     from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
 
     by_id = {answer.id: answer for answer in answers}

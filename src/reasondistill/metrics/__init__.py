@@ -1,7 +1,8 @@
 """Metrics: functions on texts, labels and numbers, with intervals and paired tests.
 
-In come plain sequences and arrays; out go numbers. No files and no models but BERTScore's encoder. docs/metrics.md says
-what each metric proves and what it does not.
+In come plain sequences and arrays; out go numbers. No files and no models but BERTScore's encoder. One `Metric` object
+knows all facts of a metric; `known/` has those that are shipped, `register` adds a user's. docs/metrics.md says what
+each proves and what it does not.
 """
 
 from reasondistill.metrics.bertscore import BertScore as BertScore
@@ -12,6 +13,10 @@ from reasondistill.metrics.label import accuracy as accuracy
 from reasondistill.metrics.label import confusion as confusion
 from reasondistill.metrics.label import label_statistics as label_statistics
 from reasondistill.metrics.label import macro_f1 as macro_f1
+from reasondistill.metrics.metric import Metric as Metric
+from reasondistill.metrics.registry import forget as forget
+from reasondistill.metrics.registry import known_metrics as known_metrics
+from reasondistill.metrics.registry import register as register
 from reasondistill.metrics.statistics import GroupBootstrap as GroupBootstrap
 from reasondistill.metrics.text import CorpusMetric as CorpusMetric
 from reasondistill.metrics.text import Rouge as Rouge

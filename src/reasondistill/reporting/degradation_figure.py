@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reasondistill.comparison.degradation import ACCURACY, JUDGED, LABEL_METRICS
+from reasondistill.comparison.degradation import ACCURACY, curved
 from reasondistill.contracts.tradeoffs import Curve, CurvePoint, Estimate, Tradeoffs, Zero
+from reasondistill.metrics.registry import evidence_metrics, headline_metrics, metric_of
 from reasondistill.reporting.cost_format import ZERO_TITLES, cost_value, count
 from reasondistill.reporting.figures import MUTED, SERIES, Drawing, drawing, short_label
 from reasondistill.reporting.formatting import metric_title, printable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME: Final = "degradation_curves"
-_EXPLANATIONS: Final = ("rougeL", "bleu", "chrf", "bertscore_f1", "support")
 _MARKERS: Final = ("o", "s", "D", "^", "v", "P")  # colour is not the only sign
 _COLUMNS, _WIDTH, _HEIGHT = 3, 3.9, 3.0  # of a panel, inches
 _LINES = 6  # no more lines in a panel than there are colours
@@ -46,10 +46,15 @@ def degradation_panels(found: Tradeoffs) -> list[Panel]:
     def of(metrics: Sequence[str]) -> list[tuple[str, Curve]]:
         return [(metric_title(metric), whole[metric]) for metric in metrics if metric in whole]
 
-    plan("above-floors", f"Above {ZERO_TITLES['floor']}", "floor", of((ACCURACY, *JUDGED)))
-    plan("labels", "Labels", "nothing", of(LABEL_METRICS))
-    plan("explanations", "Explanations", "nothing", of(_EXPLANATIONS))
-    for metric in (ACCURACY, *JUDGED):
+    plan("above-floors", f"Above {ZERO_TITLES['floor']}", "floor", of((ACCURACY, *evidence_metrics())))
+    plan("labels", "Labels", "nothing", of([name for name in curved() if metric_of(name).about == "labels"]))
+    plan(
+        "explanations",
+        "Explanations",
+        "nothing",
+        of([name for name in headline_metrics() if metric_of(name).controlled]),
+    )
+    for metric in (ACCURACY, *evidence_metrics()):
         by_label = [(c.label, c) for c in found.curves if c.metric == metric and c.label is not None]
         plan(f"by-label-{metric}", f"{metric_title(metric)} by gold label", "nothing", by_label)
     return planned

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
 from reasondistill.contracts.results import NOT_FLOORS, Confusion, Metric, Results
 from reasondistill.contracts.scored_confidence import CalibrationBin
 from reasondistill.data.audit.findings import percent
-from reasondistill.reporting.formatting import floor_title, metric_title, on_unit_scale, printable
+from reasondistill.metrics.registry import metric_of
+from reasondistill.reporting.formatting import floor_title, metric_title, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -182,7 +183,7 @@ def confusion(figure: Figure, table: Confusion) -> None:
 def beside_floors(figure: Figure, results: Results, metrics: Sequence[str]) -> None:
     """The student's figures with their intervals, and every floor's, one row a metric; the axis is [0, 1]."""
     axes = figure.subplots()
-    names = [n for n in metrics if n in results.metrics and on_unit_scale(n)]
+    names = [n for n in metrics if n in results.metrics and metric_of(n).on_unit_scale]
     markers = ("s", "D", "^", "v", "P", "X")
     for y, name in enumerate(names):
         _with_interval(axes, results.metrics[name], y - 0.14, SERIES[0], label="Student" if y == 0 else None)

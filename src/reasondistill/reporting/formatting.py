@@ -7,63 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-METRIC_TITLES: Final = {
-    "label_accuracy": "Label accuracy",
-    "label_macro_f1": "Label macro-F1",
-    "parse_rate": "Parse rate",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "bertscore_f1": "BERTScore F1",
-    "support": "Support",
-    "student_teacher_label_agreement": "Label agreement with the teacher",
-    "student_teacher_agreement": "Agreement with the teacher (BERTScore F1)",
-    "faithfulness": "Faithfulness (argues for the given label)",
-    "simulatability": "Simulatability",
-    "las": "LAS",
-    "label_sensitivity": "Label sensitivity",
-    "conditioned_faithfulness": "Argues for a forced label",
-    "robustness_agreement": "Robustness agreement",
-    "label_stability": "Labels kept under noise",
-    "explanation_stability": "Explanations kept under noise",
-    "importance_agreement": "Importance agreement",
-    "cct": "CCT",
-    "phi_cct": "φ-CCT",
-    "ct_unfaithfulness": "CT, unfaithful",
-    "insertion_mention_rate": "Inserted words mentioned",
-    "insertion_mention_rate_unmoved": "Inserted words mentioned that moved nothing",
-    "reconstruction_consistency": "Rebuilt inputs keep the label",
-    "reconstruction_coverage": "Explanations that can be rebuilt",
-    "inconsistency": "Contradicting explanations",
-    "inconsistency_coverage": "Pairs that can be read",
-    "distinct_2": "Distinct-2",
-    "copy_rate": "Copy rate",
-    "ece": "ECE",
-    "brier": "Brier score",
-    "aurc": "AURC",
-    "stated_rate": "States how sure it is",
-    "stated_ece": "ECE of stated confidence",
-    "stated_auroc": "AUROC of stated confidence",
-    "confidence_auroc": "AUROC of probabilities",
-    "coverage": "Coverage (share answered)",
-    "selective_accuracy": "Accuracy of what is answered",
-    "f1": "F1",
-    "explanation_length": "Explanation length, words",
-    "empty_rate": "Empty explanations",
-}
+from reasondistill.metrics.registry import metric_of
+
 FLOOR_TITLES: Final = {
     "majority_label": "Majority label",
     "template": "Commonest template",
     "references": "References against each other",
     "student_fewer_references": "Student against as many references",
 }
-LOWER_IS_BETTER: Final = frozenset(
-    {"ece", "stated_ece", "brier", "aurc", "empty_rate", "copy_rate", "ct_unfaithfulness", "inconsistency"}
-)
 _SOURCES: Final = 3  # of the references, that are named
-_OTHER_SCALES: Final = frozenset({"bleu", "chrf", "explanation_length"})  # the rest lie in [0, 1]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -73,8 +25,14 @@ def printable(text: str) -> str:
 
 
 def metric_title(name: str) -> str:
-    """A metric's name as readers know it; one unknown here loses its underscores."""
-    return METRIC_TITLES.get(name) or _sentence(name)
+    """A metric's name as readers know it; an unknown one loses its underscores."""
+    return metric_of(name).title
+
+
+def marked_title(name: str) -> str:
+    """`metric_title`, with an arrow where lower is better."""
+    metric = metric_of(name)
+    return f"{metric.title} ↓" if metric.lower_is_better else metric.title
 
 
 def floor_title(name: str) -> str:
@@ -83,15 +41,10 @@ def floor_title(name: str) -> str:
 
 
 def metric_value(name: str, value: float) -> str:
-    """A figure with three decimals, or one on the scales that run past 1; a dash where it is no number."""
+    """A figure with as many decimals as its metric's range asks for; a dash where it is no number."""
     if not math.isfinite(value):
         return "–"
-    return f"{value:,.1f}" if name in _OTHER_SCALES else f"{value:.3f}"
-
-
-def on_unit_scale(name: str) -> bool:
-    """Whether a metric's values lie in [0, 1]."""
-    return name not in _OTHER_SCALES
+    return f"{value:,.{metric_of(name).decimals}f}"
 
 
 def interval(name: str, ci95: tuple[float, float] | None) -> str:

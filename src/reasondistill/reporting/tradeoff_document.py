@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reasondistill.comparison import Comparison
-from reasondistill.comparison.degradation import ACCURACY, CURVED, JUDGED, LABEL_METRICS, ZEROS
+from reasondistill.comparison.degradation import ACCURACY, ZEROS
 from reasondistill.comparison.system_costs import COSTS
-from reasondistill.comparison.tradeoffs import LOWER_IS_BETTER
+from reasondistill.comparison.tradeoffs import qualities
 from reasondistill.contracts.tradeoffs import Curve, Estimate, Front, SystemSummary, Tradeoffs, Verdict
+from reasondistill.metrics.registry import evidence_metrics, headline_metrics
 from reasondistill.reporting.cost_format import (
     COMPRESSION,
     COST_TITLES,
@@ -21,10 +22,9 @@ from reasondistill.reporting.cost_format import (
 )
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Gallery, Paragraph, Part, Section, Table
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.formatting import interval, listing, metric_title, metric_value
+from reasondistill.reporting.formatting import interval, listing, marked_title, metric_title, metric_value
 from reasondistill.reporting.tradeoff_words import answer_text, losses_of, reservations
 
-_SHOWN: Final = (*LABEL_METRICS, "rougeL", "bleu", "bertscore_f1", "support", "ece")
 _VERDICTS: Final[dict[Verdict, str]] = {
     "more": "explanations lose less",
     "less": "explanations lose more",
@@ -121,7 +121,11 @@ def _cost(system: SystemSummary, name: str, found: Tradeoffs) -> Cell:
 
 
 def _quality(found: Tradeoffs) -> Iterator[Block]:
-    names = [name for name in _SHOWN if any(name in system.metrics for system in found.systems)]
+    names = [
+        name
+        for name in headline_metrics()
+        if name in qualities() and any(name in system.metrics for system in found.systems)
+    ]
     rows = [
         (
             Cell(system.name),
@@ -134,7 +138,7 @@ def _quality(found: Tradeoffs) -> Iterator[Block]:
         )
         for system in found.systems
     ]
-    head = ("System", *(metric_title(name) + (" ↓" if name in LOWER_IS_BETTER else "") for name in names))
+    head = ("System", *(marked_title(name) for name in names))
     yield Table("Scores", head, tuple(rows), note="With 95% intervals. metrics_summary.csv has all, also by label.")
     if found.metrics_left_out:
         yield Facts("Scores that are on no front and in no curve", tuple(found.metrics_left_out.items()))
@@ -142,17 +146,16 @@ def _quality(found: Tradeoffs) -> Iterator[Block]:
 
 def _fronts(found: Tradeoffs) -> Iterator[Block]:
     by_place = {(front.quality, front.cost): front for front in found.fronts}
-    qualities = [name for name in (*CURVED, *LOWER_IS_BETTER) if any(f.quality == name for f in found.fronts)]
+    there = [name for name in qualities() if any(f.quality == name for f in found.fronts)]
     costs = [cost.name for cost in COSTS if any(front.cost == cost.name for front in found.fronts)]
-    if not qualities:
+    if not there:
         return
     yield Paragraph(
         "A system is on the Pareto front of a quality and a cost if no other is at least as good and as cheap and "
         "better in one of the two."
     )
     rows = [
-        (Cell(metric_title(quality)), *(_front(by_place.get((quality, cost))) for cost in costs))
-        for quality in qualities
+        (Cell(metric_title(quality)), *(_front(by_place.get((quality, cost))) for cost in costs)) for quality in there
     ]
     yield Table(
         "On the Pareto front, the cheapest first",
@@ -176,7 +179,9 @@ def _curves(found: Tradeoffs, drawings: Sequence[Drawing], folder: str) -> Itera
     whole = [curve for curve in found.curves if curve.label is None]
     if whole:
         yield _kept_table(f"Share of {found.reference}'s quality that is kept, counted from 0", whole)
-    by_label = [curve for curve in found.curves if curve.label is not None and curve.metric in (ACCURACY, *JUDGED)]
+    by_label = [
+        curve for curve in found.curves if curve.label is not None and curve.metric in (ACCURACY, *evidence_metrics())
+    ]
     if by_label:
         yield _kept_table("The same by gold label", by_label)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction, as_row, parse_record
 from reasondistill.contracts.run import RUN_FILE
-from reasondistill.data.dataset_loading import examples_for
 from reasondistill.errors import ConfigError, DataError, MissingExtraError, OutputError, TaskError
 from reasondistill.languages.unknown_tokens import WORTH_SAYING, LossCount, advice, sentences
 from reasondistill.runs import find_student
@@ -230,6 +229,8 @@ class Student:
             ConfigError: there is no abstain threshold for that precision.
             DataError: the task's fields are not there.
         """
+        from reasondistill.data.dataset_loading import examples_for  # not above: help would import pyarrow
+
         if type(examples).__name__ == "DataFrame" and hasattr(examples, "iloc"):
             return self._answered(examples, generation=generation, free=free, precision=precision)
         examples = examples_for(self.task, examples)
@@ -247,6 +248,8 @@ class Student:
 
     def _answered(self, frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
         """A copy of a frame with its rows' answers."""
+        from reasondistill.data.dataset_loading import examples_for
+
         rows = frame.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in frame.columns])
         examples = examples_for(self.task, rows)
         answers = self.predict(examples, **options)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reasondistill.config import Config, Positive
+from reasondistill.metrics.registry import metric_names, metric_of
 
 RunName = Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -89,6 +90,15 @@ class Small(Config):
     evaluate: Evaluations | None = None
 
 
+def _comparable(names: list[str]) -> list[str]:
+    for name in names:
+        if name not in metric_names():
+            raise ValueError(f"{name} is no metric; docs/metrics.md lists them")
+        if reason := metric_of(name).not_resampled:
+            raise ValueError(f"{name} cannot be compared: {reason}")
+    return names
+
+
 class SweepSettings(Config):
     """Cells, seeds and what they are compared on."""
 
@@ -107,7 +117,7 @@ class SweepSettings(Config):
     baseline: str | None = None
     """The cell that the others are tested against; the first by default."""
     evaluate: Evaluations
-    metrics: Annotated[list[str], Field(min_length=1)] = Field(
+    metrics: Annotated[list[str], Field(min_length=1), AfterValidator(_comparable)] = Field(
         default_factory=lambda: ["label_accuracy", "rougeL", "bertscore_f1", "support", "ece"]
     )
     """What is tested. Chosen before looking: the fewer, the smaller the family of tests."""

@@ -16,12 +16,10 @@ from reasondistill.comparison.systems import System, load_system
 from reasondistill.comparison.tradeoffs import tradeoffs
 from reasondistill.contracts.comparison import Comparison, ComparisonSettings, Family, Pair, SystemInfo
 from reasondistill.contracts.sweep import Against, CellState, Curve, Figure, Point, Scores, SweepSummary, Variant
+from reasondistill.metrics.registry import metric_of
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.sweeps.grid import Cell, Sweep
 from reasondistill.sweeps.state import failure_of, run_of, state_of
-
-LABEL_METRICS = frozenset({"label_accuracy", "label_macro_f1", "ece", "brier", "student_teacher_label_agreement"})
-"""Those that a student has that writes nothing but labels."""
 
 _ONE_SEED = (
     "{names}: one seed each, so that there is no telling what another training would have given: intervals and "
@@ -113,7 +111,7 @@ def _measured(cell: Cell, system: System, labels: Sequence[str], metrics: Sequen
     found, left_out = measures(system, labels, metrics)
     writes = {"label_only": "labels", "explanation_only": "explanations"}.get(cell.config.order)
     for name in list(found):
-        if writes is not None and (name in LABEL_METRICS) != (writes == "labels"):
+        if writes is not None and metric_of(name).about != writes:
             del found[name]
             left_out[name] = f"{cell.variant} writes {writes} only"
     return Measured(system, found, left_out)

@@ -1,4 +1,4 @@
-"""What several tests need: samples, partners for controls, likelihoods, how alike two explanations are."""
+"""What several tests compute: partners for controls, likelihoods, averages."""
 
 from __future__ import annotations
 
@@ -6,48 +6,11 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from reasondistill.contracts.records import Example, Prediction
+from reasondistill.contracts.records import Example
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject
-from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, sample
-from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import is_empty
-
-Test = Callable[[Sequence[Example], Sequence[Prediction], GroupBootstrap], Outcome]
-"""A test of all the examples that it is given, with the answers to them and a bootstrap over them."""
 
 _CHUNK = 512
 _SMALLEST = 1e-12  # a probability that was rounded to 0 has a logarithm all the same
-
-
-def over_sample(
-    test: Test,
-    examples: Sequence[Example],
-    answers: Sequence[Prediction],
-    most: int,
-    bootstrap: GroupBootstrap,
-    *,
-    explained: bool = False,
-) -> Outcome:
-    """What ``test`` finds on at most ``most`` of the examples (see `outcome.sample`), told of all of them.
-
-    Args:
-        test: gets the sample only.
-        examples: all of them (n,).
-        answers: to ``examples`` (n,).
-        most: examples in the sample.
-        bootstrap: of the examples' groups (n,).
-        explained: leave examples out whose explanation is empty.
-    """
-    places = [k for k in sample(examples, most) if not (explained and is_empty(answers[k].explanation))]
-    if not places:
-        return left_out("the student explains no example")
-    found = test([examples[k] for k in places], [answers[k] for k in places], bootstrap.of(places))
-    scores: dict[str, list[float | bool | None]] = {name: [None] * len(examples) for name in found.per_example}
-    for name, values in found.per_example.items():
-        for place, value in zip(places, values, strict=True):
-            scores[name][place] = value
-    sizes = {"examples": len(places)}
-    return Outcome(found.metrics, found.details if "left_out" in found.details else sizes | found.details, scores)
 
 
 def log_probability(probabilities: Mapping[str, float], label: str | None) -> float:
@@ -83,13 +46,6 @@ def average(values: Iterable[float | None]) -> float | None:
     return sum(present) / len(present) if present else None
 
 
-def without_both(predictions: Sequence[Prediction]) -> str | None:
-    """Why there is nothing to hold side by side: no labels with probabilities, or no explanations."""
-    if any(p.label is None or not p.probabilities for p in predictions):
-        return "the student gives no label that its explanations could be held beside"
-    return None
-
-
 def partners(
     examples: Sequence[Example], fits: Callable[[int, int], bool] = lambda place, other: True
 ) -> list[int | None]:
@@ -100,8 +56,8 @@ def partners(
     """
     order = sorted(range(len(examples)), key=lambda k: hashlib.sha256(examples[k].id.encode("utf-8")).digest())
     groups = [e.cluster for e in examples]
-    found: list[int | None] = [None] * len(examples)
+    chosen: list[int | None] = [None] * len(examples)
     for turn, place in enumerate(order):
         later = (order[(turn + step) % len(order)] for step in range(1, len(order)))
-        found[place] = next((k for k in later if groups[k] != groups[place] and fits(place, k)), None)
-    return found
+        chosen[place] = next((k for k in later if groups[k] != groups[place] and fits(place, k)), None)
+    return chosen

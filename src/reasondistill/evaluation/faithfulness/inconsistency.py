@@ -7,36 +7,24 @@ same premise in the data, and two edits of each hypothesis: what the explanation
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import JsonValue
 
+from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails, Quotes
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
-from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, sample, share
-from reasondistill.evaluation.faithfulness.reconstruction import PAIR, why_no_statements, with_pair
-from reasondistill.evaluation.faithfulness.statements import Statement, contradict, parse, same_matter
-from reasondistill.metrics.statistics import GroupBootstrap
+from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample, Scores
+from reasondistill.evaluation.faithfulness.english.statements import Statement, contradict, deny, parse, same_matter
+from reasondistill.evaluation.faithfulness.needs import BOTH, ENGLISH_EXPLANATIONS, PAIR, PREMISES
+from reasondistill.evaluation.faithfulness.reconstruction import with_pair
 
 _QUOTED = 5
-_BE = re.compile(r"\b(is|are|was|were)\b", re.IGNORECASE)
-_DENIED = re.compile(r"\b(is|are|was|were) not\b", re.IGNORECASE)
 
 
-class InconsistencySettings(BaseModel):
-    """At most ``examples`` are tested (`outcome.sample`); with ``edits`` their hypotheses are edited and explained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    examples: Annotated[int, Field(ge=1)] = 500
-    edits: bool = True
-
-
-class _Said(NamedTuple):
+class _Explained(NamedTuple):
     """An explanation of a hypothesis, and what it states."""
 
     answer: Prediction
@@ -45,12 +33,12 @@ class _Said(NamedTuple):
 
 
 class _Related(NamedTuple):
-    """Two explanations of one premise; ``places`` are those of their examples, the first one first."""
+    """Two explanations of one premise; ``rows`` are those of their examples, the first one first."""
 
-    places: tuple[int, ...]
+    rows: tuple[int, ...]
     kind: str
-    first: _Said
-    second: _Said
+    first: _Explained
+    second: _Explained
 
     @property
     def readable(self) -> bool:
@@ -61,96 +49,97 @@ class _Related(NamedTuple):
         return a is not None and b is not None and compare(a, b)
 
 
-def contradicting_explanations(
-    subject: Subject,
-    examples: Sequence[Example],
-    answers: Sequence[Prediction],
-    settings: InconsistencySettings,
-    bootstrap: GroupBootstrap,
-    progress: Progress = lambda stage: None,
-) -> Outcome:
+class Inconsistency(FaithfulnessTest):
     """How often explanations of related inputs contradict each other, as far as templates can tell.
 
-    Args:
-        subject: the student.
-        examples: what it is tested on (n,).
-        answers: what it answers them (n,).
-        settings: how many are tested, and whether with edits.
-        bootstrap: of the examples' groups (n,).
-        progress: see `Progress`.
+    Attributes:
+        edits: edit hypotheses too, and ask the student to explain these.
     """
-    if (reason := why_no_statements(subject)) is not None:
-        return left_out(reason)
-    said = {
-        k: _Said(answers[k], examples[k].fields["hypothesis"], parse(answers[k].explanation))
-        for k in sample(examples, settings.examples)
-    }
-    related = [*_of_same_premise(examples, said)]
-    if settings.edits:
-        related += _edited(subject, examples, said, progress)
-    readable = [pair for pair in related if pair.readable]
-    verdicts = [pair.both(contradict) for pair in readable]
-    found = [pair for pair, verdict in zip(readable, verdicts, strict=True) if verdict]
-    kinds = list(dict.fromkeys(pair.kind for pair in related))
-    details = {
-        "settings": settings.model_dump(mode="json"),
-        "examples": len(said),
-        "pairs": {kind: sum(pair.kind == kind for pair in related) for kind in kinds},
-        "readable": len(readable),
-        "comparable": sum(pair.both(same_matter) for pair in readable),
-        "contradicting": {kind: sum(pair.kind == kind for pair in found) for kind in kinds},
-        "quoted": [_quote(examples[pair.places[0]], pair) for pair in found[:_QUOTED]],
-    }
-    n, metrics = len(examples), {}
-    if readable:
-        metrics["inconsistency"] = share([pair.places[0] for pair in readable], verdicts, n, bootstrap)
-    if related:
-        legible = [pair.readable for pair in related]
-        metrics["inconsistency_coverage"] = share([pair.places[0] for pair in related], legible, n, bootstrap)
-    scores: list[float | bool | None] = [None] * n
-    for verdict, pairs in ((False, readable), (True, found)):
-        for place in (place for pair in pairs for place in pair.places):
-            scores[place] = verdict
-    return Outcome(metrics, details, {"inconsistent": scores} if readable else {})
+
+    name = "inconsistency"
+    title = "Does it contradict itself?"
+    meaning = (
+        "Proves: explanations of related inputs state opposite things, where templates can read both. Tests "
+        "consistency, not causes: a consistent student can be wrong about itself every time."
+    )
+    metrics = ("inconsistency", "inconsistency_coverage")
+    needs = (PREMISES, BOTH, ENGLISH_EXPLANATIONS)
+    turn = 80
+
+    edits: bool = True
+
+    def measure(self, sample: Sample) -> Outcome:
+        explained = [
+            _Explained(answer, example.fields["hypothesis"], parse(answer.explanation))
+            for example, answer in zip(sample.examples, sample.answers, strict=True)
+        ]
+        related = [*_of_same_premise(sample.examples, explained)]
+        if self.edits:
+            related += _edited(sample, explained)
+        readable = [pair for pair in related if pair.readable]
+        verdicts = [pair.both(contradict) for pair in readable]
+        contradicting = [pair for pair, verdict in zip(readable, verdicts, strict=True) if verdict]
+        metrics = {}
+        if readable:
+            metrics["inconsistency"] = sample.share([pair.rows[0] for pair in readable], verdicts)
+        if related:
+            legible = [pair.readable for pair in related]
+            metrics["inconsistency_coverage"] = sample.share([pair.rows[0] for pair in related], legible)
+        scores: Scores = [None] * len(explained)
+        for verdict, pairs in ((False, readable), (True, contradicting)):
+            for row in (row for pair in pairs for row in pair.rows):
+                scores[row] = verdict
+        details = FaithfulnessDetails(
+            figures={"readable": len(readable), "comparable": sum(pair.both(same_matter) for pair in readable)},
+            tables=[_by_relation(related, contradicting)],
+            quotes=[
+                Quotes(
+                    title="Explanations that contradict each other",
+                    cases=[_case(sample.examples[pair.rows[0]], pair) for pair in contradicting[:_QUOTED]],
+                )
+            ],
+        )
+        return Outcome(metrics, details, {"inconsistent": scores} if readable else {})
 
 
-def _of_same_premise(examples: Sequence[Example], said: Mapping[int, _Said]) -> Iterator[_Related]:
+def _by_relation(related: Sequence[_Related], contradicting: Sequence[_Related]) -> DetailTable:
+    kinds = dict.fromkeys(pair.kind for pair in related)
+    counts = [[sum(pair.kind == kind for pair in pairs) for pairs in (related, contradicting)] for kind in kinds]
+    return DetailTable(
+        title="Related inputs",
+        columns=["Relation", "Pairs", "Contradicting"],
+        rows=[[kind, *of_kind] for kind, of_kind in zip(kinds, counts, strict=True)],
+    )
+
+
+def _of_same_premise(examples: Sequence[Example], explained: Sequence[_Explained]) -> Iterator[_Related]:
     by_premise: dict[str, list[int]] = defaultdict(list)
-    for k in said:
-        by_premise[examples[k].fields["premise"]].append(k)
-    for places in by_premise.values():
-        for i, j in combinations(places, 2):
-            yield _Related((i, j), "same premise", said[i], said[j])
+    for k, example in enumerate(examples):
+        by_premise[example.fields["premise"]].append(k)
+    for rows in by_premise.values():
+        for i, j in combinations(rows, 2):
+            yield _Related((i, j), "same premise", explained[i], explained[j])
 
 
-def _edited(
-    subject: Subject, examples: Sequence[Example], said: Mapping[int, _Said], progress: Progress
-) -> list[_Related]:
-    edits = [(k, kind, text) for k, one in said.items() for kind, text in _edits(one)]
-    inputs = [with_pair(examples[k], examples[k].fields["premise"], text) for k, _, text in edits]
-    new = ask(subject.predict, inputs, "explanations of edited hypotheses", progress)
+def _edited(sample: Sample, explained: Sequence[_Explained]) -> list[_Related]:
+    edits = [(k, kind, text) for k, own in enumerate(explained) for kind, text in _edits(own)]
+    inputs = [with_pair(sample.examples[k], sample.examples[k].fields["premise"], text) for k, _, text in edits]
+    new = sample.ask(sample.subject.predict, inputs, "explanations of edited hypotheses")
     return [
-        _Related((k,), kind, said[k], _Said(answer, text, parse(answer.explanation)))
+        _Related((k,), kind, explained[k], _Explained(answer, text, parse(answer.explanation)))
         for (k, kind, text), answer in zip(edits, new, strict=True)
     ]
 
 
-def _edits(said: _Said) -> Iterator[tuple[str, str]]:
+def _edits(explained: _Explained) -> Iterator[tuple[str, str]]:
     """A hypothesis out of what the explanation says is asked, and the hypothesis denied; as far as there are such."""
-    if said.statement is not None and (own := said.statement.asked.text) and own != said.hypothesis:
+    if explained.statement is not None and (own := explained.statement.asked.text) and own != explained.hypothesis:
         yield "rebuilt hypothesis", own
-    if (denied := deny(said.hypothesis)) is not None:
+    if (denied := deny(explained.hypothesis)) is not None:
         yield "denied hypothesis", denied
 
 
-def deny(text: str) -> str | None:
-    """``text`` with "not" behind its first form of "be", or without it where one has it; None where there is none."""
-    if _DENIED.search(text):
-        return _DENIED.sub(r"\1", text, count=1)
-    return _BE.sub(r"\1 not", text, count=1) if _BE.search(text) else None
-
-
-def _quote(example: Example, pair: _Related) -> dict[str, Any]:
+def _case(example: Example, pair: _Related) -> dict[str, JsonValue]:
     return {
         "id": example.id,
         "related": pair.kind,

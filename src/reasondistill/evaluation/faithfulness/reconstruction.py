@@ -6,86 +6,72 @@ Source: Atanasova et al. 2023, Faithfulness Tests for Natural Language Explanati
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import JsonValue
 
+from reasondistill.contracts.base import Metric
+from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails, Quotes
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
-from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, sample
-from reasondistill.evaluation.faithfulness.statements import parse
-from reasondistill.metrics.statistics import GroupBootstrap, mean
-
-PAIR = ("premise", "hypothesis")
-"""The fields of tasks whose explanations the templates can be told of."""
+from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample, Scores
+from reasondistill.evaluation.faithfulness.english.statements import parse
+from reasondistill.evaluation.faithfulness.needs import BOTH, ENGLISH_EXPLANATIONS, LABELS, PAIR, PREMISES
+from reasondistill.metrics.statistics import mean
 
 _QUOTED = 5
 
 
-class ReconstructionSettings(BaseModel):
-    """At most ``examples`` are tested; see `outcome.sample`."""
+class Reconstruction(FaithfulnessTest):
+    """Premise and hypothesis rebuilt from what each explanation states; is the label kept?"""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    name = "reconstruction"
+    title = "Does the explanation by itself lead to the label?"
+    meaning = (
+        "Proves: inputs rebuilt from what explanations state get the same label. Covers explanations of known forms "
+        "only: see the coverage. Does not prove: that the statement is true of the original input."
+    )
+    metrics = ("reconstruction_consistency", "reconstruction_coverage")
+    needs = (PREMISES, BOTH, LABELS, ENGLISH_EXPLANATIONS)
+    turn = 70
 
-    examples: Annotated[int, Field(ge=1)] = 500
+    def measure(self, sample: Sample) -> Outcome:
+        pairs = [rebuild(e, text) for e, text in zip(sample.examples, sample.explanations, strict=True)]
+        rebuilt = {k: pair for k, pair in enumerate(pairs) if pair is not None}
+        metrics = {"reconstruction_coverage": _mean([pair is not None for pair in pairs], sample)}
+        if not rebuilt:
+            return Outcome(metrics)
+        parsed = [parse(sample.explanations[k]) for k in rebuilt]
+        templates = Counter(statement.template for statement in parsed if statement is not None)
+        what = "labels of inputs rebuilt from explanations"
+        probabilities = sample.ask(sample.subject.probabilities, list(rebuilt.values()), what)
+        new = {k: max(p, key=p.__getitem__) for k, p in zip(rebuilt, probabilities, strict=True)}
+        kept: Scores = [None if k not in new else new[k] == label for k, label in enumerate(sample.labels)]
+        metrics["reconstruction_consistency"] = _mean(kept, sample)
 
+        def quotes(title: str, verdict: bool) -> Quotes:
+            chosen = [k for k in new if kept[k] == verdict][:_QUOTED]
+            return Quotes(title=title, cases=[_case(rebuilt[k], sample.answers[k], new[k]) for k in chosen])
 
-def input_reconstruction(
-    subject: Subject,
-    examples: Sequence[Example],
-    answers: Sequence[Prediction],
-    settings: ReconstructionSettings,
-    bootstrap: GroupBootstrap,
-    progress: Progress = lambda stage: None,
-) -> Outcome:
-    """Premise and hypothesis rebuilt from what each explanation states; is the label kept?
-
-    Args:
-        subject: the student.
-        examples: what it is tested on (n,).
-        answers: what it answers them (n,).
-        settings: how many are tested.
-        bootstrap: of the examples' groups (n,).
-        progress: see `Progress`.
-    """
-    if (reason := why_no_statements(subject)) is not None:
-        return left_out(reason)
-    places = sample(examples, settings.examples)
-    rebuilt = {k: pair for k in places if (pair := rebuild(examples[k], answers[k].explanation)) is not None}
-    templates = Counter(found.template for k in rebuilt if (found := parse(answers[k].explanation)) is not None)
-    covered: list[float | bool | None] = [None] * len(examples)
-    for k in places:
-        covered[k] = k in rebuilt
-    details: dict[str, Any] = {
-        "settings": settings.model_dump(mode="json"),
-        "examples": len(places),
-        "templates": dict(templates.most_common()),
-    }
-    metrics = {"reconstruction_coverage": mean(covered, bootstrap)} if places else {}
-    if not rebuilt:
-        return Outcome(metrics, details, {})
-    said = ask(subject.probabilities, list(rebuilt.values()), "labels of inputs rebuilt from explanations", progress)
-    new = {k: max(p, key=p.__getitem__) for k, p in zip(rebuilt, said, strict=True)}
-    kept: list[float | bool | None] = [None] * len(examples)
-    for k, label in new.items():
-        kept[k] = label == answers[k].label
-    metrics["reconstruction_consistency"] = mean(kept, bootstrap)
-    details["by_chance"] = _by_chance([answers[k].label for k in rebuilt], list(new.values()))
-    details["lost"] = [_quote(rebuilt[k], answers[k], label) for k, label in new.items() if not kept[k]][:_QUOTED]
-    details["kept"] = [_quote(rebuilt[k], answers[k], label) for k, label in new.items() if kept[k]][:_QUOTED]
-    return Outcome(metrics, details, {"reconstruction_kept": kept})
-
-
-def why_no_statements(subject: Subject) -> str | None:
-    """Why nothing can be told of the statements of a student's explanations; None where it can."""
-    if tuple(subject.task.fields) != PAIR:
-        return (
-            f"the templates are of inference from a premise; the task has the fields {', '.join(subject.task.fields)}"
+        details = FaithfulnessDetails(
+            figures={"by_chance": _by_chance([sample.labels[k] for k in rebuilt], list(new.values()))},
+            tables=[
+                DetailTable(
+                    title="Templates that explanations fit",
+                    columns=["Template", "Explanations"],
+                    rows=[[template, n] for template, n in templates.most_common()],
+                )
+            ],
+            quotes=[
+                quotes("Rebuilt inputs that got another label", False),
+                quotes("Rebuilt inputs that kept their label", True),
+            ],
         )
-    if subject.order in ("label_only", "explanation_only"):
-        return "the student does not give both a label and an explanation"
-    return None
+        return Outcome(metrics, details, {"reconstruction_kept": kept})
+
+
+def _mean(values: Scores, sample: Sample) -> Metric:
+    """The mean over a sample, with an interval from the groups of all examples."""
+    return mean(sample.among_all(values), sample.bootstrap_of_all)
 
 
 def rebuild(example: Example, explanation: str) -> Example | None:
@@ -104,11 +90,11 @@ def with_pair(example: Example, premise: str, hypothesis: str) -> Example:
 
 def _by_chance(before: Sequence[str | None], after: Sequence[str]) -> float:
     """How often the label would be kept if rebuilt inputs were dealt out at random."""
-    given, found = Counter(before), Counter(after)
-    return sum(times * found[label] for label, times in given.items() if label is not None) / len(before) ** 2
+    given, new = Counter(before), Counter(after)
+    return sum(times * new[label] for label, times in given.items() if label is not None) / len(before) ** 2
 
 
-def _quote(rebuilt: Example, answer: Prediction, label: str) -> Mapping[str, Any]:
+def _case(rebuilt: Example, answer: Prediction, label: str) -> dict[str, JsonValue]:
     return {
         "id": answer.id,
         "explanation": answer.explanation,

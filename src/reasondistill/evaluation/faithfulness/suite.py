@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
+from reasondistill.contracts.base import Metric
+from reasondistill.contracts.faithfulness import FaithfulnessDetails
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.errors import UserError
+from reasondistill.errors import ConfigError, UserError
 from reasondistill.evaluation.budget import BUDGET_CUT, Budget, largest_that_fits
-from reasondistill.evaluation.faithfulness.arguing import ArguingSettings, label_consistency
-from reasondistill.evaluation.faithfulness.conditioned import ConditionedSettings, label_conditioned
-from reasondistill.evaluation.faithfulness.importance import ImportanceSettings, importance_agreement
-from reasondistill.evaluation.faithfulness.inconsistency import InconsistencySettings, contradicting_explanations
-from reasondistill.evaluation.faithfulness.insertion import InsertionSettings, counterfactual_insertion
+from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Scores, left_out, sample
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
-from reasondistill.evaluation.faithfulness.outcome import Outcome, left_out, sample
-from reasondistill.evaluation.faithfulness.reconstruction import ReconstructionSettings, input_reconstruction
-from reasondistill.evaluation.faithfulness.robustness import RobustnessSettings, robustness
-from reasondistill.evaluation.faithfulness.simulatability import SimulatabilitySettings, simulatability
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_tests
 from reasondistill.metrics.statistics import GroupBootstrap
 
 if TYPE_CHECKING:
     from reasondistill.judges import Judge
 
 
-class FaithfulnessSettings(BaseModel):
-    """How each test is done; the names are those of ``results.faithfulness``."""
+@dataclass(frozen=True, init=False)
+class FaithfulnessSettings:
+    """Every test with its settings, by the names of ``results.faithfulness``.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Args:
+        tests: a test, or a mapping of its settings, for those that are not to be done with their defaults.
 
-    label_consistency: ArguingSettings = ArguingSettings()
-    simulatability: SimulatabilitySettings = SimulatabilitySettings()
-    label_conditioned: ConditionedSettings = ConditionedSettings()
-    robustness: RobustnessSettings = RobustnessSettings()
-    importance: ImportanceSettings = ImportanceSettings()
-    insertion: InsertionSettings = InsertionSettings()
-    reconstruction: ReconstructionSettings = ReconstructionSettings()
-    inconsistency: InconsistencySettings = InconsistencySettings()
+    Raises:
+        ConfigError: there is no test of a name.
+    """
 
-    def limited(self, most: int) -> Self:
+    tests: Mapping[str, FaithfulnessTest]
+
+    def __init__(self, **tests: FaithfulnessTest | Mapping[str, Any]) -> None:
+        kinds = {kind.name: kind for kind in faithfulness_tests()}
+        if unknown := sorted(tests.keys() - kinds.keys()):
+            raise ConfigError(
+                "faithfulness", expected=f"some of the tests {', '.join(kinds)}", found=", ".join(unknown)
+            )
+        chosen = {name: kind.model_validate(tests.get(name, {})) for name, kind in kinds.items()}
+        object.__setattr__(self, "tests", chosen)
+
+    def limited(self, most: int) -> FaithfulnessSettings:
         """The same with at most ``most`` examples in each test."""
-        parts = {name: getattr(self, name) for name in type(self).model_fields}
-        return self.model_copy(
-            update={name: p.model_copy(update={"examples": min(p.examples, most)}) for name, p in parts.items()}
+        return FaithfulnessSettings(
+            **{
+                name: test.model_copy(update={"examples": min(test.examples, most)})
+                for name, test in self.tests.items()
+            }
         )
+
+
+@dataclass(frozen=True)
+class SuiteOutcome:
+    """What all tests give.
+
+    Attributes:
+        metrics: of all tests, by name.
+        tests: the details of each, by its name.
+        per_example: score name -> a value for each of the examples given.
+    """
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    tests: dict[str, FaithfulnessDetails] = field(default_factory=dict)
+    per_example: dict[str, Scores] = field(default_factory=dict)
 
 
 def measure_faithfulness(
@@ -62,7 +80,7 @@ def measure_faithfulness(
     budget: float | None = None,
     progress: Progress = lambda stage: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+) -> SuiteOutcome:
     """Run every test that applies to a student, each on its sample of the examples.
 
     Args:
@@ -79,93 +97,65 @@ def measure_faithfulness(
         clock: tells seconds.
 
     Returns:
-        All metrics and scores, and as details those of each test under its name: ``metrics``, the names of those that
-        it gave, its ``settings``, with the number of examples that it was done with, ``shortened`` where the budget
-        has cut that number, and ``left_out`` instead where it does not apply or no time was left.
+        All metrics, details and scores. A test's settings have the number of examples that it was done with;
+        ``shortened`` says where the budget has cut it, ``left_out`` why it does not apply, or that no time was left.
 
     Raises:
         DataError: the judge is of another task, or was trained on some of the examples.
     """
-    settings = settings or FaithfulnessSettings()
+    tests = (settings or FaithfulnessSettings()).tests
     if judge is not None:
         judge.refuse_task(subject.task)
         judge.refuse_seen(examples, subject.task)
-    time_for_all, whole = Budget(budget, clock), settings
-    tell = progress if budget is None else lambda stage: progress(f"{stage}, {time_for_all.spoken_left} left")
-    if answers is None:
-        settings, answers = _answers(subject, examples, settings, time_for_all, tell)
+    whole = Budget(budget, clock)
+    tell = progress if budget is None else lambda stage: progress(f"{stage}, {whole.spoken_left} left")
+    most = min(len(examples), max(test.examples for test in tests.values()))
+    given = answers
+    if given is None:
+        most, given = _answers(subject, examples, most, whole, tell)
     bootstrap = GroupBootstrap([e.cluster for e in examples], resamples=resamples, seed=seed)
-    tests: dict[str, Callable[..., Outcome]] = {
-        "label_consistency": partial(label_consistency, judge=judge),
-        "simulatability": simulatability,
-        "label_conditioned": partial(label_conditioned, judge=judge),
-        "robustness": robustness,
-        "importance": importance_agreement,
-        "insertion": counterfactual_insertion,
-        "reconstruction": input_reconstruction,
-        "inconsistency": contradicting_explanations,
-    }
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for turn, (name, test) in enumerate(tests.items()):
-        if not time_for_all.left:
-            found[name] = left_out(f"{BUDGET_CUT} {time_for_all} was used up")
-            continue
-        share = time_for_all.share(1 / (len(tests) - turn))
-        run = partial(_limited, test, subject, examples, answers, getattr(settings, name), bootstrap, tell)
-        try:
-            asked, wanted = (getattr(one, name).examples for one in (settings, whole))
-            found[name] = _in_time(run, asked, min(wanted, len(examples)), share, time_for_all)
-        except UserError as error:  # what this student cannot do is no reason to lose the other tests
-            found[name] = left_out(str(error))
-    return Outcome(
-        metrics={name: metric for one in found.values() for name, metric in one.metrics.items()},
-        details={name: one.details | {"metrics": list(one.metrics)} for name, one in found.items()},
-        per_example={name: scores for one in found.values() for name, scores in one.per_example.items()},
+
+        def run(size: int, test: FaithfulnessTest = test) -> Outcome:
+            limited = test if size == len(examples) else test.model_copy(update={"examples": size})
+            return limited.run(subject, examples, given, bootstrap, judge=judge, progress=tell)
+
+        outcomes[name] = _in_time(run, most, min(test.examples, len(examples)), whole, len(tests) - turn)
+    return SuiteOutcome(
+        metrics={name: metric for one in outcomes.values() for name, metric in one.metrics.items()},
+        tests={name: one.details for name, one in outcomes.items()},
+        per_example={name: scores for one in outcomes.values() for name, scores in one.per_example.items()},
     )
 
 
-def _limited(
-    test: Callable[..., Outcome],
-    subject: Subject,
-    examples: Sequence[Example],
-    answers: Sequence[Prediction],
-    settings: BaseModel,
-    bootstrap: GroupBootstrap,
-    progress: Progress,
-    most: int,
-) -> Outcome:
-    return test(subject, examples, answers, settings.model_copy(update={"examples": most}), bootstrap, progress)
-
-
-def _in_time(run: Callable[[int], Outcome], asked: int, wanted: int, share: Budget, whole: Budget) -> Outcome:
-    """A test on as many examples as its share of the time allows, and no more than ``asked``; best on ``wanted``."""
-    most = min(asked, wanted)
-    size, found = largest_that_fits(lambda n: run(asked if n == most else n), most, share)
+def _in_time(run: Callable[[int], Outcome], most: int, wanted: int, whole: Budget, tests_left: int) -> Outcome:
+    """A test on as many examples as its share of the time allows, and no more than ``most``; best on ``wanted``."""
+    if not whole.left:
+        return left_out(f"{BUDGET_CUT} {whole} was used up")
+    try:
+        size, outcome = largest_that_fits(run, min(most, wanted), whole.share(1 / tests_left))
+    except UserError as error:  # what this student cannot do is no reason to lose the other tests
+        return left_out(str(error))
     if size == wanted:
-        return found
+        return outcome
     cut = f"{BUDGET_CUT} {whole} allowed {size:,} of {wanted:,} examples"
-    if (reason := found.details.get("left_out")) is not None:
+    if reason := outcome.details.left_out:
         return left_out(f"{reason} ({cut})")
-    return Outcome(found.metrics, found.details | {"shortened": cut}, found.per_example)
+    return replace(outcome, details=outcome.details.model_copy(update={"shortened": cut}))
 
 
 def _answers(
-    subject: Subject,
-    examples: Sequence[Example],
-    settings: FaithfulnessSettings,
-    budget: Budget,
-    progress: Progress,
-) -> tuple[FaithfulnessSettings, list[Prediction]]:
-    """Answers to the largest sample, in which all smaller ones lie; the others have none that anyone reads.
+    subject: Subject, examples: Sequence[Example], most: int, budget: Budget, progress: Progress
+) -> tuple[int, list[Prediction]]:
+    """How many examples were answered, and the answers; the other examples have none that anyone reads.
 
-    With the settings limited to that sample, where a quarter of the time does not allow more answers.
+    These are the largest sample, in which all smaller ones lie, where a quarter of the time allows that many.
     """
-    most = min(len(examples), max(getattr(settings, name).examples for name in FaithfulnessSettings.model_fields))
 
     def answered(size: int) -> dict[int, Prediction]:
         places = sample(examples, size)
         return dict(zip(places, ask(subject.predict, [examples[k] for k in places], "answers", progress), strict=True))
 
     size, known = largest_that_fits(answered, most, budget.share(1 / 4))
-    limited = settings if size == most else settings.limited(size)
-    return limited, [known.get(k) or Prediction(id=e.id, label=None) for k, e in enumerate(examples)]
+    return size, [known.get(k) or Prediction(id=e.id, label=None) for k, e in enumerate(examples)]

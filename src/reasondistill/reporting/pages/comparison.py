@@ -8,9 +8,10 @@ from typing import NamedTuple
 from reasondistill.comparison import Comparison, Generalisation
 from reasondistill.contracts.comparison import Effect, McNemar, Pair, TestedDifference
 from reasondistill.contracts.tradeoffs import Tradeoffs
+from reasondistill.metrics.registry import metric_of
 from reasondistill.reporting.degradation_figure import NAME, degradation_figure, degradation_panels, panel_figure
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Paragraph, Part, Section, Table
-from reasondistill.reporting.formatting import LOWER_IS_BETTER, listing, metric_title, metric_value
+from reasondistill.reporting.formatting import listing, marked_title, metric_title, metric_value
 from reasondistill.reporting.html import to_html
 from reasondistill.reporting.markdown import to_markdown
 from reasondistill.reporting.metrics_summary import metrics_summary
@@ -28,8 +29,6 @@ _FOOTER = (
 LEVEL = 0.05
 """What corrected p-values are held to in the summary."""
 EFFECT_NAMES = {"cohens_d_z": "d_z", "cohens_g": "g"}
-# Neither good nor bad by itself: a difference is told, not praised.
-_NEUTRAL = frozenset({"explanation_length", "copy_rate", "empty_rate"})
 
 
 class ComparisonFiles(NamedTuple):
@@ -113,7 +112,7 @@ def _verdict(pair: Pair) -> str:
     groups: dict[str, list[str]] = {"higher": [], "lower": []}
     for name, test in shown.items():
         groups["higher" if test.difference > 0 else "lower"].append(
-            metric_title(name) + (" (lower is better)" if name in LOWER_IS_BETTER - _NEUTRAL else "")
+            metric_title(name) + (" (lower is better)" if metric_of(name).lower_is_better else "")
         )
     said = [f"{way} on {listing(names)}" for way, names in groups.items() if names]
     rest = [metric_title(name) for name in tested if name not in shown]
@@ -127,7 +126,7 @@ HEAD = ("Metric", "Baseline", "System", "Difference", "95% interval", "p", "p (H
 def difference_row(name: str, test: TestedDifference) -> tuple[str, ...]:
     """One metric of a pair as text, in the order of `HEAD`."""
     return (
-        metric_title(name) + (" ↓" if name in LOWER_IS_BETTER else ""),
+        marked_title(name),
         metric_value(name, test.baseline),
         metric_value(name, test.system),
         difference_value(name, test.difference),

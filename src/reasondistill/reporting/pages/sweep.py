@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reasondistill.contracts.sweep import Against, Curve, Scores, SweepSummary, Variant
+from reasondistill.metrics.registry import metric_of
 from reasondistill.metrics.statistics import Interval
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Gallery, Paragraph, Part, Section, Table
 from reasondistill.reporting.figures import SERIES, Drawing, drawing, short_label
 from reasondistill.reporting.forest import Difference, forest
 from reasondistill.reporting.formatting import (
-    LOWER_IS_BETTER,
     duration,
     interval,
+    marked_title,
     metric_title,
     metric_value,
-    on_unit_scale,
     printable,
     scalar,
     slug,
@@ -126,7 +126,7 @@ def _part(scores: Scores) -> Part:
 
 def _means(scores: Scores) -> Iterator[Block]:
     metrics = list(dict.fromkeys(metric for variant in scores.variants for metric in variant.figures))
-    head = ("Variant", "Seeds", "Parameters", "Training rows", "Training", *map(_title, metrics))
+    head = ("Variant", "Seeds", "Parameters", "Training rows", "Training", *map(marked_title, metrics))
     yield Table(
         "Means",
         head,
@@ -159,7 +159,8 @@ def _row(variant: Variant, metrics: Sequence[str], baseline: str) -> Iterator[Ce
 
 def _within(metric: str, ci95: Interval) -> Interval:
     """An interval without what lies outside the metric's scale: with two seeds Student's t goes far beyond it."""
-    return (max(ci95[0], 0.0), min(ci95[1], 1.0)) if on_unit_scale(metric) else ci95
+    low, high = metric_of(metric).range
+    return max(ci95[0], low), min(ci95[1], high)
 
 
 def _changes(variant: Variant) -> str:
@@ -192,7 +193,7 @@ def _effects(scores: Scores) -> Iterator[Block]:
             for e in scores.effects
             if e.metric == metric
         ]
-        yield Table(f"{_title(metric)} against {scores.baseline}", head, tuple(rows))
+        yield Table(f"{marked_title(metric)} against {scores.baseline}", head, tuple(rows))
     if scores.effects:
         yield Paragraph(
             f"p: paired permutation test over groups of rows, with these trainings; Holm's correction over "
@@ -202,10 +203,6 @@ def _effects(scores: Scores) -> Iterator[Block]:
     left_out = [(f"{who}: {metric_title(m)}", why) for who, of in scores.left_out.items() for m, why in of.items()]
     if left_out:
         yield Facts("Not compared", tuple(left_out))
-
-
-def _title(metric: str) -> str:
-    return metric_title(metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
 
 
 def _forests(scores: Scores) -> Iterator[Drawing]:
@@ -225,7 +222,7 @@ def _forests(scores: Scores) -> Iterator[Drawing]:
 def _verdict(effect: Against) -> str:
     if effect.p_holm is None or effect.p_holm >= _LEVEL:
         return "level"
-    return "better" if (effect.difference > 0) != (effect.metric in LOWER_IS_BETTER) else "worse"
+    return "better" if (effect.difference > 0) != metric_of(effect.metric).lower_is_better else "worse"
 
 
 def _drawn_curves(scores: Scores) -> Iterator[Drawing]:

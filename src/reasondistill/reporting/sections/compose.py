@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasondistill.contracts.run import RunInfo
+from reasondistill.metrics.registry import headline_metrics
 from reasondistill.reporting import figures
 from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
 from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
@@ -18,7 +19,7 @@ from reasondistill.reporting.sections.errors_and_slices import errors_section, s
 from reasondistill.reporting.sections.examples import choose_examples
 from reasondistill.reporting.sections.faithfulness import trust_section
 from reasondistill.reporting.sections.generalisation import generalisation_blocks
-from reasondistill.reporting.sections.headline import HEADLINE_METRICS, left_out, summarise, summarise_several
+from reasondistill.reporting.sections.headline import left_out, summarise, summarise_several
 from reasondistill.reporting.viewer.rows import explorers, rows_per_table
 
 
@@ -121,7 +122,7 @@ def _floors_figure(scored: Scored, prefix: str) -> Gallery | None:
     if not scored.results.floors:
         return None
     caption = "The student with 95% intervals, and what systems that explain nothing reach on the same examples."
-    names = [n for n in HEADLINE_METRICS if any(n in v for v in scored.results.floors.values())]
+    names = [n for n in headline_metrics() if any(n in v for v in scored.results.floors.values())]
     return Gallery((figures.beside_floors(f"{prefix}floors", "Student and floors", caption, scored.results, names),))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from reasondistill.contracts.error_analysis import ErrorExample, ErrorKind, FoundErrors, Share
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.slices import MeasuredSlice
+from reasondistill.metrics.registry import evidence_metrics
 from reasondistill.reporting.document import Block, Card, Cards, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.forest import Difference, forest
 from reasondistill.reporting.formatting import interval, listing, metric_title, metric_value
@@ -26,7 +27,6 @@ _KINDS: Final[dict[ErrorKind, str]] = {
     "explanation": "Explanation only",
     "both": "Both",
 }
-_MEASURED: Final = ("label_accuracy", "support", "bertscore_f1", "rougeL")
 
 
 def errors_section(results: Results) -> list[Block]:
@@ -60,7 +60,7 @@ def errors_section(results: Results) -> list[Block]:
 def slices_section(results: Results, prefix: str) -> list[Block]:
     """Forest plots of the ranked slices' differences, and a table of all slices, worst first."""
     slices = results.slices
-    metrics = [name for name in _MEASURED if any(name in one.metrics for one in slices)]
+    metrics = [name for name in ("label_accuracy", *evidence_metrics()) if any(name in one.metrics for one in slices)]
     if not slices or not metrics:
         return []
     settings = results.settings.get("slices") or {}

@@ -1,260 +1,135 @@
-"""The section "Faithfulness": what each test of `evaluate --student` found, what that proves, and what it does not."""
+"""The section "Faithfulness": what each test of `evaluate --student` gave, what that proves, and what it does not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from reasondistill.contracts.results import Metric, Results
+from reasondistill.contracts.base import Metric
+from reasondistill.contracts.faithfulness import DetailTable, Entry, FaithfulnessDetails
+from reasondistill.contracts.results import Results
+from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_test, faithfulness_tests
 from reasondistill.reporting.document import Block, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
-from reasondistill.reporting.formatting import flatten, interval, listing, metric_title, metric_value, references_of
+from reasondistill.reporting.formatting import flatten, interval, metric_title, metric_value
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-class Told(NamedTuple):
-    """What a reader has to know of a test."""
-
-    title: str
-    meaning: str
-
-
-TESTS: Final = {
-    "label_consistency": Told(
-        "Does the explanation argue for the label?",
-        "Proves: a judge that is not asked whether the label is right takes this share of the explanations for "
-        "arguments for it. Does not prove: that an explanation is true, or is why the label was given: a student that "
-        "decides by something else and then argues for its label scores as high.",
-    ),
-    "simulatability": Told(
-        "Does the explanation help to foretell the label?",
-        "Proves: a light simulator foretells the student's label better with the explanation. LAS weighs explanations "
-        "that give the label away and those that do not alike; the second bin is mostly small, so see its size. "
-        "Does not prove: that the explanation is the cause; with a simulator that learns little from the input, LAS is "
-        "above 0 for explanations of other examples too, so read it beside that control.",
-    ),
-    "label_conditioned": Told(
-        "Can it argue for any label?",
-        "Proves: how far explanations follow the label that is forced on the student, with the input as it was. A "
-        "student that argues for every label as well writes explanations that follow the label, not what decided it. "
-        "Does not prove: which of its explanations is right. Neither high nor low is good by itself.",
-    ),
-    "robustness": Told(
-        "Do label and explanation break together?",
-        "Proves: inputs whose label suffers most from noise are those whose explanation does (1: always; 0: "
-        "unrelated). Necessary for a common cause. Does not prove one: both can hang on how hard an input is to read.",
-    ),
-    "importance": Told(
-        "Do the same words matter for both?",
-        "Proves: the words without which the label loses most are those without which its explanation does (1: the "
-        "same order; 0: unrelated). Necessary, not sufficient. Does not prove that the explanation mentions them.",
-    ),
-    "insertion": Told(
-        "Does it mention a word that moved the label?",
-        "Proves: an inserted word is mentioned the likelier, the more it moved the label (CCT; 0: mentioned "
-        "regardless). Does not prove: anything of causes other than inserted words; a student that repeats the "
-        "whole input mentions all of them, and has no correlation.",
-    ),
-    "reconstruction": Told(
-        "Does the explanation by itself lead to the label?",
-        "Proves: inputs rebuilt from what explanations state get the same label. Covers explanations of known forms "
-        "only: see the coverage. Does not prove: that the statement is true of the original input.",
-    ),
-    "inconsistency": Told(
-        "Does it contradict itself?",
-        "Proves: explanations of related inputs state opposite things, where templates can read both. Tests "
-        "consistency, not causes: a consistent student can be wrong about itself every time.",
-    ),
-}
-"""Test -> its title and meaning; one that is unknown here is shown under its own name."""
-
-_QUOTES: Final = {
-    "insertion": {
-        "unmentioned": "Inserted words that are not mentioned, the largest shifts first",
-        "mentioned": "Inserted words that are mentioned, the largest shifts first",
-    },
-    "reconstruction": {
-        "lost": "Rebuilt inputs that got another label",
-        "kept": "Rebuilt inputs that kept their label",
-    },
-    "inconsistency": {"quoted": "Explanations that contradict each other"},
-}
-"""Test -> what it quotes, and its heading."""
-_VIEWS: Final = {"input": "Input", "explanation": "Explanation", "both": "Both"}
+_STYLES: Final = ("-", "-", "--")  # the third line often lies on the first: dashes let it show
 
 
 def trust_section(results: Results, prefix: str) -> list[Block]:
     """Every test: figures with intervals, what they mean, controls, coverage, quoted examples."""
-    tests = results.faithfulness
+    order = [test.name for test in faithfulness_tests()]
+    tests = dict(sorted(results.faithfulness.items(), key=lambda item: ([*order, item[0]].index(item[0]), item[0])))
     if not tests:
         return []
-    applied = {name: found for name, found in tests.items() if "left_out" not in found}
-    reasons = tuple((_told(name).title, str(t["left_out"])) for name, t in tests.items() if "left_out" in t)
+    done = {name: details for name, details in tests.items() if not details.left_out}
     blocks: list[Block] = [
         Paragraph(
-            f"{len(applied)} of {len(tests)} tests were done. Each looks at a sample of whole groups of "
+            f"{len(done)} of {len(tests)} tests were done. Each looks at a sample of whole groups of "
             "examples, chosen by hash. No single one proves faithfulness, but a student that fails one is not to be "
             "trusted in that respect."
         )
     ]
-    for name in sorted(applied, key=lambda name: ([*TESTS, name].index(name), name)):
-        blocks += _test(name, applied[name], results.metrics, results.settings, prefix)
-    cut = tuple((_told(name).title, str(t["shortened"])) for name, t in applied.items() if "shortened" in t)
+    for name, details in done.items():
+        blocks += _test(name, details, results.metrics, prefix)
+    cut = [(test_title(name), details.shortened) for name, details in tests.items() if details.shortened]
+    reasons = [(test_title(name), details.left_out) for name, details in tests.items() if details.left_out]
+    reasons += [(metric_title(name), why) for details in done.values() for name, why in details.not_measured.items()]
     lists = (("Tests cut short", cut), ("Tests that were not done", reasons))
-    return [*blocks, *(Facts(title, items) for title, items in lists if items)]
+    return [*blocks, *(Facts(title, tuple(items)) for title, items in lists if items)]
 
 
-def _told(name: str) -> Told:
-    return TESTS.get(name) or Told(metric_title(name), "")
+def test_title(name: str) -> str:
+    """The question that a test answers; its name, if it is not known here."""
+    kind = faithfulness_test(name)
+    return metric_title(name) if kind is None else kind.title
 
 
-def _test(
-    name: str,
-    found: Mapping[str, Any],
-    metrics: Mapping[str, Metric],
-    settings: Mapping[str, Any],
-    prefix: str,
-) -> Iterator[Block]:
-    title, meaning = _told(name)
-    rows = [
-        (
-            Cell(metric_title(metric)),
-            Cell(metric_value(metric, metrics[metric].value)),
-            Cell(interval(metric, metrics[metric].ci95) or "–"),
-            Cell(f"{metrics[metric].n:,}"),
-        )
-        for metric in found.get("metrics", ())
-        if metric in metrics
-    ]
-    beside = [
-        (Cell(text), Cell(f"{value:.3f}" if isinstance(value, float) else str(value)), Cell(""), Cell(""))
-        for text, value in _beside(found, references_of(settings))
-    ]
+def _test(name: str, details: FaithfulnessDetails, metrics: Mapping[str, Metric], prefix: str) -> Iterator[Block]:
+    kind = faithfulness_test(name)
+    rows = [_row(metric_title(metric), metrics[metric], metric) for metric in details.metrics if metric in metrics]
+    beside = [*_beside(details)]
     yield Table(
-        title,
+        test_title(name),
         ("", "Value", "95% interval", "n"),
         (*rows, *beside),
-        note=meaning,
+        note="" if kind is None else kind.meaning,
         groups=frozenset({len(rows)} if rows and beside else ()),
     )
-    if name == "simulatability":
-        yield from _bins(found)
-    if name == "robustness":
-        caption = (
-            "Share of labels kept, likeness (ROUGE-L) of explanations to those without noise, and label accuracy where "
-            "there are gold labels, by the share of the input's words that was replaced; bands are 95% intervals."
+    drawn = [table for table in details.tables if table.drawn]
+    if drawn:
+        figures = (
+            curves_figure(f"{prefix}{name}-{k}", table.title, table.note, table) for k, table in enumerate(drawn)
         )
-        yield Gallery((robustness_figure(f"{prefix}robustness", "Under noise", caption, found.get("curves") or ()),))
-    if name == "label_conditioned":
-        yield from _conditioned(found)
-    elif name == "importance":
-        yield from _words(found)
-    for key, quotes in _QUOTES.get(name, {}).items():
-        if found.get(key):
-            yield Facts(quotes, tuple(_quote(one) for one in found[key]), folded=True)
+        yield Gallery(tuple(figures))
+    for table in details.tables:
+        if not table.drawn:
+            cells = tuple(tuple(map(_cell, row)) for row in table.rows)
+            yield Table(table.title, ("", *table.columns[1:]), cells, note=table.note)
+    for quotes in details.quotes:
+        if quotes.cases:
+            yield Facts(quotes.title, tuple(map(_quote, quotes.cases)), folded=True)
 
 
-def _beside(found: Mapping[str, Any], references: str) -> Iterator[tuple[str, float | int]]:
-    """Controls and coverage: every number that a test tells beside its metrics, at the top or as a control."""
-    for name, value in (found.get("controls") or {}).items():
-        inner = value.items() if isinstance(value, Mapping) else [("", value)]
-        for metric, figure in inner:
-            if figure is not None:
-                yield f"Control: {name}{f' ({metric_title(metric)})' if metric else ''}", float(figure)
-    if isinstance(found.get("people"), Mapping) and found["people"].get("value") is not None:
-        yield f"The {references}, for the gold label", float(found["people"]["value"])
-    for key, value in found.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield metric_title(key), value
+def _beside(details: FaithfulnessDetails) -> Iterator[tuple[Cell, ...]]:
+    """Controls, sizes, and what was dropped: all that stands beside the metrics of a test."""
+    for control, values in details.controls.items():
+        for name, value in values.items():
+            if value is not None:
+                of_metric = f" ({metric_title(name)})" if len(values) > 1 else ""
+                yield _row(f"Control: {control}{of_metric}", float(value))
+    sizes = {} if details.examples is None else {"examples": details.examples}
+    for name, figure in {**sizes, **details.figures}.items():
+        yield _row(metric_title(name), figure)
+    for reason, dropped in details.dropped.items():
+        yield _row(f"Dropped examples: {reason}", dropped)
 
 
-def _bins(found: Mapping[str, Any]) -> Iterator[Table]:
-    """Accuracies of the simulator, over all examples and in both bins."""
-    parts = {"All": {"accuracy": found.get("accuracy") or {}}, **(found.get("bins") or {})}
-    rows = []
-    for name, part in parts.items():
-        size = f"{part['n']:,} examples, {part['share']:.1%}" if "n" in part else ""
-        figures = [part["accuracy"].get(view) for view in _VIEWS] + [part.get("gain")]
-        rows.append((Cell(name.replace("_", " ").capitalize(), size), *map(_figure, figures)))
-    note = (
-        "How often the simulator gives the student's label. Leaking: it does from the explanation alone. Gain: with "
-        "both, less with the input alone."
-    )
-    yield Table("The simulator, and the bins of LAS", ("", *_VIEWS.values(), "Gain"), tuple(rows), note=note)
+def _row(title: str, figure: Metric | int | float, metric: str = "") -> tuple[Cell, ...]:
+    if isinstance(figure, Metric):
+        value, n = metric_value(metric, figure.value), f"{figure.n:,}"
+        return Cell(title), Cell(value), Cell(interval(metric, figure.ci95) or ("–" if metric else "")), Cell(n)
+    return Cell(title), _cell(figure), Cell(""), Cell("")
 
 
-def _figure(metric: Mapping[str, Any] | None) -> Cell:
-    if metric is None:
-        return Cell("–")
-    ci95 = metric.get("ci95")
-    return Cell(f"{metric['value']:.3f}", interval("", tuple(ci95)) if ci95 else "")
+def _cell(entry: Entry) -> Cell:
+    if isinstance(entry, Metric):
+        return Cell(f"{entry.value:.3f}", interval("", entry.ci95))
+    if isinstance(entry, float):
+        return Cell(f"{entry:.3f}")
+    if isinstance(entry, int):
+        return Cell(f"{entry:,}")
+    return Cell("–" if entry is None else entry)
 
 
-def _conditioned(found: Mapping[str, Any]) -> Iterator[Facts]:
-    for one in found.get("quoted") or ():
-        texts = " / ".join(str(text) for text in one["fields"].values())
-        items = []
-        for label, text in one["explanations"].items():
-            given = ", as given" if label == one["label"] else ""
-            read = one.get("argues_for") or {}
-            argued = f" (the judge reads: {read[label] or 'none'})" if label in read else ""
-            items.append((f"{label}{given}", f"{text}{argued}"))
-        yield Facts(f"Made to argue for each label: {texts}", tuple(items), folded=True)
-
-
-def _words(found: Mapping[str, Any]) -> Iterator[Facts]:
-    items = []
-    for one in found.get("quoted") or ():
-        most = {
-            side: [w["word"] for w in sorted(one["words"], key=lambda w, side=side: -w[side])[:4]]  # type: ignore[misc]
-            for side in ("label", "explanation")
-        }
-        agreement = "no order" if one["agreement"] is None else f"agreement {one['agreement']:.2f}"
-        items.append(
-            (
-                str(one["id"]),
-                f"{one['label']}: most for the label {listing(most['label'])}; most for the explanation "
-                f"{listing(most['explanation'])} ({agreement}). {one['explanation']}",
-            )
-        )
-    if items:
-        yield Facts("Words that matter most", tuple(items), folded=True)
-
-
-def _quote(one: Mapping[str, Any]) -> tuple[str, str]:
-    texts = [f"{name.replace('_', ' ')}: {value}" for name, value in flatten(one) if name != "id"]
-    return str(one.get("id", "")), "; ".join(texts)
+def _quote(case: Mapping[str, object]) -> tuple[str, str]:
+    (_, first), *others = flatten(case)
+    return first, "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in others)
 
 
 @drawing()
-def robustness_figure(figure: Figure, curves: Sequence[Mapping[str, Any]]) -> None:
-    """What is kept of labels and explanations as more and more words are replaced."""
+def curves_figure(figure: Figure, table: DetailTable) -> None:
+    """The columns of a table that are to be drawn, over its first one, with their intervals as bands."""
     axes = figure.subplots()
-    series = {
-        "label_stability": "label kept",
-        "explanation_stability": "explanation kept",
-        "label_accuracy": "accuracy",
-    }
-    # Of a student that is always right, accuracy is the share of labels kept: dashes let the line beneath show.
-    for colour, style, (name, label) in zip(SERIES, ("-", "-", "--"), series.items(), strict=False):
-        points = [(row["share"], row[name]) for row in curves if row.get(name)]
-        banded = [(share, *metric["ci95"]) for share, metric in points if metric.get("ci95")]
-        if banded:
-            shares, low, high = zip(*banded, strict=True)
-            axes.fill_between(shares, low, high, color=colour, alpha=0.16, linewidth=0)
-        if points:
-            shares, figures = zip(*points, strict=True)
-            axes.plot(
-                shares,
-                [m["value"] for m in figures],
-                color=colour,
-                linestyle=style,
-                marker="o",
-                markersize=3.6,
-                label=label,
-            )
-    axes.set(xlabel="share of words replaced", ylim=(-0.02, 1.02))
+    shares = [float(row[0]) for row in table.rows if isinstance(row[0], int | float)]
+    for colour, style, name in zip(SERIES, _STYLES, table.drawn, strict=False):
+        column = table.columns.index(name)
+        points = [(x, row[column]) for x, row in zip(shares, table.rows, strict=True)]
+        _line(axes, [(x, y) for x, y in points if isinstance(y, Metric)], colour, style, name)
+    axes.set(xlabel=table.columns[0], ylim=(-0.02, 1.02))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, Metric]], colour: str, style: str, name: str) -> None:
+    banded = [(x, *metric.ci95) for x, metric in points if metric.ci95 is not None]
+    if banded:
+        x, low, high = zip(*banded, strict=True)
+        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+    if points:
+        x, values = zip(*((x, metric.value) for x, metric in points), strict=True)
+        axes.plot(x, values, color=colour, linestyle=style, marker="o", markersize=3.6, label=name)

@@ -7,7 +7,7 @@ from reasondistill.comparison.systems import load_system
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE
 from reasondistill.errors import DataError
 from reasondistill.reporting.document import Block, Cell, Document, Facts, Paragraph, Part, Section, Table
-from reasondistill.reporting.formatting import LOWER_IS_BETTER, metric_title, metric_value
+from reasondistill.reporting.formatting import marked_title, metric_title, metric_value
 from reasondistill.reporting.inputs import Source
 from reasondistill.reporting.signed import difference_value, signed_interval
 
@@ -42,7 +42,7 @@ def blocks(found: Generalisation) -> list[Block]:
     first, second = found.first.name, found.second.name
     rows = [
         (
-            Cell(metric_title(name) + (" ↓" if name in LOWER_IS_BETTER else "")),
+            Cell(marked_title(name)),
             Cell(metric_value(name, gap.first), f"{gap.n_first:,} examples"),
             Cell(metric_value(name, gap.second), f"{gap.n_second:,} examples"),
             Cell(difference_value(name, gap.gap)),

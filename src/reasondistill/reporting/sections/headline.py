@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from reasondistill.comparison.measures import settings_of
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
+from reasondistill.metrics.registry import evidence_metrics, headline_metrics, metric_of
 from reasondistill.reporting.formatting import (
     floor_title,
     interval,
@@ -17,20 +17,6 @@ from reasondistill.reporting.formatting import (
     references_of,
 )
 from reasondistill.reporting.inputs import Source
-
-HEADLINE_METRICS: Final = (
-    "label_accuracy",
-    "label_macro_f1",
-    "rougeL",
-    "bleu",
-    "chrf",
-    "bertscore_f1",
-    "support",
-    "student_teacher_label_agreement",
-    "student_teacher_agreement",
-    "faithfulness",
-    "ece",
-)
 
 A_FEW: Final = 0.01
 """The first paragraph names empty explanations where they are more than this share."""
@@ -64,7 +50,7 @@ class HeadlineRow(NamedTuple):
 
 def headline(results: Results) -> list[HeadlineRow]:
     """The headline metrics that ``results`` holds, in reading order."""
-    return [headline_row(results, name) for name in HEADLINE_METRICS if name in results.metrics]
+    return [headline_row(results, name) for name in headline_metrics() if name in results.metrics]
 
 
 def headline_row(results: Results, name: str) -> HeadlineRow:
@@ -128,7 +114,7 @@ def summarise(source: Source) -> str:
     sentences = [f"Scored on {results.dataset.n:,} examples of {part}."]
     if accuracy := rows.get("label_accuracy"):
         sentences.append(_accuracy_sentence(accuracy))
-    sentences += [_overlap_sentence(results, rows[name]) for name in ("rougeL", "bertscore_f1") if name in rows]
+    sentences += [_overlap_sentence(results, rows[name]) for name in _overlap_metrics() if name in rows]
     if sentence := _reference_sentence(results):
         sentences.append(sentence)
     if names := [title for title, _ in left_out(results)]:
@@ -138,6 +124,12 @@ def summarise(source: Source) -> str:
     if ece := rows.get("ece"):
         sentences.append(f"Its confidence misses its accuracy by {100 * ece.value:.1f} points on average (ECE).")
     return " ".join(sentences)
+
+
+def _overlap_metrics() -> list[str]:
+    """The metrics against references that explanations are judged by."""
+    evidence = evidence_metrics()
+    return [name for name in headline_metrics() if name in evidence and "references" in metric_of(name).needs]
 
 
 def _accuracy_sentence(row: HeadlineRow) -> str:
@@ -220,9 +212,9 @@ def summarise_several(sources: Sequence[Source]) -> str:
         )
     for alike in by_rows.values():
         among = f"Among {listing([name for name, _ in alike])}, " if len(by_rows) > 1 else ""
-        for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+        for metric in ("label_accuracy", *_overlap_metrics()):
             sentences += _ranking(metric, [(name, r) for name, r in alike if metric in r.metrics], among)
-    for metric in ("label_accuracy", "rougeL", "bertscore_f1"):
+    for metric in ("label_accuracy", *_overlap_metrics()):
         rows = [(s, headline_row(r, metric)) for s, r in scored if metric in r.metrics]
         behind = [s for s, row in rows if row.verdict in ("below", "level")]
         if behind:
@@ -247,7 +239,8 @@ def _ranking(name: str, systems: Sequence[tuple[str, Results]], among: str) -> I
         return
     title = f"{among}{metric_title(name)}"
     (_, first), *others = systems
-    if any(settings_of(name, first.settings) != settings_of(name, r.settings) for _, r in others):
+    settings_in = metric_of(name).settings_in
+    if any(settings_in(first.settings) != settings_in(r.settings) for _, r in others):
         yield f"{title} was measured with different settings, so it ranks nobody."
         return
     if any(first.metrics[name].n != r.metrics[name].n for _, r in others):

@@ -5,32 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from reasondistill.contracts.results import CONTROLLED_METRICS, NOT_FLOORS, Metric, Results
+from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
 from reasondistill.contracts.run import RunInfo
+from reasondistill.metrics.registry import (
+    controlled_metrics,
+    evidence_metrics,
+    headline_metrics,
+    known_metrics,
+    metric_names,
+)
 from reasondistill.reporting.document import Cell, Facts, Table
 from reasondistill.reporting.formatting import (
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
     duration,
     flatten,
     floor_title,
     interval,
+    marked_title,
     metric_title,
     metric_value,
     references_of,
     size,
 )
 from reasondistill.reporting.inputs import Source
-from reasondistill.reporting.sections.headline import HEADLINE_METRICS, not_read
+from reasondistill.reporting.sections.headline import not_read
 
 FLAG: Final = "▲"
 """Stands after a floor's figure that reaches the student's."""
-LABEL_METRICS: Final = ("precision", "recall", "f1", "rougeL", "bertscore_f1", "support")
 
 
 def beside_floors(results: Results) -> Table | None:
     """The student, then every floor, then the references: a row each, a column a metric."""
-    names = [n for n in HEADLINE_METRICS if n in results.metrics and any(n in v for v in results.floors.values())]
+    names = [n for n in headline_metrics() if n in results.metrics and any(n in v for v in results.floors.values())]
     if not names:
         return None
     floors = sorted((f for f in results.floors if f not in NOT_FLOORS), key=lambda f: (f.startswith("copied_"), f))
@@ -71,7 +76,7 @@ def all_metrics(results: Results) -> Table:
     """Every metric with its interval and the number of examples behind it."""
     rows = [
         (
-            Cell(metric_title(name) + (" ↓" if name in LOWER_IS_BETTER else "")),
+            Cell(marked_title(name)),
             Cell(metric_value(name, metric.value)),
             Cell(interval(name, metric.ci95) or "–"),
             Cell(f"{metric.n:,}"),
@@ -100,12 +105,14 @@ def per_label(results: Results) -> Table | None:
 
 def label_metrics(results: Results) -> list[str]:
     """The metrics that some label has a figure for, in reading order."""
-    return [n for n in LABEL_METRICS if any(n in values for values in results.per_label.values())]
+    evidence = evidence_metrics()
+    names = [*(m.name for m in known_metrics() if m.per_label_only), *(n for n in metric_names() if n in evidence)]
+    return [n for n in names if any(n in values for values in results.per_label.values())]
 
 
 def controls(results: Results) -> Table | None:
     """Negative controls, which a sound metric scores below the student."""
-    names = [n for n in CONTROLLED_METRICS if n in results.metrics and any(n in v for v in results.controls.values())]
+    names = [n for n in controlled_metrics() if n in results.metrics and any(n in v for v in results.controls.values())]
     if not names:
         return None
     fooled = results.settings.get("fooled", {})
@@ -138,7 +145,7 @@ def systems(sources: Sequence[Source]) -> Table | None:
 
 
 def _side_by_side(title: str, first: str, scored: Sequence[tuple[str, Results]]) -> Table:
-    names = [n for n in HEADLINE_METRICS if any(n in r.metrics for _, r in scored)]
+    names = [n for n in headline_metrics() if any(n in r.metrics for _, r in scored)]
     rows = [
         (
             Cell(name, f"{r.dataset.n:,} examples"),
@@ -180,7 +187,7 @@ def run_facts(run: RunInfo) -> list[Facts]:
 
 
 def _reading_place(name: str) -> int:
-    known = list(METRIC_TITLES)  # unknown ones come last, in their own order
+    known = metric_names()  # unknown ones come last, in their own order
     return known.index(name) if name in known else len(known)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from reasondistill.contracts.scored_rows import ScoredRow
+from reasondistill.metrics.registry import known_metrics, metric_names
 from reasondistill.reporting.document import Explorer
-from reasondistill.reporting.formatting import METRIC_TITLES
 
 Column = dict[str, Any]
 """``key`` (its name in per_example.jsonl; a field's is ``fields.<name>``), ``title``, ``kind``, ``shown`` (whether a
@@ -25,16 +25,10 @@ reader sees it before choosing columns), ``values`` (one per row, None where a r
 
 _DECIMALS: Final = 5
 _SHOWN_SCORES: Final = ("rougeL", "bertscore_f1", "support", "length")
-_TITLES: Final = {
-    **METRIC_TITLES,
-    "length": "Words",
-    "copy": "Copy",
-    "empty": "Empty",
-    "teacher_label_agreement": "Same label as the teacher",
-    "teacher_agreement": "Teacher, BERTScore F1",
-    "teacher_rougeL": "Teacher, ROUGE-L",
-}
-_ORDER: Final = {name: place for place, name in enumerate((*METRIC_TITLES, "length", "copy", "empty"))}
+_NO_METRIC: Final = {"teacher_rougeL": "Teacher, ROUGE-L"}
+"""Scores that no metric is the mean of."""
+_LAST: Final = ("length", "copy", "empty")
+"""Scores that every row has, after those that tell more."""
 # What ends a script element, what HTML or UTF-8 cannot hold, and what ends a line in old JavaScript.
 _UNSAFE: Final = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -108,10 +102,12 @@ def _texts(row: ScoredRow) -> Iterator[str]:
 def _scores(rows: Sequence[ScoredRow]) -> Iterator[Column]:
     per_row = [row.scores for row in rows]
     names = dict.fromkeys(name for scores in per_row for name in scores)
-    for name in sorted(names, key=lambda name: _ORDER.get(name, len(_ORDER))):
+    titles = _NO_METRIC | {metric.score: metric.score_title for metric in known_metrics()}
+    order = {name: place for place, name in enumerate((*metric_names(), *_LAST))}
+    for name in sorted(names, key=lambda name: order.get(name, len(order))):
         if name != "confidence":
             values = [scores.get(name) for scores in per_row]
-            yield _number(name, _TITLES.get(name, name), values, shown=name in _SHOWN_SCORES)
+            yield _number(name, titles.get(name, name), values, shown=name in _SHOWN_SCORES)
 
 
 def _column(key: str, title: str, kind: str, values: list[Any], shown: bool = True, **more: Any) -> Column:

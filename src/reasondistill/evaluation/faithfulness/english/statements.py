@@ -126,6 +126,8 @@ _PREDICATE_TEMPLATES = [(name, holds, re.compile(pattern, re.IGNORECASE)) for na
 _RELATION_TEMPLATES = [(name, holds, re.compile(pattern, re.IGNORECASE)) for name, holds, pattern in _RELATIONS]
 
 _CLAUSE = re.compile(rf"(?P<s>(?:(?! {_BE} ).)+?) (?P<b>{_BE}) (?P<r>.+)", re.IGNORECASE)
+_ANY_BE = re.compile(rf"\b({_BE[3:-1]})\b", re.IGNORECASE)
+_DENIED = re.compile(rf"\b({_BE[3:-1]}) not\b", re.IGNORECASE)
 _LEADING_BE = re.compile(rf"{_BE} ", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?;]+(?:\s+|$)|\n+")
 _GENERIC = re.compile(r"(?:not )?(?:some|any|every|no ?)(?:one|body)|one|nobody", re.IGNORECASE)
@@ -246,3 +248,10 @@ def contradict(a: Statement, b: Statement) -> bool:
 
 def _agree(a: frozenset[str], b: frozenset[str]) -> bool:
     return not a or not b or a == b
+
+
+def deny(text: str) -> str | None:
+    """``text`` with "not" behind its first form of "be", or without it where one has it; None where there is none."""
+    if _DENIED.search(text):
+        return _DENIED.sub(r"\1", text, count=1)
+    return _ANY_BE.sub(r"\1 not", text, count=1) if _ANY_BE.search(text) else None

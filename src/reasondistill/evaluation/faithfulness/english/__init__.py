@@ -1,0 +1,1 @@
+"""What is English in the tests: templates that read explanations, and words to insert."""

@@ -1,0 +1,1 @@
+"""The metrics that come with the package, a file for each family."""
