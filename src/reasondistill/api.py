@@ -21,6 +21,7 @@ from reasondistill.students.student import Student
 
 if TYPE_CHECKING:
     from reasondistill.comparison import Comparison, System
+    from reasondistill.data.audit import Audit
     from reasondistill.exporting import Exported
     from reasondistill.judges import Judge
     from reasondistill.reporting import ReportFiles
@@ -217,7 +218,7 @@ def export(student: Student | Run | Place, out: Place, *, quantization: str = "i
     return make_package(place, out, quantization=quantization, **options)  # type: ignore[arg-type]
 
 
-def audit(data: Source, **options: Any) -> Any:
+def audit(data: Source, **options: Any) -> Audit:
     """Look for what is wrong with a data set; see `data.audit.audit` for the options.
 
     Raises:
