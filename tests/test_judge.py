@@ -229,7 +229,16 @@ def test_a_judge_refuses_another_task(judge: Judge) -> None:
         judge.refuse_task(get_task("comve"))
 
 
-@pytest.mark.parametrize("damage", ["gone", "torn", "json", "keys", "schema"])
+DAMAGES = {
+    "gone": "with judge.json, found none",
+    "torn": "as `judge train` writes it, found",
+    "json": "expected a JSON object",
+    "keys": "size mismatch",
+    "schema": "a judge, schema version 2, found version 1",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_judge_is_refused(tmp_path: Path, judge: Judge, damage: str) -> None:
     folder = tmp_path / "judge"
     judge.save(folder, "card")
@@ -247,8 +256,7 @@ def test_a_damaged_judge_is_refused(tmp_path: Path, judge: Judge, damage: str) -
     with pytest.raises(CheckpointError, match=r"judge\.(json|safetensors)"):
         Judge.load(folder)
     seal_folder(folder)
-    said = "a judge, schema version 2, found version 1" if damage == "schema" else ""
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=DAMAGES[damage]):
         Judge.load(folder)
 
 

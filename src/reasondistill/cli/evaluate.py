@@ -11,19 +11,17 @@ import typer
 
 from reasondistill.cli.shared import (
     BudgetOption,
-    Columns,
     DataArgument,
     EvalConfigOption,
     SplitOption,
-    TaskOption,
     TeacherOption,
-    mapping,
     named_teachers,
     needs_extra,
     print_headline,
     quiet_libraries,
 )
 from reasondistill.cli.status import status_line
+from reasondistill.cli.table_options import NAMED, TableOptions, takes_table
 from reasondistill.cli.terminal import fact, stage
 from reasondistill.errors import DataError, TaskError
 
@@ -31,21 +29,21 @@ if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
     from reasondistill.contracts.records import Prediction
     from reasondistill.contracts.results import Results
-    from reasondistill.data.readers.own_tables import ColumnMapping
+    from reasondistill.data.recognising import Recognised
     from reasondistill.students.student import Student
     from reasondistill.tasks.task import Task
 
 
+@takes_table
 def evaluate(
     predictions: Annotated[
         Path, typer.Argument(metavar="PREDICTIONS", help="A .jsonl file with id, label and explanation in each row.")
     ],
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for results.json and per_example.jsonl.")],
+    table: TableOptions,
     split: SplitOption = None,
-    task: TaskOption = None,
-    columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of that part.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N examples of the split.")] = None,
     config: EvalConfigOption = None,
     bertscore: Annotated[
         bool | None,
@@ -66,7 +64,7 @@ def evaluate(
         typer.Option(help="The student that made PREDICTIONS: asked again in tests of faithfulness, and timed."),
     ] = None,
     faithfulness_limit: Annotated[
-        int | None, typer.Option(min=1, help="With --student: at most so many examples in each test.")
+        int | None, typer.Option(min=1, help="With --student: at most N examples in each test.")
     ] = None,
     efficiency: Annotated[
         bool | None,
@@ -77,7 +75,7 @@ def evaluate(
     ] = None,
     budget: BudgetOption = None,
 ) -> None:
-    """Score any system's predictions: metrics with intervals, per label, per example, beside the floors."""
+    """Score any system's predictions: metrics with intervals, per label, per example, beside the baselines."""
     from reasondistill.contracts.records import outside, read_predictions
     from reasondistill.data import load
     from reasondistill.evaluation import evaluate_whole, save
@@ -109,23 +107,23 @@ def evaluate(
         if maker is None and value is not None:
             raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
     answers = list(read_predictions(predictions))
-    asked, because, read_from = _task(task, predictions, maker, data, mapping(columns), answers)
+    read = _read_as(table, predictions, maker, data, answers)
     if maker is not None:
-        _require_task(maker, asked)
-    with _says_task(asked, because):
-        everything = load(data, task=asked, columns=read_from)
-        loaded = load(data, split=split, task=asked, columns=read_from) if split else everything
+        _require_task(maker, read.task)
+    with _says_task(read):
+        everything = load(data, task=read.task, columns=read.columns)
+        loaded = load(data, split=split, task=read.task, columns=read.columns) if split else everything
         loaded = loaded.first(limit) if limit else loaded
         others = outside(everything.examples, loaded.examples)
         # Mistakes in what was given, before anything takes time.
-        join(answers, loaded.examples, asked)
+        join(answers, loaded.examples, read.task)
     teachers = named(settings.teachers, loaded.examples)
 
     with status_line() as tell:
         evaluation = evaluate_whole(
             answers,
             loaded.examples,
-            task=asked,
+            task=read.task,
             name=loaded.name,
             split=split,
             options=settings,
@@ -150,41 +148,34 @@ def _settings(config: Path | None, **given: object) -> EvaluateOptions:
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def _task(
-    asked: str | None,
-    predictions: Path,
-    maker: Student | None,
-    data: str,
-    columns: dict[str, str | list[str]] | None,
-    answers: Sequence[Prediction],
-) -> tuple[Task, str, ColumnMapping | None]:
-    """The task, what says so (--task, the predictions' record, their student, or the data; "" for --task), and the
-    data's columns."""
-    from reasondistill.data.recognising import recognise
+def _read_as(
+    table: TableOptions, predictions: Path, maker: Student | None, data: str, answers: Sequence[Prediction]
+) -> Recognised:
+    """The task and the data's columns: as the options say, else the predictions' record, their student, the data."""
+    from reasondistill.data.recognising import Recognised
     from reasondistill.evaluation.pairing import labels_given
     from reasondistill.students.student import task_answered
-    from reasondistill.tasks.task import get_task
 
-    if asked is not None:
-        return get_task(asked), "", columns
-    if (recorded := task_answered(predictions)) is not None:
-        return recorded, "the record of the predictions", columns
-    if maker is not None:
-        return maker.task, "the student", columns
-    recognised = recognise(data, columns, labels_given(answers))
-    stage(f"task {recognised.task.name}, by {recognised.because}")
-    return recognised.task, recognised.because, recognised.columns
+    if table.task is None and (recorded := task_answered(predictions)) is not None:
+        return Recognised(recorded, "the record of the predictions", table.columns_of(recorded))
+    if table.task is None and maker is not None:
+        return Recognised(maker.task, "the student", table.columns_of(maker.task))
+    read = table.read_as(data, labels_given(answers))
+    if table.task is None:
+        stage(f"task {read.task.name}, by {read.because}")
+    return read
 
 
 @contextmanager
-def _says_task(task: Task, because: str) -> Iterator[None]:
+def _says_task(read: Recognised) -> Iterator[None]:
     """Mistakes under a task that nobody named say where it is from."""
     try:
         yield
     except (DataError, TaskError) as error:
-        if not because:
+        if read.because == NAMED:
             raise
-        fix = f"{error.fix} The rows are read as the task {task.name}, told by {because} (--task: another).".strip()
+        name, because = read.task.name, read.because
+        fix = f"{error.fix} The rows are read as the task {name}, told by {because} (--task: another).".strip()
         raise type(error)(
             error.where, expected=error.expected, found=error.found, problem=error.problem, fix=fix
         ) from error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -17,7 +16,9 @@ from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from reasondistill.data.layout import Choice, Layout
+    from reasondistill.data.readers.own_tables import ColumnMapping
     from reasondistill.data.recognising import Recognised
+    from reasondistill.tasks.task import Task
 
 TextOption = Annotated[
     list[str] | None,
@@ -46,6 +47,9 @@ _OPTIONS: Mapping[str, Any] = {
     "group": GroupOption,
 }
 
+NAMED = "--task"
+"""What says which task it is, where the user does."""
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -54,18 +58,43 @@ class TableOptions:
     """What a user says of a table."""
 
     task: str | None = None
-    columns: Mapping[str, str | Sequence[str]] | None = None
+    columns: ColumnMapping | None = None
     choice: Choice | None = None
 
-    def read_as(self, data: str) -> Recognised:
+    def read_as(self, data: str, labels: Iterable[str] | None = None) -> Recognised:
         """The task of a data set and where its columns are; what had to be guessed is said on standard error.
 
+        Args:
+            labels: that a system gives to its rows, where one is to be scored: they must be among the task's.
+
         Raises:
-            DataError: as `recognise_data`; --columns is given beside the options that name single columns.
+            DataError: as `recognise`; --columns is given beside the options that name single columns.
         """
-        from reasondistill.data.recognising import Recognised, recognise_data
+        from reasondistill.data.recognising import Recognised, recognise, recognise_data
         from reasondistill.tasks.task import get_task
 
+        if self.task is not None:
+            task = get_task(self.task)
+            return Recognised(task, NAMED, self.columns_of(task))
+        self._require_one_way()
+        if labels is None:
+            recognised = recognise_data(data, self.columns, self.choice)
+        else:
+            recognised = recognise(data, self.columns, labels, self.choice)
+        if recognised.layout is not None:
+            say_columns(data, recognised.layout)
+        return recognised
+
+    def columns_of(self, task: Task) -> ColumnMapping | None:
+        """Where the columns of a known task are.
+
+        Raises:
+            DataError: as `read_as`, or more or fewer texts are named than the task has fields.
+        """
+        self._require_one_way()
+        return self.columns if self.choice is None else self.choice.mapping(task)
+
+    def _require_one_way(self) -> None:
         if self.columns and self.choice is not None:
             raise DataError(
                 "--columns",
@@ -73,22 +102,6 @@ class TableOptions:
                 found="both",
                 fix="Name all columns in one of the two ways.",
             )
-        if self.task is not None:
-            task = get_task(self.task)
-            return Recognised(task, "--task", self.columns if self.choice is None else self.choice.mapping(task))
-        recognised = recognise_data(data, self.columns, self.choice)
-        if recognised.layout is not None:
-            say_columns(data, recognised.layout)
-        return recognised
-
-    def options(self) -> list[str]:
-        """The words that say the same again on the command line."""
-        words = [] if self.task is None else ["--task", self.task]
-        for what, name in (self.columns or {}).items():
-            words += ["--columns", f"{what}={name if isinstance(name, str) else ','.join(name)}"]
-        for what, name in self.choice.names() if self.choice is not None else ():
-            words += [f"--{what}", name]
-        return [quote(word) for word in words]
 
 
 def takes_table(command: F) -> F:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from reasondistill.contracts.base import Block, Interval, OrEmpty, Sparse
-
-Count = Annotated[int, Field(ge=0)]
+from reasondistill.contracts.base import Block, Count, Interval, OrEmpty, Sparse
 
 
 class Agreement(Block):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from reasondistill.contracts.audit_numbers import (
     Baselines,
     ChoiceCounts,
-    Count,
     Duplicates,
     ExplanationTexts,
     Highlights,
@@ -16,12 +15,12 @@ from reasondistill.contracts.audit_numbers import (
     Language,
     Leakage,
     Lengths,
-    Lost,
     NoBaselines,
     Phrases,
     SplitCounts,
 )
-from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.base import Block, Count, Versioned
+from reasondistill.contracts.lost_texts import Lost
 
 Severity = Literal["problem", "warning", "note"]
 

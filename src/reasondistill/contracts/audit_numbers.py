@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Interval
+from reasondistill.contracts.base import Block, Count, Interval
 
-Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Ids = list[str]
 IdSets = list[list[str]]
@@ -254,33 +253,6 @@ class Lengths(Block):
 
     words: dict[str, TextLengths]
     tokens: dict[str, TextLengths] | None
-
-
-class TextsLost(Block):
-    """``lossy`` texts lose something in a tokenizer, those ``with_unknown`` a whole token."""
-
-    n: Count
-    lossy: Count
-    with_unknown: Count
-    tokens: Count
-    unknown: Count
-
-
-class SamePrompts(Block):
-    """Prompts that become the tokens of another, ``cut`` of them because their end is cut off."""
-
-    n: Count
-    cut: Count
-    ids: IdSets
-
-
-class Lost(Block):
-    """What a tokenizer cannot read, and the characters that it loses most often."""
-
-    prompts: TextsLost
-    targets: TextsLost
-    characters: list[tuple[str, int]]
-    same_prompts: SamePrompts
 
 
 class Accuracy(Block):

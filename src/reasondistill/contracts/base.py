@@ -20,6 +20,8 @@ from reasondistill.contracts.records import parse_record
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_json, write_json
 
+Count = Annotated[int, Field(ge=0)]
+
 Interval = tuple[float, float]
 """The lower and the upper bound of a 95% interval."""
 

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, DatasetInfo, Interval, Versioned
+from reasondistill.contracts.base import Block, Count, DatasetInfo, Interval, Versioned
 from reasondistill.contracts.tradeoffs import Tradeoffs
 
-Count = Annotated[int, Field(ge=0)]
 PValue = Annotated[float, Field(ge=0, le=1)]
 
 

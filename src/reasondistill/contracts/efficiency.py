@@ -10,10 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, DatasetInfo, Versioned
+from reasondistill.contracts.base import Block, Count, DatasetInfo, Versioned
 from reasondistill.contracts.records import OutputOrder
 
-Count = Annotated[int, Field(ge=0)]
 OneOrMore = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

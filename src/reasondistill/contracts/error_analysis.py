@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from reasondistill.contracts.base import Block, Interval, Sparse
+from reasondistill.contracts.base import Block, Count, Interval, Sparse
 
 ErrorKind = Literal["none", "label", "explanation", "both"]
 Judged = Literal["label", "explanation"]
-Count = Annotated[int, Field(ge=0)]
 
 
 class Share(Block):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from reasondistill.contracts.base import Block, Versioned
+from reasondistill.contracts.base import Block, Count, Versioned
 from reasondistill.contracts.efficiency import Hardware
+from reasondistill.contracts.lost_texts import Lost
 from reasondistill.storage.files import write_json
 
 RUN_FILE = "run.json"
-
-Count = Annotated[int, Field(ge=0)]
 
 
 class DataPart(Block):
@@ -34,33 +31,6 @@ class Truncated(Block):
     of_sources: Count
     targets: Count
     of: Count
-
-
-class LostText(Block):
-    """Of ``n`` texts ``lossy`` lost something, ``with_unknown`` of them to one of the ``unknown`` tokens."""
-
-    n: Count
-    lossy: Count
-    with_unknown: Count
-    tokens: Count
-    unknown: Count
-
-
-class SamePrompts(Block):
-    """``n`` different prompts with the tokens of another, ``cut`` of them as they lost their end; ``ids`` of a few."""
-
-    n: Count
-    cut: Count
-    ids: list[list[str]]
-
-
-class Lost(Block):
-    """What the student's tokenizer cannot read; ``characters``: the commonest lost ones and how often."""
-
-    prompts: LostText
-    targets: LostText
-    characters: list[tuple[str, Count]]
-    same_prompts: SamePrompts
 
 
 class StudentSize(Block):

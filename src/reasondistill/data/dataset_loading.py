@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from reasondistill.contracts.records import Example
-from reasondistill.data.layout import Choice, look
+from reasondistill.data.layout import Choice, iterate, look
 from reasondistill.data.loaded import Loaded, gather
-from reasondistill.data.readers.own_tables import ColumnMapping, Row, read_rows
+from reasondistill.data.readers.own_tables import ColumnMapping, read_rows
 from reasondistill.data.recognising import recognise_data, recognise_examples
 from reasondistill.data.sources import load
 from reasondistill.errors import DataError, MissingExtraError
@@ -102,18 +102,25 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
     """
     if isinstance(data, Loaded):
         return data.examples
-    if isinstance(data, Sequence) and not isinstance(data, str) and all(isinstance(row, Example) for row in data):
-        return cast("Sequence[Example]", data)
-    if isinstance(data, Sequence) and not isinstance(data, str) and all(isinstance(row, str) for row in data):
-        if len(task.fields) > 1:
-            raise DataError(
-                NAME,
-                expected=f"rows with the fields {', '.join(task.fields)}",
-                found="single texts",
-                fix="Give dictionaries: " + str([dict.fromkeys(task.fields, "…")]),
-            )
-        data = [{task.fields[0]: text} for text in cast("Sequence[str]", data)]
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        # The first one tells: examples may be built as they are looked at, and all alike.
+        first = data[0] if len(data) else None
+        if first is None or isinstance(first, Example):
+            return cast("Sequence[Example]", data)
+        if isinstance(first, str):
+            data = _rows_of_texts(task, cast("Sequence[str]", data))
     return load_dataset(cast("Source", data), task=task).examples
+
+
+def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, Any]]:
+    if len(task.fields) > 1:
+        raise DataError(
+            NAME,
+            expected=f"rows with the fields {', '.join(task.fields)}",
+            found="single texts",
+            fix=f"Give dictionaries: [{dict.fromkeys(task.fields, '…')}].",
+        )
+    return [{task.fields[0]: text} for text in texts]
 
 
 def _choice(
@@ -159,9 +166,7 @@ def _of_rows(
         return _of_examples(cast("Sequence[Example]", rows), task)
     table = cast("Sequence[Mapping[str, Any]]", rows)
 
-    def numbered() -> Iterator[Row]:
-        return iter(enumerate(table, start=1))
-
+    numbered = iterate(table)
     header = list(dict.fromkeys(name for row in table for name in row))
     if task is None and "fields" not in header:
         layout = look(NAME, numbered, choice or (Choice.of(columns) if columns else None))

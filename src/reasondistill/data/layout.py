@@ -380,7 +380,7 @@ def _label(source: object, columns: Mapping[str, Column], *, alone: bool) -> str
             source,
             expected="one column that can be the label",
             found=f"several: {listed(likely)}",
-            fix=f"Say which: --label {likely[0]!r}.",
+            fix=f"Say which: --label {likely[0]!r} (from Python: label=…).",
         )
     return likely[0] if likely else None
 
@@ -402,17 +402,13 @@ def _texts(columns: Mapping[str, Column]) -> tuple[str, ...]:
 
 def _labels(column: str, rows: Iterable[Row]) -> tuple[str, ...]:
     """The labels that a column holds, as readers take them."""
-    return tuple(sorted(_label_values(column, rows)))
-
-
-def _label_values(column: str, rows: Iterable[Row]) -> set[str]:
-    values: set[str] = set()
+    labels: set[str] = set()
     for _, row in rows:
         value = label_text(row.get(column))
         value = str(value).lower() if isinstance(value, bool) else value
         if isinstance(value, str) and value.strip() and value not in NO_LABEL:
-            values.add(value)
-    return values
+            labels.add(value)
+    return tuple(sorted(labels))
 
 
 def _require_usable(source: object, layout: Layout) -> None:
@@ -423,14 +419,14 @@ def _require_usable(source: object, layout: Layout) -> None:
             source,
             expected="a column with the texts to answer",
             found=f"none among the columns {columns}" if layout.columns else "no rows",
-            fix="Name it: --text COLUMN, or --columns FIELD=COLUMN." if layout.columns else "",
+            fix="Name it: --text COLUMN (from Python: text=…)." if layout.columns else "",
         )
     if layout.label is not None and not layout.choices and not 1 <= len(layout.labels) <= 10 * MOST_LABELS:
         raise DataError(
             source,
             expected=f"1 to {10 * MOST_LABELS} different labels in {layout.label!r}",
             found=f"{len(layout.labels):,}",
-            fix="Name another column, --label COLUMN, or none: --label ''.",
+            fix="Name another column, --label COLUMN, or none, --label '' (from Python: label=…).",
         )
 
 

@@ -61,9 +61,9 @@ def _flan(size: str, parameters: str, learning_rate: float) -> Recipe:
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {
-    "flan-t5-small": _flan("small", "77 million", 3e-4),
-    "flan-t5-base": _flan("base", "248 million", 1e-4),
-    "flan-t5-large": _flan("large", "783 million", 5e-5),
+    "flan-t5-small": _flan("small", "80 million", 3e-4),
+    "flan-t5-base": _flan("base", "250 million", 1e-4),
+    "flan-t5-large": _flan("large", "780 million", 5e-5),
     "minilm": Recipe(
         "a student out of MiniLM, some 16 million parameters; needs no download (extra `offline`)",
         {

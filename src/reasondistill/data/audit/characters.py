@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from reasondistill.contracts.audit import Audit, Finding, Severity
-from reasondistill.contracts.audit_numbers import Language, Lost
+from reasondistill.contracts.audit_numbers import Language
+from reasondistill.contracts.lost_texts import Lost
 from reasondistill.contracts.records import Example
 from reasondistill.data.audit.duplicates import GetIds
 from reasondistill.data.audit.findings import Evidence, FactList, NumberTable, Section, finding, number_of, percent

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from reasondistill.contracts.audit import Audit, Finding, Limits
-from reasondistill.contracts.audit_numbers import Histogram, Ids, LengthLimit, Lengths, Lost, TextLengths
+from reasondistill.contracts.audit_numbers import Histogram, Ids, LengthLimit, Lengths, TextLengths
+from reasondistill.contracts.lost_texts import Lost
 from reasondistill.contracts.records import Example
 from reasondistill.data.audit.duplicates import GetIds
 from reasondistill.data.audit.findings import Evidence, LengthBars, NumberTable, Section, finding, number_of, percent
