@@ -170,7 +170,7 @@ def test_a_calibration_does_not_seal_changed_weights(copied: Path) -> None:
     calibration.save(copied)
     with pytest.raises(CheckpointError, match=r"found model\.safetensors has another content than was written\. "):
         Student.load(copied)
-    assert "is refused beside this one" in seal(copied)
+    assert "was fitted to the student before this change and is now refused" in seal(copied)
     with pytest.raises(CheckpointError, match="fitted for another"):
         Student.load(copied)
 
