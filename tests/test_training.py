@@ -170,10 +170,11 @@ def test_rows_that_teach_less_are_counted_and_said(tmp_path: Path) -> None:
     data = {"train": {"source": str(path)}}
     config = validate_config(TrainConfig, {"name": "run", "data": data, "student": {"kind": "scratch"}}, where="here")
     assert left_out(parts, config) == [
+        "train: no row has the label 'contradiction', so it cannot be learned",
         "rows, train: 5 of 7 rows have no label; they teach their explanation only",
         "rows: set aside: label -1, which stands for none (2), label -, which stands for none (1)",
         "rows, validation: 5 of 7 rows have no label; they do not count for labels",
     ]
-    first = left_out(parts, config.model_copy(update={"order": "label_only"}))[0]
+    first = left_out(parts, config.model_copy(update={"order": "label_only"}))[1]
     assert first.endswith("5 of 7 rows have no label; they teach nothing")
     assert left_out(Parts([load("scenes:20")]), config) == []

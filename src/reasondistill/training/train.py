@@ -266,9 +266,13 @@ def load_parts(config: TrainConfig) -> Parts:
 
 
 def left_out(parts: Parts, config: TrainConfig) -> list[str]:
-    """Which rows do not teach all that a row can, in sentences: one for each part, and one for each source."""
+    """What cannot be learned, in sentences: labels that no row has, and rows that lack something or were dropped."""
     named = [("train", part) for part in parts.train] + ([("validation", parts.validation)] if parts.validation else [])
     sentences: list[str] = []
+    if config.order != "explanation_only":
+        taught = {label for part in parts.train for label in part.stored.column("label")}
+        if untaught := [label for label in config.task.labels or () if label not in taught]:
+            sentences.append(f"train: no row has the label {', '.join(map(repr, untaught))}, so it cannot be learned")
     for name, part in named:
         labels = part.stored.column("label")
         if config.task.labels != () and config.order != "explanation_only" and (without := labels.count(None)):
