@@ -145,7 +145,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "num_beams": beams,
         "data": {"name": data.name, "split": options.split, "fingerprint": data.fingerprint},
         "student": student.fingerprint,
-        "hardware": hardware(),
+        "hardware": hardware().model_dump(mode="json"),
         "load_average": os.getloadavg()[0],
         "versions": versions(),
         "contenders": figures,

@@ -97,7 +97,7 @@ CONTENTS: dict[str, bytes] = {
     "blank": b"\n \n",
     "binary": bytes(range(256)) * 4,
     "not UTF-8": b'{"id": "caf\xe9", "schema_version": 1}\n',
-    "UTF-16": "premise,label\na,b\n".encode("utf-16"),
+    "UTF-16": "label,stars\na,3\n".encode("utf-16"),  # read, and without a text
     "truncated JSON": b'{"schema_version": 1, "id": "a", "label": "neu',
     "NUL": b'{"id": "a\0b", "schema_version": 1}\n\0\n',
     "NUL that is escaped": b'{"id": "a\\u0000b", "name": "a\\u0000b", "schema_version": 1}\n',

@@ -121,6 +121,13 @@ def test_a_table_without_an_input_is_refused() -> None:
         layout_of([])
 
 
+def test_a_table_with_nothing_to_learn_is_refused_unless_its_texts_are_named() -> None:
+    rows = [{"text;category": f"{row['text']};{row['category']}"} for row in TICKETS]  # another separator
+    with pytest.raises(DataError, match="a column with labels, or one with explanations"):
+        layout_of(rows)
+    assert layout_of(rows, Choice(text=("text;category",))).label is None
+
+
 def test_two_columns_never_become_one_field() -> None:
     rows = [{"Text A": row["text"], "text a": row["why"], "label": row["category"]} for row in TICKETS]
     layout = layout_of(rows, Choice(text=("Text A", "text a")))

@@ -184,7 +184,8 @@ def test_labels_are_taken_as_the_reader_does(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"text": "a", "label": label} for label in (1.0, 0, -1, "-", "", None, ["2"])]
     assert recognise(write_jsonl(tmp_path / "numbers.jsonl", *rows)).task.labels == ("0", "1", "2")
     rows = [{"text": "a", "label": f"a sentence {k}"} for k in range(60)]
-    assert recognise(write_jsonl(tmp_path / "sentences.jsonl", *rows)).task.labels == ()
+    with pytest.raises(DataError, match="neither among the columns text, label"):
+        recognise(write_jsonl(tmp_path / "sentences.jsonl", *rows))
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,8 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         choice: what the user says of it, which is taken as it is.
 
     Raises:
-        DataError: a named column is not there; nothing can be an input, or several columns could be the label.
+        DataError: a named column is not there; nothing can be an input, or several columns could be the label; there is
+            neither a label nor an explanation, and no text is named.
     """
     choice = choice or Choice()
     columns = describe(row for _, row in islice(rows(), LOOKED_AT))
@@ -265,7 +266,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         columns=columns,
         fields=choice.fields,
     )
-    _require_usable(source, layout)
+    _require_usable(source, layout, named=bool(choice.text))
     return layout
 
 
@@ -411,8 +412,8 @@ def _labels(column: str, rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def _require_usable(source: object, layout: Layout) -> None:
-    """Refuse a table that has no input, or labels that are none."""
+def _require_usable(source: object, layout: Layout, *, named: bool) -> None:
+    """Refuse a table that has no input, nothing to learn unless its texts were named, or labels that are none."""
     columns = listed(list(layout.columns)) or "none"
     if not layout.texts:
         raise DataError(
@@ -420,6 +421,14 @@ def _require_usable(source: object, layout: Layout) -> None:
             expected="a column with the texts to answer",
             found=f"none among the columns {columns}" if layout.columns else "no rows",
             fix="Name it: --text COLUMN (from Python: text=…)." if layout.columns else "",
+        )
+    if not named and layout.label is None and not layout.explanations:
+        # A file that is no table, or has another separator, reads as a column of texts too.
+        raise DataError(
+            source,
+            expected="a column with labels, or one with explanations",
+            found=f"neither among the columns {columns}",
+            fix="Name them: --label COLUMN, --explanation COLUMN; or where there are only texts: --text COLUMN.",
         )
     if layout.label is not None and not layout.choices and not 1 <= len(layout.labels) <= 10 * MOST_LABELS:
         raise DataError(
