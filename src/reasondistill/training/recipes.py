@@ -1,6 +1,6 @@
 """Training settings to begin with: out of a data set and a student's name, a whole configuration.
 
-What each recipe reached, and in how long, is in docs/students.md ("Recipes").
+What is known of each recipe is in docs/students.md ("Recipes").
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         more={"encoder_learning_rate": 1.2e-4},
     ),
     "scratch": Recipe(
-        "a small T5 with random weights, some 2 million parameters; needs no download, and knows no language before",
+        "a small T5 with random weights, about a million parameters; needs no download, and knows no language before",
         {"kind": "scratch", "d_model": 128, "d_ff": 256, "num_layers": 2, "num_decoder_layers": 2, "vocab_size": 4000},
         learning_rate=2e-3,
         examples=75_000,
