@@ -39,6 +39,7 @@ from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
 from reasondistill.training.adapters import adapt, parts_of
 from reasondistill.training.features import Collator, build_features
 from reasondistill.training.joint_model import JointModel
+from reasondistill.training.recipes import RECIPES
 from reasondistill.training.trainer import DistillationTrainer
 
 EXAMPLES = generate(9, seed=2)
@@ -384,5 +385,10 @@ def test_the_docs_table_is_the_codes() -> None:
         f"| {FAMILIES[kind].members} | `{kind}` | {' | '.join('yes' if each else 'no' for each in every)} |"
         for kind, every in works.items()
     ]
-    table = [line for line in text.splitlines() if line.startswith("| ")]
+    families, recipes = text.split("\n## Recipes\n")
+    table = [line for line in families.splitlines() if line.startswith("| ")]
     assert table[2:] == rows  # behind its head
+    named = [line.split("`")[1] for line in recipes.splitlines() if line.startswith("| `")]
+    assert named == [*RECIPES]
+    for line, recipe in zip([x for x in recipes.splitlines() if x.startswith("| `")], RECIPES.values(), strict=True):
+        assert line.endswith(f"| {recipe.examples:,} | {recipe.batch} |")
