@@ -122,46 +122,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a tiny student, two turns of a step: does it run?")
     parser.add_argument("--json", type=Path, help="also write every turn there")
-    asked = parser.parse_args(arguments)
-    if asked.quick:
-        asked.student, asked.batch, asked.rows = "tiny", 6, 60
-        asked.beside, asked.steps, asked.busy_steps, asked.repeats = [0, 1], 1, 1, 2
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.student, options.batch, options.rows = "tiny", 6, 60
+        options.beside, options.steps, options.busy_steps, options.repeats = [0, 1], 1, 1, 2
 
-    asked.data = None
-    described = facts(asked)  # before anything runs: the load is that of others
+    options.data = None
+    described = facts(options)  # before anything runs: the load is that of others
     with tempfile.TemporaryDirectory() as temporary:
-        request = prepare(asked, Path(temporary))
-        steps = {count: asked.busy_steps if count else asked.steps for count in asked.beside}
-        turns = measure(request, Path(temporary), beside=asked.beside, repeats=asked.repeats, steps=steps)
+        request = prepare(options, Path(temporary))
+        steps = {count: options.busy_steps if count else options.steps for count in options.beside}
+        turns = measure(request, Path(temporary), beside=options.beside, repeats=options.repeats, steps=steps)
     measured = {count: figures(of) for count, of in turns.items()}
-    print(f"{asked.student}, {asked.threads} threads of {described['cores']} cores, load before {described['load']}")
+    print(
+        f"{options.student}, {options.threads} threads of {described['cores']} cores, load before {described['load']}"
+    )
     print_table(measured)
-    if asked.json is not None:
+    if options.json is not None:
         whole = {**described, "figures": measured, "seconds_a_step": turns}
-        asked.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     if 0 in measured and (lost := measured[0]["brief"]["ratio"]["median"]) > MOST_LOST:
         print(f"alone, a brief spin takes {lost:.3f} times as long: more than {MOST_LOST}")
-        return 0 if asked.quick else 1
+        return 0 if options.quick else 1
     return 0
 
 
-def prepare(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def prepare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """What both processes are asked to do; the student's first weights and the examples are written to ``folder``."""
     import torch
 
     from reasondistill.contracts.records import write_records
     from training_students import make_student
 
-    torch.manual_seed(asked.seed)
-    examples = read(None, asked.rows, asked.seed)
+    torch.manual_seed(options.seed)
+    examples = read(None, options.rows, options.seed)
     write_records(folder / "examples.jsonl", examples)
     return {
         "examples": str(folder / "examples.jsonl"),
-        "threads": asked.threads,
-        "seed": asked.seed,
+        "threads": options.threads,
+        "seed": options.seed,
         "plan": {
-            "student": make_student(asked.student, examples, folder / "student"),
-            "batch": asked.batch,
+            "student": make_student(options.student, examples, folder / "student"),
+            "batch": options.batch,
             "explanations": 1,
             "max_source_length": 64,
             "max_target_length": 48,

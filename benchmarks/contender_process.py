@@ -76,13 +76,13 @@ def settings(**given: Any) -> dict[str, Any]:
     }
 
 
-def facts(asked: argparse.Namespace) -> dict[str, Any]:
+def facts(options: argparse.Namespace) -> dict[str, Any]:
     """What was measured where."""
     return {
-        "student": asked.student,
-        "source": asked.data.name if asked.data else "scenes",
-        "asked": {name: value for name, value in vars(asked).items() if isinstance(value, int | str)},
-        "threads": asked.threads,
+        "student": options.student,
+        "source": options.data.name if options.data else "scenes",
+        "asked": {name: value for name, value in vars(options).items() if isinstance(value, int | str)},
+        "threads": options.threads,
         "cores": os.cpu_count(),
         "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "processor": platform.processor() or platform.machine(),

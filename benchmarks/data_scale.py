@@ -64,9 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=549_367)
     parser.add_argument("--folder", type=Path, help="where the file and the cache go; a temporary one by default")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
-        measure(Path(temporary), asked.rows)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
+        measure(Path(temporary), options.rows)
 
 
 def measure(folder: Path, rows: int) -> None:

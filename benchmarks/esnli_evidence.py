@@ -35,14 +35,14 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", default="test")
-    asked = parser.parse_args()
+    options = parser.parse_args()
 
-    everything = list(load(asked.data, split=asked.split).examples)
+    everything = list(load(options.data, split=options.split).examples)
     full = [e for e in everything if len(e.references) == 3]
     print(f"{len(full)} rows; {len(everything) - len(full)} with fewer than three explanations left out")
     rows = [e.model_copy(update={"explanations": e.explanations[1:]}) for e in full]
-    nile = {p.id: p for p in gold_explanations(asked.nile, rows)}
-    student = {p.id: p for p in read_predictions(asked.student)}
+    nile = {p.id: p for p in gold_explanations(options.nile, rows)}
+    student = {p.id: p for p in read_predictions(options.student)}
     first = {e.id: e.references[0].text for e in full}
     systems: dict[str, Callable[[Example], Prediction]] = {
         "student": lambda e: student[e.id],
@@ -50,20 +50,20 @@ def main() -> None:
         "nile": lambda e: nile[e.id],
         "copied": lambda e: Prediction(id=e.id, label=e.label, explanation=e.fields["hypothesis"]),
     }
-    judge = Judge.load(asked.judge)
+    judge = Judge.load(options.judge)
     for name, system in systems.items():
-        if (asked.out / name).exists():
+        if (options.out / name).exists():
             continue
         evaluation = evaluate(
-            [system(e) for e in rows], rows, name=asked.data.stem, split=asked.split, judge=judge, progress=print
+            [system(e) for e in rows], rows, name=options.data.stem, split=options.split, judge=judge, progress=print
         )
-        save(evaluation, asked.out / name)
+        save(evaluation, options.out / name)
         figures = evaluation.results.metrics
         print(name, {m: (round(figures[m].value, 3), figures[m].ci95) for m in SHOWN if m in figures})
         print("fooled:", evaluation.results.settings["fooled"])
-    comparison = compare(load_systems([str(asked.out / name) for name in systems]), all_pairs=True)
-    write_comparison(comparison, asked.out / "comparison")
-    print((asked.out / "comparison" / "comparison.md").read_text(encoding="utf-8"))
+    comparison = compare(load_systems([str(options.out / name) for name in systems]), all_pairs=True)
+    write_comparison(comparison, options.out / "comparison")
+    print((options.out / "comparison" / "final_report.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

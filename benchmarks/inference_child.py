@@ -24,7 +24,8 @@ def ours(request: dict[str, Any]) -> Contender:
     """`Student.predict`, over PyTorch or over a package, window by window as `predict` does."""
     from dataclasses import replace
 
-    from reasondistill.students.student import WINDOW, Student
+    from reasondistill.students.prediction_files import WINDOW
+    from reasondistill.students.student import Student
 
     student = Student.load(request["path"])
     generation = student.generation.model_copy(update={"num_beams": request["num_beams"]})
@@ -47,20 +48,20 @@ def transformers_generate(request: dict[str, Any]) -> Contender:
 
     from reasondistill.runs import find_student
     from reasondistill.students.checkpoint import load_checkpoint
-    from reasondistill.tasks.task import parse
+    from reasondistill.tasks.reading_outputs import parse
 
     checkpoint = load_checkpoint(find_student(request["path"]))
-    model, tokenizer, asked = checkpoint.model.float().eval(), checkpoint.tokenizer, checkpoint.settings
-    settings = asked.generation.model_dump() | {"num_beams": request["num_beams"]}
-    codec, labels = checkpoint.codec, asked.task.labels or ()
+    model, tokenizer, student = checkpoint.model.float().eval(), checkpoint.tokenizer, checkpoint.settings
+    settings = student.generation.model_dump() | {"num_beams": request["num_beams"]}
+    codec, labels = checkpoint.codec, student.task.labels or ()
     special = {name: getattr(codec, name) for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id")}
 
     @torch.inference_mode()
     def answer(examples: Sequence[Any]) -> Answers:
-        found: Answers = []
-        for batch, prompts in _batches(asked, examples):
+        answers: Answers = []
+        for batch, prompts in _batches(student, examples):
             inputs = tokenizer(
-                prompts, padding=True, truncation=True, max_length=asked.max_source_length, return_tensors="pt"
+                prompts, padding=True, truncation=True, max_length=student.max_source_length, return_tensors="pt"
             )
             inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
             scores = []
@@ -72,8 +73,8 @@ def transformers_generate(request: dict[str, Any]) -> Contender:
             written = model.generate(**inputs, **settings, **special, do_sample=False)
             texts = tokenizer.batch_decode(written, skip_special_tokens=True)
             for label, text in zip(chosen, texts, strict=True):
-                found.append((labels[label], parse(asked.order, text.strip(), labels).explanation))
-        return found
+                answers.append((labels[label], parse(student.order, text.strip(), labels).explanation))
+        return answers
 
     return answer
 
@@ -85,12 +86,12 @@ def translate_batch(request: dict[str, Any]) -> Contender:
     from reasondistill.students.package.opening import load_package
 
     package = load_package(request["path"])
-    asked, codec = package.settings, package.engine.codec
+    student, codec = package.settings, package.engine.codec
     vocabulary = json.loads((Path(request["path"]) / "shared_vocabulary.json").read_text(encoding="utf-8"))
     ids = {token: i for i, token in enumerate(vocabulary)}
     del package.engine.translator
     translator = ctranslate2.Translator(request["path"], intra_threads=request["threads"])
-    labels, settings = asked.task.labels or (), asked.generation
+    labels, settings = student.task.labels or (), student.generation
 
     def tokens(some: Sequence[int]) -> list[str]:
         return [vocabulary[i] for i in some]
@@ -99,18 +100,18 @@ def translate_batch(request: dict[str, Any]) -> Contender:
     starts = [tokens(codec.encode_prefix(f"{label} explanation:")[1:]) for label in labels]
 
     def answer(examples: Sequence[Any]) -> Answers:
-        found: Answers = []
-        for batch, prompts in _batches(asked, examples):
-            sources = [tokens(one) for one in codec.encode_prompts(prompts)]
-            told = translator.score_batch(
-                [source for source in sources for _ in labels], [one for _ in sources for one in label_tokens]
+        answers: Answers = []
+        for batch, prompts in _batches(student, examples):
+            sources = [tokens(ids) for ids in codec.encode_prompts(prompts)]
+            scores = translator.score_batch(
+                [source for source in sources for _ in labels], [ids for _ in sources for ids in label_tokens]
             )
             chosen = []
             for i in range(len(batch)):
-                row = told[i * len(labels) : (i + 1) * len(labels)]
+                row = scores[i * len(labels) : (i + 1) * len(labels)]
                 # The last one is the end's, which score_batch adds.
-                scores = [sum(result.log_probs[:-1]) for result in row]
-                chosen.append(max(range(len(labels)), key=scores.__getitem__))
+                totals = [sum(result.log_probs[:-1]) for result in row]
+                chosen.append(max(range(len(labels)), key=totals.__getitem__))
             results = translator.translate_batch(
                 sources,
                 target_prefix=[starts[k] for k in chosen],
@@ -122,16 +123,16 @@ def translate_batch(request: dict[str, Any]) -> Contender:
             )
             for k, result in zip(chosen, results, strict=True):
                 text = codec.decode(ids[token] for token in result.hypotheses[0][len(starts[k]) :])
-                found.append((labels[k], text))
-        return found
+                answers.append((labels[k], text))
+        return answers
 
     return answer
 
 
-def _batches(asked: Any, examples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], list[str]]]:
+def _batches(student: Any, examples: Sequence[Any]) -> Iterator[tuple[Sequence[Any], list[str]]]:
     for begin in range(0, len(examples), BATCH):
         batch = examples[begin : begin + BATCH]
-        yield batch, [asked.task.render_prompts(asked.order, example)["label"] for example in batch]
+        yield batch, [student.task.render_prompts(student.order, example)["label"] for example in batch]
 
 
 WAYS = {"ours": ours, "transformers": transformers_generate, "translate_batch": translate_batch}
@@ -147,15 +148,15 @@ def main(request_file: str) -> None:
     answer(examples[: 2 * BATCH])
     _say({"ready": True})
     for line in sys.stdin:
-        asked = json.loads(line)["do"]
-        if asked == "run":
+        command = json.loads(line)["do"]
+        if command == "run":
             clock, processor = time.perf_counter(), time.process_time()
             answers = answer(examples)
             spent = {"clock": time.perf_counter() - clock, "processor": time.process_time() - processor}
             _say(spent | {"answers": answers})
-        elif asked == "latency":
+        elif command == "latency":
             _say({"milliseconds": [_timed(answer, example) for example in examples[: request["latency_rows"]]]})
-        elif asked == "peak":
+        elif command == "peak":
             _say({"bytes": peak_resident_bytes(), "torch": "torch" in sys.modules})
 
 

@@ -87,18 +87,18 @@ class Child:
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"{self.name}: its process ended with status {self._process.wait()}")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        report: dict[str, Any] = json.loads(line)
+        return report
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="reasondistill-benchmark-") as folder:
-        found = measure(options, Path(folder))
-    print(table(found))
+        report = measure(options, Path(folder))
+    print(table(report))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(aim["met"] for aim in found["aims"].values()) else 1
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(aim["met"] for aim in report["aims"].values()) else 1
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -168,33 +168,32 @@ def figures_of(runs: list[dict[str, Any]], native: list[dict[str, Any]], millise
     }
 
 
-def table(found: dict[str, Any]) -> str:
+def table(report: dict[str, Any]) -> str:
     """All figures for a screen."""
-    head = (
-        f"{found['rows']:,} rows of {found['data']['name']}, {found['num_beams']} beams, {found['threads']} threads, "
-    )
+    rows = f"{report['rows']:,} rows of {report['data']['name']}"
+    head = f"{rows}, {report['num_beams']} beams, {report['threads']} threads, "
     lines = [
-        f"{head}medians of {found['repeats']} rounds (slowest-fastest), load average {found['load_average']:.1f}",
+        f"{head}medians of {report['repeats']} rounds (slowest-fastest), load average {report['load_average']:.1f}",
         "",
     ]
     columns = "{:16} {:>26} {:>12} {:>16} {:>10} {:>7}"
     lines.append(columns.format("", "examples/s by the clock", "CPU ms/ex.", "one: p50/p95 ms", "peak MB", "labels"))
-    for name, one in found["contenders"].items():
-        rate = f"{one['examples_per_second']:.1f} ({one['spread'][0]:.1f}-{one['spread'][1]:.1f})"
-        alone = f"{one['latency_ms']['p50']:.1f} / {one['latency_ms']['p95']:.1f}"
-        peak = f"{one['peak_bytes'] / 1e6:,.0f}"
-        processor = f"{one['processor_ms_per_example']:.1f}"
-        lines.append(columns.format(name, rate, processor, alone, peak, f"{one['label_agreement']:.3f}"))
+    for name, figures in report["contenders"].items():
+        rate = f"{figures['examples_per_second']:.1f} ({figures['spread'][0]:.1f}-{figures['spread'][1]:.1f})"
+        alone = f"{figures['latency_ms']['p50']:.1f} / {figures['latency_ms']['p95']:.1f}"
+        peak = f"{figures['peak_bytes'] / 1e6:,.0f}"
+        processor = f"{figures['processor_ms_per_example']:.1f}"
+        lines.append(columns.format(name, rate, processor, alone, peak, f"{figures['label_agreement']:.3f}"))
     lines.append("")
-    for name, aim in found["aims"].items():
+    for name, aim in report["aims"].items():
         verdict = "met" if aim["met"] else "not met"
         lines.append(f"{name:30} {aim['found']:6.2f}   aim: at least {aim['at_least']:g}   {verdict}")
     return "\n".join(lines)
 
 
-def _ratio(figures: Figures, one: str, other: str) -> float:
+def _ratio(figures: Figures, name: str, other: str) -> float:
     """How many times faster: the median over rounds, each against the same round of the other."""
-    pairs = zip(figures[one]["seconds"]["clock"], figures[other]["seconds"]["clock"], strict=True)
+    pairs = zip(figures[name]["seconds"]["clock"], figures[other]["seconds"]["clock"], strict=True)
     return float(statistics.median(b / a for a, b in pairs))
 
 

@@ -19,9 +19,9 @@ from reasondistill.storage.files import read_jsonl
 
 def gold_explanations(nile: Path, examples: Sequence[Example]) -> list[Prediction]:
     """What NILE says for the gold label of each example that it has explained."""
-    said = {row["pairID"]: row["explanations"] for _, row in read_jsonl(nile)}
-    known = [e for e in examples if e.id in said and e.label in said[e.id]]
-    return [Prediction(id=e.id, label=e.label, explanation=said[e.id][e.label]) for e in known]
+    explanations = {row["pairID"]: row["explanations"] for _, row in read_jsonl(nile)}
+    known = [e for e in examples if e.id in explanations and e.label in explanations[e.id]]
+    return [Prediction(id=e.id, label=e.label, explanation=explanations[e.id][e.label]) for e in known]
 
 
 def main() -> None:
@@ -30,11 +30,11 @@ def main() -> None:
     parser.add_argument("nile", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", default="test")
-    asked = parser.parse_args()
-    examples = load(asked.data, split=asked.split).examples
-    predictions = gold_explanations(asked.nile, list(examples))
-    write_records(asked.out, predictions)
-    print(f"{len(predictions)} of {len(examples)} rows explained: {asked.out}")
+    options = parser.parse_args()
+    examples = load(options.data, split=options.split).examples
+    predictions = gold_explanations(options.nile, list(examples))
+    write_records(options.out, predictions)
+    print(f"{len(predictions)} of {len(examples)} rows explained: {options.out}")
 
 
 if __name__ == "__main__":

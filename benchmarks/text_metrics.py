@@ -47,11 +47,11 @@ def scenes(rows: int, references: int) -> Rows:
     from reasondistill.data.scenes import generate
 
     examples = generate(rows + 9, seed=1)
-    found = []
+    pairs = []
     for k, example in enumerate(examples[:rows]):
         other = next(e for e in examples[k + 1 :] if e.label == example.label)
-        found.append((other.references[-1].text, [e.text for e in example.references[:references]]))
-    return found
+        pairs.append((other.references[-1].text, [e.text for e in example.references[:references]]))
+    return pairs
 
 
 def from_files(data: Path, predictions: Path, rows: int, references: int) -> Rows:
@@ -59,13 +59,13 @@ def from_files(data: Path, predictions: Path, rows: int, references: int) -> Row
     from reasondistill.data import load
     from reasondistill.storage.files import read_jsonl
 
-    said = {row.get("id", row.get("pairID")): row for _, row in read_jsonl(predictions)}
-    found: list[tuple[str, list[str]]] = []
+    explained = {row.get("id", row.get("pairID")): row for _, row in read_jsonl(predictions)}
+    pairs: list[tuple[str, list[str]]] = []
     for example in load(data).examples:
-        if (row := said.get(example.id)) is not None and len(found) < rows:
+        if (row := explained.get(example.id)) is not None and len(pairs) < rows:
             text = row["explanations"][example.label] if "explanations" in row else row["explanation"]
-            found.append((text, [e.text for e in example.references[:references]]))
-    return [(text, texts) for text, texts in found if text.strip() and texts and all(t.strip() for t in texts)]
+            pairs.append((text, [e.text for e in example.references[:references]]))
+    return [(text, texts) for text, texts in pairs if text.strip() and texts and all(t.strip() for t in texts)]
 
 
 def timed(function: Callable[[], T]) -> tuple[T, Seconds]:
@@ -92,9 +92,9 @@ def naive(rows: Rows, bert: Any, say: Callable[[str], None]) -> tuple[dict[str, 
     def corpus() -> dict[str, float]:
         most = max(len(references) for _, references in rows)
         streams = [[r[k] if k < len(r) else None for _, r in rows] for k in range(most)]
-        said = [text for text, _ in rows]
+        texts = [text for text, _ in rows]
         # sacrebleu takes None where a row has fewer references; its types do not say so.
-        bleu_score, chrf_score = (metric.corpus_score(said, streams).score for metric in (bleu, chrf))  # type: ignore[arg-type]
+        bleu_score, chrf_score = (metric.corpus_score(texts, streams).score for metric in (bleu, chrf))  # type: ignore[arg-type]
         return {"bleu": bleu_score, "chrf": chrf_score}
 
     def bertscore() -> list[float]:
@@ -134,7 +134,7 @@ def ours(rows: Rows, encoder: Any) -> tuple[dict[str, Any], dict[str, Seconds]]:
 
     def score() -> tuple[list[dict[str, float | None]], dict[str, float]]:
         scorer = ExplanationScorer(compared, how="max", stemmer=True, bertscore=bert)
-        overlaps = [scorer.overlap(one) for one in compared]
+        overlaps = [scorer.overlap(row) for row in compared]
         counts = scorer.corpus_statistics(compared)
         return overlaps, {name: metric.score(counts[name].sum(axis=0)) for name, metric in scorer.corpus.items()}
 
@@ -198,25 +198,25 @@ def compare(rows: Rows, repeats: int, cache: Path, say: Callable[[str], None]) -
     }
 
 
-def totals(found: dict[str, Any], way: str, kind: str) -> list[float]:
-    return [sum(run) for run in zip(*found["seconds"][way][kind].values(), strict=True)]
+def totals(report: dict[str, Any], way: str, kind: str) -> list[float]:
+    return [sum(run) for run in zip(*report["seconds"][way][kind].values(), strict=True)]
 
 
-def print_table(found: dict[str, Any]) -> None:
+def print_table(report: dict[str, Any]) -> None:
     for kind in KINDS:
         print(f"\nseconds of {'processor time' if kind == 'processor' else 'the clock'}")
         print(f"{'':12}{'ROUGE, BLEU, chrF':>18}{'BERTScore':>11}{'all':>9}{'from – to':>18}{'times faster':>14}")
         for way in ("naive", *STATES):
-            overlap, bert = (statistics.median(found["seconds"][way][kind][part]) for part in PARTS)
-            every = totals(found, way, kind)
+            overlap, bert = (statistics.median(report["seconds"][way][kind][part]) for part in PARTS)
+            every = totals(report, way, kind)
             spread = f"{min(every):.1f} – {max(every):.1f}" if len(every) > 1 else "once"
-            faster = "" if way == "naive" else f"{found['times_faster'][kind][way]:.1f}"
+            faster = "" if way == "naive" else f"{report['times_faster'][kind][way]:.1f}"
             middle = statistics.median(every)
             print(f"{way:12}{overlap:18.1f}{bert:11.1f}{middle:9.1f}{spread:>18}{faster:>14}")
-    print(f"\nROUGE equal to the last bit: {found['exactly_equal']['rouge']}")
-    print(f"BLEU and chrF equal to the last bit: {found['exactly_equal']['bleu_chrf']}")
-    print(f"largest difference of a row's BERTScore: {max(found['bertscore_largest_difference'].values()):.1e}")
-    print("kept on disk: " + ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in found["cache_bytes"].items()))
+    print(f"\nROUGE equal to the last bit: {report['exactly_equal']['rouge']}")
+    print(f"BLEU and chrF equal to the last bit: {report['exactly_equal']['bleu_chrf']}")
+    print(f"largest difference of a row's BERTScore: {max(report['bertscore_largest_difference'].values()):.1e}")
+    print("kept on disk: " + ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in report["cache_bytes"].items()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -229,24 +229,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch, for both")
     parser.add_argument("--folder", type=Path, help="where the cache folder goes; a temporary place by default")
     parser.add_argument("--json", type=Path, help="also write every measurement there")
-    asked = parser.parse_args(arguments)
-    if (asked.data is None) != (asked.predictions is None):
+    options = parser.parse_args(arguments)
+    if (options.data is None) != (options.predictions is None):
         parser.error("--data and --predictions come together")
 
     import torch
 
-    torch.set_num_threads(asked.threads)
-    if asked.data is None:
-        rows = scenes(asked.rows, asked.references)
+    torch.set_num_threads(options.threads)
+    if options.data is None:
+        rows = scenes(options.rows, options.references)
     else:
-        rows = from_files(asked.data, asked.predictions, asked.rows, asked.references)
+        rows = from_files(options.data, options.predictions, options.rows, options.references)
     # Most are shown again in the table; a reader of the JSON wants to know what was measured where.
     facts = {
         "rows": len(rows),
         "pairs": sum(len(references) for _, references in rows),
-        "distinct_texts": len({text for said, references in rows for text in (said, *references)}),
-        "source": "scenes" if asked.data is None else f"{asked.data.name}, {asked.predictions.name}",
-        "repeats": {"ours": asked.repeats, "naive": 1},
+        "distinct_texts": len({text for explanation, references in rows for text in (explanation, *references)}),
+        "source": "scenes" if options.data is None else f"{options.data.name}, {options.predictions.name}",
+        "repeats": {"ours": options.repeats, "naive": 1},
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
@@ -262,19 +262,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"texts; {facts['device']}, {facts['threads']} threads of {facts['cores']} cores, load {facts['load']}",
         flush=True,
     )
-    with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
-        found = compare(rows, asked.repeats, Path(temporary) / "cache", lambda line: print(line, file=sys.stderr))
-    found = {**facts, **found}
-    found["times_faster"] = {
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
+        report = compare(rows, options.repeats, Path(temporary) / "cache", lambda line: print(line, file=sys.stderr))
+    report = {**facts, **report}
+    report["times_faster"] = {
         kind: {
-            state: totals(found, "naive", kind)[0] / statistics.median(totals(found, state, kind)) for state in STATES
+            state: totals(report, "naive", kind)[0] / statistics.median(totals(report, state, kind)) for state in STATES
         }
         for kind in KINDS
     }
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print_table(found)
-    return 0 if found["identical"] else 1
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print_table(report)
+    return 0 if report["identical"] else 1
 
 
 if __name__ == "__main__":

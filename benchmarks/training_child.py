@@ -74,7 +74,7 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.left -= 1
         if self.left == 0:
-            self.answer(self.found())
+            self.answer(self.figures())
             self._await()
 
     def _await(self) -> None:
@@ -94,10 +94,10 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
             return
         sys.exit()
 
-    def found(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         assert self.begun is not None
         clock, processor, faults = self.begun
-        found = {
+        figures = {
             "clock": time.perf_counter() - clock,
             "processor": time.process_time() - processor,
             "page_faults": _faults() - faults,
@@ -107,11 +107,11 @@ class Pacer(TrainerCallback):  # type: ignore[misc]
         if self.counting is not None:
             self.counting.close()
             self.counting = None
-            found["flops"] = self.counter.get_total_flops()
-        return found
+            figures["flops"] = self.counter.get_total_flops()
+        return figures
 
-    def answer(self, found: dict[str, Any]) -> None:
-        print(json.dumps(found), file=self.answers, flush=True)
+    def answer(self, figures: dict[str, Any]) -> None:
+        print(json.dumps(figures), file=self.answers, flush=True)
 
 
 def student_of(contender: Contender) -> Any:
@@ -134,7 +134,7 @@ def main(request_file: Path) -> None:
     contender = build(request["contender"], plan, list(read_examples(request["examples"])), Path(request["folder"]))
     pacer = Pacer(contender, answers)
     contender.trainer.train()
-    pacer.answer(pacer.found())  # it was asked to finish, or it would still be waiting
+    pacer.answer(pacer.figures())  # it was asked to finish, or it would still be waiting
     predict(contender, read_examples(request["test"]), Path(request["folder"]) / "predictions.jsonl")
 
 

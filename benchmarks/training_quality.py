@@ -22,7 +22,7 @@ CONTENDERS = ("ours", "step_by_step", "plain", "bfloat16")
 METRICS = ("label_accuracy", "rougeL")
 
 
-def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def quality(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
 
     from reasondistill.comparison import compare, load_systems
@@ -32,29 +32,29 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from reasondistill.training.arguments import has_fast_bf16
     from training_students import make_student
 
-    torch.manual_seed(asked.seed)
+    torch.manual_seed(options.seed)
     # One explanation each: ours would take turns with several, and the recipes learn the first one only.
     train = [
         example.model_copy(update={"explanations": tuple(example.references[:1])})
         for example in load("scenes", split="train", size=9000).examples
     ]
-    test = list(load("scenes", split="test", size=9000).examples)[: asked.test_rows]
+    test = list(load("scenes", split="test", size=9000).examples)[: options.test_rows]
     write_records(folder / "examples.jsonl", train)
     write_records(folder / "test.jsonl", test)
-    batch = min(asked.batch, 6) if asked.quick else 64
-    steps = -(-asked.examples // batch)
+    batch = min(options.batch, 6) if options.quick else 64
+    steps = -(-options.examples // batch)
     request = {
         "examples": str(folder / "examples.jsonl"),
         "test": str(folder / "test.jsonl"),
-        "threads": asked.threads,
-        "seed": asked.seed,
+        "threads": options.threads,
+        "seed": options.seed,
         "plan": {
-            "student": make_student("tiny" if asked.quick else "scratch", train, folder / "student"),
+            "student": make_student("tiny" if options.quick else "scratch", train, folder / "student"),
             "batch": batch,
             "explanations": 1,
             "max_source_length": 64,
             "max_target_length": 48,
-            "loss": {"alpha": asked.alpha, "beta": 1 - asked.alpha},
+            "loss": {"alpha": options.alpha, "beta": 1 - options.alpha},
             "training": settings(
                 max_steps=steps,
                 learning_rate=2e-3,
@@ -75,12 +75,12 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             test,
             name="scenes",
             split="test",
-            settings=EvaluationSettings(bertscore=False, seed=asked.seed),
+            settings=EvaluationSettings(bertscore=False, seed=options.seed),
         ).save(folder / name / "results")
     systems = load_systems([f"{name}={folder / name / 'results'}" for name in contenders])
     compared = compare(systems, baseline="ours", metrics=METRICS)
-    found = {
-        **facts(asked),
+    report = {
+        **facts(options),
         "examples": steps * batch,
         "test_rows": len(test),
         "training": training,
@@ -88,23 +88,24 @@ def quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "values": {s.name: dump(s.results.metrics) for s in systems},
         "against_ours": {pair.system: dump(pair.metrics) for pair in compared.pairs},
     }
-    print_table(found)
-    return found
+    print_table(report)
+    return report
 
 
 def dump(metrics: Mapping[str, BaseModel]) -> dict[str, Any]:
     return {name: metrics[name].model_dump(mode="json") for name in METRICS if name in metrics}
 
 
-def print_table(found: dict[str, Any]) -> None:
+def print_table(report: dict[str, Any]) -> None:
     print(
-        f"scenes, {found['examples']:,} examples each, {found['test_rows']} test rows; 95% intervals, paired bootstrap"
+        f"scenes, {report['examples']:,} examples each, {report['test_rows']} test rows; "
+        "95% intervals, paired bootstrap"
     )
-    for name, values in found["values"].items():
+    for name, values in report["values"].items():
         line = f"{name:14}"
         for metric in METRICS:
             line += f"  {metric} {values[metric]['value']:.3f}" if metric in values else f"  {metric} –"
-            if (against := found["against_ours"].get(name, {}).get(metric)) is not None:
+            if (against := report["against_ours"].get(name, {}).get(metric)) is not None:
                 low, high = against["ci95"]
                 line += f" ({against['difference']:+.3f} [{low:+.3f}, {high:+.3f}])"
         print(line)

@@ -93,35 +93,35 @@ def figures(measured: Mapping[str, Any], peak_flops: float, kind: str) -> dict[s
     }
 
 
-def times_faster(measured: Mapping[str, Any], kind: str, one: str = "ours") -> dict[str, dict[str, float]]:
+def times_faster(measured: Mapping[str, Any], kind: str, reference: str = "ours") -> dict[str, dict[str, float]]:
     """One contender against each other: the ratio of examples a second, turn by turn."""
-    found = {}
+    factors = {}
     for name in measured:
-        if name != one and one in measured:
-            pairs = zip(measured[one]["turns"], measured[name]["turns"], strict=True)
+        if name != reference and reference in measured:
+            pairs = zip(measured[reference]["turns"], measured[name]["turns"], strict=True)
             each = [(a["examples"] / a[kind]) / (b["examples"] / b[kind]) for a, b in pairs]
-            found[name] = {"median": statistics.median(each), "min": min(each), "max": max(each)}
-    return found
+            factors[name] = {"median": statistics.median(each), "min": min(each), "max": max(each)}
+    return factors
 
 
-def print_table(found: Mapping[str, Any]) -> None:
+def print_table(report: Mapping[str, Any]) -> None:
     for kind in KINDS:
         print(f"\na second of {'processor time' if kind == 'processor' else 'the clock'}")
         print(
             f"{'':14}{'examples':>9}{'from – to':>16}{'tokens':>8}{'padding':>9}{'GFLOP':>7}{'of peak':>9}"
             f"{'memory':>9}   ours: times as fast     aim"
         )
-        for name, row in found["figures"][kind].items():
+        for name, row in report["figures"][kind].items():
             rate = row["examples_per_second"]
             line = (
                 f"{name:14}{rate['median']:9.2f}{spread(rate):>16}{row['tokens_per_second']['median']:8,.0f}"
                 f"{row['padding_share']:9.1%}{row['gflop_per_example']:7.1f}{row['share_of_peak']:9.1%}"
                 f"{(row['peak_bytes'] or 0) / 2**30:5.2f} GiB"
             )
-            if (faster := found["times_faster"][kind].get(name)) is not None:
+            if (faster := report["times_faster"][kind].get(name)) is not None:
                 aim = f"≥ {TARGETS[name]:g}" if name in TARGETS else ""
                 line += f"{faster['median']:8.2f} ({spread(faster)}){aim:>6}"
-            if (faster := found["bfloat16_times_faster"][kind].get(name)) is not None and name in TARGETS:
+            if (faster := report["bfloat16_times_faster"][kind].get(name)) is not None and name in TARGETS:
                 line += f"   in bfloat16: {faster['median']:.2f} ({spread(faster)})"
             print(line)
 
@@ -159,24 +159,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test-rows", type=int, default=1000, help="with --quality, that each answers")
     parser.add_argument("--folder", type=Path, help="where students and logs go; a temporary place by default")
     parser.add_argument("--json", type=Path, help="also write every measurement there")
-    asked = parser.parse_args(arguments)
-    if asked.quick:
-        asked.student, asked.batch, asked.rows = "tiny", 6, 60
-    if asked.batch % asked.explanations:
-        parser.error(f"--batch {asked.batch} is no multiple of --explanations {asked.explanations}")
-    with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
-        if asked.quality:
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.student, options.batch, options.rows = "tiny", 6, 60
+    if options.batch % options.explanations:
+        parser.error(f"--batch {options.batch} is no multiple of --explanations {options.explanations}")
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
+        if options.quality:
             from training_quality import quality
 
-            found = quality(asked, Path(temporary))
+            report = quality(options, Path(temporary))
         else:
-            found = speed(asked, Path(temporary))
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            report = speed(options, Path(temporary))
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def speed(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import torch
 
     from reasondistill.contracts.records import write_records
@@ -184,49 +184,53 @@ def speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from recipes import CONTENDERS
     from training_students import make_student, peak_matrix_product
 
-    torch.manual_seed(asked.seed)
-    examples = read(asked.data, asked.rows, asked.seed)
+    torch.manual_seed(options.seed)
+    examples = read(options.data, options.rows, options.seed)
     write_records(folder / "examples.jsonl", examples)
     request = {
         "examples": str(folder / "examples.jsonl"),
-        "threads": asked.threads,
-        "seed": asked.seed,
+        "threads": options.threads,
+        "seed": options.seed,
         "plan": {
-            "student": make_student(asked.student, examples, folder / "student"),
-            "batch": asked.batch,
-            "explanations": asked.explanations,
+            "student": make_student(options.student, examples, folder / "student"),
+            "batch": options.batch,
+            "explanations": options.explanations,
             "max_source_length": 128,
             "max_target_length": 64,
             "training": settings(max_steps=100_000, learning_rate=3e-4, warmup_steps=100),
         },
     }
-    names = (asked.contenders or ",".join(n for n in CONTENDERS if n != "bfloat16" or has_fast_bf16())).split(",")
+    names = (options.contenders or ",".join(n for n in CONTENDERS if n != "bfloat16" or has_fast_bf16())).split(",")
     dtypes = sorted({DTYPES.get(name, "float32") for name in names})
-    peaks = {dtype: peak_matrix_product(asked.threads, getattr(torch, dtype)) for dtype in dtypes}
-    measured = measure(names, request, folder, repeats=asked.repeats, steps=asked.steps, warm_up=asked.warm_up)
+    peaks = {dtype: peak_matrix_product(options.threads, getattr(torch, dtype)) for dtype in dtypes}
+    measured = measure(names, request, folder, repeats=options.repeats, steps=options.steps, warm_up=options.warm_up)
     for dtype, peak in peaks.items():  # a clock that changed in between is seen in the spread
-        peak += peak_matrix_product(asked.threads, getattr(torch, dtype))
+        peak += peak_matrix_product(options.threads, getattr(torch, dtype))
     middle = {dtype: statistics.median(peak) for dtype, peak in peaks.items()}
-    found = {
-        **facts(asked),
+    report = {
+        **facts(options),
         "peak_flops": {
             dtype: {"median": middle[dtype], "min": min(peak), "max": max(peak)} for dtype, peak in peaks.items()
         },
         "figures": {
-            kind: {name: figures(one, middle[DTYPES.get(name, "float32")], kind) for name, one in measured.items()}
+            kind: {
+                name: figures(turns_of, middle[DTYPES.get(name, "float32")], kind)
+                for name, turns_of in measured.items()
+            }
             for kind in KINDS
         },
         "times_faster": {kind: times_faster(measured, kind) for kind in KINDS},
         "bfloat16_times_faster": {kind: times_faster(measured, kind, "bfloat16") for kind in KINDS},
-        "turns": {name: one["turns"] for name, one in measured.items()},
+        "turns": {name: turns_of["turns"] for name, turns_of in measured.items()},
     }
     print(
-        f"{found['student']} on {found['source']}: {asked.batch} examples a step, {asked.explanations} of each pair; "
-        f"{found['threads']} threads of {found['cores']} cores, load {found['load']}; a matrix product reaches "
+        f"{report['student']} on {report['source']}: {options.batch} examples a step, "
+        f"{options.explanations} of each pair; "
+        f"{report['threads']} threads of {report['cores']} cores, load {report['load']}; a matrix product reaches "
         + ", ".join(f"{rate / 1e9:.1f} GFLOP/s in {dtype}" for dtype, rate in middle.items())
     )
-    print_table(found)
-    return found
+    print_table(report)
+    return report
 
 
 if __name__ == "__main__":

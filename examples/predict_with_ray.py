@@ -1,7 +1,7 @@
 """Predict on more than one machine: Ray Data reads the examples, actors hold a student each, order is kept.
 
-    reasondistill data convert DATA --out examples.parquet
-    python examples/predict_with_ray.py STUDENT examples.parquet --out predictions.jsonl --actors 2
+    reasondistill data convert DATA --out examples.jsonl
+    python examples/predict_with_ray.py STUDENT examples.jsonl --out predictions.jsonl --actors 2
 
 Each actor loads the student once, on one core: as many actors as there are cores, less one to read, keep a cluster
 busy. STUDENT and the examples must be where all machines see them, and `reasondistill` and `ray[data]` be installed on
@@ -12,16 +12,12 @@ docs/many_machines.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from reasondistill.contracts.records import Example, as_row, parse_record
-from reasondistill.data.writing import restored
-from reasondistill.storage.files import atomic_write, json_line, require_file, require_new_file
-from reasondistill.students.student import Student
+import reasondistill as rd
 
 BATCH = 512
 """Examples that an actor answers at once: sorted by length there, so more of them pad less."""
@@ -31,17 +27,21 @@ class Answerer:
     """An actor: a student that is loaded once and answers batch after batch."""
 
     def __init__(self, student: str) -> None:
-        self.student = Student.load(student)
+        self.student = rd.Student.load(student)
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Rows of examples in; for each a line of the predictions file out."""
-        rows = (restored(row) for row in batch.to_pylist())
-        examples = [self.student.task.check(parse_record(Example, row, str(row.get("id")))) for row in rows]
-        return pa.table({"line": [json_line(as_row(p)) for p in self.student.predict(examples)]})
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Lines of examples in; for each a line of the predictions file out."""
+        examples = [self.student.task.check(rd.Example.model_validate_json(line)) for line in batch["text"]]
+        return {"line": [_line(prediction) for prediction in self.student.predict(examples)]}
+
+
+def _line(prediction: rd.Prediction) -> str:
+    row = {"id": prediction.id, "label": None} | prediction.model_dump(mode="json", exclude_none=True)
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def predict(student: str, examples: str, out: str | Path, *, actors: int = 2, batch: int = BATCH) -> Path:
-    """Write the predictions for a Parquet file of examples, in its order, with Ray's actors.
+    """Write the predictions for a file of examples, in its order, with Ray's actors.
 
     Args:
         student: a student's folder, a run or a package.
@@ -49,32 +49,36 @@ def predict(student: str, examples: str, out: str | Path, *, actors: int = 2, ba
         out: a new file; it appears whole or not at all.
         actors: how many students answer side by side, each on one core.
         batch: how many examples one of them is given at once.
+
+    Raises:
+        OutputError: something is there already.
     """
     import ray
 
-    require_new_file(out)
-    require_file(examples, what="a Parquet file of examples")
+    out = Path(out)
+    if out.exists():
+        raise rd.errors.OutputError(out, expected="a new file", found="one that is there already", fix="Name another.")
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     answered = (
-        ray.data.read_parquet(examples)
+        ray.data.read_text(examples)
         .repartition(target_num_rows_per_block=batch)
         .map_batches(
             Answerer,
             fn_constructor_kwargs={"student": student},
             batch_size=batch,
-            batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,  # Ray sets OMP_NUM_THREADS to it
         )
     )
-    with atomic_write(out) as stream:
+    part = out.with_name(f"{out.name}.part")
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(_lines(answered))
-    return Path(out)
+    return part.replace(out)
 
 
 def _lines(answered: Any) -> Iterator[str]:
-    for batch in answered.iter_batches(batch_size=BATCH, batch_format="pyarrow"):
-        yield from batch.column("line").to_pylist()
+    for batch in answered.iter_batches(batch_size=BATCH):
+        yield from batch["line"]
 
 
 def main() -> None:
@@ -82,7 +86,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("student", help="a student's folder, a run or a package")
-    parser.add_argument("examples", help="a .parquet file that `reasondistill data convert` wrote")
+    parser.add_argument("examples", help="a .jsonl file that `reasondistill data convert` wrote")
     parser.add_argument("--out", required=True, help="a new .jsonl file")
     parser.add_argument("--actors", type=int, default=2, help="students side by side")
     parser.add_argument("--address", help="of a cluster, or auto for the one at hand; by default this machine alone")

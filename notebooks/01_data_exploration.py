@@ -24,20 +24,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from figures import bars, show
-from reasondistill.data import load, task_of
-from reasondistill.data.audit import audit
-from reasondistill.metrics.style import connective_shares
-from reasondistill.metrics.text import copied_share
-from reasondistill.reporting.figures import lengths
-from reasondistill.reporting.pages.audit import compose
+import reasondistill as rd
+from figures import audit_document, bars, lengths, show
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 ROWS = 3000
 
 pd.set_option("display.max_colwidth", 120)
-task = task_of(DATA)
-data = load(DATA, task=task).first(ROWS)
+data = rd.load_dataset(DATA).first(ROWS)
+task = data.task
 examples = list(data.examples)
 print(f"{data.name}: {len(examples):,} examples of the task {task.name}, labels {task.labels}")
 
@@ -56,8 +51,8 @@ pd.DataFrame([{**e.fields, "label": e.label, "explanation": e.references[0].text
 # A *problem* spoils what is trained or measured, a *warning* needs a decision, a *note* is good to know.
 
 # %%
-result = audit(data, task=task)
-drawings = {drawing.name: drawing for drawing in compose(result).drawings}
+result = rd.audit(data)
+drawings = {drawing.name: drawing for drawing in audit_document(result).drawings}
 pd.DataFrame([finding.model_dump() for finding in result.findings])[["severity", "what", "advice"]]
 
 # %% [markdown]
@@ -87,7 +82,7 @@ for example in examples:
         texts[example.label].append(explanation.text)
         groups[example.label].append(example)
 
-shares = {label: connective_shares(said) for label, said in sorted(texts.items())}
+shares = {label: rd.metrics.connective_shares(said) for label, said in sorted(texts.items())}
 commonest = sorted(
     {c for of in shares.values() for c in of}, key=lambda c: -max(of.get(c, 0) for of in shares.values())
 )
@@ -126,12 +121,13 @@ show(lengths("lengths", title, "Share of each label's explanations by words; das
 # ## Overlap with the input
 #
 # How much of an explanation stands in a field, in the same order. A student that copies gets that much overlap for
-# free, which is why every result here stands beside the floor `copied_hypothesis` (docs/metrics.md).
+# free, which is why every result here stands beside the baseline `copied_hypothesis` (docs/metrics.md).
 
 # %%
 overlap = {
     str(label): {
-        name: sum(copied_share(text, {name: e.fields[name]}) for text, e in pairs) / len(pairs) for name in task.fields
+        name: sum(rd.metrics.copied_share(text, {name: e.fields[name]}) for text, e in pairs) / len(pairs)
+        for name in task.fields
     }
     for label in sorted(texts)
     for pairs in [list(zip(texts[label], groups[label], strict=True))]

@@ -20,18 +20,8 @@ import random
 
 import pandas as pd
 
-from figures import Filled, Strip, bars, filled_rows, show, token_strips
-from reasondistill.cli.shared import quiet_libraries
-from reasondistill.config import Mixing
-from reasondistill.data import load, split_of, task_of
-from reasondistill.data.transforms.mixing import Mixture
-from reasondistill.inspection import pieces
-from reasondistill.students.build import texts_of
-from reasondistill.students.codec import Codec
-from reasondistill.students.packing import plan_rows
-from reasondistill.students.vocabulary import trim_tokenizer
-from reasondistill.students.warm_start import encoder_path
-from reasondistill.training.features import build_features
+import reasondistill as rd
+from figures import Filled, Strip, bars, filled_rows, quiet_libraries, show, token_strips
 
 quiet_libraries()
 from transformers import AutoTokenizer
@@ -39,10 +29,10 @@ from transformers import AutoTokenizer
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 ROWS = 2000
 
-task = task_of(DATA)
-data = load(DATA, task=task).first(ROWS)
+data = rd.load_dataset(DATA).first(ROWS)
+task = data.task
 examples = list(data.examples)
-train = [e for e in examples if split_of(e.group or e.id) == "train"]
+train = list(data["train"].examples)
 example = next(e for e in train if e.references and e.label)
 pd.set_option("display.max_colwidth", 120)
 
@@ -70,20 +60,20 @@ pd.DataFrame(rows)
 # `L_explanation`, so that the balance of both terms does not depend on how long an explanation is.
 
 # %% tags=["picture"]
-tokenizer = AutoTokenizer.from_pretrained(encoder_path("offline:minilm"))
+tokenizer = AutoTokenizer.from_pretrained(rd.inspection.encoder_path("offline:minilm"))
 
 
 def codec_of(tokenizer, limit=128):
     """A codec as a warm start has it: decoding begins at [CLS]."""
     start = tokenizer.cls_token_id
-    return Codec(tokenizer, decoder_start_token_id=start, max_source_length=256, max_target_length=limit)
+    return rd.inspection.Codec(tokenizer, decoder_start_token_id=start, max_source_length=256, max_target_length=limit)
 
 
 def strip(name, order, codec):
     """The first target of an order, token by token."""
     _, targets = task.render(order, example, [example.references[0].text])[0]
     encoded = codec.encode_targets(targets)[0]
-    return Strip(name, pieces(codec.tokenizer, encoded.ids), encoded.roles)
+    return Strip(name, rd.inspection.pieces(codec.tokenizer, encoded.ids), encoded.roles)
 
 
 whole = codec_of(tokenizer)
@@ -106,7 +96,7 @@ title = "The explanation is cut; the label and its mark stay, wherever they stan
 show(token_strips("cut", title, f"With a limit of {limit} target tokens.", cut))
 
 # %%
-features = build_features(train, task=task, order="label_first", codec=whole)
+features = rd.inspection.build_features(train, task=task, order="label_first", codec=whole)
 target_tokens = [len(ids) for targets in features["target_ids"] for ids in targets]
 limits = (8, 12, 16, 20, 24, 32, 48, 64)
 over = {limit: sum(n > limit for n in target_tokens) / len(target_tokens) for limit in limits}
@@ -122,8 +112,8 @@ show(bars("limits", title, "By max_target_length, label first.", cuts, unit="tar
 # part uses and what other words are spelled with. Texts whose pieces are all kept are cut as before, which is checked.
 
 # %%
-texts = list(texts_of(train, task, "label_first"))
-kept = {count: trim_tokenizer(tokenizer, texts, min_count=count)[0] for count in (1, 2, 5, 20)}
+texts = list(rd.inspection.texts_of(train, task, "label_first"))
+kept = {count: rd.inspection.trim_tokenizer(tokenizer, texts, min_count=count)[0] for count in (1, 2, 5, 20)}
 assert all(tokenizer.tokenize(text) == kept[1].tokenize(text) for text in texts[:200])
 sizes = {f"used {n} times or more" if n > 1 else "used at all": len(smaller) for n, smaller in kept.items()}
 title = (
@@ -147,7 +137,7 @@ pd.DataFrame(
 # seed and no order of rows can move one. Dealt out row by row, most groups are torn.
 
 # %%
-parts = {name: load(DATA, split=name, task=task).first(ROWS) for name in ("train", "validation", "test")}
+parts = {name: rd.load_dataset(DATA, split=name).first(ROWS) for name in ("train", "validation", "test")}
 of_part = {name: {e.group for e in part.examples} for name, part in parts.items()}
 assert not of_part["train"] & of_part["test"]
 assert not of_part["train"] & of_part["validation"]
@@ -175,7 +165,7 @@ lengths = [len(ids) for ids in features["input_ids"]]
 targets = [sum(map(len, ids)) for ids in features["target_ids"]]
 chosen = random.Random(1).sample(range(len(lengths)), 24)
 near = sorted(range(len(lengths)), key=lengths.__getitem__)[len(lengths) // 2 :][:24]
-rows = plan_rows([lengths[i] for i in chosen], [targets[i] for i in chosen])
+rows = rd.inspection.plan_rows([lengths[i] for i in chosen], [targets[i] for i in chosen])
 batches = [
     Filled("padded", [[lengths[i]] for i in chosen]),
     Filled("by length", [[lengths[i]] for i in near]),
@@ -194,7 +184,7 @@ show(filled_rows("batches", title, "Prompts of a batch; grey is padding. “By l
 sizes = [len(train), len(train) // 10]
 shares = {}
 for strategy in ("proportional", "temperature", "balanced"):
-    mixture = Mixture(sizes, [1.0, 1.0], Mixing(strategy=strategy), seed=0)
+    mixture = rd.inspection.Mixture(sizes, [1.0, 1.0], rd.inspection.Mixing(strategy=strategy), seed=0)
     epoch = mixture.epoch(0)
     second = int((epoch >= sizes[0]).sum())
     assert len(epoch) == sum(sizes)

@@ -21,17 +21,8 @@ import os
 import pandas as pd
 import torch
 
-from figures import attention, confidences, landscapes, parts, show
-from reasondistill.cli.shared import quiet_libraries
-from reasondistill.config import Shrink
-from reasondistill.data import load
-from reasondistill.inspection import cross_attention, loss_plane, parameters_by_part
-from reasondistill.runs import find_student
-from reasondistill.students.checkpoint import load_checkpoint
-from reasondistill.students.shrinking import shrink
-from reasondistill.students.student import Student
-from reasondistill.training.features import Collator, build_features
-from reasondistill.training.joint_model import JointModel
+import reasondistill as rd
+from figures import attention, confidences, landscapes, parts, quiet_libraries, show
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")
@@ -39,9 +30,9 @@ ROWS = 300
 
 quiet_libraries()
 pd.set_option("display.max_colwidth", 90)
-student = Student.load(STUDENT)
-checkpoint = load_checkpoint(find_student(STUDENT))
-examples = list(load(DATA, split="test", task=student.task).first(ROWS).examples)
+student = rd.Student.load(STUDENT)
+checkpoint = rd.inspection.load_checkpoint(student.folder)
+examples = list(rd.load_dataset(DATA, split="test", task=student.task).first(ROWS).examples)
 print(f"{STUDENT}: a {checkpoint.model.config.model_type} of the task {student.task.name}, order {student.order}")
 
 # %% [markdown]
@@ -51,16 +42,16 @@ print(f"{STUDENT}: a {checkpoint.model.config.model_type} of the task {student.t
 # feed-forward units.
 
 # %%
-own = parameters_by_part(checkpoint.model)
+own = rd.inspection.parameters_by_part(checkpoint.model)
 layers = {side: sum(part.startswith(side) for part in own) for side in ("encoder", "decoder")}
-halved = Shrink(num_layers=-(-layers["encoder"] // 2), num_decoder_layers=-(-layers["decoder"] // 2))
-narrow = Shrink(
+halved = rd.inspection.Shrink(num_layers=-(-layers["encoder"] // 2), num_decoder_layers=-(-layers["decoder"] // 2))
+narrow = rd.inspection.Shrink(
     d_ff=getattr(checkpoint.model.config, "d_ff", getattr(checkpoint.model.config, "encoder_ffn_dim", 4)) // 4
 )
 sizes = {
     "this student": own,
-    "half of its layers": parameters_by_part(shrink(checkpoint.model, halved)),
-    "a quarter of its units": parameters_by_part(shrink(checkpoint.model, narrow)),
+    "half of its layers": rd.inspection.parameters_by_part(rd.inspection.shrink(checkpoint.model, halved)),
+    "a quarter of its units": rd.inspection.parameters_by_part(rd.inspection.shrink(checkpoint.model, narrow)),
 }
 total = sum(own.values())
 title = f"{total:,} parameters, {own['embeddings'] / total:.0%} of them in embeddings"
@@ -110,7 +101,7 @@ show(
 
 # %%
 shown = next(p for p in predictions if p.label == "contradiction" and gold[p.id].label == p.label)
-looked = cross_attention(checkpoint, gold[shown.id], label=shown.label, explanation=shown.explanation)
+looked = rd.inspection.cross_attention(checkpoint, gold[shown.id], label=shown.label, explanation=shown.explanation)
 at = looked.mean[0].argsort()[::-1][:2]
 title = (
     f"When it writes the label, it looks most at “{looked.prompt[at[0]].strip()}” and “{looked.prompt[at[1]].strip()}”"
@@ -126,14 +117,14 @@ show(attention("attention", title, f"{' / '.join(gold[shown.id].fields.values())
 # directions give other pictures.
 
 # %% tags=["picture"]
-rows = build_features(
+rows = rd.inspection.build_features(
     examples[:24], task=student.task, order=student.order, codec=checkpoint.codec, explanations_per_example=1
 )
-batch = Collator(checkpoint.codec)(list(rows))
+batch = rd.inspection.Collator(checkpoint.codec)(list(rows))
 torch.manual_seed(0)
 untrained = type(checkpoint.model)(checkpoint.model.config)
 planes = {
-    who: loss_plane(JointModel(model), batch, radius=1.0, points=11)
+    who: rd.inspection.loss_plane(rd.inspection.JointModel(model), batch, radius=1.0, points=11)
     for who, model in (("trained", checkpoint.model), ("untrained", untrained))
 }
 middle = {who: plane.explanation[5, 5] for who, plane in planes.items()}

@@ -18,6 +18,7 @@
 # That shows in a minute what a training from the start shows in an hour.
 
 # %%
+import hashlib
 import io
 import os
 import subprocess
@@ -35,19 +36,8 @@ import yaml
 from safetensors.torch import load_file
 from transformers import set_seed
 
-from figures import gradients, show
-from reasondistill.cli.shared import quiet_libraries
-from reasondistill.config import TrainConfig
-from reasondistill.inspection import gradient_flow
-from reasondistill.reporting.inputs import load_source
-from reasondistill.reporting.sections.curves import learning_curves
-from reasondistill.runs import Run, find_student
-from reasondistill.storage.files import file_sha256
-from reasondistill.students.build import create_student
-from reasondistill.students.checkpoint import load_checkpoint
-from reasondistill.training.features import Collator, build_features
-from reasondistill.training.joint_model import JointModel
-from reasondistill.training.train import load_parts, train
+import reasondistill as rd
+from figures import curves_of, gradients, quiet_libraries, show
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")
@@ -61,31 +51,33 @@ quiet_libraries()
 # is learned first: it is one token in a target, and everything after it hangs on it.
 
 # %%
-config = TrainConfig(
-    name="whole",
-    runs_dir=str(OUT),
-    data={
+settings = {
+    "name": "whole",
+    "runs_dir": str(OUT),
+    "data": {
         "train": {"source": DATA, "split": "train", "limit": 800},
         "validation": {"source": DATA, "split": "validation", "limit": 60},
         "explanations_per_example": 1,
     },
-    student={
+    "student": {
         "kind": "hub",
-        "checkpoint": str(find_student(STUDENT)),
+        "checkpoint": str(rd.Student.load(STUDENT).folder),
         "shrink": {"d_ff": 32, "num_decoder_layers": 1},
     },
-    loss={"alpha": {"start": 0.8, "end": 0.3}, "beta": {"start": 0.2, "end": 0.7}},
-    max_source_length=64,
-    max_target_length=48,
-    training={
+    "loss": {"alpha": {"start": 0.8, "end": 0.3}, "beta": {"start": 0.2, "end": 0.7}},
+    "max_source_length": 64,
+    "max_target_length": 48,
+    "training": {
         "max_steps": 40, "per_device_train_batch_size": 16, "learning_rate": 1e-3, "warmup_steps": 4,
         "logging_steps": 2, "eval_strategy": "steps", "eval_steps": 10, "save_strategy": "steps", "save_steps": 10,
         "report_to": "none", "disable_tqdm": True,
     },
-    generation={"num_beams": 1, "repetition_penalty": 1.0, "max_new_tokens": 32},
-)  # fmt: skip
+    "generation": {"num_beams": 1, "repetition_penalty": 1.0, "max_new_tokens": 32},
+}  # fmt: skip
+file = OUT / "whole.yaml"
+file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 with redirect_stdout(io.StringIO()):
-    whole = train(config)
+    whole = rd.train(file)
 print(f"{whole.info().steps} steps, {whole.info().student.parameters:,} parameters, {whole.info().status}")
 
 # %% [markdown]
@@ -96,8 +88,8 @@ print(f"{whole.info().steps} steps, {whole.info().student.parameters:,} paramete
 # token a row, and jumps.
 
 # %%
-curves = {drawing.name: drawing for drawing in learning_curves(load_source(whole.folder), "")}
-log = pd.DataFrame(load_source(whole.folder).log)
+curves = curves_of(whole)
+log = pd.read_json(whole.folder / "metrics.jsonl", lines=True)
 validated = log.dropna(subset=["eval_loss"]).iloc[[0, -1]]
 for name, column in (("label-loss", "eval_label_loss"), ("explanation-loss", "eval_explanation_loss")):
     (step, first), (_, last) = zip(validated["step"], validated[column], strict=True)
@@ -132,21 +124,22 @@ steps.iloc[:: len(steps) // 5].round(3)
 # near 0 they ask for different things and do not disturb each other; below 0 one undoes what the other does.
 
 # %%
+config = whole.config()
 set_seed(config.seed)
-data = load_parts(config)
-before = create_student(config, data.examples)
-rows = build_features(
-    data.examples[:32], task=config.task, order=config.order, codec=before.codec, explanations_per_example=1
+examples = rd.load_dataset(DATA, split="train", task=config.task).first(800).examples
+before = rd.inspection.create_student(config, examples)
+rows = rd.inspection.build_features(
+    examples[:32], task=config.task, order=config.order, codec=before.codec, explanations_per_example=1
 )
-batch = Collator(before.codec)(list(rows))
-flow = gradient_flow(JointModel(before.model), batch)
+batch = rd.inspection.Collator(before.codec)(list(rows))
+flow = rd.inspection.gradient_flow(rd.inspection.JointModel(before.model), batch)
 strong = max(flow, key=lambda one: one.label / one.explanation if one.explanation else 0.0)
 title = f"Before training: the label's gradient is strongest, beside the explanation's, in {strong.part}"
 show(gradients("before", title, f"There it is {strong.label / strong.explanation:.1f} times the other's.", flow))
 
 # %% tags=["picture"]
-after = load_checkpoint(whole.student)
-flow = gradient_flow(JointModel(after.model), batch)
+after = rd.inspection.load_checkpoint(whole.student)
+flow = rd.inspection.gradient_flow(rd.inspection.JointModel(after.model), batch)
 told = {one.part: one.cosine for one in flow if one.cosine is not None}
 against = [part for part, cosine in told.items() if cosine < -0.05]
 title = f"After training: both losses pull against each other in {', '.join(against)}" if against else (
@@ -162,14 +155,13 @@ show(gradients("after", title, "The same batch of training rows, the student aft
 # as its first checkpoint is whole. `resume=True` goes on from there. Its weights are those of the run above.
 
 # %%
-again = config.model_copy(update={"name": "killed"})
 file = OUT / "killed.yaml"
-file.write_text(yaml.safe_dump(again.model_dump(mode="json")), encoding="utf-8")
+file.write_text(yaml.safe_dump(settings | {"name": "killed"}, sort_keys=False), encoding="utf-8")
 process = subprocess.Popen(
     [sys.executable, "-m", "reasondistill.cli", "train", str(file)],
     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
 )  # fmt: skip
-killed = Run(OUT / "killed")
+killed = rd.Run(OUT / "killed")
 while process.poll() is None and not (killed.checkpoints / "checkpoint-10").is_dir():
     time.sleep(0.01)
 process.kill()
@@ -180,11 +172,11 @@ print(f"killed; status in run.json: {killed.info().status}, checkpoints: "
 
 # %%
 with redirect_stdout(io.StringIO()):
-    resumed = train(again, resume=True)
+    resumed = rd.train(file, resume=True)
 weights = [load_file(run.student / "model.safetensors") for run in (whole, resumed)]
 assert weights[0].keys() == weights[1].keys()
 assert all(bool((weights[0][name] == weights[1][name]).all()) for name in weights[0])
-assert len({file_sha256(run.student / "model.safetensors") for run in (whole, resumed)}) == 1
+assert len({hashlib.sha256((run.student / "model.safetensors").read_bytes()).digest() for run in (whole, resumed)}) == 1
 print(f"{len(weights[0])} tensors, all equal; the files have the same SHA-256")
 
 # %% [markdown]

@@ -12,7 +12,7 @@
 # # 5. How good, how sure, and how far to be trusted
 #
 # Three sizes of one student, made by leaving out feed-forward units and mending what is left in a few steps. First what
-# is lost from size to size. Then the smallest in detail, as it makes the most mistakes: figures beside their floors,
+# is lost from size to size. Then the smallest in detail, as it makes the most mistakes: figures beside their baselines,
 # calibration, errors, controls that explain nothing, and tests of faithfulness.
 
 # %%
@@ -26,27 +26,22 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from figures import fronts, show
-from reasondistill.cli.shared import quiet_libraries
-from reasondistill.comparison import ComparisonSettings
-from reasondistill.contracts.records import read_predictions
-from reasondistill.contracts.results import NOT_FLOORS
-from reasondistill.data import load
-from reasondistill.evaluation import EvaluationSettings, evaluate, save
-from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
-from reasondistill.reporting import build_report
-from reasondistill.reporting.degradation_figure import degradation_figure, degradation_panels
-from reasondistill.reporting.figures import beside_floors, confusion, per_label, reliability
-from reasondistill.reporting.formatting import floor_title, metric_title
-from reasondistill.reporting.inputs import load_source
-from reasondistill.reporting.sections.errors_and_slices import errors_section
-from reasondistill.reporting.sections.faithfulness import test_title
-from reasondistill.runs import find_student
-from reasondistill.students.student import Student, predict_file
-from reasondistill.sweeps import load_sweep
-from reasondistill.sweeps.processes import run_sweep
-from reasondistill.sweeps.state import begin, run_of
-from reasondistill.sweeps.summary import summarise
+import reasondistill as rd
+from figures import (
+    baseline_title,
+    beside_baselines,
+    confusion,
+    degradation_figure,
+    degradation_panels,
+    errors_section,
+    fronts,
+    metric_title,
+    per_label,
+    quiet_libraries,
+    reliability,
+    show,
+    test_title,
+)  # fmt: skip
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")
@@ -72,7 +67,7 @@ settings = {
             "validation": {"source": DATA, "split": "validation", "limit": 100},
             "explanations_per_example": 1,
         },
-        "student": {"kind": "hub", "checkpoint": str(find_student(STUDENT))},
+        "student": {"kind": "hub", "checkpoint": str(rd.Student.load(STUDENT).folder)},
         "max_source_length": 64,
         "max_target_length": 48,
         "training": {
@@ -89,13 +84,9 @@ settings = {
     "evaluate": {"source": DATA, "split": "test", "limit": ROWS, "bertscore": False},
 }  # fmt: skip
 (OUT / "sizes.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-sweep = load_sweep(OUT / "sizes.yaml")
-begin(sweep)
 with redirect_stdout(io.StringIO()):
-    outcomes = run_sweep(sweep, jobs=0)
-assert not [o.error for o in outcomes if o.error]
-found = summarise(sweep, settings=ComparisonSettings(resamples=500, swaps=499))
-tradeoffs = found.comparisons["test"].tradeoffs
+    summary = rd.sweep(OUT / "sizes.yaml", jobs=0, resamples=500, swaps=499)
+tradeoffs = summary.comparisons["test"].tradeoffs
 
 # %% tags=["picture"]
 quality = {s.name: {m: s.metrics[m].value for m in ("label_accuracy", "rougeL")} for s in tradeoffs.systems}
@@ -121,32 +112,24 @@ show(replace(degradation_figure(tradeoffs, panels), title=title))
 # and `reasondistill judge train` makes one for other data.
 
 # %%
-run = run_of(sweep.cells[-1])
-student = Student.load(run.student)
-test = load(DATA, split="test", task=student.task).first(ROWS)
-others = load(DATA, split="train", task=student.task).first(1000)
-facts = {"data": {"name": test.name, "split": "test", "fingerprint": test.fingerprint}}
-predictions = list(read_predictions(predict_file(student, test.examples, OUT / "test.jsonl", facts=facts)))
-
-judge = None
-if DATA.startswith("scenes"):
-    from reasondistill.judges import Judge
-
-    judge = Judge.load("builtin:scenes")
-evaluation = evaluate(
-    predictions, test.examples, task=student.task, name=test.name, split="test", judge=judge,
-    settings=EvaluationSettings(bertscore=False, resamples=500), train_examples=others.examples,
+student = rd.Student.load(OUT / "sizes" / "runs" / "small-s42")
+test = rd.load_dataset(DATA, split="test", task=student.task).first(ROWS)
+predictions = student.predict(test)
+evaluation = rd.evaluate(
+    predictions, test, split="test", judge="builtin:scenes" if DATA.startswith("scenes") else None, bertscore=False,
+    resamples=500, train=rd.load_dataset(DATA, split="train", task=student.task).first(1000),
+    student=student, efficiency=False, faithfulness_limit=12, budget=0,
 )  # fmt: skip
 
 # %%
 results = evaluation.results
 metrics = [m for m in ("label_accuracy", "rougeL", "support") if m in results.metrics]
-floor = max((of["rougeL"], name) for name, of in results.floors.items() if "rougeL" in of and name not in NOT_FLOORS)
-title = f"ROUGE-L {results.metrics['rougeL'].value:.2f}; {floor_title(floor[1]).lower()}, which explains nothing: "
-title += f"{floor[0]:.2f}"
+baseline, reached = results.strongest_baseline("rougeL")
+title = f"ROUGE-L {results.metrics['rougeL'].value:.2f}; {baseline_title(baseline).lower()}, which explains nothing: "
+title += f"{reached:.2f}"
 show(
-    beside_floors(
-        "floors", title, "The student with 95% intervals, and systems that explain nothing.", results, metrics
+    beside_baselines(
+        "baselines", title, "The student with 95% intervals, and systems that explain nothing.", results, metrics
     )
 )
 
@@ -162,8 +145,6 @@ show(per_label("labels", title, "By gold label, with 95% intervals.", results.pe
 # Where a student says 0.8, is it right in eight cases of ten? Its temperature was fitted on validation rows.
 
 # %%
-save(evaluation, OUT / "results" / "test")
-scored = load_source(OUT / "results" / "test").main
 ece = results.metrics["ece"].value
 title = f"Confidence and accuracy are {ece:.2f} apart on average"
 show(
@@ -171,7 +152,7 @@ show(
         "reliability",
         title,
         f"{ROWS} test rows; on the dashed line both would be equal.",
-        scored.results.calibration.bins,
+        results.calibration.bins,
     )
 )
 
@@ -221,13 +202,10 @@ pd.DataFrame(beside).T.round(3)
 # dozen rows a test, so that it takes seconds: intervals are wide.
 
 # %%
-tested = measure_faithfulness(
-    student, list(test.examples), predictions, settings=FaithfulnessSettings().limited(12), judge=judge, resamples=200
-)
 rows = [
-    {"test": test_title(test), "metric": name, "value": tested.metrics[name].value,
-     "95%": tested.metrics[name].ci95, "rows": tested.metrics[name].n}
-    for test, details in tested.tests.items()
+    {"test": test_title(test), "metric": name, "value": results.metrics[name].value,
+     "95%": results.metrics[name].ci95, "rows": results.metrics[name].n}
+    for test, details in results.faithfulness.items()
     for name in details.metrics
 ]  # fmt: skip
 pd.DataFrame(rows).round(3)
@@ -237,7 +215,7 @@ pd.DataFrame(rows).round(3)
 # student. A bad figure shows that it was not.
 
 # %%
-left_out = {name: details.left_out for name, details in tested.tests.items() if details.left_out}
+left_out = {name: details.left_out for name, details in results.faithfulness.items() if details.left_out}
 pd.Series(left_out, name="left out", dtype=object).to_frame()
 
 # %% [markdown]
@@ -246,7 +224,6 @@ pd.Series(left_out, name="left out", dtype=object).to_frame()
 # All of this, and every row to filter and read, in one HTML file that needs nothing else.
 
 # %%
-evaluation = evaluation.with_faithfulness(tested)
-save(evaluation, OUT / "tested" / "test")
-report = build_report([OUT / "tested" / "test"], OUT / "report")
+evaluation.save(OUT / "results" / "test")
+report = rd.report(OUT / "results" / "test", OUT / "report")
 print(f"{report.html.name}: {report.html.stat().st_size / 1e6:.1f} MB; {report.markdown.name} with figures beside it")

@@ -26,16 +26,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from figures import show
-from reasondistill.cli.shared import quiet_libraries
-from reasondistill.comparison import ComparisonSettings
-from reasondistill.reporting.formatting import metric_title, slug
-from reasondistill.reporting.pages.sweep import to_document, write_summary
-from reasondistill.runs import find_student
-from reasondistill.sweeps import load_sweep
-from reasondistill.sweeps.processes import run_sweep
-from reasondistill.sweeps.state import begin
-from reasondistill.sweeps.summary import summarise
+import reasondistill as rd
+from figures import metric_title, quiet_libraries, show, slug, sweep_document
 
 DATA = os.environ.get("REASONDISTILL_NOTEBOOK_DATA", "scenes")
 STUDENT = os.environ.get("REASONDISTILL_NOTEBOOK_STUDENT", "builtin:scenes")
@@ -54,7 +46,7 @@ BASE = {
         "train": {"source": DATA, "split": "train", "limit": 800},
         "explanations_per_example": 1,
     },
-    "student": {"kind": "hub", "checkpoint": str(find_student(STUDENT)), "shrink": {"d_ff": 32}},
+    "student": {"kind": "hub", "checkpoint": str(rd.Student.load(STUDENT).folder), "shrink": {"d_ff": 32}},
     "max_source_length": 64,
     "max_target_length": 48,
     "training": {
@@ -81,12 +73,9 @@ settings = {
     "metrics": ["label_accuracy", "rougeL"],
 }
 (OUT / "ablations.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-sweep = load_sweep(OUT / "ablations.yaml")
-begin(sweep)
 with redirect_stdout(io.StringIO()):
-    outcomes = run_sweep(sweep, jobs=0)
-assert not [o.error for o in outcomes if o.error]
-print(f"{len(outcomes)} trainings finished")
+    summary = rd.sweep(OUT / "ablations.yaml", jobs=0, resamples=500, swaps=999)
+print(f"{len(summary.sweep.trials)} trainings finished")
 
 # %% [markdown]
 # ## Means
@@ -94,8 +83,7 @@ print(f"{len(outcomes)} trainings finished")
 # Where there is one seed, intervals say how far the choice of test rows matters, not how far the seed does.
 
 # %%
-found = summarise(sweep, settings=ComparisonSettings(resamples=500, swaps=999))
-document = to_document(found.sweep)
+document = sweep_document(summary.sweep)
 means, ranked, *_ = document.parts[0].sections
 show(*means.blocks)
 
@@ -111,7 +99,7 @@ show(*ranked.blocks)
 # %% tags=["picture"]
 drawings = {drawing.name: drawing for drawing in document.drawings}
 for metric in ("label_accuracy", "rougeL"):
-    tested = [e for e in found.sweep.parts[0].effects if e.metric == metric]
+    tested = [e for e in summary.sweep.parts[0].effects if e.metric == metric]
     shown = [f"{e.variant} {e.difference:+.2f}" for e in tested if e.p_holm is not None and e.p_holm < 0.05]
     title = f"{metric_title(metric)}, told apart from the base: {', '.join(shown) or 'nothing'}"
     show(replace(drawings[f"effects-test-{slug(metric)}"], title=title))
@@ -123,7 +111,7 @@ for metric in ("label_accuracy", "rougeL"):
 # are the same, so that fewer rows are seen more often.
 
 # %%
-for curve in found.sweep.parts[0].curves:
+for curve in summary.sweep.parts[0].curves:
     low, *_, high = sorted(curve.points, key=lambda point: point.value)
     title = f"{metric_title(curve.metric)}: {low.mean:.2f} with {low.value:.0%} of the groups, {high.mean:.2f} with all"
     if curve.key == "data.train.fraction":
@@ -145,5 +133,5 @@ for curve in found.sweep.parts[0].curves:
 # One seed, a small student and a hundred rows: this is the method, not a result. docs/results.md has results.
 
 # %%
-summary = write_summary(found, OUT / "summary")
-pd.Series(sorted(str(p.relative_to(OUT)) for p in summary.parent.rglob("*.*")), name="written").to_frame()
+written = OUT / "ablations"
+pd.Series(sorted(str(p.relative_to(written)) for p in (written / "summary").rglob("*.*")), name="written").to_frame()

@@ -1,21 +1,42 @@
-"""Figures that only the notebooks draw, and how a notebook shows figures and tables."""
+"""Figures that only the notebooks draw, those of the package's reports, and how a notebook shows figures and tables.
+
+The notebooks import nothing but this and ``reasondistill`` itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from reasondistill.cli.shared import quiet_libraries as quiet_libraries
 from reasondistill.contracts.tradeoffs import Tradeoffs
 from reasondistill.reporting.cost_format import cost_value
+from reasondistill.reporting.degradation_figure import degradation_figure as degradation_figure
+from reasondistill.reporting.degradation_figure import degradation_panels as degradation_panels
 from reasondistill.reporting.document import Block, Gallery
-from reasondistill.reporting.figures import CARD, INK, MUTED, RULE, SERIES, Drawing, drawing, short_label
-from reasondistill.reporting.formatting import metric_title, printable
+from reasondistill.reporting.figures import CARD, INK, MUTED, RULE, SERIES, Drawing, drawing, short_label, with_interval
+from reasondistill.reporting.figures import beside_baselines as beside_baselines
+from reasondistill.reporting.figures import confusion as confusion
+from reasondistill.reporting.figures import lengths as lengths
+from reasondistill.reporting.figures import reliability as reliability
+from reasondistill.reporting.formatting import baseline_title as baseline_title
+from reasondistill.reporting.formatting import metric_title as metric_title
+from reasondistill.reporting.formatting import printable
+from reasondistill.reporting.formatting import slug as slug
+from reasondistill.reporting.inputs import load_source
 from reasondistill.reporting.markdown import block_lines, escape
+from reasondistill.reporting.pages import audit as audit_page
+from reasondistill.reporting.pages import sweep as sweep_page
+from reasondistill.reporting.sections.curves import learning_curves
+from reasondistill.reporting.sections.errors_and_slices import errors_section as errors_section
+from reasondistill.reporting.sections.faithfulness import test_title as test_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from reasondistill import Run
+    from reasondistill.contracts.base import MetricValue
     from reasondistill.inspection import CrossAttention, PartGradient, Plane
 
 ROLE_COLOURS: Final = (MUTED, SERIES[0], SERIES[1])
@@ -55,6 +76,22 @@ def _show_drawing(picture: Drawing) -> None:
     display(Image(picture.png, width=_PIXELS))  # type: ignore[no-untyped-call]
 
 
+audit_document = audit_page.compose  # as the page that `data audit` writes
+sweep_document = sweep_page.to_document  # as the page that `sweep` writes
+
+
+def curves_of(run: Run) -> dict[str, Drawing]:
+    """A run's learning curves, by name."""
+    return {picture.name: picture for picture in learning_curves(load_source(run.folder), "")}
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """One name a row, with neither ticks nor lines between the rows."""
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(length=0)
+
+
 # --- data on their way to a student ---
 
 
@@ -63,7 +100,7 @@ def bars(
     percent: bool = True,
 ) -> Drawing:  # fmt: skip
     """Rows with a bar for each series: ``values`` is row → series → value; a missing one has no bar."""
-    series = list(dict.fromkeys(one for of in values.values() for one in of))
+    series = list(dict.fromkeys(name for of in values.values() for name in of))
     height = 0.75 + max(0.13 * len(values) * len(series), 0.24 * len(values), 0.8)
     return drawing(height=height)(_bars)(name, title, caption, values, series, unit, percent)
 
@@ -73,17 +110,15 @@ def _bars(
 ) -> None:
     axes = figure.subplots()
     thick = 0.8 / len(series)
-    for index, one in enumerate(series):
+    for index, name in enumerate(series):
         places = [y + (index - (len(series) - 1) / 2) * thick for y in range(len(values))]
-        drawn = [(y, of[one]) for y, of in zip(places, values.values(), strict=True) if one in of]
+        drawn = [(y, of[name]) for y, of in zip(places, values.values(), strict=True) if name in of]
         axes.barh([y for y, _ in drawn], [value for _, value in drawn], thick * 0.9,
-                  color=SERIES[index % len(SERIES)], label=printable(short_label(one, 30)))  # fmt: skip
-    axes.set_yticks(range(len(values)), [printable(short_label(row, 34)) for row in values])
+                  color=SERIES[index % len(SERIES)], label=printable(short_label(name, 30)))  # fmt: skip
+    _name_rows(axes, [printable(short_label(row, 34)) for row in values])
     axes.set_ylim(len(values) - 0.45, -0.55)
     axes.set_xlim(left=0)
     axes.set_xlabel(unit)
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(length=0)
     axes.locator_params(axis="x", nbins=6)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%" if percent else f"{value:,.6g}")
     if len(series) > 1:
@@ -169,8 +204,8 @@ def _filled(figure: Figure, batches: Sequence[Filled]) -> None:
         width = max(map(sum, batch.rows))
         for y, row in enumerate(batch.rows):
             _row(axes, y, row, width)
-        told = f"{batch.name}: {len(batch.rows)} rows of {width} tokens, {batch.padding:.0%} padding"
-        axes.set_title(told, fontsize=8.5, loc="left", pad=2)
+        title = f"{batch.name}: {len(batch.rows)} rows of {width} tokens, {batch.padding:.0%} padding"
+        axes.set_title(title, fontsize=8.5, loc="left", pad=2)
         axes.set_ylim(len(batch.rows) - 0.4, -0.6)
         axes.set_yticks([])
         axes.grid(False)
@@ -196,23 +231,38 @@ def parts(name: str, title: str, caption: str, students: Mapping[str, Mapping[st
 
 def _parts(figure: Figure, students: Mapping[str, Mapping[str, int]]) -> None:
     axes = figure.subplots()
-    told: set[str] = set()
+    in_legend: set[str] = set()
     for y, counts in enumerate(students.values()):
         left = 0
         for part, count in counts.items():
             side = part.split(" ")[0]
             axes.barh(y, count, 0.6, left=left, color=SERIES[_SIDES[side]], edgecolor=CARD, linewidth=1.2,
-                      label=None if side in told else side)  # fmt: skip
-            told.add(side)
+                      label=None if side in in_legend else side)  # fmt: skip
+            in_legend.add(side)
             left += count
-    axes.set_yticks(range(len(students)), [printable(short_label(one, 26)) for one in students])
+    _name_rows(axes, [printable(short_label(student, 26)) for student in students])
     axes.invert_yaxis()
     axes.set_xlabel("parameters")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.locator_params(axis="x", nbins=5)
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(length=0)
     figure.legend(loc="outside upper left", ncols=5, handlelength=1.0, columnspacing=1.2)
+
+
+@drawing(height=3.2)
+def per_label(figure: Figure, table: Mapping[str, Mapping[str, MetricValue]], metrics: Sequence[str]) -> None:
+    """Each label's figures with their intervals, one row a metric; the axis is [0, 1]."""
+    axes = figure.subplots()
+    spread = 0.5 / max(len(table), 1)
+    for index, (label, values) in enumerate(table.items()):
+        shift = (index - (len(table) - 1) / 2) * spread
+        for y, name in enumerate(metrics):
+            if name in values:
+                legend = printable(short_label(label)) if name == next(n for n in metrics if n in values) else None
+                with_interval(axes, values[name], y + shift, SERIES[index % len(SERIES)], label=legend)
+    _name_rows(axes, [metric_title(n) for n in metrics])
+    axes.set_ylim(len(metrics) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
 @drawing(height=3.2)
@@ -230,17 +280,18 @@ def confidences(figure: Figure, right: Sequence[float], wrong: Sequence[float]) 
     panels[1].set(xlim=(0, 1), xlabel="probability of the label that was given")
 
 
-def attention(name: str, title: str, caption: str, found: CrossAttention) -> Drawing:
+def attention(name: str, title: str, caption: str, weights: CrossAttention) -> Drawing:
     """Target tokens in rows, prompt tokens in columns; a cell is the mean weight over layers and heads."""
-    height, width = 1.5 + 0.17 * len(found.target), 1.6 + 0.17 * len(found.prompt)
-    return drawing(height=height, width=width)(_attention)(name, title, caption, found)
+    height, width = 1.5 + 0.17 * len(weights.target), 1.6 + 0.17 * len(weights.prompt)
+    return drawing(height=height, width=width)(_attention)(name, title, caption, weights)
 
 
-def _attention(figure: Figure, found: CrossAttention) -> None:
+def _attention(figure: Figure, weights: CrossAttention) -> None:
     axes = figure.subplots()
-    picture = axes.imshow(found.mean, cmap=_MAP, vmin=0, aspect="auto")
-    axes.set_xticks(range(len(found.prompt)), [printable(one.strip()) for one in found.prompt], rotation=90, fontsize=8)
-    axes.set_yticks(range(len(found.target)), [printable(one.strip()) for one in found.target], fontsize=8)
+    picture = axes.imshow(weights.mean, cmap=_MAP, vmin=0, aspect="auto")
+    prompt, target = ([printable(token.strip()) for token in tokens] for tokens in (weights.prompt, weights.target))
+    axes.set_xticks(range(len(prompt)), prompt, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(target)), target, fontsize=8)
     axes.set_xlabel("read in the prompt")
     axes.set_ylabel("written")
     axes.grid(False)
@@ -280,18 +331,18 @@ def gradients(name: str, title: str, caption: str, flow: Sequence[PartGradient])
 def _gradients(figure: Figure, flow: Sequence[PartGradient]) -> None:
     norms, angles = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
     rows = range(len(flow))
-    for y, one in enumerate(flow):
-        norms.plot([one.label, one.explanation], [y, y], color=MUTED, linewidth=1, zorder=1)
-    norms.plot([one.label for one in flow], rows, "o", color=SERIES[0], label="label loss")
-    norms.plot([one.explanation for one in flow], rows, "s", color=SERIES[1], label="explanation loss")
-    if all(one.label > 0 and one.explanation > 0 for one in flow):
+    for y, part in enumerate(flow):
+        norms.plot([part.label, part.explanation], [y, y], color=MUTED, linewidth=1, zorder=1)
+    norms.plot([part.label for part in flow], rows, "o", color=SERIES[0], label="label loss")
+    norms.plot([part.explanation for part in flow], rows, "s", color=SERIES[1], label="explanation loss")
+    if all(part.label > 0 and part.explanation > 0 for part in flow):
         _plain_logarithmic(norms)
-    norms.set_yticks(rows, [one.part for one in flow])
+    norms.set_yticks(rows, [part.part for part in flow])
     norms.set_xlabel("norm of the gradient")
-    told = [(y, one.cosine) for y, one in enumerate(flow) if one.cosine is not None]
+    cosines = [(y, part.cosine) for y, part in enumerate(flow) if part.cosine is not None]
     angles.axvline(0, color=MUTED, linewidth=1)
-    angles.barh([y for y, _ in told], [value for _, value in told], 0.6,
-                color=[SERIES[2] if value > 0 else SERIES[3] for _, value in told])  # fmt: skip
+    angles.barh([y for y, _ in cosines], [value for _, value in cosines], 0.6,
+                color=[SERIES[2] if value > 0 else SERIES[3] for _, value in cosines])  # fmt: skip
     angles.set(xlim=(-1, 1), xlabel="cosine of both")
     for axes in (norms, angles):
         axes.grid(axis="y", visible=False)
@@ -311,24 +362,24 @@ def _plain_logarithmic(axes: Axes) -> None:
 
 
 def fronts(
-    name: str, title: str, caption: str, found: Tradeoffs, qualities: Sequence[str], cost: str = "parameters"
+    name: str, title: str, caption: str, tradeoffs: Tradeoffs, qualities: Sequence[str], cost: str = "parameters"
 ) -> Drawing:
     """Quality against cost, a panel for each quality; a line joins the systems that no other beats on both."""
     draw = drawing(height=2.9, width=2.7 * len(qualities) + 0.3)(_fronts)
-    return draw(name, title, caption, found, qualities, cost)
+    return draw(name, title, caption, tradeoffs, qualities, cost)
 
 
-def _fronts(figure: Figure, found: Tradeoffs, qualities: Sequence[str], cost: str) -> None:
+def _fronts(figure: Figure, tradeoffs: Tradeoffs, qualities: Sequence[str], cost: str) -> None:
     panels = figure.subplots(1, len(qualities), squeeze=False)[0]
     for axes, quality in zip(panels, qualities, strict=True):
-        _front(axes, found, quality, cost)
+        _front(axes, tradeoffs, quality, cost)
         axes.set_xlabel(cost.replace("_", " "))
         axes.set_ylabel(metric_title(quality))
 
 
-def _front(axes: Axes, found: Tradeoffs, quality: str, cost: str) -> None:
-    front = next((f for f in found.fronts if (f.quality, f.cost) == (quality, cost)), None)
-    placed = {s.name: (s.costs[cost], s.metrics[quality]) for s in found.systems
+def _front(axes: Axes, tradeoffs: Tradeoffs, quality: str, cost: str) -> None:
+    front = next((f for f in tradeoffs.fronts if (f.quality, f.cost) == (quality, cost)), None)
+    placed = {s.name: (s.costs[cost], s.metrics[quality]) for s in tradeoffs.systems
               if cost in s.costs and quality in s.metrics}  # fmt: skip
     for who, (x, metric) in placed.items():
         kept = front is not None and who in front.systems

@@ -21,6 +21,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 atexit.register(shutil.rmtree, os.environ["REASONDISTILL_CACHE"], ignore_errors=True)
 
 
+LONGEST = (
+    "test_serving_hostile.py",
+    "test_quickstart.py",
+    "test_resuming.py",
+    "test_proofs.py",
+    "test_real_esnli.py",
+    "test_teaching_survival.py",
+    "test_guides.py",
+    "test_processes.py",
+    "test_sweeps.py",
+    "test_survival.py",
+    "test_survival_ends.py",
+    "test_distribution.py",
+    "test_judge.py",
+)
+"""Files with tests that take minutes: they go first, so that no process is left with one of them while another has done
+its share."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))  # stable: within a file nothing changes
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of real data sets; tests that ask for it are marked ``real``."""
@@ -81,6 +105,14 @@ EXTRAS = (
     "peft",
     "tensorboard",
     "ctranslate2",
+    "fastapi",
+    "uvicorn",
+    "prometheus_client",
+    "httpx",
+    "openai",
+    "stamina",
+    "xllamacpp",
+    "sqlglot",
 )
 
 

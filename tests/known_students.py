@@ -22,7 +22,8 @@ from functools import cache
 from typing import NamedTuple
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.data.scenes import ANIMALS, FRAMES, LABELS, PEOPLE, Aspect, entails, excludes, generate, phrases
+from reasondistill.data.scenes import FRAMES, LABELS, PEOPLE, Aspect, entails, excludes, generate, phrases
+from reasondistill.data.scenes.world import ANIMALS
 from reasondistill.languages.word_splitting import words
 from reasondistill.students.engines.answering import softmax
 from reasondistill.tasks.task import NLI, OutputOrder
@@ -61,8 +62,8 @@ class Reading(NamedTuple):
     """What a pair says: the label of its facts, and ``said`` and ``asked``, which an argument is made of."""
 
     label: str
-    said: str
-    asked: str
+    condition: str
+    conclusion: str
     animal: bool
 
 
@@ -71,15 +72,15 @@ def read(premise: str, hypothesis: str) -> Reading:
     """Read a pair. One word may stand between two words of a phrase; "not" before what is asked turns it round."""
     animal = not _ANIMAL_WORDS.isdisjoint(words(premise))
     found = _found(premise, [(a, phrase) for a in ASPECTS for phrase in phrases(a)])
-    asked = _found(hypothesis, [(a, predicate) for a in ASPECTS for predicate in a.facts])
+    conclusion = _found(hypothesis, [(a, predicate) for a in ASPECTS for predicate in a.facts])
     denied = "not " if " not " in hypothesis else ""
-    for aspect, predicate in asked:
+    for aspect, predicate in conclusion:
         for other, phrase in found:
             if other is aspect and excludes(aspect, phrase, predicate):
                 label = "entailment" if denied else "contradiction"
                 return Reading(label, _being(aspect, phrase), denied + predicate, animal)
-    everything = " ".join(predicate for _, predicate in asked) or "as described"
-    reasons = [[_being(a, p) for a, p in found if a is aspect and entails(a, p, q)] for aspect, q in asked]
+    everything = " ".join(predicate for _, predicate in conclusion) or "as described"
+    reasons = [[_being(a, p) for a, p in found if a is aspect and entails(a, p, q)] for aspect, q in conclusion]
     if reasons and all(reasons):
         label = "contradiction" if denied else "entailment"
         return Reading(label, " ".join(reason[0] for reason in reasons), denied + everything, animal)
@@ -107,9 +108,9 @@ def argue(reading: Reading, label: str) -> str:
     """The plainest argument for ``label``, as the scenes have it; it is true where the label is the reading's own."""
     anyone, someone, everyone, _ = ANIMALS if reading.animal else PEOPLE
     text = {
-        "entailment": f"{someone} is {reading.said} is {reading.asked}",
-        "contradiction": f"{anyone} cannot be {reading.said} and {reading.asked} at the same time",
-        "neutral": f"not {everyone} is {reading.said} is {reading.asked}",
+        "entailment": f"{someone} is {reading.condition} is {reading.conclusion}",
+        "contradiction": f"{anyone} cannot be {reading.condition} and {reading.conclusion} at the same time",
+        "neutral": f"not {everyone} is {reading.condition} is {reading.conclusion}",
     }[label]
     return f"{text[0].upper()}{text[1:]}."
 

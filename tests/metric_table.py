@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from pathlib import Path
 
-from reasondistill.metrics import Metric
-from reasondistill.metrics.registry import known_metrics
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
+
+from reference_pages import metric_table  # where the site's page of metrics is made, too
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
-_BETTER = {True: "higher", False: "lower", None: "–"}
-
-
-def table() -> str:
-    """A row for each metric of the package."""
-    head = "| metric | what it is | range | better | needs | compared |\n| --- | --- | --- | --- | --- | --- |\n"
-    return head + "".join(_row(metric) for metric in known_metrics() if metric.family != "own")
-
-
-def _row(metric: Metric) -> str:
-    low, high = (f"{bound:g}" for bound in metric.range)
-    span = f"{low} to {high}" if math.isfinite(metric.range[1]) else f"from {low}"
-    compared = "–" if metric.not_resampled else "yes"
-    cells = (
-        f"`{metric.name}`",
-        metric.summary,
-        f"{span} {metric.unit}".strip(),
-        _BETTER[metric.higher_is_better],
-        ", ".join(metric.needs) or "–",
-        compared,
-    )
-    return f"| {' | '.join(cells)} |\n"
 
 
 def parts(page: str) -> tuple[str, str, str]:
@@ -43,4 +22,4 @@ def parts(page: str) -> tuple[str, str, str]:
 
 if __name__ == "__main__":
     first, _, last = parts(PAGE.read_text(encoding="utf-8"))
-    PAGE.write_text(first + table() + last, encoding="utf-8")
+    PAGE.write_text(first + metric_table() + last, encoding="utf-8")

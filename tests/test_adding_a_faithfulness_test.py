@@ -11,7 +11,7 @@ import pytest
 from known_students import Honest, Verbose
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails, Quotes
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.scored_rows import read_scored_rows
@@ -152,9 +152,9 @@ def test_details_that_had_no_form_are_read() -> None:
         examples=66,
         figures={
             "by_chance": 0.25,
-            "people": Metric(value=0.9, n=60),
+            "people": MetricValue(value=0.9, n=60),
             "bins.leaking.n": 3,
-            "bins.leaking.gain": Metric(value=0.5, n=3),
+            "bins.leaking.gain": MetricValue(value=0.5, n=3),
         },
         controls={"copied premise": {"": 0.1}, "explanations of other examples": {"simulatability": None, "las": 0.2}},
         quotes=[Quotes(title="lost", cases=[{"id": "7", "label": "neutral"}])],

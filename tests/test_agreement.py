@@ -16,10 +16,10 @@ from sklearn.metrics import cohen_kappa_score
 from make import answer
 from reasondistill.comparison import ComparisonSettings, compare, generalisation, load_systems
 from reasondistill.contracts.records import Example, Explanation, Prediction, write_records
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.data import load
 from reasondistill.errors import DataError
-from reasondistill.evaluation import Evaluation, EvaluationSettings, Teacher, evaluate, save
+from reasondistill.evaluation import Evaluation, EvaluationSettings, ReferenceTeacher, evaluate, save
 from reasondistill.metrics.bertscore import why_left_out
 from reasondistill.metrics.label import cohen_kappa
 from reasondistill.reporting import build_report
@@ -36,7 +36,9 @@ def example(number: int, label: str | None = N, explanations: tuple[Explanation,
     return Example(id=f"pair-{number}", fields=fields, label=label, explanations=explanations, group=f"photo {number}")
 
 
-def agreement(predictions: list[Prediction], examples: list[Example], *teachers: Teacher, task: Task = NLI) -> Any:
+def agreement(
+    predictions: list[Prediction], examples: list[Example], *teachers: ReferenceTeacher, task: Task = NLI
+) -> Any:
     return evaluate(predictions, examples, task=task, name="dogs", settings=PLAIN, teachers=teachers)
 
 
@@ -87,8 +89,8 @@ def student() -> list[Prediction]:
 
 
 @pytest.fixture
-def teacher() -> Teacher:
-    return Teacher.of_predictions(
+def teacher() -> ReferenceTeacher:
+    return ReferenceTeacher.of_predictions(
         "gpt",
         [
             answer(1, N, "Running past is not chasing."),  # right, and the student agrees
@@ -101,7 +103,7 @@ def teacher() -> Teacher:
     )  # nothing for pair 6
 
 
-def test_figures_by_hand(examples: list[Example], student: list[Prediction], teacher: Teacher) -> None:
+def test_figures_by_hand(examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher) -> None:
     found = agreement(student, examples, teacher)
     one = found.results.agreement["gpt"].model_dump()
     assert one["headline"]
@@ -138,7 +140,7 @@ def test_figures_by_hand(examples: list[Example], student: list[Prediction], tea
 
 
 def test_the_control_is_the_teachers_explanation_of_another_row_of_its_label(
-    examples: list[Example], student: list[Prediction], teacher: Teacher
+    examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher
 ) -> None:
     one = agreement(student, examples, teacher).results.agreement["gpt"].model_dump()
     # The teacher calls pairs 1 to 3 neutral and is alone with pair 4: three rows change explanations in a ring.
@@ -151,7 +153,7 @@ def test_the_control_is_the_teachers_explanation_of_another_row_of_its_label(
     assert one["fooled"] == {}
 
 
-def test_a_copying_student_is_reached_by_the_copy(examples: list[Example], teacher: Teacher) -> None:
+def test_a_copying_student_is_reached_by_the_copy(examples: list[Example], teacher: ReferenceTeacher) -> None:
     copies = [answer(k, N, e.fields["hypothesis"]) for k, e in enumerate(examples, start=1)]
     one = agreement(copies, examples, teacher).results.agreement["gpt"].model_dump()
     assert "copied_hypothesis" in one["fooled"]["rougeL"]
@@ -167,7 +169,7 @@ def test_a_source_of_the_data_is_a_teacher_that_is_always_right() -> None:
         example(3, E, (said("Dogs chase.", "human"),)),
     ]
     predictions = [answer(1, N, "Another one."), answer(2, E, "x"), answer(3, C, "Cats.")]
-    human = Teacher.of_source("human", examples)
+    human = ReferenceTeacher.of_source("human", examples)
     assert human.taught["pair-1"].explanations == ("One reason.", "Another one.")
     one = agreement(predictions, examples, human).results.agreement["human"].model_dump()
     assert one["gold_labels"]
@@ -177,13 +179,13 @@ def test_a_source_of_the_data_is_a_teacher_that_is_always_right() -> None:
     assert one["label"]["agreement"]["teacher_wrong"] == {"value": None, "ci95": None, "n": 0}
     assert one["explanation"]["rougeL"]["all"]["value"] == pytest.approx(0.5)  # the nearest of two, and none
     with pytest.raises(DataError, match="'human', 'gpt'"):
-        Teacher.of_source("humans", examples)
+        ReferenceTeacher.of_source("humans", examples)
 
 
 def test_the_first_of_several_teachers_is_the_headlines(
-    examples: list[Example], student: list[Prediction], teacher: Teacher
+    examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher
 ) -> None:
-    second = Teacher.of_predictions("same", student)
+    second = ReferenceTeacher.of_predictions("same", student)
     found = agreement(student, examples, second, teacher)
     assert list(found.results.agreement) == ["same", "gpt"]
     assert [one.headline for one in found.results.agreement.values()] == [True, False]
@@ -203,8 +205,8 @@ def test_without_teachers_nothing_is_added(examples: list[Example], student: lis
 
 
 def test_a_teacher_without_labels_or_without_explanations(examples: list[Example], student: list[Prediction]) -> None:
-    silent = Teacher.of_predictions("silent", [answer(1, N), answer(2, C)])
-    unlabelled = Teacher.of_predictions("unlabelled", [answer(1, None, "Running past is not chasing.")])
+    silent = ReferenceTeacher.of_predictions("silent", [answer(1, N), answer(2, C)])
+    unlabelled = ReferenceTeacher.of_predictions("unlabelled", [answer(1, None, "Running past is not chasing.")])
     found = agreement(student, examples, silent, unlabelled).results.model_dump()["agreement"]
     assert found["silent"]["explanation"] == found["silent"]["style"] == {}
     assert found["silent"]["label"]["agreement"]["all"]["value"] == 1
@@ -220,7 +222,7 @@ def test_a_task_without_labels_has_explanation_agreement_only() -> None:
     examples = [example(k, None) for k in (1, 2)]
     said = [Prediction(id=e.id, label=None, explanation="It runs.") for e in examples]
     one = (
-        agreement(said, examples, Teacher.of_predictions("same", said), task=task)
+        agreement(said, examples, ReferenceTeacher.of_predictions("same", said), task=task)
         .results.agreement["same"]
         .model_dump()
     )
@@ -233,7 +235,7 @@ def test_choices_of_each_row_have_no_kappa() -> None:
     task = Task(name="choose", fields=("premise", "hypothesis"), labels=None)
     examples = [example(k, f"a{k}").model_copy(update={"choices": (f"a{k}", f"b{k}")}) for k in (1, 2)]
     said = [answer(k, f"a{k}", "It runs.") for k in (1, 2)]
-    taught = Teacher.of_predictions("gpt", [answer(1, "b1", "It runs."), answer(2, "a2", "It runs.")])
+    taught = ReferenceTeacher.of_predictions("gpt", [answer(1, "b1", "It runs."), answer(2, "a2", "It runs.")])
     one = agreement(said, examples, taught, task=task).results.agreement["gpt"].model_dump()
     assert one["label"]["kappa"] is None
     assert one["label"]["agreement"]["teacher_wrong"]["value"] == 0
@@ -244,7 +246,9 @@ def test_style_is_left_out_where_its_lists_do_not_apply(examples: list[Example])
     german = "Der Hund ist nicht bei der Katze, weil er auf der Wiese und im Garten mit dem Ball ist."
     said = [answer(k, N, german) for k in range(1, 7)]
     style = (
-        agreement(said, examples, Teacher.of_predictions("same", said)).results.agreement["same"].model_dump()["style"]
+        agreement(said, examples, ReferenceTeacher.of_predictions("same", said))
+        .results.agreement["same"]
+        .model_dump()["style"]
     )
     assert style["languages"] == {"student": "German", "teacher": "German"}
     assert style["left_out"] == ["connectives", "depth", "negations"]
@@ -255,9 +259,9 @@ def test_style_is_left_out_where_its_lists_do_not_apply(examples: list[Example])
 def test_a_section_is_written_of_whatever_there_is(examples: list[Example], student: list[Prediction]) -> None:
     german = [answer(k, None, "Der Hund ist nicht bei der Katze, weil er auf der Wiese ist.") for k in (1, 2)]
     teachers = (
-        Teacher.of_predictions("silent", [answer(1, N)]),
-        Teacher.of_predictions("one row", [answer(1, None, "Running past is not chasing.")]),
-        Teacher.of_predictions("<b>Deutsch</b> $x_1$", german),
+        ReferenceTeacher.of_predictions("silent", [answer(1, N)]),
+        ReferenceTeacher.of_predictions("one row", [answer(1, None, "Running past is not chasing.")]),
+        ReferenceTeacher.of_predictions("<b>Deutsch</b> $x_1$", german),
     )
     blocks = agreement_section(agreement(student, examples, *teachers).results, "1-")
     texts = [block.text for block in blocks if isinstance(block, Paragraph)]
@@ -281,14 +285,14 @@ def test_a_section_is_written_of_whatever_there_is(examples: list[Example], stud
 
 def test_what_a_teacher_can_get_wrong(examples: list[Example], student: list[Prediction]) -> None:
     with pytest.raises(DataError, match=r"teacher 'gpt'.*each id once.*pair-1"):
-        Teacher.of_predictions("gpt", [answer(1, N), answer(1, E)])
+        ReferenceTeacher.of_predictions("gpt", [answer(1, N), answer(1, E)])
     with pytest.raises(DataError, match=r"teacher 'gpt'.*6 scored rows.*pair-77"):
-        agreement(student, examples, Teacher.of_predictions("gpt", [answer(77, N, "Else.")]))
+        agreement(student, examples, ReferenceTeacher.of_predictions("gpt", [answer(77, N, "Else.")]))
     with pytest.raises(DataError, match=r"teacher 'gpt'.*at least one"):
-        agreement(student, examples, Teacher.of_predictions("gpt", [answer(1, None, "  ")]))
+        agreement(student, examples, ReferenceTeacher.of_predictions("gpt", [answer(1, None, "  ")]))
     with pytest.raises(DataError, match=r"teacher 'gpt'.*pair-1 \('perhaps'\)"):
-        agreement(student, examples, Teacher.of_predictions("gpt", [answer(1, "perhaps")]))
-    twice = Teacher.of_predictions("gpt", [answer(1, N)])
+        agreement(student, examples, ReferenceTeacher.of_predictions("gpt", [answer(1, "perhaps")]))
+    twice = ReferenceTeacher.of_predictions("gpt", [answer(1, N)])
     with pytest.raises(DataError, match="'gpt' more than once"):
         agreement(student, examples, twice, twice)
 
@@ -355,9 +359,9 @@ def test_from_the_command_to_the_report(
 
 
 def test_systems_are_compared_on_their_agreement_with_one_teacher_only(
-    examples: list[Example], student: list[Prediction], teacher: Teacher, tmp_path: Path
+    examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher, tmp_path: Path
 ) -> None:
-    copy = Teacher.of_predictions("gpt", student)
+    copy = ReferenceTeacher.of_predictions("gpt", student)
     for name, predictions, one in (
         ("a", student, teacher),
         ("b", [*student[:5], answer(6, E)], teacher),
@@ -382,12 +386,12 @@ def test_parts_with_other_numbers_of_references_are_not_compared_on_a_teacher_th
         said = [Explanation(text=f"Reason {k}.", source="human") for k in range(1 if part == "train" else 3)]
         examples = [example(k, N, tuple(said)) for k in range(first, first + 3)]
         predictions = [answer(k, N, "Reason 2.") for k in range(first, first + 3)]
-        file = Teacher.of_predictions("human", [answer(k, N, "Reason 2.") for k in range(10, 23)])
-        found = agreement(predictions, examples, Teacher.of_source("human", examples) if from_data else file)
+        file = ReferenceTeacher.of_predictions("human", [answer(k, N, "Reason 2.") for k in range(10, 23)])
+        found = agreement(predictions, examples, ReferenceTeacher.of_source("human", examples) if from_data else file)
         scores = [row.score("teacher_rougeL") or 0.0 for row in found.rows]
         # No encoder is loaded here.
         rows = [row.with_scores({"teacher_agreement": s}) for row, s in zip(found.rows, scores, strict=True)]
-        metric = Metric(value=sum(scores) / 3, n=3)
+        metric = MetricValue(value=sum(scores) / 3, n=3)
         metrics = {**found.results.metrics, "student_teacher_agreement": metric}
         save(Evaluation(found.results.model_copy(update={"metrics": metrics}), rows), tmp_path / part)
     parts = load_systems([str(tmp_path / part) for part in ("train", "test")])
@@ -418,7 +422,9 @@ def test_a_mistake_is_named_and_nothing_written(
     assert not out.exists()
 
 
-def test_the_headline_is_bertscore(examples: list[Example], student: list[Prediction], teacher: Teacher) -> None:
+def test_the_headline_is_bertscore(
+    examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher
+) -> None:
     if reason := why_left_out(None):
         pytest.skip(reason)
     few = EvaluationSettings(resamples=20)
@@ -437,7 +443,7 @@ def test_the_headline_is_bertscore(examples: list[Example], student: list[Predic
 
 
 def test_saved_results_hold_no_infinite_number(
-    examples: list[Example], student: list[Prediction], teacher: Teacher, tmp_path: Path
+    examples: list[Example], student: list[Prediction], teacher: ReferenceTeacher, tmp_path: Path
 ) -> None:
     save(agreement(student, examples, teacher), tmp_path / "out")
     json.loads((tmp_path / "out" / "results.json").read_text(), parse_constant=pytest.fail)

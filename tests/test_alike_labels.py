@@ -31,8 +31,8 @@ from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import OutputOrder, Task, choice_targets
 from reasondistill.training.features import Collator, build_features
 from reasondistill.training.joint_model import JointModel
+from reasondistill.training.learned_data import UNDECIDABLE, Parts
 from reasondistill.training.losses import joint_loss
-from reasondistill.training.train import UNDECIDABLE, Parts
 
 TASK = Task.model_validate({"name": "place", "fields": ["question"]})
 GREEDY = Generation(num_beams=1, repetition_penalty=1.0, max_new_tokens=8)
@@ -208,7 +208,7 @@ def test_where_nothing_tells_two_apart_no_label_is_given(engine: str, bert: Chec
         given = student.predict(only, free=True, precision=None)
         assert [p.label is None for p in given] == [row.choices == SAME for row in only]
         assert [(p.probabilities, p.explanation) for p in given if p.label is None] == [({}, "")] * (len(only) // 2 + 1)
-    with pytest.raises(TaskError, match=r"choices: expected ones that differ in the student's tokens.*Reword one"):
+    with pytest.raises(TaskError, match=r"choices: expected choices that differ in the student's tokens.*Reword one"):
         student.explain(question="A man", choices=SAME)
 
 
@@ -252,9 +252,9 @@ def test_training_and_validation_set_such_rows_aside_and_name_them(
         assert part is not None
         assert [e.id for e in part.examples] == [row.id for row in ROWS[:2]]
         assert part.set_aside == {UNDECIDABLE: 2}
-    assert parts.facts()["train"].set_aside == {UNDECIDABLE: 2}
+    assert parts.facts()["train"].dropped == {UNDECIDABLE: 2}
     message = caplog.messages[0]
-    assert "2 of 4 rows are set aside" in message
+    assert "2 of 4 rows are dropped" in message
     assert f"{path}:3 (id 'q7'): labels 'man' and 'mán': expected labels that differ in tokens" in message
     assert f"{path}:4 (id 'q8'): label '日本': expected a label that the tokenizer can write" in message
     write(path, [example("q7", "dog", SAME)])

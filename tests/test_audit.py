@@ -762,6 +762,18 @@ def test_what_is_known_of_esnli_is_found(data_folder: Path) -> None:
     finding_of(result, "the explanation alone gives the label away")
 
 
+def test_prompts_of_written_answers_are_held_to_the_limits() -> None:
+    task = get_task("instructions")
+    rows = [
+        Example(id=f"{n}", fields={"instruction": "Name it.", "input": "word " * n}, label="A name.") for n in (3, 90)
+    ]
+    result = audit(Loaded("t", rows), task=task, limits=Limits(max_source_length=64, max_target_length=48))
+    cut = result.lengths.words["prompt"].cut
+    assert cut is not None
+    assert cut.ids == ["90"]
+    assert result.lengths.words["target"].n == 2
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["comve/dev.csv", "cos-e", "alpaca/seed_tasks.jsonl"])
 def test_other_published_sets_are_audited(data_folder: Path, name: str) -> None:

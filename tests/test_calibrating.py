@@ -33,7 +33,8 @@ from reasondistill.students.engines.answering import label_scores, softmax
 from reasondistill.students.engines.engine import Scored
 from reasondistill.students.fit_calibration import calibrate, choose_rows, require_validation
 from reasondistill.students.model_card import with_calibration
-from reasondistill.students.student import Student, predict_file
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
 from reasondistill.tasks.task import NLI, OutputOrder, Target, Task
 from reasondistill.training.train import train
 from trainings import ON_THE_CPU, TINY
@@ -114,7 +115,7 @@ def test_wanted_precisions_can_be_added() -> None:
     assert easy.threshold == pytest.approx(0.75)
     assert (easy.n, easy.coverage, easy.observed) == (200, 1.0, 0.75)
     assert found.threshold_for(0.65) == easy.threshold
-    with pytest.raises(ConfigError, match=r"showed to be within reach \(0\.65\), found 0\.95"):
+    with pytest.raises(ConfigError, match=r"was reached on the validation rows \(0\.65\), found 0\.95"):
         found.threshold_for(0.95)
     with pytest.raises(ConfigError, match=r"one of 0\.65, .*, found 0\.7\. .*--precision 0\.7"):
         found.threshold_for(0.7)
@@ -143,7 +144,7 @@ def test_all_right_leaves_the_probabilities_alone_and_says_so() -> None:
     found = fitted(pairs(100, wrong=1000)[1:])
     assert (found.temperature, found.at_bound) == (1.0, "lower")
     assert found.remark is not None
-    assert "left at 1" in found.remark
+    assert "stays 1" in found.remark
     assert fitted(pairs(60, wrong=1)).at_bound == "upper"
     assert fitted(pairs(60)).remark is None
 
@@ -239,7 +240,9 @@ def test_a_broken_calibration_is_named_with_a_way_out(tmp_path: Path, content: s
 
 def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
     calibration().save(tmp_path)
-    with pytest.raises(CheckpointError, match=r"of the student beside it \(s2\), found one .* for another \(s1\)"):
+    with pytest.raises(
+        CheckpointError, match=r"of the student in this folder \(s2\), found that of another student \(s1\)"
+    ):
         Calibration.load(tmp_path, student="s2")
 
 
@@ -504,7 +507,7 @@ def test_a_calibration_that_was_moved_beside_other_weights(trained: Run, bare: P
     seal_folder(bare)
     code, said = command(*asked)
     assert code == 2
-    assert "fitted for another" in said
+    assert "that of another student" in said
     assert not out.exists()
     assert command(*asked, "--no-calibration")[0] == 0
     assert len(list(read_predictions(out))) == 4
@@ -578,7 +581,7 @@ def test_a_report_does_not_show_another_student_s_calibration(trained: Run, tmp_
     with pytest.raises(CheckpointError, match=r"task\.json has"):
         load_sources([run.folder])
     seal_folder(run.student)
-    with pytest.raises(CheckpointError, match="fitted for another"):
+    with pytest.raises(CheckpointError, match="that of another student"):
         load_sources([run.folder])
     for name in ("task.json", "model.safetensors", "seal.json"):  # a run that is kept without its student
         (run.student / name).unlink()

@@ -30,6 +30,8 @@ COMMANDS = (
     "data download",
     "data convert",
     "data split",
+    "data pair",
+    "data structures",
     "train",
     "predict",
     "calibrate",

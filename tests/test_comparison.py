@@ -30,9 +30,9 @@ from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.metrics import CorpusMetric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.reporting import build_report
-from reasondistill.reporting.inputs import load_source
-from reasondistill.reporting.pages.comparison import summary, write_comparison
-from reasondistill.reporting.sections.generalisation import generalisation_blocks
+from reasondistill.reporting.inputs import load_source, with_generalisation
+from reasondistill.reporting.pages.comparison import write_comparison
+from reasondistill.reporting.sections.compared import summary, verdict
 from reasondistill.reporting.signed import difference_value, p_value
 from reasondistill.storage.files import read_jsonl, write_jsonl
 
@@ -128,7 +128,22 @@ def test_what_is_plain_to_see_is_found(compared: Comparison) -> None:
         p = pair.metrics[name].p_holm
         assert p is not None
         assert p < 0.05
-    assert "ROUGE-L" in summary(compared).partition("lower on")[2].partition("Not shown")[0]
+    said = summary(compared)
+    assert "ROUGE-L (−" in said.partition("worse at")[2].partition(";")[0]
+    assert "Copy rate" in said.partition("higher in")[2] or "worse at" in said  # copying is neither good nor bad
+    assert f"Holm's correction over {compared.family.tests} tests" in said
+
+
+def test_nothing_is_called_better_that_no_test_tells_apart(compared: Comparison) -> None:
+    (pair,) = compared.pairs
+    level = pair.metrics["rougeL"].model_copy(update={"p_holm": 0.2})
+    assert verdict("rougeL", level) == "not told apart"
+    assert verdict("ece", level.model_copy(update={"p_holm": 0.01, "difference": 0.1})) == "worse"
+    assert verdict("ece", level.model_copy(update={"p_holm": 0.01, "difference": -0.1})) == "better"
+    untold = pair.model_copy(update={"metrics": {"rougeL": level}})
+    said = summary(compared.model_copy(update={"pairs": [untold]}))
+    assert "no test tells the two apart" in said
+    assert not {"better", "worse"} & set(said.split())
 
 
 def test_mcnemar_counts_the_rows_themselves(compared: Comparison, examples: list[Example]) -> None:
@@ -306,7 +321,7 @@ def test_one_group_has_no_interval_and_no_test(results: Path, tmp_path: Path) ->
     assert found.family.tests == 0
     assert "one group" in found.notes[0]
     write_comparison(found, tmp_path / "out")
-    assert "no test was possible" in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert "no test was possible" in (tmp_path / "out" / "final_report.md").read_text(encoding="utf-8")
 
 
 def test_rows_without_groups_stand_alone_and_that_is_said(results: Path) -> None:
@@ -425,7 +440,7 @@ def test_files_read_back_and_are_never_overwritten(compared: Comparison, tmp_pat
 def test_the_same_input_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_comparison(compare(both(made), settings=QUICK), tmp_path / name)
-    for file in ("comparison.json", "comparison.md"):
+    for file in ("comparison.json", "final_report.md", "report.html"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
@@ -534,13 +549,15 @@ def test_a_report_says_why_parts_cannot_be_compared(parts: Path) -> None:
     train, test = parts / "results" / "train", parts / "results" / "test"
     for part in (train, test):
         change_rows(part, lambda rows: rows[0].update(group="shared"))
-    ((title, blocks, why),) = generalisation_blocks(load_source(parts))
-    assert (title, blocks) == ("Generalisation", [])
+    why = with_generalisation(load_source(parts)).generalisation
+    assert isinstance(why, str)
     assert "1 in both: shared" in why
+    files = build_report([parts], parts)
+    assert "1 in both: shared" in files.markdown.read_text(encoding="utf-8")
     (train / "per_example.jsonl").unlink()
-    assert generalisation_blocks(load_source(parts)) == [(title, [], "train has no per_example.jsonl.")]
+    assert with_generalisation(load_source(parts)).generalisation == "train has no per_example.jsonl."
     (train / "results.json").unlink()
-    assert generalisation_blocks(load_source(parts)) == []
+    assert with_generalisation(load_source(parts)).generalisation is None
 
 
 # --- the command ---
@@ -556,7 +573,7 @@ def test_from_predictions_to_a_comparison(run: Callable[..., tuple[int, str, str
     options = ("--swaps", 999, "--resamples", 500, "--out", out)
     code, said, _ = run("compare", tmp_path / "references", f"copy={tmp_path / 'copied'}", *options)
     assert code == 0
-    for shown in ("copy against references", "p (Holm)", "ROUGE-L", "exact McNemar test", str(out / "comparison.md")):
+    for shown in ("copy against references", "p (Holm)", "ROUGE-L", "exact McNemar test", str(out / "final_report.md")):
         assert shown in said
     found = Comparison.load(out / "comparison.json")
     pair = found.pairs[0]

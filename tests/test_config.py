@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reasondistill.config import (
     EvalConfig,
+    FederateConfig,
     Generation,
     HubStudent,
     JudgeConfig,
@@ -28,6 +29,7 @@ from reasondistill.config import (
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
 from reasondistill.sweeps import SweepSettings
+from reasondistill.teachers.teach_settings import TeachConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 MINIMAL = {"name": "x", "data": {"train": {"source": "scenes"}}, "student": {"kind": "scratch"}}
@@ -110,6 +112,12 @@ def test_every_configuration_that_is_shipped_loads(path: Path) -> None:
     if path.stem.startswith("sweep_"):
         assert load_config(SweepSettings, path).small, "a shipped sweep has a small version"
         return
+    if path.stem.startswith("federated_"):
+        assert load_config(FederateConfig, path).train_config().training
+        return
+    if path.stem.startswith("teach_"):
+        assert load_config(TeachConfig, path).teachers
+        return
     if path.stem in INCLUDED:
         assert load_config(EvalConfig, path) if path.stem == "eval_configs" else read_yaml(path)["student"]
         return
@@ -177,7 +185,8 @@ def test_an_unknown_key_of_a_schedule_is_named(tmp_path: Path) -> None:
         ({"seed": -1}, "seed: "),
         (
             {"task": "nil"},
-            "task: expected one of ['comve', 'cose', 'instructions', 'nli'], or the path of a .yaml file, found 'nil'",
+            "task: expected one of ['comve', 'cose', 'geoquery', 'instructions', 'nli', 'nli_structured', 'scitldr', "
+            "'strategyqa', 'strategyqa_facts'], or the path of a .yaml file, found 'nil'",
         ),
         ({"student": {"kind": "bert"}}, "student.kind: expected one of hub, scratch, warm_start, found 'bert'"),
         ({"student": {}}, "student.kind: expected one of hub, scratch, warm_start, found None"),
@@ -260,7 +269,7 @@ GROWING = "a0: &a0 [x]\n" + "".join(
         (GROWING, "train.yaml:5: expected at most 20,000 values"),
         ("a: [" + "1, " * 30_000 + "]", "expected at most 20,000 values"),
         ("".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 90)).replace("*a0", "x"), "nested at most 50 deep"),
-        ("a: &a [*a]\n", "train.yaml:1: expected aliases of something else, found one that stands for itself"),
+        ("a: &a [*a]\n", "train.yaml:1: expected aliases of something else, found an alias that stands for itself"),
         ("a: &a {b: [1, *a]}\n", "train.yaml:1: expected aliases of something else"),
         (b"a: 1\nb: \xff\n", "train.yaml:2: expected text in UTF-8, found the byte 0xff at column 4"),
         ("a: 1\nb: \x0b\n", "train.yaml:2: expected YAML, found the character U+000B"),

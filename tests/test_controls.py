@@ -121,7 +121,7 @@ class OneWordJudge:
         return [one(argued) for argued in rows]
 
 
-def test_support_of_the_system_people_floors_and_controls() -> None:
+def test_support_of_the_system_people_baselines_and_controls() -> None:
     data = [row.example for row in ROWS]
     said = ["because of 1", "because of 9", "because of 3", ""]
     answers = [
@@ -138,7 +138,7 @@ def test_support_of_the_system_people_floors_and_controls() -> None:
     assert results.metrics["support"].n == 4
     assert results.per_label["neutral"]["support"].value == pytest.approx(1 / 3)
     assert results.per_label["entailment"]["support"].value == 0.0
-    assert results.floors["copied_premise"]["support"] == 0.75
+    assert results.baselines["copied_premise"]["support"] == 0.75
     assert results.controls["empty"]["support"] == 0.0
     assert results.controls["shuffled_within_label"]["support"] == 0.0
     assert results.settings["support"] == judge.settings
@@ -156,6 +156,6 @@ def test_people_are_judged_by_the_gold_label() -> None:
     answers = [Prediction(id=e.id, label="contradiction", explanation="x") for e in data]
     judge: Any = OneWordJudge()
     results = evaluate(answers, data, name="x", settings=PLAIN, judge=judge).results
-    assert results.floors["references"]["support"] == pytest.approx(2 / 3)
+    assert results.baselines["references"]["support"] == pytest.approx(2 / 3)
     assert results.metrics["support"].value == 0.0
-    assert "support" not in results.floors["student_fewer_references"]
+    assert "support" not in results.baselines["student_fewer_references"]

@@ -314,7 +314,7 @@ def test_direct_names_ids_groups_and_ignored_columns(tmp_path: Path) -> None:
     assert second.label is None
     assert first.group == second.group == "A dog runs."
     assert loaded.ignored_columns == ("note",)
-    assert loaded.set_aside == {"empty explanation": 2}
+    assert loaded.set_aside == {"empty explanation": 2, "empty label": 1}
     assert loaded.name == "own"
 
 
@@ -360,7 +360,7 @@ def test_jsonl_takes_examples_and_flat_rows(tmp_path: Path) -> None:
     assert (first.id, second.id, third.id) == ("mix.jsonl:1", "7", "mix.jsonl:5")
     assert [e.text for e in second.explanations] == ["e", "f"]
     assert third.explanations == (Explanation(text="g", source="gpt", label="neutral"),)
-    assert loaded.set_aside == {"empty explanation": 1}
+    assert loaded.set_aside == {"empty explanation": 1, "empty label": 1}
 
 
 def test_examples_written_are_read_back(tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ def test_parquet_with_nulls(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "n.parquet")
     loaded = load(tmp_path / "n.parquet")
     assert [e.id for e in loaded.examples] == ["1"]
-    assert loaded.set_aside == {"empty explanation": 1, "empty premise": 1}
+    assert loaded.set_aside == {"empty explanation": 1, "empty premise": 1, "empty label": 1}
 
 
 def test_choices_of_each_row(tmp_path: Path) -> None:
@@ -458,7 +458,7 @@ def test_sources_that_are_no_data(tmp_path: Path) -> None:
     assert "nothing at this path" in complaint(tmp_path / "absent.csv")
     assert "an empty file" in complaint(save(tmp_path / "empty.csv", ""))
     assert "at least one row" in complaint(save(tmp_path / "header.csv", "premise,hypothesis,label\n"))
-    assert "the suffix '.xlsx'" in complaint(save(tmp_path / "table.xlsx", "x"))
+    assert "the suffix '.xls'" in complaint(save(tmp_path / "table.xls", "x"))
     assert "not registered" in complaint("scnes")
     assert "registered name (scenes, e-snli)" in complaint("scnes")
     assert "scenes:<how many>" in complaint("scenes:many")
@@ -515,7 +515,7 @@ def test_describe(tmp_path: Path) -> None:
     assert found["explanations"]["total"] == 2
     assert found["explanations"]["per_example"] == {"0": 1, "1": 2}
     assert found["words"]["premise"] == {"p5": 3, "p50": 3, "p95": 3, "p100": 4}
-    assert found["set_aside"] == {"empty explanation": 1}
+    assert found["set_aside"] == {"empty explanation": 1, "empty label": 1}
     assert [row["id"] for row in found["sample"]] == ["own.csv:2", "own.csv:3"]
     json.dumps(found)
 

@@ -477,7 +477,7 @@ def test_the_publishers_files_are_known_by_their_hashes(
     known = hashlib.sha256(CSV).hexdigest()
     source = SOURCES["e-snli"]
     files = (RemoteFile("esnli_dev.csv", "validation", ("esnli_dev.csv",), known),)
-    monkeypatch.setitem(SOURCES, "e-snli", Source(server.url, source.page, files, source.expected, source.found))
+    monkeypatch.setitem(SOURCES, "e-snli", Source(server.url, source.page, files, source.expected, source.problem_of))
     flipped = CSV.replace(b"man", b"men")
     server.script = [Answer(body=flipped)]
     with pytest.raises(DataError, match=f"the SHA-256 {known}, by which this file is known") as raised:

@@ -23,7 +23,7 @@ from reasondistill.contracts.results import Results
 from reasondistill.data.scenes import generate
 from reasondistill.errors import CheckpointError, DataError
 from reasondistill.evaluation.efficiency import Efficiency, EfficiencySettings, measure
-from reasondistill.evaluation.efficiency.child import at_peak, at_rest
+from reasondistill.evaluation.efficiency.child import at_peak
 from reasondistill.evaluation.efficiency.energy import Counter, EnergyMeter, Unreadable, find_meter, rapl_counters
 from reasondistill.evaluation.efficiency.engine_costs import UnknownCosts, costs_of
 from reasondistill.evaluation.efficiency.flops import flops_per_example
@@ -264,7 +264,7 @@ def test_an_accelerator_is_found_by_its_uuid_and_counts_in_millijoules(
         raise nvml.NVMLError("no driver")
 
     nvml.nvmlInit = absent
-    with pytest.raises(Unreadable, match=r"no RAPL counters in .*; NVML does not tell .*no driver"):
+    with pytest.raises(Unreadable, match=r"no RAPL counters in .*; NVML does not report .*no driver"):
         find_meter("cuda:0", tmp_path)
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(Unreadable, match="nvidia-ml-py"):
@@ -311,7 +311,7 @@ def request(folder: str | Path, mode: str, rows: int = 3) -> dict[str, Any]:
 
 @LINUX
 def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
-    """In this process, and with weights that dwarf all else that loading brings in."""
+    """In a process of its own: one that has freed much grows less. The weights dwarf all else that loading brings."""
     from transformers import T5ForConditionalGeneration
 
     config = tiny.tied_t5().config
@@ -319,7 +319,7 @@ def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
     checkpoint = replace(tiny.student(), model=T5ForConditionalGeneration(config))
     checkpoint.save(tmp_path)
     weights = 4 * 4 * 2 * 32 * 2**16  # 4 bytes of each weight in four layers' two matrices: 64 MiB
-    found = at_rest(request(tmp_path, "at_rest"))
+    found = ask(request(tmp_path, "at_rest"))
     assert weights < found["rest_bytes"] < 1.15 * weights
     assert found["loaded_bytes"] > found["rest_bytes"]
     assert found["accelerator"] is None
@@ -546,7 +546,7 @@ def test_the_command_measures_prints_and_writes(
     assert not ended.value.code
     printed = capsys.readouterr().out
     assert "Throughput by batch size" in printed
-    assert "memory  the system does not tell" in printed
+    assert "memory  the system does not report" in printed
     assert "Processor  " in printed
     found = Efficiency.load(out)
     assert found.dataset is not None

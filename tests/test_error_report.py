@@ -76,8 +76,8 @@ def test_errors_are_counted_and_shown(results: Results) -> None:
     assert table.rows[1][2] == Cell(f"{errors['counts']['label']['share']:.1%}", f"{100 * low:.1f}–{100 * high:.1f}%")
     groups = [b for b in blocks if isinstance(b, Cards)]
     cell = errors["confusion"][0]
-    assert groups[0].title == f"{cell['gold']} taken for {cell['predicted']}"
-    assert groups[0].rule == f"2 of {cell['n']}, the highest confidence first."
+    assert groups[0].title == "Wrong labels, the commonest first"
+    assert groups[0].rule.startswith(f"{cell['gold']} taken for {cell['predicted']} ({cell['n']})")
     assert groups[0].cards[0].id == cell["examples"][0]["id"]
     assert groups[0].cards[0].probabilities[0][1] == max(one["confidence"] for one in cell["examples"])
     assert groups[-1].title == "Label right, explanation wrong by the rule"

@@ -19,7 +19,7 @@ from reasondistill.evaluation.error_analysis import (
 )
 from reasondistill.evaluation.pairing import Row
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import is_one_of
+from reasondistill.metrics.text import is_among
 from reasondistill.tasks.task import NLI, Task
 
 PLAIN = EvaluationSettings(bertscore=False, resamples=200)
@@ -139,14 +139,14 @@ def test_what_equals_a_reference_is_never_in_error(metric: str | None, copy: boo
 def test_equal_to_a_reference_but_for_case_spaces_and_punctuation(
     written: str, references: list[str], equal: bool
 ) -> None:
-    assert is_one_of(written, references) is equal
+    assert is_among(written, references) is equal
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_text_equals_itself_in_any_case_and_spacing(text: str) -> None:
-    assert is_one_of(text, [text]) is bool(text.strip())
+    assert is_among(text, [text]) is bool(text.strip())
     if text.strip():
-        assert is_one_of(f"  {text}\n", ["other", text])
+        assert is_among(f"  {text}\n", ["other", text])
 
 
 # --- kinds and counts ---

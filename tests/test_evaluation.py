@@ -1,4 +1,4 @@
-"""evaluate: figures, floors, files, and what a user can get wrong."""
+"""evaluate: figures, baselines, files, and what a user can get wrong."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ def test_the_same_input_gives_the_same_results_in_any_order(data: list[Example],
     )
 
 
-# Floors
+# Baselines
 
 
-def test_floors_by_hand(data: list[Example], answers: list[Prediction]) -> None:
+def test_baselines_by_hand(data: list[Example], answers: list[Prediction]) -> None:
     results = evaluate(answers, data, name="dogs", settings=PLAIN).results
-    assert list(results.floors) == [
+    assert list(results.baselines) == [
         "copied_premise",
         "copied_hypothesis",
         "template",
@@ -131,24 +131,24 @@ def test_floors_by_hand(data: list[Example], answers: list[Prediction]) -> None:
         "student_fewer_references",
         "majority_label",
     ]
-    assert results.floors["copied_premise"]["copy_rate"] == 1
-    assert results.floors["majority_label"]["label_accuracy"] == 0.5
-    assert results.floors["majority_label"]["label_macro_f1"] == pytest.approx((2 / 3) / 3)
-    assert results.settings["floors"]["references"]["n"] == 2
+    assert results.baselines["copied_premise"]["copy_rate"] == 1
+    assert results.baselines["majority_label"]["label_accuracy"] == 0.5
+    assert results.baselines["majority_label"]["label_macro_f1"] == pytest.approx((2 / 3) / 3)
+    assert results.settings["baselines"]["references"]["n"] == 2
     # Against one reference of two, the student's first answer is right once and wrong once.
-    fewer = results.floors["student_fewer_references"]["rouge1"]
+    fewer = results.baselines["student_fewer_references"]["rouge1"]
     assert 0 < fewer < 1
-    for floor in set(results.floors) - {"majority_label"}:
-        scores = results.floors[floor]
+    for baseline in set(results.baselines) - {"majority_label"}:
+        scores = results.baselines[baseline]
         assert set(scores) == {
             *("rouge1", "rouge2", "rougeL", "bleu", "chrf", "distinct_2", "copy_rate", "explanation_length")
         }
 
 
-def test_a_copied_hypothesis_scores_exactly_its_floor(data: list[Example]) -> None:
+def test_a_copied_hypothesis_scores_exactly_its_baseline(data: list[Example]) -> None:
     copies = [answer(n, "neutral", data[n - 1].fields["hypothesis"]) for n in range(1, 6)]
     results = evaluate(copies, data, name="dogs", settings=PLAIN).results
-    for name, value in results.floors["copied_hypothesis"].items():
+    for name, value in results.baselines["copied_hypothesis"].items():
         if name not in ("distinct_2", "explanation_length"):  # those of the system also count rows without references
             assert results.metrics[name].value == pytest.approx(value), name
 
@@ -163,17 +163,17 @@ def test_templates_come_from_training_examples_and_follow_the_predicted_label() 
     right = evaluate([answer(1, "neutral")], data, name="dogs", settings=PLAIN, train_examples=train).results
     wrong = evaluate([answer(1, "contradiction")], data, name="dogs", settings=PLAIN, train_examples=train).results
     unknown = evaluate([answer(1, "entailment")], data, name="dogs", settings=PLAIN, train_examples=train).results
-    assert right.settings["floors"]["template"] == {
+    assert right.settings["baselines"]["template"] == {
         "found_in": "training explanations",
         "templates": {
             "neutral": "Nothing says that {hypothesis}",
             "contradiction": "It is false that {hypothesis}",
         },
     }
-    assert right.floors["template"]["rougeL"] == 1
-    assert wrong.floors["template"]["rougeL"] < 1
-    assert unknown.floors["template"]["rougeL"] == 1  # no template of its own: the majority label's
-    assert "references" not in right.floors
+    assert right.baselines["template"]["rougeL"] == 1
+    assert wrong.baselines["template"]["rougeL"] < 1
+    assert unknown.baselines["template"]["rougeL"] == 1  # no template of its own: the majority label's
+    assert "references" not in right.baselines
 
 
 def test_bertscore_with_the_packaged_encoder(data: list[Example], answers: list[Prediction]) -> None:
@@ -185,7 +185,7 @@ def test_bertscore_with_the_packaged_encoder(data: list[Example], answers: list[
     assert 0.4 < scores[1] < 1
     assert scores[2:4] == [0, None]
     assert evaluation.results.metrics["bertscore_f1"].n == 4
-    assert 0.3 < evaluation.results.floors["copied_hypothesis"]["bertscore_f1"] < 0.9
+    assert 0.3 < evaluation.results.baselines["copied_hypothesis"]["bertscore_f1"] < 0.9
     assert evaluation.results.settings["bertscore"]["layer"] == 5
 
 
@@ -226,7 +226,7 @@ def test_all_empty_explanations_score_zero(data: list[Example]) -> None:
 def test_data_without_references_or_labels() -> None:
     results = evaluate([answer(1, "neutral", "It runs.")], [example(1, None, (" ",))], name="d", settings=PLAIN).results
     assert set(results.metrics) == {"distinct_2", "copy_rate", "explanation_length", "empty_rate"}
-    assert results.floors == {}
+    assert results.baselines == {}
     assert results.metrics["copy_rate"].ci95 is None  # one group says nothing about spread
 
 
@@ -246,7 +246,7 @@ def test_a_task_with_choices_and_one_without_labels() -> None:
     assert results.metrics["label_accuracy"].value == 1
     assert results.metrics["ece"].value == pytest.approx(0.2)
     assert "label_macro_f1" not in results.metrics
-    assert "copied_question" in results.floors
+    assert "copied_question" in results.baselines
     explaining = choosing.model_copy(
         update={"labels": (), "prompt": "{question}", "label_prompt": "", "explanation_prompt": "{question}"}
     )
@@ -305,9 +305,9 @@ def test_no_examples() -> None:
 
 def test_labels_outside_the_task_are_named() -> None:
     with pytest.raises(
-        DataError, match=r"labels of the task 'nli' .*found others: pair-1 \('Neutral'\), pair-2 \('maybe'\)"
+        DataError, match=r"labels of the task 'nli' .*found others: pair-1 \('neither'\), pair-2 \('maybe'\)"
     ):
-        evaluate([answer(1, "Neutral"), answer(2, "maybe")], [example(1), example(2)], name="d", settings=PLAIN)
+        evaluate([answer(1, "neither"), answer(2, "maybe")], [example(1), example(2)], name="d", settings=PLAIN)
     with pytest.raises(DataError, match="'perhaps'"):
         evaluate([answer(1)], [example(1, "perhaps")], name="d", settings=PLAIN)
 
@@ -360,9 +360,9 @@ def test_figures_on_esnli_are_those_measured_before() -> None:
     said = [Prediction(id=e.id, label=e.label, explanation=nile[e.id][e.label]) for e in data]
     results = evaluate(said, data, name="e-snli", split="dev").results
     assert results.metrics["bertscore_f1"].value == pytest.approx(0.80, abs=0.02)
-    assert results.floors["copied_hypothesis"]["bertscore_f1"] == pytest.approx(0.738, abs=0.02)
+    assert results.baselines["copied_hypothesis"]["bertscore_f1"] == pytest.approx(0.738, abs=0.02)
     assert results.metrics["bleu"].value == pytest.approx(33.9, abs=3)
-    assert results.floors["copied_hypothesis"]["bleu"] == pytest.approx(27.0, abs=3)
+    assert results.baselines["copied_hypothesis"]["bleu"] == pytest.approx(27.0, abs=3)
     assert results.metrics["rougeL"].value == pytest.approx(0.519, abs=0.03)
-    assert results.floors["copied_hypothesis"]["rougeL"] == pytest.approx(0.458, abs=0.03)
-    assert results.floors["references"]["bertscore_f1"] < results.metrics["bertscore_f1"].value
+    assert results.baselines["copied_hypothesis"]["rougeL"] == pytest.approx(0.458, abs=0.03)
+    assert results.baselines["references"]["bertscore_f1"] < results.metrics["bertscore_f1"].value

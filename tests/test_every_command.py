@@ -21,6 +21,7 @@ from typer.main import get_command
 
 from reasondistill.cli import app, main
 from reasondistill.data.scenes import generate
+from reasondistill.storage.sqlite_store import Store
 
 ROW = {"id": "a", "premise": "A man sleeps.", "hypothesis": "A man rests.", "label": "entailment", "explanation": "x"}
 BASE: dict[str, Any] = {
@@ -43,13 +44,30 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "cells": [{"name": "a"}],
         "evaluate": {"source": "scenes:12", "bertscore": False},
     },
+    "federate": BASE
+    | {"federation": {"clients": 2, "rounds": 1, "local_steps": 1, "held_out": 0.0, "public": {"source": "scenes:12"}}},
     "judge train": {"name": "j", "judges_dir": "judges", "data": {"explained": {"source": "scenes:60"}}},
+    "teach run": {
+        "name": "taught",
+        "teaching_dir": "taught",
+        "data": {"source": "scenes:12"},
+        "teachers": [{"name": "t", "kind": "recorded", "file": "p.jsonl"}],
+    },
     "predict": {"generation": {"num_beams": 1}},
     "evaluate": {"evaluation": {"bertscore": False}},
 }
-NOT_PATHS = {"data", "task", "sample", "results", "teacher", "bertscore_encoder", "name", "overrides"}
+FEEDBACK = {"student": "s", "task": "nli", "fields": {"premise": "A man.", "hypothesis": "A hat."}} | {
+    "label": "neutral",
+    "explanation": "x",
+    "verdict": "right",
+    "received": "2026-01-01",
+}
+NOT_PATHS = {"source", "data", "task", "sample", "results", "teacher", "bertscore_encoder", "name", "overrides"}
 """Arguments that are words for Typer, and name a file, a folder or what a folder is for."""
 QUICK = {  # what makes a command fast, and keeps it off the network
+    "data pair": ["--across-fields"],
+    "init": ["--student", "scratch"],
+    "distil": ["--student", "scratch", "--set", "training.max_steps=1"],
     "evaluate": ["--no-bertscore", "--no-efficiency"],
     "compare": ["--resamples", "9", "--swaps", "9"],
     "calibrate": ["--as-validation"],
@@ -185,8 +203,10 @@ def _pipe(path: Path) -> Path:
 def role(command: str, parameter: str) -> str:
     if parameter == "out":
         return "output"
-    if parameter in ("config", "task"):
+    if parameter in ("config", "task", "source"):
         return "config"
+    if (command, parameter) in (("serve", "feedback"), ("explain", "html")):
+        return "output"
     return {"sample": "data", "overrides": "overrides"}.get(parameter, parameter)
 
 
@@ -238,11 +258,28 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (here / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         for name, value in CONFIGS.items():
             (here / f"{name}.yaml").write_text(yaml.safe_dump(value), encoding="utf-8")
+        teaching: dict[str, Any] = json.loads(json.dumps(CONFIGS["teach run"]))
+        teaching["teachers"][0]["file"] = str(here / "p.jsonl")
+        (here / "teach run.yaml").write_text(yaml.safe_dump(teaching), encoding="utf-8")
+        patch.setattr("sys.argv", ["r", "train", "train.yaml", "--set", "data.train.split=train"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        patch.setattr("sys.argv", ["r", "teach", "teach run.yaml"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
         for name in ("one", "two"):
             patch.setattr("sys.argv", ["r", "evaluate", "p.jsonl", "scenes:12", "--out", name, "--no-bertscore"])
             with pytest.raises(SystemExit) as ended:
                 main()
             assert ended.value.code == 0
+    (here / "wordnet").mkdir()
+    for part in ("noun", "verb", "adj", "adv"):
+        for file in (f"data.{part}", f"index.{part}", f"{part}.exc"):
+            (here / "wordnet" / file).write_text("  1 A licence  \n", encoding="utf-8")
+    (here / "wordnet" / "cntlist.rev").write_text("", encoding="utf-8")
+    Store(here / "feedback.sqlite").put_many({b"key": json.dumps(FEEDBACK).encode()})
     shutil.copytree(Path(inspect.getfile(main)).parents[1] / "builtin" / "scenes", here / "student")
     return {
         "student": str(here / "student"),
@@ -252,12 +289,19 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "results": str(here / "one"),
         "others": str(here / "two"),
         "folder": str(here),
+        "run": str(here / "runs" / "tiny"),
         "judge": "builtin:scenes",
         "calibrate data": "scenes:60",
         "name": "e-snli",
+        "wordnet": str(here / "wordnet"),
         "fields": "premise=A man.",
+        "store": str(here / "feedback.sqlite"),
         "more fields": "hypothesis=A hat.",
         **{f"{name} config": str(here / f"{name}.yaml") for name in CONFIGS},
+        "teach run source": str(here / "teach run.yaml"),
+        "teach show folder": str(here / "taught" / "taught"),
+        "teach collect folder": str(here / "taught" / "taught"),
+        "teach filter folder": str(here / "taught" / "taught"),
     }
 
 
@@ -270,8 +314,8 @@ def arguments(command: Command, parameter: str, value: str, good: dict[str, str]
         given = value if name == parameter else good.get(f"{command.name} {name}", good.get(name, ""))
         if name == "out":
             given = value if name == parameter else str(out)
-        elif name != parameter and not asked.required:
-            continue
+        elif name != parameter and not asked.required and name not in ("data", "fields"):
+            continue  # what only a run can do without is given
         if name == "teacher":
             given = f"human={given}"
         if name == "overrides":
@@ -284,7 +328,17 @@ def arguments(command: Command, parameter: str, value: str, good: dict[str, str]
     return words
 
 
-OVERRIDDEN = {"train": "data.train.source", "judge train": "data.explained.source", "sweep": "base"}
+OVERRIDDEN = {
+    "train": "data.train.source",
+    "federate": "data.train.source",
+    "teach run": "data.source",
+    "teach filter": "use.judge_support.judge",
+    "distil": "data.train.source",
+    "update": "data.train.source",
+    "init": "task",
+    "judge train": "data.explained.source",
+    "sweep": "base",
+}
 
 
 @pytest.fixture(scope="module")
@@ -407,7 +461,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
     here.mkdir()
     monkeypatch.chdir(here)
     words = arguments(COMMANDS[name], "out", str(here / "out"), good | {"student": str(student)}, here / "out")
-    if name == "data convert":
+    if name in ("data convert", "data pair", "data structures"):
         words[-1] += ".jsonl"
     before = tree(tmp_path)
     opened = io.open

@@ -13,6 +13,7 @@ from known_students import Honest, OtherLabel
 from reasondistill.comparison import compare
 from reasondistill.comparison.systems import load_system
 from reasondistill.contracts.faithfulness import FaithfulnessDetails
+from reasondistill.contracts.predictions_record import PredictionsRecord
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.scored_rows import read_scored_rows
@@ -25,9 +26,10 @@ from reasondistill.evaluation.faithfulness.simulatability import Simulatability
 from reasondistill.evaluation.faithfulness.suite import FaithfulnessSettings, SuiteOutcome, measure_faithfulness
 from reasondistill.judges import Judge
 from reasondistill.reporting import build_report
-from reasondistill.reporting.document import Facts, Gallery, Table
+from reasondistill.reporting.document import Facts, Fold, Gallery, Table, unfolded
 from reasondistill.reporting.sections.faithfulness import trust_section
-from reasondistill.students.student import Student, maker_of
+from reasondistill.students.prediction_files import maker_of
+from reasondistill.students.student import Student
 
 Command = Callable[..., tuple[int, str]]
 
@@ -138,10 +140,12 @@ def test_other_settings_are_not_compared(tmp_path: Path, honest: Path) -> None:
 
 
 def test_the_report_tells_what_each_test_proves(tmp_path: Path, honest: Path) -> None:
-    blocks = trust_section(Results.load(honest / "results.json"), "x-")
+    section = trust_section(Results.load(honest / "results.json"), "x-")
+    folds = {block.title: block for block in section if isinstance(block, Fold)}
+    assert {TESTS[n].title for n in ("label_consistency", "simulatability", "importance")} <= set(folds)
+    blocks = [*unfolded(section)]
     tables = {block.title: block for block in blocks if isinstance(block, Table)}
-    assert {TESTS[n].title for n in ("label_consistency", "simulatability", "importance")} <= set(tables)
-    shown = tables[TESTS["label_consistency"].title]
+    shown = next(b for b in folds[TESTS["label_consistency"].title].blocks if isinstance(b, Table))
     assert [cell.text for cell in shown.rows[0]][:2] == ["Faithfulness (argues for the given label)", "1.000"]
     assert any(row[0].text.startswith("Control: ") for row in shown.rows)
     [bins] = [t for t in tables.values() if "bins of LAS" in t.title]
@@ -165,7 +169,7 @@ def test_no_section_without_tests(honest: Path) -> None:
     assert trust_section(results, "") == []
     nothing = results.model_copy(update={"faithfulness": {"robustness": FaithfulnessDetails(left_out="why <b>")}})
     assert trust_section(nothing, "")[-1] == Facts(
-        "Tests that were not done", (("Do label and explanation break together?", "why <b>"),)
+        "Tests that were not done", (("Do label and explanation break together?", "why <b>"),), folded=True
     )
 
 
@@ -229,15 +233,12 @@ def test_evaluate_with_a_student_measures_its_costs(tmp_path: Path, command: Com
 
 def test_the_maker_writes_as_was_recorded(tmp_path: Path) -> None:
     student = Student.load("builtin:scenes")
-    meta = {
-        "student": student.fingerprint,
-        "calibration": None,
-        "generation": student.generation.model_dump() | {"num_beams": 2},
-    }
-    (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    generation = student.generation.model_dump() | {"num_beams": 2}
+    record = PredictionsRecord(student=student.fingerprint, task="", generation=generation)
+    record.save(tmp_path / "p.meta.json")
     maker = maker_of(tmp_path / "p.jsonl", "builtin:scenes")
     assert maker.generation.num_beams == 2 != student.generation.num_beams
-    (tmp_path / "p.meta.json").write_text(json.dumps({**meta, "calibration": "0" * 16}), encoding="utf-8")
+    record.model_copy(update={"calibration": "0" * 16}).save(tmp_path / "p.meta.json")
     with pytest.raises(DataError, match="another calibration"):
         maker_of(tmp_path / "p.jsonl", "builtin:scenes")
 
@@ -251,8 +252,8 @@ def test_mistakes_of_evaluate_with_a_student(tmp_path: Path, command: Command) -
     code, said = command(*asked, "--student", tmp_path)
     assert code == 2, said
     student = Student.load("builtin:scenes")
-    meta = {"student": student.fingerprint, "calibration": None, "generation": student.generation.model_dump()}
-    (tmp_path / "p.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    record = PredictionsRecord(student=student.fingerprint, task="", generation=student.generation.model_dump())
+    record.save(tmp_path / "p.meta.json")
     predictions.write_text("\n".join(predictions.read_text(encoding="utf-8").splitlines()[:2]), encoding="utf-8")
     code, said = command(*asked, "--student", "builtin:scenes")
     assert (code, "expected one for each of the" in said, "latency" in said) == (2, True, False), said

@@ -18,7 +18,9 @@ from reasondistill.contracts.records import Example, Prediction
 from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome
-from reasondistill.evaluation.faithfulness.english.statements import (
+from reasondistill.evaluation.faithfulness.inconsistency import Inconsistency
+from reasondistill.evaluation.faithfulness.reconstruction import Reconstruction, rebuild
+from reasondistill.languages.english_statements import (
     ALL,
     NONE,
     NOT_ALL,
@@ -29,8 +31,6 @@ from reasondistill.evaluation.faithfulness.english.statements import (
     parse,
     same_matter,
 )
-from reasondistill.evaluation.faithfulness.inconsistency import Inconsistency
-from reasondistill.evaluation.faithfulness.reconstruction import Reconstruction, rebuild
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.tasks.task import NLI, OutputOrder, Task
 
@@ -92,7 +92,7 @@ from reasondistill.tasks.task import NLI, OutputOrder, Task
 def test_what_is_stated(text: str, premise: str, hypothesis: str, holds: frozenset[str]) -> None:
     found = parse(text)
     assert found is not None
-    assert (found.said.text, found.asked.text, found.holds) == (premise, hypothesis, holds)
+    assert (found.condition.text, found.conclusion.text, found.holds) == (premise, hypothesis, holds)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "Dogs bark.", "The first, the second", "?!"])
@@ -119,8 +119,8 @@ def test_any_text_is_read_or_not(text: str) -> None:
     found = parse(text)
     if found is not None:
         assert found.holds
-        assert found.asked.rest
-        for clause in (found.said, found.asked):
+        assert found.conclusion.rest
+        for clause in (found.condition, found.conclusion):
             assert clause.text == "" or clause.text.endswith(".")
         assert not contradict(found, found)
 

@@ -267,7 +267,7 @@ def test_one_side_of_a_supported_family_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"found no decoder\.block\.0\..* and \d+ others. Take a checkpoint that"):
         load_seq2seq(str(tmp_path / "half"))
     save_config(tmp_path / "half", **(settings | {"is_encoder_decoder": False}))
-    with pytest.raises(CheckpointError, match="found a model of type 't5' that is no encoder-decoder"):
+    with pytest.raises(CheckpointError, match="found a model of type 't5' that is not an encoder-decoder"):
         load_seq2seq(str(tmp_path / "half"))
 
 
@@ -347,7 +347,8 @@ def test_a_label_and_its_explanation_are_supervised_as_such(family: str) -> None
 
 def test_marian_reads_with_one_model_and_writes_with_the_other() -> None:
     codec = tiny.student("marian").codec
-    slow = codec.tokenizer.slow
+    tokenizer: Any = codec.tokenizer
+    slow = tokenizer.slow
     text = "A man is playing an instrument outside."
     assert codec.encode_prompts([text])[0] == slow(text)["input_ids"]
     [row] = codec.encode_targets([Target((Segment(text, "explanation"),), ends=True)])
@@ -385,7 +386,8 @@ def test_the_docs_table_is_the_codes() -> None:
         f"| {FAMILIES[kind].members} | `{kind}` | {' | '.join('yes' if each else 'no' for each in every)} |"
         for kind, every in works.items()
     ]
-    families, recipes = text.split("\n## Recipes\n")
+    families, rest = text.split("\n## Recipes\n")
+    recipes, *_ = rest.split("\n## ")
     table = [line for line in families.splitlines() if line.startswith("| ")]
     assert table[2:] == rows  # behind its head
     named = [line.split("`")[1] for line in recipes.splitlines() if line.startswith("| `")]

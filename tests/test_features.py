@@ -77,7 +77,8 @@ def test_without_a_label_the_separator_is_context_and_the_explanation_is_supervi
 
 def test_the_start_that_bart_expects_belongs_to_no_term() -> None:
     c = codec("bart")
-    start = c.tokenizer.bos_token_id
+    tokenizer: Any = c.tokenizer
+    start = tokenizer.bos_token_id
     [row] = c.encode_targets([target("label_only", "neutral", None)])
     assert row.ids == [start, *ids(c, "neutral")]
     assert row.roles == [CONTEXT] + [LABEL] * (len(row.ids) - 1)

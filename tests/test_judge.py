@@ -94,11 +94,11 @@ def test_the_shipped_judge_of_scenes_is_fooled_by_no_control(others: Loaded) -> 
     ).results
     own = results.metrics["support"].value
     assert own > 0.8
-    assert results.floors["references"]["support"] > 0.8
+    assert results.baselines["references"]["support"] > 0.8
     for control in ("shuffled_within_label", "other_label", "empty"):
         assert results.controls[control]["support"] < own - 0.3, control
     for copied in ("copied_premise", "copied_hypothesis"):
-        assert results.floors[copied]["support"] < 0.2
+        assert results.baselines[copied]["support"] < 0.2
     assert "support" not in results.settings["fooled"]
     assert results.errors.metric == "support"
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from make import write_jsonl
 from reasondistill.data import load
-from reasondistill.data.layout import Choice, Layout, iterate, look
-from reasondistill.data.recognising import recognise
+from reasondistill.data.layout import Choice, Layout, look
+from reasondistill.data.readers.any_table import table_of_rows
+from reasondistill.data.recognising import recognise, recognise_table
 from reasondistill.errors import DataError
 
 TICKETS: list[dict[str, Any]] = [
@@ -24,7 +25,7 @@ TICKETS: list[dict[str, Any]] = [
 
 
 def layout_of(rows: list[dict[str, Any]], choice: Choice | None = None) -> Layout:
-    return look("table", iterate(rows), choice)
+    return look("table", lambda: iter(enumerate(rows, start=1)), choice)
 
 
 def more(**columns: list[Any]) -> list[dict[str, Any]]:
@@ -167,3 +168,91 @@ def test_any_table_is_described_or_refused_with_a_sentence(rows: list[dict[str, 
     assert layout.texts
     assert len(layout.roles) + len(layout.unused) == len(layout.columns)
     assert len(layout.task("t").fields) == len(layout.texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "explanation"),
+    [
+        ("Beschreibung", "Kategorie", "Begründung"),
+        ("Énoncé", "Catégorie", "Explication"),
+        ("Descripción", "Categoría", "Explicación 1"),
+        ("текст", "метка", "объяснение"),
+        ("Açıklama metni.metin", "Sınıf", "Gerekçe"),
+        ("文本", "标签", "理由"),
+        ("タイトル", "カテゴリ", "説明"),
+    ],
+)
+def test_columns_named_in_other_languages(text: str, label: str, explanation: str) -> None:
+    rows = [{explanation: row["why"], text: row["text"], label: row["category"]} for row in TICKETS]
+    assert layout_of(rows).roles == {explanation: "explanation", text: "text", label: "label"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "label"),
+    [
+        ({"day": ["2026-01-01", "2026-01-02"], "is_spam": [0, 1]}, "is_spam"),
+        ({"day": ["01.02.2026", "02.02.2026"], "grade": [1, 5]}, "grade"),
+        ({"colour": ["red", "blue"], "ticketCategory": ["bug", "billing"]}, "ticketCategory"),
+        ({"mail": ["a@b.org", "c@d.org"], "Kind (final)": ["bug", "billing"]}, "Kind (final)"),
+        ({"问题": ["发票不对。", "应用崩溃了。"], "类": ["账单", "错误"]}, "类"),
+    ],
+)
+def test_a_label_is_told_from_dates_addresses_and_other_columns(columns: dict[str, list[Any]], label: str) -> None:
+    rows = [{"what": f"Ticket {k} of a user", **{n: values[k % 2] for n, values in columns.items()}} for k in range(12)]
+    assert layout_of(rows).label == label
+
+
+def test_sentences_of_a_script_without_spaces_are_texts() -> None:
+    rows = [{"甲": f"我的信用卡在第{k}个订单中被扣了两次款。", "乙": ["账单", "错误"][k % 2]} for k in range(12)]
+    assert layout_of(rows).roles == {"甲": "text", "乙": "label"}
+
+
+def test_spellings_of_a_label_become_one() -> None:
+    rows = [{"text": f"Text {k}", "label": ["Bug", " bug", "bug ", "Bug", "bill"][k % 5]} for k in range(10)]
+    layout = layout_of(rows)
+    assert layout.labels == ("Bug", "bill")
+    assert layout.label_values == {" bug": "Bug", "bug ": "Bug"}
+    assert "read ' bug' as Bug" in next(line for name, _, line in layout.lines() if name == "label")
+
+
+def test_names_of_labels_are_taken_before_their_numbers() -> None:
+    rows = [{"text": f"Text {k}", "label": k % 2, "label_text": ["bug", "bill"][k % 2]} for k in range(10)]
+    assert layout_of(rows).labels == ("bill", "bug")
+
+
+def test_a_table_without_a_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "no_header.csv"
+    path.write_text("".join(f"Text {k} of a user,{['bug', 'bill'][k % 2]}\n" for k in range(10)), encoding="utf-8")
+    with pytest.raises(DataError, match="expected a first line with the names of the columns") as error:
+        recognise(path)
+    with_header = tmp_path / "with_header_no_header.csv"
+    with_header.write_text(f"column1,column2\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert f"(echo column1,column2; cat {path}) > {with_header}" in str(error.value)
+    assert recognise(with_header).task.labels == ("bill", "bug")
+
+
+@pytest.mark.parametrize("name", ["fold", "dataset_split", "Partition"])
+def test_a_column_of_splits_is_one_by_its_values(name: str) -> None:
+    splits = ["train", "TRAIN", "dev", "test"]
+    rows = [{"text": f"Text {k}", "label": "ab"[k % 2], name: splits[k % 4]} for k in range(40)]
+    assert layout_of(rows).split == name
+    pairs = [{"premise": row["text"], "hypothesis": "b", "label": "neutral", name: row[name]} for row in rows]
+    assert recognise_table(table_of_rows(pairs)).columns == {"split": name}
+
+
+def test_a_known_task_takes_explanations_of_any_usual_name() -> None:
+    pair = {"premise": "A dog runs.", "hypothesis": "It moves.", "label": "entailment"}
+    rows = [{**pair, "Rationale": f"To run {k} is to move."} for k in range(4)]
+    assert recognise_table(table_of_rows(rows)).columns == {"explanation": ["Rationale"]}
+    rows = [{**pair, "explanation_1": f"To run {k} is to move.", "reason": "It says so."} for k in range(4)]
+    assert recognise_table(table_of_rows(rows)).columns is None
+
+
+def test_a_question_about_a_context_keeps_it() -> None:
+    rows = [{"context": "Ann has it.", "question": "Who has it?", "choices": ["Ann", "Bo"], "label": "Ann"}]
+    assert recognise_table(table_of_rows(3 * rows)).task.fields == ("context", "question")
+
+
+def test_more_labels_and_longer_ones_are_believed_of_a_column_called_label() -> None:
+    rows = [{"text": f"Text {k}", "label": f"the long name of the label of number {k % 70}"} for k in range(300)]
+    assert len(layout_of(rows).labels) == 70

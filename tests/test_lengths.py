@@ -17,7 +17,7 @@ from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.checkpoint import positions_of
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.positions import Positions
-from reasondistill.students.student import predict_file
+from reasondistill.students.prediction_files import predict_file
 from reasondistill.training.train import check, train
 
 

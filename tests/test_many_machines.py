@@ -9,7 +9,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from reasondistill.contracts.records import read_predictions
@@ -29,10 +28,11 @@ def recipe() -> Any:
 
 def test_an_actor_answers_rows_as_they_were_converted(recipe: Any, tmp_path: Path) -> None:
     examples = load("scenes:8").examples
-    convert(load("scenes:8"), tmp_path / "examples.parquet")
-    said = recipe["Answerer"]("builtin:scenes")(pa.parquet.read_table(tmp_path / "examples.parquet"))
-    (tmp_path / "said.jsonl").write_text("".join(said.column("line").to_pylist()), encoding="utf-8")
-    assert list(read_predictions(tmp_path / "said.jsonl")) == Student.load("builtin:scenes").predict(examples)
+    convert(load("scenes:8"), tmp_path / "examples.jsonl")
+    lines = (tmp_path / "examples.jsonl").read_text(encoding="utf-8").splitlines()
+    answered = recipe["Answerer"]("builtin:scenes")({"text": lines})
+    (tmp_path / "answers.jsonl").write_text("".join(answered["line"]), encoding="utf-8")
+    assert list(read_predictions(tmp_path / "answers.jsonl")) == Student.load("builtin:scenes").predict(examples)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def ray() -> Iterator[Any]:
 @pytest.mark.slow
 def test_two_actors_predict_as_one_student(ray: Any, tmp_path: Path) -> None:
     data = load("scenes:100")
-    convert(data, tmp_path / "examples.parquet")
+    convert(data, tmp_path / "examples.jsonl")
     # Actors are sent the module itself: they could not import it by its name.
     spec = spec_from_file_location("predict_with_ray", SCRIPT)
     assert spec is not None
@@ -56,10 +56,10 @@ def test_two_actors_predict_as_one_student(ray: Any, tmp_path: Path) -> None:
     spec.loader.exec_module(module)
     ray.cloudpickle.register_pickle_by_value(module)
     out = tmp_path / "said.jsonl"
-    module.predict("builtin:scenes", str(tmp_path / "examples.parquet"), out, actors=2, batch=25)
+    module.predict("builtin:scenes", str(tmp_path / "examples.jsonl"), out, actors=2, batch=25)
     found = list(read_predictions(out))
     assert [p.id for p in found] == [e.id for e in data.examples]
     expected = Student.load("builtin:scenes").predict(data.examples)
     assert [(p.label, p.explanation) for p in found] == [(p.label, p.explanation) for p in expected]
     with pytest.raises(OutputError, match="expected a new file"):
-        module.predict("builtin:scenes", str(tmp_path / "examples.parquet"), out)
+        module.predict("builtin:scenes", str(tmp_path / "examples.jsonl"), out)

@@ -15,8 +15,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.languages import word_splitting
-from reasondistill.metrics import baselines as floors
-from reasondistill.metrics import bertscore, calibration_error, label, text
+from reasondistill.metrics import baselines, bertscore, calibration_error, label, overlap_counts, text
 from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer, leave_one_out
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -199,7 +198,7 @@ def test_what_was_kept_is_what_is_counted(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
     assert score(rows[:5], cache=False)[1] == score(rows[:5])[1]
     assert score(rows) == fresh  # some of it from disk
-    monkeypatch.setattr(ExplanationScorer, "_count", None)  # nothing is left to count
+    monkeypatch.setattr(overlap_counts.OverlapCounter, "count", None)  # nothing is left to count
     assert score(rows) == fresh
     monkeypatch.undo()
     monkeypatch.setenv("REASONDISTILL_CACHE", str(tmp_path))
@@ -445,8 +444,8 @@ def test_bootstrap_of_ten_thousand_rows_is_quick() -> None:
 
 
 def test_templates_are_found_counted_and_filled() -> None:
-    def row(explanation: str, kind: str, premise: str, hypothesis: str) -> floors.Explained:
-        return floors.Explained(explanation, kind, {"premise": premise, "hypothesis": hypothesis})
+    def row(explanation: str, kind: str, premise: str, hypothesis: str) -> baselines.Explained:
+        return baselines.Explained(explanation, kind, {"premise": premise, "hypothesis": hypothesis})
 
     explained = [
         row("Just because a dog runs doesn't mean the dog is fast", "neutral", "A dog runs.", "The dog is fast."),
@@ -457,25 +456,43 @@ def test_templates_are_found_counted_and_filled() -> None:
         row("a man sleeps", "contradiction", "A man runs.", "A man sleeps."),
         row("sleeping is not running", "contradiction", "A man runs.", "A man sleeps."),
     ]
-    templates = floors.commonest_templates(explained)
+    templates = baselines.commonest_templates(explained)
     assert templates == {
         "neutral": "Just because {premise} doesn't mean {hypothesis}",
-        "contradiction": "Sleeping is not running",  # "{hypothesis}" alone is a copy, another floor
+        "contradiction": "Sleeping is not running",  # "{hypothesis}" alone is a copy, another baseline
     }
     fields = {"premise": "Two cats {play}.", "hypothesis": "\\1 cats!"}
-    assert floors.fill_template(templates["neutral"], fields) == "Just because Two cats {play} doesn't mean \\1 cats."
-    assert floors.commonest_templates([]) == {}
+    assert (
+        baselines.fill_template(templates["neutral"], fields) == "Just because Two cats {play} doesn't mean \\1 cats."
+    )
+    assert baselines.commonest_templates([]) == {}
 
 
 def test_a_field_inside_a_word_is_no_quotation() -> None:
-    assert floors.to_template("Apes at an ape house ape", {"premise": "an ape"}) == "Apes at {premise} house ape"
-    assert floors.to_template("Apart from art", {"premise": "art"}) == "Apart from {premise}"
+    assert baselines.to_template("Apes at an ape house ape", {"premise": "an ape"}) == "Apes at {premise} house ape"
+    assert baselines.to_template("Apart from art", {"premise": "art"}) == "Apart from {premise}"
 
 
 @given(words | nasty, words | nasty, words | nasty)
 @settings(max_examples=150, deadline=None)
 def test_templates_never_crash(explanation: str, premise: str, hypothesis: str) -> None:
     fields = {"premise": premise, "hypothesis": hypothesis}
-    explained = [floors.Explained(explanation, "neutral", fields)] * 2
-    for template in floors.commonest_templates(explained).values():
-        assert isinstance(floors.fill_template(template, fields), str)
+    explained = [baselines.Explained(explanation, "neutral", fields)] * 2
+    for template in baselines.commonest_templates(explained).values():
+        assert isinstance(baselines.fill_template(template, fields), str)
+
+
+def test_explanations_are_counted_alike_by_any_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap_counts, "usable_cores", lambda: 2)
+    keys = [(a, (b, c)) for a, b, c in zip(SENTENCES, SENTENCES[1:], SENTENCES[2:], strict=False)] * 3
+    counter = overlap_counts.OverlapCounter("max", stemmer=True)
+    alone = [counter.count(key) for key in keys]
+    with overlap_counts.Counters(counter, expected=10**6) as counters:
+        assert len(counters._helpers) == 1
+        np.testing.assert_array_equal(counters.count(keys), alone)
+        counters._helpers[0].kill()
+        counters._helpers[0].wait()
+        np.testing.assert_array_equal(counters.count(keys), alone)  # by itself
+        assert counters.count([]) == []
+    with overlap_counts.Counters(counter, expected=10) as counters:
+        assert not counters._helpers

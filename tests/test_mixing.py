@@ -16,7 +16,8 @@ from reasondistill.config import Mixing, TrainConfig
 from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.errors import DataError
 from reasondistill.storage.layered_yaml import validate_config
-from reasondistill.training.train import load_parts, train
+from reasondistill.training.learned_data import load_parts
+from reasondistill.training.train import train
 from reasondistill.training.trainer import DistillationTrainer
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
@@ -111,7 +112,7 @@ def test_rows_that_the_validation_part_has_are_set_aside(tmp_path: Path) -> None
 
     found = parts([{"source": str(own)}, {"source": str(revised)}])
     assert [len(part.examples) for part in found.train] == [1, 1]
-    assert found.facts()["train 2"].set_aside == {"row with a text of the validation part": 1}
+    assert found.facts()["train 2"].dropped == {"row with a text of the validation part": 1}
     with pytest.raises(DataError, match="groups that the training part does not have"):
         parts({"source": str(revised)})
 

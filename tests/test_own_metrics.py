@@ -98,10 +98,10 @@ def test_rows_that_a_metric_says_nothing_of_do_not_count() -> None:
 def test_a_controlled_metric_is_given_what_explains_nothing() -> None:
     found = evaluation()
     # "The dog chases 1 cats." names the dog in every row, the system does so in two of three.
-    assert found.results.floors["copied_hypothesis"]["names_the_dog"] == 1.0
+    assert found.results.baselines["copied_hypothesis"]["names_the_dog"] == 1.0
     assert "copied_hypothesis" in found.results.settings["fooled"]["names_the_dog"]
     assert "names_the_dog" not in found.results.controls["empty"]  # it says nothing of empty explanations
-    assert "brevity" not in found.results.floors["copied_hypothesis"]
+    assert "brevity" not in found.results.baselines["copied_hypothesis"]
 
 
 @pytest.mark.usefixtures("registered")
@@ -130,7 +130,7 @@ def test_comparison_and_reports_know_it(
     assert pair["metrics"]["letters_per_word"]["baseline"] == pytest.approx(36 / 11)
     # A pair is compared on the rows that both explain: not on the last one.
     assert pair["metrics"]["letters_per_word"]["system"] == pytest.approx((7 + 4 + 8) / (2 + 2 + 3))
-    text = Path("compared/comparison.md").read_text(encoding="utf-8")
+    text = Path("compared/final_report.md").read_text(encoding="utf-8")
     assert "Brevity of explanations" in text
     assert "Letters per word ↓" in text
     status, _, message = run("report", "one", "--out", "report")

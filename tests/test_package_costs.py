@@ -26,14 +26,15 @@ from reasondistill.evaluation.efficiency.engine_costs import costs_of
 from reasondistill.evaluation.efficiency.torch_costs import count_flops, count_parameters
 from reasondistill.exporting import export
 from reasondistill.exporting.sizes import architecture_of
+from reasondistill.storage.launched import usable_cores
 from reasondistill.students.codec import CONTEXT, EXPLANATION, LABEL, EncodedTarget
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.forced_paths import LONGEST, path_of, paths_for
 from reasondistill.students.forward import encode
 from reasondistill.students.package import opening as loading
 from reasondistill.students.package.manifest import Manifest
-from reasondistill.students.package.opening import usable_cores
-from reasondistill.students.student import Student, maker_of, predict_file
+from reasondistill.students.prediction_files import maker_of, predict_file
+from reasondistill.students.student import Student
 
 pytest.importorskip("ctranslate2")
 

@@ -17,7 +17,8 @@ from reasondistill.students.package import Manifest, is_package
 from reasondistill.students.package.manifest import Origin, Parity, ParityData, ParityLimits
 from reasondistill.students.package.opening import load_package
 from reasondistill.students.package.tokenizer import TokenizerFacts
-from reasondistill.students.student import Student, predict_file
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
 
 pytest.importorskip("ctranslate2")
 
@@ -166,7 +167,7 @@ def test_a_package_without_its_manifest_is_still_known_as_one(copied: Path) -> N
 
 def test_a_calibration_that_was_put_into_it_is_refused(copied: Path) -> None:
     (copied / "calibration.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(CheckpointError, match="found one that was added"):
+    with pytest.raises(CheckpointError, match="found a calibration that was added"):
         Student.load(copied)
 
 

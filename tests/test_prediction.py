@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from reasondistill.config import Generation
-from reasondistill.contracts.records import Example, Prediction, read_predictions
+from reasondistill.contracts.records import Example, read_predictions
 from reasondistill.errors import CheckpointError, DataError, OutputError
-from reasondistill.students import student as prediction_module
+from reasondistill.students import prediction_files as prediction_module
 from reasondistill.students.engines import Answer, Generated, answer
 from reasondistill.students.engines.engine import Scored
-from reasondistill.students.student import Student, dump, predict_file
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
 from reasondistill.tasks.task import NLI, OutputOrder, Segment, Target, Task
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -283,7 +284,7 @@ def test_fields_may_have_any_name_when_they_are_given_as_a_mapping() -> None:
         (7, "choices: expected a list of texts, found 7"),
         (
             None,
-            "choices: expected what to choose from, which the task 't' needs, found none. Give them: choices=[\"ban",
+            "choices: expected choices, which the task 't' needs, found none. Give them: choices=[\"ban",
         ),
         ([], "found none"),
         (["bank", "Bank"], "hold one twice"),
@@ -323,12 +324,6 @@ def test_a_folder_that_is_no_student_is_named(tmp_path: Path) -> None:
         Student.load(tmp_path / "absent")
     with pytest.raises(CheckpointError, match=r"found no task\.json in it"):
         Student.load(tmp_path)
-
-
-def test_predictions_on_a_screen() -> None:
-    rows = json.loads(dump([Prediction(id="é", label=None, explanation="x")]))
-    assert rows == [{"id": "é", "label": None, "explanation": "x", "probabilities": {}, "truncated": False}]
-    assert "é" in dump([Prediction(id="é", label=None)])
 
 
 # --- predictions files ---

@@ -144,10 +144,10 @@ def test_instructions_come_as_alpacas_list_and_as_seed_tasks(tmp_path: Path) -> 
     listed = load(write(tmp_path / "alpaca.json", json.dumps(alpaca)))
     hello, silent = listed.examples
     assert hello.fields == {"instruction": "Say hello.", "input": ""}
-    assert [e.text for e in hello.references] == ["Hello."]
-    assert hello.label is None
-    assert silent.explanations == ()
-    assert listed.set_aside == {"empty explanation": 1}
+    assert hello.label == "Hello."
+    assert hello.explanations == ()
+    assert silent.label is None
+    assert listed.set_aside == {"empty label": 1}
     seeds = load(write_jsonl(tmp_path / "seed_tasks.jsonl", SEED)).examples
     assert [e.id for e in seeds] == ["s1.1", "s1.2"]
     assert {e.group for e in seeds} == {"Name the opposite."}
@@ -307,7 +307,7 @@ def test_the_worked_examples_of_instructions(tmp_path: Path) -> None:
 
 
 def test_the_worked_example_of_a_task_with_choices(tmp_path: Path) -> None:
-    task_text, row = blocks("### Other labels, other fields")[:2]
+    task_text, _, row = blocks("### Other labels, other fields")[:3]
     task = get_task(str(write(tmp_path / "review.yaml", task_text)))
     assert task.labels == ("great", "good", "fair", "poor", "awful")
     quiz = Task.model_validate({"name": "quiz", "fields": ["question"]})

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
 import json
-import lzma
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,7 +23,8 @@ from make import write_jsonl
 from reasondistill.cli.shared import mapping
 from reasondistill.contracts.records import Example, Prediction, read_predictions
 from reasondistill.data import description, load, sources, stored
-from reasondistill.data.readers.csv_files import read_table, recognise
+from reasondistill.data.readers.csv_dialects import recognise
+from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import join
@@ -162,10 +159,19 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("text", "encoding"), FOREIGN)
-def test_another_encoding_is_refused_with_advice_that_works(tmp_path: Path, text: str, encoding: str) -> None:
+def test_a_text_in_another_encoding_is_read_right_or_refused_with_advice_that_works(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(f"text,label\nplain,negative\n{text},positive\n".encode(encoding))
-    message = complaint(lambda: load(path, task=SENTIMENT))
+    try:
+        loaded = load(path, task=SENTIMENT)
+    except DataError as refused:
+        message = str(refused)
+    else:
+        assert loaded.examples[1].fields["text"] == text
+        assert any(note.startswith("read as ") for note in loaded.notes)
+        return
     assert message.startswith(f"{path}:3: expected text in UTF-8")
     assert f"in {encoding}" in message
     assert re.search(rf"iconv -f \S+ -t utf-8 \S*{path.name} > \S+utf8_{path.name}", message)
@@ -182,7 +188,10 @@ def test_a_file_of_two_encodings_is_refused(tmp_path: Path) -> None:
         assert "expected text in UTF-8" in message
         assert "is in UTF-8: if the file was joined of several" in message
     path.write_bytes(b"\xef\xbb\xbftext,label\nT\xfcr,positive\n")  # it says that it is UTF-8
-    assert ":2: expected text in UTF-8" in complaint(lambda: load(path, task=SENTIMENT))
+    message = complaint(lambda: load(path, task=SENTIMENT))
+    assert ":2: expected text in UTF-8" in message
+    subprocess.run(message.partition("convert it: ")[2], shell=True, check=True)
+    assert load(tmp_path / "utf8_t.csv", task=SENTIMENT).examples[0].fields == {"text": "Tür"}
 
 
 def test_where_nothing_is_said_nothing_is_guessed(tmp_path: Path) -> None:
@@ -256,8 +265,10 @@ def test_one_row_alone_and_a_list_inside_an_object(tmp_path: Path) -> None:
     assert len(load(path, task=SENTIMENT).examples) == 1
     for indent in (None, 1):
         path.write_text(json.dumps({"version": 1, "data": TWO}, indent=indent))
+        assert len(load(path, task=SENTIMENT).examples) == 2
+        path.write_text(json.dumps({"data": TWO, "more": TWO}, indent=indent))  # which of them is not known
         message = complaint(lambda: load(path, task=SENTIMENT))
-        assert "an object with the keys 'version, data'" in message
+        assert "an object with the keys 'data, more'" in message
         command = message.split("Take the list out of it: ")[1].replace("python", sys.executable, 1)
         subprocess.run(command, shell=True, check=True)
         assert len(load(tmp_path / "list_t.json", task=SENTIMENT).examples) == 2
@@ -294,8 +305,8 @@ def test_labels_of_a_task_win_over_a_recognised_form(tmp_path: Path) -> None:
     assert (row.label, [e.text for e in row.explanations]) == ("good", ["Blue is a colour."])
     assert loaded.ignored_columns == ("output",)
     by_itself = load(path)
-    assert [e.text for e in by_itself.examples[0].explanations] == ["Blue"]
-    assert by_itself.ignored_columns == ("label", "explanation")
+    assert (by_itself.examples[0].label, by_itself.examples[0].references[0].text) == ("Blue", "Blue is a colour.")
+    assert by_itself.ignored_columns == ("label",)
     assert load(path, task=get_task("instructions")).examples == by_itself.examples
     unlabelled = FEEDBACK.model_copy(update={"labels": ()})
     assert [e.text for e in load(path, task=unlabelled).examples[0].explanations] == ["Blue is a colour."]
@@ -508,7 +519,7 @@ def test_what_stands_for_no_label_is_counted(tmp_path: Path, value: object) -> N
     assert load(path, task=signed).examples[0].label in ("-1", "-")
 
 
-@pytest.mark.parametrize("value", [1.5, ["0", "1"], {"a": 1}, 2, 1e300])
+@pytest.mark.parametrize("value", [1.5, ["0", "1"], 2, 1e300])
 def test_values_that_are_no_labels(tmp_path: Path, value: object) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", {"text": "x", "label": value})
     assert complaint(lambda: load(path, task=NUMBERS)).startswith(f"{path}:1: expected ")
@@ -539,7 +550,7 @@ def test_choices_are_a_list(tmp_path: Path) -> None:
     assert ":1: expected a list of texts" in complaint(lambda: load(path, task=QUIZ))
     path = write_jsonl(tmp_path / "t.jsonl", {"fields": {"question": "Where?"}, "choices": "bank", "label": "bank"})
     assert f"{path}:1: " in complaint(lambda: load(path, task=QUIZ))
-    for odd in (5, {"a": 1}, [["x"]], True):
+    for odd in (5, [["x"]], True):
         write_jsonl(path, {"question": "Where?", "choices": odd, "label": "bank"})
         assert f"{path}:1: " in complaint(lambda: load(tmp_path / "t.jsonl", task=QUIZ))
     path = write_jsonl(tmp_path / "t.jsonl", {"question": "How many?", "choices": [1, 2, 30], "label": 2})
@@ -557,7 +568,7 @@ def test_only_choices_that_cannot_be_told_apart_are_set_aside(tmp_path: Path) ->
     ]
     loaded = load(write_jsonl(tmp_path / "t.jsonl", *rows), task=QUIZ)
     assert [e.id for e in loaded.examples] == ["a"]
-    assert loaded.set_aside == {"answers that cannot be told apart": 2}
+    assert loaded.set_aside == {"answers that cannot be told apart": 2, "empty label": 1}
     assert any("line 2, 'b'" in note for note in loaded.notes)
     path = write_jsonl(tmp_path / "t.jsonl", rows[0], {"id": "d", "question": "Where?", "choices": ["x", " "]})
     message = complaint(lambda: load(path, task=QUIZ))
@@ -587,25 +598,6 @@ def test_names_that_are_quoted_wrongly_are_refused_with_an_example() -> None:
     example = re.search(r"--columns '(explanation=.*)'\.", message)
     assert example is not None
     assert mapping([example[1]]) == {"explanation": ["why, briefly", "why_at_length"]}
-
-
-# --- other tools' forms ---
-
-
-def test_foreign_forms_are_named_with_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "t.json"
-    path.write_text(json.dumps([{"conversations": [{"value": "Hi"}, {"value": "Hello"}]}]))
-    message = complaint(lambda: load(path))
-    command = re.search(r'python -c "(.*)" <', message)
-    assert command is not None
-    done = subprocess.run(
-        [sys.executable, "-c", command[1]], input=path.read_text(), capture_output=True, text=True, check=True
-    )
-    new = tmp_path / "new.jsonl"
-    new.write_text(done.stdout)
-    assert load(new).examples[0].explanations[0].text == "Hello"
-    path.write_text(json.dumps([{"data": {"text": "x"}, "annotations": []}]))
-    assert "JSON-MIN" in complaint(lambda: load(path))
 
 
 # --- large ones ---
@@ -643,20 +635,6 @@ def test_a_file_whose_name_is_no_text_is_refused_for_its_name(tmp_path: Path) ->
     path.write_text("premise,hypothesis,label\na,b,neutral\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"expected a file with a name in UTF-8.*Rename the file"):
         load(path)
-
-
-@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (lzma.compress, ".xz")])
-def test_a_packed_file_is_read_after_the_command_in_its_message(tmp_path: Path, pack: Any, suffix: str) -> None:
-    table = b"premise,hypothesis,label\na b,c,neutral\n"
-    for path in (tmp_path / "my rows.csv", tmp_path / f"my rows.csv{suffix}"):
-        path.write_bytes(pack(table))
-        with pytest.raises(DataError) as refused:
-            load(path)
-        command = str(refused.value.fix).removeprefix("Unpack it: ")
-        (tmp_path / "my rows.csv").unlink(missing_ok=True) if path.suffix == suffix else None
-        subprocess.run(command, shell=True, check=True)
-        new = shlex.split(command)[-1]
-        assert [example.label for example in load(new).examples] == ["neutral"]
 
 
 @pytest.mark.parametrize(("begin", "found"), [(b"PK\x03\x04\x14\0", "workbook"), (b"PAR1\x15\0", "Parquet")])

@@ -21,12 +21,16 @@ def test_a_table_becomes_a_report(
 ) -> None:
     kinds = {"billing": "the invoice shows a charge", "bug": "the app closes at once", "idea": "please add a theme"}
     rows = [f"{words} number {n},{kind},it says that {words}" for n in range(12) for kind, words in kinds.items()]
-    (tmp_path / "tickets.csv").write_text("\n".join(["text,category,why", *rows]), encoding="utf-8")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "tickets.csv").write_text("\n".join(["text,category,why", *rows]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     example, _ = blocks("python")
     assert len(example.strip().splitlines()) <= 10
     exec(compile(example, str(README), "exec"), {})
-    assert (tmp_path / capsys.readouterr().out.splitlines()[-1]).is_file()
+    accuracy, report, answer = capsys.readouterr().out.splitlines()
+    assert 0 <= float(accuracy) <= 1
+    assert (tmp_path / report).is_file()
+    assert answer.split()[0] in kinds
 
 
 def test_the_shipped_student_answers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +39,14 @@ def test_the_shipped_student_answers(capsys: pytest.CaptureFixture[str]) -> None
     printed = capsys.readouterr().out
     assert "contradiction" in printed
     assert len(printed.splitlines()) == 2
+
+
+def test_the_pages_and_files_that_it_names_are_there() -> None:
+    text = README.read_text(encoding="utf-8")
+    links: list[str] = re.findall(r"\]\((?!https?:)([^)#]+)", text) + re.findall(r"\bexamples/[\w.]+", text)
+    assert len(links) > 10
+    missing = [link for link in links if not (README.parent / link).exists()]
+    assert not missing
 
 
 def test_every_reasondistill_command_in_the_readme_exists() -> None:

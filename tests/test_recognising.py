@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from make import write_jsonl
 from reasondistill.cli import app
 from reasondistill.config import Generation
+from reasondistill.contracts.predictions_record import PredictionsRecord
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.contracts.results import Results
 from reasondistill.data.recognising import recognise
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.storage.files import fingerprint
-from reasondistill.students.student import task_answered
+from reasondistill.students.prediction_files import task_answered
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import NLI, Task
 
@@ -87,12 +88,15 @@ def test_labels_of_another_task_do_not_make_it_nli(tmp_path: Path) -> None:
     assert recognise(tmp_path / "rows.csv", labels=["maybe"]).task.labels == ("maybe", "no", "yes")
 
 
+def record_of(**facts: Any) -> PredictionsRecord:
+    return PredictionsRecord(student="0", generation={}, **facts)
+
+
 def test_a_record_says_it_before_the_data_do(tmp_path: Path) -> None:
     task = Task(name="verdicts", fields=("premise", "hypothesis"), labels=("yes", "no"))
     (tmp_path / "rows.csv").write_text("premise,hypothesis,label\na,b,yes\nc,d,no\n", encoding="utf-8")
     file = answers_file(tmp_path, ["yes", "yes"], "rows.csv")
-    record = {"schema_version": 1, "task": "0", "task_definition": task.model_dump(mode="json")}
-    (tmp_path / "answers.meta.json").write_text(json.dumps(record), encoding="utf-8")
+    record_of(task="0", task_definition=task.model_dump(mode="json")).save(tmp_path / "answers.meta.json")
     done = run(file, tmp_path / "rows.csv", "--out", tmp_path / "out")
     assert done.exception is None, done.exception
     assert Results.load(tmp_path / "out" / "results.json").settings["task"] == "verdicts"
@@ -133,11 +137,11 @@ def test_a_run_tells_the_task_of_its_own_predictions(tmp_path: Path) -> None:
     # A record as earlier versions wrote it has the fingerprint alone.
     identity = fingerprint(task.model_dump(mode="json"), "label_first")
     record = predictions.with_name("test.meta.json")
-    record.write_text(json.dumps({"task": identity}), encoding="utf-8")
+    record_of(task=identity).save(record)
     assert task_answered(predictions) == task
-    record.write_text(json.dumps({"task": "another's"}), encoding="utf-8")
+    record_of(task="another's").save(record)
     assert task_answered(predictions) is None
-    record.write_text(json.dumps({"task": identity, "task_definition": {"name": 3}}), encoding="utf-8")
+    record_of(task=identity, task_definition={"name": 3}).save(record)
     with pytest.raises(ConfigError, match="task_definition"):
         task_answered(predictions)
 
@@ -191,8 +195,6 @@ def test_labels_are_taken_as_the_reader_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "advice"),
     [
-        ({"id": "1", "conversations": []}, "python -c"),
-        ({"id": 1, "annotations": [], "data": {}}, "JSON-MIN"),
         ({"id": 1, "label": "bug", "explanation": "so"}, "evaluate PREDICTIONS DATA"),
         ({"id": 1, "label": "bug", "probabilities": {}}, "evaluate PREDICTIONS DATA"),
     ],

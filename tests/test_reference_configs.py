@@ -143,7 +143,7 @@ def test_a_sweeps_base_may_include(tmp_path: Path) -> None:
             "evaluate": {"source": "scenes:20@2"},
         },
     )
-    (cell,) = load_sweep(path).cells
+    (cell,) = load_sweep(path).trials
     assert cell.config.data.train_sources[0].source == "scenes:60@1"
     assert cell.config.loss.alpha == 0.2
 
@@ -294,5 +294,5 @@ def test_an_option_goes_before_the_file_and_an_absent_one_changes_nothing(
     evaluation = {"bertscore": False, "judge": "a", "resamples": 20, "faithfulness_limit": 5, "efficiency": False}
     path = write(tmp_path, evaluation={"evaluation": evaluation})
     absent = dict.fromkeys(("bertscore", "judge", "teachers", "faithfulness_limit", "efficiency"))
-    settings = _settings(path, **(absent | options))
+    settings = _settings(path, None, **(absent | options))
     assert {key: getattr(settings, key) for key in expected} == expected

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from make import change_json
-from reasondistill.contracts.results import Confusion, Metric, Results
+from reasondistill.contracts.results import Confusion, MetricValue, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import DataError, OutputError
 from reasondistill.reporting import ReportFiles, build_report, headline
@@ -34,8 +34,9 @@ from reasondistill.reporting.inputs import Scored, Source, load_sources
 from reasondistill.reporting.markdown import escape, to_markdown
 from reasondistill.reporting.sections.curves import POINTS, learning_curves
 from reasondistill.reporting.sections.examples import EXAMPLES_EACH, choose_examples
+from reasondistill.reporting.sections.first_screen import first_screen
 from reasondistill.reporting.sections.headline import summarise, summarise_several
-from reasondistill.reporting.sections.tables import beside_floors
+from reasondistill.reporting.sections.tables import beside_baselines
 
 LABELS = ("entailment", "neutral", "contradiction")
 SCRIPT = "<script>alert('x')</script> & \"quoted\""
@@ -87,8 +88,8 @@ def make_results(rows: list[dict[str, Any]], split: str = "test", shift: float =
     share = sum(row["correct"] for row in rows) / n
     counts = [[sum(r["gold"] == g and r["label"] == p for r in rows) for p in LABELS] for g in LABELS]
 
-    def metric(value: float, half: float = 0.012) -> Metric:
-        return Metric(value=value + shift, ci95=(value + shift - half, value + shift + half), n=n)
+    def metric(value: float, half: float = 0.012) -> MetricValue:
+        return MetricValue(value=value + shift, ci95=(value + shift - half, value + shift + half), n=n)
 
     edges = [i / 15 for i in range(16)]
     bins: list[dict[str, Any]] = []
@@ -115,7 +116,7 @@ def make_results(rows: list[dict[str, Any]], split: str = "test", shift: float =
             "metrics": {
                 "label_accuracy": {"value": share, "ci95": (share - 0.035, share + 0.035), "n": n},
                 "label_macro_f1": metric(0.774, 0.03),
-                "parse_rate": Metric(value=1.0, n=n),
+                "parse_rate": MetricValue(value=1.0, n=n),
                 "rouge1": metric(0.55),
                 "rouge2": metric(0.31),
                 "rougeL": metric(0.49),
@@ -142,7 +143,7 @@ def make_results(rows: list[dict[str, Any]], split: str = "test", shift: float =
                 for i, label in enumerate(LABELS)
             },
             "confusion": {"labels": LABELS, "counts": counts},
-            "floors": {
+            "baselines": {
                 "majority_label": {"label_accuracy": 0.343, "label_macro_f1": 0.170},
                 "template": {"rougeL": 0.41, "bleu": 17.2, "chrf": 39.0, "bertscore_f1": 0.701},
                 "copied_premise": {"rougeL": 0.37, "bleu": 15.9, "chrf": 41.3, "bertscore_f1": 0.69},
@@ -309,7 +310,7 @@ def page(report: ReportFiles) -> Page:
 
 def small_results(**parts: Any) -> Results:
     dataset = {"name": "captions", "split": "test", "fingerprint": "f" * 16, "n": 4}
-    metrics = {"label_accuracy": Metric(value=0.75, n=4)}
+    metrics = {"label_accuracy": MetricValue(value=0.75, n=4)}
     return Results.model_validate({"dataset": dataset, "settings": {}, "metrics": metrics} | parts)
 
 
@@ -341,7 +342,7 @@ def test_the_page_asks_for_nothing_outside_itself(report: ReportFiles, page: Pag
 def test_the_page_shows_every_section_and_names_what_is_in_it(page: Page) -> None:
     for words in (
         "The student gives the gold label for",
-        "do not beat the strongest floor, a copied hypothesis (0.500)",
+        "do not beat the strongest baseline, a copied hypothesis (0.500)",
         "Copied hypothesis 0.500 ▲ 27.6 ▲ 45.5 0.738",
         "ROUGE (stemmed) and BERTScore: the maximum over 3 references",
         "Learning curves",
@@ -395,7 +396,7 @@ def test_several_runs_are_set_side_by_side(run: Path, tmp_path: Path) -> None:
     assert "is highest for" not in page.text
     assert "not all scored on the same rows" in page.text
     assert "captions-warm-start (2)" in page.text
-    assert "scored on different rows" in page.text
+    assert "not all scored on the same rows" in page.text
     assert "Headline metrics" in page.text
     assert len(page.ids) == len(set(page.ids))
 
@@ -405,20 +406,22 @@ def several(*parts: tuple[str, Results]) -> str:
     return summarise_several(list(scored.values()))
 
 
-def test_only_systems_with_the_same_rows_are_ranked() -> None:
-    a, b = (make_results(make_rows(40, 1), shift=shift) for shift in (0.0, 0.01))
-    c = make_results(make_rows(40, 1, accuracy=0.99))
+def test_without_a_test_nobody_is_ranked() -> None:
+    a, c = make_results(make_rows(40, 1)), make_results(make_rows(40, 1, accuracy=0.99))
     other = c.model_copy(update={"dataset": c.dataset.model_copy(update={"fingerprint": "another", "n": 7})})
-    assert "Label accuracy is highest for c, " in several(("a", a), ("c", c))
-    assert "highest for" not in several(("a", a), ("c", other))
+    assert "without a test between them" in several(("a", a), ("c", c))
+    assert "highest" not in several(("a", a), ("c", c))
     assert "not all scored on the same rows" in several(("a", a), ("c", other))
     assert "c on 7 rows of the test part of " in several(("a", a), ("c", other))
-    mixed = several(("a", a), ("b", b), ("c", other))
-    assert "Among a and b, ROUGE-L is highest for b, " in mixed
-    assert "highest for c" not in mixed
-    changed = a.model_copy(update={"settings": {**a.settings, "stemmer": "another"}})
-    assert "ROUGE-L was measured with different settings, so it ranks nobody" in several(("a", a), ("b", changed))
-    assert "Label accuracy is highest for a and b alike, " in several(("a", a), ("b", changed))
+
+
+def test_runs_on_the_same_rows_are_compared_first(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    page = Page(build_report([run, other], tmp_path / "out").html.read_text(encoding="utf-8"))
+    assert "no test tells the two apart" in page.text
+    assert "Who is better at what" in page.text
+    assert "is highest" not in page.text
+    assert len(page.ids) == len(set(page.ids))
 
 
 @pytest.mark.parametrize(
@@ -438,7 +441,7 @@ def test_references_are_called_what_their_source_is(sources: dict[str, int] | No
     text = summarise(Source("a", None, None, {"test": Scored("test", results, None)}))
     assert whose in text
     assert "uman ref" not in text
-    table = beside_floors(results)
+    table = beside_baselines(results)
     assert table is not None
     assert whose.removeprefix("The ").removesuffix(" reach ROUGE-L") in table.note
 
@@ -450,7 +453,8 @@ def test_examples_whose_explanation_equals_a_reference_are_not_the_furthest_from
 
     (right, furthest) = choose_examples([row(1, "так и есть", 0.0), row(2, "Нет", 0.0), row(3, "OTHER", 1.0)])
     assert [card.id for card in furthest.cards] == ["2"]
-    assert [card.verdict for card in right.cards] == ["label right"] * 3
+    assert {card.id for card in right.cards} == {"1", "3"}
+    assert [card.verdict for card in right.cards] == ["label right"] * 2
     (cards,) = choose_examples([ScoredRow(id="1", gold="neutral", label=None, correct=None, explanation="x")])
     assert (cards.title, cards.cards[0].verdict) == ("Examples whose label was not judged", "label not judged")
 
@@ -479,8 +483,8 @@ def test_markup_in_the_data_is_shown_and_never_obeyed(tmp_path: Path) -> None:
         dataset={"name": SCRIPT, "split": "test", "fingerprint": SCRIPT, "n": 4},
         settings={SCRIPT: SCRIPT},
         confusion=counts,
-        per_label={SCRIPT: {"f1": Metric(value=0.5, n=4)}},
-        floors={SCRIPT: {"label_accuracy": 0.5}},
+        per_label={SCRIPT: {"f1": MetricValue(value=0.5, n=4)}},
+        baselines={SCRIPT: {"label_accuracy": 0.5}},
         controls={SCRIPT: {"label_accuracy": 0.5}},
     )
     files = build_report([source], tmp_path / "out")
@@ -536,36 +540,38 @@ def test_a_figure_takes_its_colours_from_the_page() -> None:
         (0.49, None, "below"),
     ],
 )
-def test_a_figure_is_weighed_against_its_strongest_floor(
+def test_a_figure_is_weighed_against_its_strongest_baseline(
     value: float, ci95: tuple[float, float] | None, verdict: str
 ) -> None:
     results = small_results(
-        metrics={"rougeL": Metric(value=value, ci95=ci95, n=4)},
-        floors={"template": {"rougeL": 0.41}, "copied_hypothesis": {"rougeL": 0.5}, "references": {"rougeL": 0.99}},
+        metrics={"rougeL": MetricValue(value=value, ci95=ci95, n=4)},
+        baselines={"template": {"rougeL": 0.41}, "copied_hypothesis": {"rougeL": 0.5}, "references": {"rougeL": 0.99}},
     )
     (row,) = headline(results)
-    assert (row.floor, row.floor_value, row.verdict) == ("copied_hypothesis", 0.5, verdict)
+    assert (row.baseline, row.baseline_value, row.verdict) == ("copied_hypothesis", 0.5, verdict)
     assert row.cells()[0] == "ROUGE-L"
     assert row.cells()[3] == "0.500 copied hypothesis"
 
 
 def test_headline_leaves_out_what_was_not_scored() -> None:
-    results = small_results(metrics={"bleu": Metric(value=26.64, ci95=(25.0, 28.0), n=4)})
+    results = small_results(metrics={"bleu": MetricValue(value=26.64, ci95=(25.0, 28.0), n=4)})
     assert [row.cells() for row in headline(results)] == [("BLEU", "26.6", "25.0–28.0", "")]
     assert headline(results)[0].verdict is None
 
 
-def test_the_summary_says_when_a_floor_is_not_beaten() -> None:
-    floors = {
+def test_the_summary_says_when_a_baseline_is_not_beaten() -> None:
+    baselines = {
         "copied_hypothesis": {"rougeL": 0.50},
         "template": {"rougeL": 0.55},
         "majority_label": {"label_accuracy": 0.75},
     }
-    metrics = {"label_accuracy": Metric(value=0.75, n=4), "rougeL": Metric(value=0.52, n=4)}
-    scored = Scored("test", small_results(metrics=metrics, floors=floors), None)
+    metrics = {"label_accuracy": MetricValue(value=0.75, n=4), "rougeL": MetricValue(value=0.52, n=4)}
+    scored = Scored("test", small_results(metrics=metrics, baselines=baselines), None)
     text = summarise(Source("student", None, None, {"test": scored}))
-    assert "75.0%, where always answering the majority label gives 75.0%: it does not beat that floor." in text
-    assert "do not beat the strongest floor, the commonest template (0.550); a copied hypothesis reaches 0.500." in text
+    assert "75.0%, where always answering the majority label gives 75.0%: it does not beat that baseline." in text
+    assert (
+        "do not beat the strongest baseline, the commonest template (0.550); a copied hypothesis reaches 0.500." in text
+    )
 
 
 # Examples and curves
@@ -576,10 +582,70 @@ def test_examples_are_chosen_by_the_stated_rules() -> None:
     groups = {group.title: [card.id for card in group.cards] for group in choose_examples(rows)}
     right = sorted((r.id for r in rows if r.correct), key=lambda i: hashlib.sha256(i.encode()).hexdigest())
     wrong = [r for r in rows if not r.correct]
-    assert groups["Right label"] == right[:EXAMPLES_EACH]
+    (furthest,) = (ids for title, ids in groups.items() if title.startswith("Right label, "))
+    assert groups["Right label"] == [i for i in right if i not in furthest][:EXAMPLES_EACH]
     surest = sorted(wrong, key=lambda r: -(r.confidence or 0))
     assert groups["Most confident errors"] == [r.id for r in surest[:EXAMPLES_EACH]]
     assert choose_examples(rows) == choose_examples(rows[::-1])
+    shown = [i for ids in groups.values() for i in ids]
+    assert len(shown) == len(set(shown))
+    assert not set(right[:3]) & {card.id for group in choose_examples(rows, shown=right[:3]) for card in group.cards}
+
+
+# The first screen
+
+
+def scored_student(**metrics: MetricValue) -> Source:
+    rows = [ScoredRow.model_validate(row) for row in make_rows(60, seed=2)]
+    baselines = {"template": {"rougeL": 0.55}, "majority_label": {"label_accuracy": 0.75}}
+    return Source(
+        "s", None, None, {"test": Scored("test", small_results(metrics=metrics, baselines=baselines), tuple(rows))}
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "sentence"),
+    [
+        (0.76, "labels better than always giving the commonest label"),
+        (0.70, "is not shown to label better than"),
+        (None, "labels no better than"),
+    ],
+)
+def test_the_first_sentence_claims_no_more_than_the_interval(low: float | None, sentence: str) -> None:
+    accuracy = (
+        MetricValue(value=0.70, ci95=(0.6, 0.74), n=60)
+        if low is None
+        else MetricValue(value=0.8, ci95=(low, 0.85), n=60)
+    )
+    screen = first_screen(scored_student(label_accuracy=accuracy))
+    assert screen is not None
+    assert sentence in screen.verdict
+    (figure,) = screen.figures
+    assert (figure.value, figure.baseline) == (
+        f"{accuracy.value:.1%}", "to beat: 75.0%, always answering the majority label"
+    )  # fmt: skip
+
+
+def test_the_first_three_explanations_stand_where_their_names_say() -> None:
+    source = scored_student(rougeL=MetricValue(value=0.5, n=60))
+    screen = first_screen(source)
+    assert screen is not None
+    assert "does not explain better than the commonest template (by ROUGE-L)" in screen.verdict
+    rows = source.main.rows if source.main is not None else None
+    scores = {row.id: row.score("rougeL") or 0.0 for row in rows or () if row.explanation}
+    places = {
+        name: sum(score < scores[card.id] for score in scores.values()) / len(scores)
+        for name, card in screen.samples
+    }  # fmt: skip
+    assert list(places) == ["good", "typical", "bad"]
+    assert places["good"] >= 0.8 > places["typical"] > 0.2 >= places["bad"]
+
+
+@pytest.mark.parametrize(("ece", "words"), [(0.02, "taken at their word"), (0.08, "roughly"), (0.3, "cannot be")])
+def test_probabilities_are_called_what_they_are(ece: float, words: str) -> None:
+    screen = first_screen(scored_student(ece=MetricValue(value=ece, n=60)))
+    assert screen is not None
+    assert words in screen.verdict
 
 
 def test_rows_without_gold_labels_make_a_group_of_their_own() -> None:
@@ -656,7 +722,7 @@ def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", '{"schema_version": 2, "name": "x"}', "schema version 1.*version 2"),
+        ("run.json", '{"schema_version": 3, "name": "x"}', "schema version 1 or 2.*version 3"),
         ("run.json", '{"schema_version": 1}', "name"),
         ("run.json", "{", "JSON"),
         ("results.json", '{"schema_version": 9}', "schema version 1"),

@@ -39,7 +39,7 @@ def test_a_new_run_says_what_it_depends_on(tmp_path: Path) -> None:
     run = Run.create(asked)
     info = json.loads((tmp_path / "runs" / "first" / "run.json").read_text(encoding="utf-8"))
     assert RunInfo.model_validate(info) == run.info()
-    assert (info["schema_version"], info["name"], info["status"], info["seed"]) == (1, "first", "running", 7)
+    assert (info["schema_version"], info["name"], info["status"], info["seed"]) == (2, "first", "running", 7)
     assert info["timings"] == {}
     assert info["versions"] == versions()
     assert info["hardware"] == hardware().model_dump(exclude_unset=True)
@@ -145,8 +145,8 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema_version": 2}', "expected a run of schema version 1, found version 2"),
-        ("{}", "expected a run of schema version 1, found version None"),
+        ('{"schema_version": 3}', "expected a run of schema version 1 or 2, found version 3"),
+        ("{}", "expected a run of schema version 1 or 2, found version None"),
         ("[]", "expected a JSON object"),
         ('{"schema_version": 1', "expected a JSON object"),
         ("", "found an empty file"),

@@ -9,7 +9,7 @@ import pytest
 
 from reasondistill.contracts.records import Example
 from reasondistill.data import scenes
-from reasondistill.data.scenes import EXCLUSIVE, FRAMES, LABELS, Aspect, entails, excludes, generate, phrases
+from reasondistill.data.scenes import EXCLUSIVE, FRAMES, LABELS, Aspect, drawing, entails, excludes, generate, phrases
 from reasondistill.data.splits import split_of
 from reasondistill.errors import ConfigError
 from reasondistill.tasks.task import NLI
@@ -80,7 +80,9 @@ def test_a_premise_has_one_pair_for_each_label_and_lies_in_one_part(examples: li
 
 
 def test_past_the_number_of_premises_they_recur_in_the_same_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "FRAMES", (scenes.Frame((scenes.PERSON, scenes.STANCE, scenes.PLACE), *scenes.PEOPLE),))
+    monkeypatch.setattr(
+        drawing, "FRAMES", (scenes.Frame((scenes.PERSON, scenes.STANCE, scenes.PLACE), *scenes.PEOPLE),)
+    )
     rows = generate(3000)
     assert len(rows) == 3000
     assert len({row.group for row in rows}) < 1000

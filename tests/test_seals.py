@@ -171,7 +171,7 @@ def test_a_calibration_does_not_seal_changed_weights(copied: Path) -> None:
     with pytest.raises(CheckpointError, match=r"found model\.safetensors has another content than was written\. "):
         Student.load(copied)
     assert "was fitted to the student before this change and is now refused" in seal(copied)
-    with pytest.raises(CheckpointError, match="fitted for another"):
+    with pytest.raises(CheckpointError, match="that of another student"):
         Student.load(copied)
 
 

@@ -14,7 +14,7 @@ from reasondistill.comparison.seeds import mean_of, over_rows_and_seeds, row_int
 from reasondistill.comparison.systems import System
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.comparison import ComparisonSettings
-from reasondistill.contracts.results import Metric, Results
+from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.statistics import GroupBootstrap
 
@@ -35,9 +35,9 @@ def run(name: str, labels: list[str], scores: list[float]) -> Measured:
         ("a", "b", "a", "a"): (0.8 + 2 / 3) / 2,
     }
     metrics = {
-        "label_accuracy": Metric(value=right, n=4),
-        "label_macro_f1": Metric(value=f1[tuple(labels)], n=4),
-        "rougeL": Metric(value=sum(scores) / 4, n=4),
+        "label_accuracy": MetricValue(value=right, n=4),
+        "label_macro_f1": MetricValue(value=f1[tuple(labels)], n=4),
+        "rougeL": MetricValue(value=sum(scores) / 4, n=4),
     }
     results = Results(dataset=DatasetInfo(name="d", fingerprint="f", n=4), settings={"task": "t"}, metrics=metrics)
     system = System(name, Path(name), results, rows)

@@ -384,18 +384,18 @@ PARTS = [EVALUATE, EVALUATE | {"split": "train", "cells": ["first"]}]
 def test_a_cell_learns_from_the_predictions_of_the_one_before_it(tmp_path: Path) -> None:
     path = written(tmp_path, cells=[{"name": "first"}, confident()], evaluate=PARTS, seeds=[3, 4])
     sweep = load_sweep(path)
-    own = sweep.cell("own-s4")
+    own = sweep.trial("own-s4")
     (source,) = own.config.data.train_sources
     assert source.confidence is not None
     assert source.confidence.predictions == f"{tmp_path}/sweeps/s/runs/first-s4/predictions/train.jsonl"
     assert [one.part for one in sweep.scored(own)] == ["test"]
-    assert [one.part for one in sweep.scored(sweep.cell("first-s4"))] == ["test", "train"]
+    assert [one.part for one in sweep.scored(sweep.trial("first-s4"))] == ["test", "train"]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cells": [{"name": "first"}, confident(part="dev")]}, "first will have predictions of test, train"),
+        ({"cells": [{"name": "first"}, confident(part="dev")]}, "first has predictions of test, train"),
         (
             {"cells": [{"name": "first"}, confident() | {"after": None}]},
             r"\{after\}/predictions/train.jsonl: no file at this path",

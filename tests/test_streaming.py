@@ -24,10 +24,11 @@ from reasondistill.contracts.records import read_predictions
 from reasondistill.data import load
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import fingerprint, fingerprint_of_texts
-from reasondistill.students import student as prediction
+from reasondistill.students import prediction_files as prediction
 from reasondistill.students.engines import Generated
 from reasondistill.students.engines.engine import Scored
-from reasondistill.students.student import Student, predict_file
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
 from reasondistill.tasks.task import NLI, Target
 
 ROWS = 40
@@ -132,12 +133,13 @@ JOB = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import test_streaming as t
-from reasondistill.students import student as prediction
+from reasondistill.students import prediction_files as prediction
 from reasondistill.evaluation.efficiency.process import peak_resident_bytes
 prediction.WINDOW = int(sys.argv[4])
 data = t.load(sys.argv[2])
 t.predict_file(t.student(t.Quick(seconds=float(sys.argv[5]))), data.examples, sys.argv[3],
-               facts={"data": data.fingerprint}, progress=lambda done: print(done, flush=True))
+               facts={"data": {"name": "d", "fingerprint": data.fingerprint}},
+               progress=lambda done: print(done, flush=True))
 if len(sys.argv) > 6:
     data.part("test")
     print("peak", peak_resident_bytes())
@@ -176,7 +178,7 @@ def test_a_second_process_does_not_write_into_the_same_file(tmp_path: Path) -> N
     examples, out = load(write(tmp_path / "d.jsonl", 12)).examples, tmp_path / "o.jsonl"
 
     def once_more(done: int) -> None:
-        with pytest.raises(OutputError, match="another one at work on them"):
+        with pytest.raises(OutputError, match="another process at work on them"):
             predict_file(student(), examples, out, facts={})
 
     predict_file(student(), examples, out, facts={}, progress=once_more)

@@ -238,7 +238,8 @@ def test_denoising_masks_about_the_asked_share_and_restores_whole_sentences(tmp_
     codec = create_student(config(asked, max_source_length=64), examples).codec
     rows = denoising_features(examples, codec, mask_rate=0.3, seed=1, limit=50)
     assert len(rows) == 50
-    mask = codec.tokenizer.mask_token_id
+    tokenizer: Any = codec.tokenizer
+    mask = tokenizer.mask_token_id
     plain = [codec.encode_prompts([codec.decode(t)])[0] for [t] in rows["target_ids"]]
     assert [len(p) for p in plain] == [len(r) for r in rows["input_ids"]]
     masked = [a for r, p in zip(rows["input_ids"], plain, strict=True) for a, b in zip(r, p, strict=True) if a != b]

@@ -20,7 +20,7 @@ from reasondistill.cli import main
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError
 from reasondistill.runs import Run, list_runs
-from reasondistill.students.student import predict_file
+from reasondistill.students.prediction_files import predict_file
 from reasondistill.training.checkpoints import MANIFEST, damage, last_good, part_of, place_of, seal
 from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import TokenLosses
@@ -280,8 +280,8 @@ def test_runs_are_listed_with_what_is_wrong_with_broken_ones(trained: Run, tmp_p
     (results / "results.json").write_text("[]")
     told = {run["name"]: run for run in list_runs(tmp_path)}
     assert set(told) == {"good", "bad"}
-    assert "expected a JSON object" in told["bad"]["problem"]
-    assert "results.json" in told["good"]["problem"]
+    assert "expected a JSON object" in str(told["bad"]["problem"])
+    assert "results.json" in str(told["good"]["problem"])
     shutil.rmtree(results)
     told = {run["name"]: run for run in list_runs(tmp_path)}
     assert told["good"]["status"] == "finished"
@@ -330,10 +330,10 @@ def test_a_run_goes_on_by_its_folder(run: Run, trained: Run, monkeypatch: pytest
     )
 
 
-def test_several_processes_are_refused_before_anything_is_written(
+def test_processes_that_do_not_know_where_to_meet_are_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match=r"WORLD_SIZE: expected one process: .* found 2 processes"):
+    with pytest.raises(ConfigError, match=r"WORLD_SIZE: expected a launcher .* found 2 processes that do not know"):
         train(config(tmp_path, "run"))
     assert not (tmp_path / "runs").exists()

@@ -25,7 +25,7 @@ from reasondistill.evaluation import evaluate, save
 from reasondistill.runs import Run, config_of_run, list_runs
 from reasondistill.storage.files import write_json
 from reasondistill.storage.layered_yaml import validate_config
-from reasondistill.training import train as distilling
+from reasondistill.training import phases
 from reasondistill.training.checkpoints import damage, last_good, part_of, place_of, seal
 from reasondistill.training.stopping import FiniteWatch, TrainingError
 from reasondistill.training.train import train
@@ -167,7 +167,7 @@ def test_a_run_that_had_stopped_early_does_not_go_on_in_another_place(tmp_path: 
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distilling, "_finish", kill)
+        patch.setattr(phases, "finish", kill)
         with pytest.raises(Killed):
             train(config(tmp_path, "cut", patience, **options))
     shutil.move(tmp_path / "runs", tmp_path / "moved" / "runs")
@@ -369,7 +369,7 @@ def test_a_missing_key_is_named_and_files_may_vanish(tmp_path: Path) -> None:
         write_json(tmp_path / name / "run.json", {"schema_version": 1} | facts)
     (tmp_path / "new" / "gone").symlink_to(tmp_path / "absent")
     told = {run["name"]: run for run in list_runs(tmp_path)}
-    assert "status: Field required" in told["old"]["problem"]
+    assert "status: Field required" in str(told["old"]["problem"])
     assert told["new"]["problem"] is None
 
 

@@ -26,12 +26,12 @@ from sweeping import cells, written
 ROOT = Path(__file__).resolve().parents[1]
 
 
-# --- cells as processes, with stand-ins that need no student ---
+# --- trials as processes, with stand-ins that need no student ---
 
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sweep]:
-    """A sweep whose cells' processes run a few lines of Python in place of a training."""
+    """A sweep whose trials' processes run a few lines of Python in place of a training."""
     monkeypatch.setattr(running, "_LOOK", 0.02)
 
     def make(code: dict[str, str], **keys: Any) -> Sweep:
@@ -39,12 +39,12 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sweep
         sweep = load_sweep(written(tmp_path, cells=asked, seeds=[1], **keys))
         begin(sweep)
 
-        def command(sweep: Sweep, cell: Any, launcher: str, threads: int) -> list[str]:
-            results = state.run_of(cell).results("test") / "results.json"
+        def command(sweep: Sweep, trial: Any, launcher: str, threads: int) -> list[str]:
+            results = state.run_of(trial).results("test") / "results.json"
             head = "import os, pathlib, signal, sys, time\n"
             head += f"p, h = pathlib.Path({str(results)!r}), pathlib.Path({str(tmp_path)!r})\n"
             done = "def done():\n    p.parent.mkdir(parents=True); p.write_text('{}')\n"
-            return [sys.executable, "-c", head + done + code[cell.variant]]
+            return [sys.executable, "-c", head + done + code[trial.variant]]
 
         monkeypatch.setattr(running, "command_of", command)
         return sweep
@@ -61,12 +61,12 @@ def test_a_process_that_dies_is_named_with_its_last_words(pool: Callable[..., Sw
             "after": "done()",
         }
     )
-    errors = {outcome.cell.variant: outcome.error for outcome in run_sweep(sweep)}
+    errors = {outcome.trial.variant: outcome.error for outcome in run_sweep(sweep)}
     assert errors["good"] is errors["after"] is None
-    assert errors["killed"] == "killed by SIGKILL, as a system does that runs out of memory\nloading"
+    assert errors["killed"] == "killed by SIGKILL, as the system does when it runs out of memory\nloading"
     assert str(errors["raises"]).startswith("ended with exit status 1\n")
     assert str(errors["raises"]).endswith("ValueError: no such thing")
-    assert [state_of(sweep, cell) for cell in sweep.cells] == ["finished", "failed", "failed", "finished"]
+    assert [state_of(sweep, trial) for trial in sweep.trials] == ["finished", "failed", "failed", "finished"]
 
 
 def test_no_more_than_so_many_at_once_and_none_before_what_it_needs(pool: Callable[..., Sweep], tmp_path: Path) -> None:
@@ -86,23 +86,23 @@ def test_no_more_than_so_many_at_once_and_none_before_what_it_needs(pool: Callab
     assert ended.index("a") < ended.index("d")
 
 
-def test_a_cell_that_goes_on_from_a_failed_one_is_not_begun(pool: Callable[..., Sweep]) -> None:
+def test_a_trial_that_goes_on_from_a_failed_one_is_not_begun(pool: Callable[..., Sweep]) -> None:
     sweep = pool({"a": "raise SystemExit(3)", "b": "done()"}, cells=[*cells("a"), {"name": "b", "after": "a"}])
     assert [o.error for o in run_sweep(sweep)] == [
         "ended with exit status 3",
-        "not begun: it goes on from a-s1, which failed",
+        "not begun: it starts from a-s1, which failed",
     ]
 
 
-def test_a_cell_that_another_process_runs_is_waited_for(pool: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_a_trial_that_another_process_runs_is_waited_for(pool: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep = pool({"a": "raise SystemExit(1)", "b": "done()"})
     held, released = threading.Event(), threading.Event()
 
     def other() -> None:
-        with claimed(sweep, sweep.cells[0]):
+        with claimed(sweep, sweep.trials[0]):
             held.set()
             released.wait(20)
-            write_json(state.run_of(sweep.cells[0]).results("test") / "results.json", {})
+            write_json(state.run_of(sweep.trials[0]).results("test") / "results.json", {})
 
     thread = threading.Thread(target=other)
     thread.start()
@@ -116,18 +116,18 @@ def test_a_cell_that_another_process_runs_is_waited_for(pool: Callable[..., Swee
 
     assert [o.error for o in run_sweep(sweep, say=say)] == [None, None]
     thread.join()
-    assert said[0] == "a-s1: another process is at work on it; waiting for it"
+    assert said[0] == "a-s1: waiting for another process that is running it"
     assert not any(text.startswith("a-s1: begins") for text in said)
 
 
 @pytest.mark.parametrize("jobs", [0, 1])
-def test_a_cell_that_another_process_ends_while_it_is_looked_at_is_not_begun(
+def test_a_trial_that_another_process_ends_while_it_is_looked_at_is_not_begun(
     pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
     """Whatever is asked first, the other process ends right after it."""
     sweep = pool({"a": "raise SystemExit(1)"})
-    cell = sweep.cells[0]
-    other = claimed(sweep, cell)
+    trial = sweep.trials[0]
+    other = claimed(sweep, trial)
     other.__enter__()
     looks: list[str] = []
 
@@ -135,7 +135,7 @@ def test_a_cell_that_another_process_ends_while_it_is_looked_at_is_not_begun(
         def looked(*given: Any) -> bool:
             answer = look(*given)
             if not looks:
-                write_json(state.run_of(cell).results("test") / "results.json", {})
+                write_json(state.run_of(trial).results("test") / "results.json", {})
                 other.__exit__(None, None, None)
             looks.append(name)
             return answer
@@ -152,17 +152,17 @@ def test_a_cell_that_another_process_ends_while_it_is_looked_at_is_not_begun(
 
 def test_a_state_is_that_of_one_moment(pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = pool({"a": "done()"})
-    cell = sweep.cells[0]
+    trial = sweep.trials[0]
 
     def ends(*given: Any) -> bool:
-        write_json(state.run_of(cell).results("test") / "results.json", {})
+        write_json(state.run_of(trial).results("test") / "results.json", {})
         return False
 
     monkeypatch.setattr(state, "in_use", ends)
-    assert state_of(sweep, cell) == "finished"
+    assert state_of(sweep, trial) == "finished"
 
 
-def test_a_cell_that_another_process_takes_first_is_waited_for(pool: Callable[..., Sweep]) -> None:
+def test_a_trial_that_another_process_takes_first_is_waited_for(pool: Callable[..., Sweep]) -> None:
     """Both saw it free; the second one's process finds the lock taken, and says so with its exit status."""
     sweep = pool(
         {"a": f"done() if h.joinpath('tried').exists() else (h.joinpath('tried').touch(), sys.exit({running.BUSY}))"}
@@ -176,21 +176,21 @@ def test_one_after_another_waits_for_who_was_quicker(
     pool: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = pool({"a": "done()"})
-    cell = sweep.cells[0]
+    trial = sweep.trials[0]
     tries: list[int] = []
 
     def run(*given: Any) -> None:
         tries.append(1)
         if len(tries) == 1:
             raise BusyError("a", expected="nobody", found="another process")
-        write_json(state.run_of(cell).results("test") / "results.json", {})
+        write_json(state.run_of(trial).results("test") / "results.json", {})
 
-    monkeypatch.setattr(running, "run_cell", run)
+    monkeypatch.setattr(running, "run_trial", run)
     assert [o.error for o in run_sweep(sweep, jobs=0)] == [None]
     assert len(tries) == 2
 
 
-def test_a_signal_stops_the_cells_and_begins_no_more(pool: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_a_signal_stops_the_trials_and_begins_no_more(pool: Callable[..., Sweep], tmp_path: Path) -> None:
     wait = (
         "signal.signal(signal.SIGTERM, lambda *a: (h.joinpath('saved').touch(), sys.exit(130)))\n"
         "h.joinpath('up').touch()\ntime.sleep(30)"
@@ -204,11 +204,11 @@ def test_a_signal_stops_the_cells_and_begins_no_more(pool: Callable[..., Sweep],
 
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(StoppedError, match=r"0 of 2 cells are finished"):
+    with pytest.raises(StoppedError, match=r"0 of 2 trials are finished"):
         run_sweep(sweep)
     thread.join()
     assert (tmp_path / "saved").exists()
-    assert [state_of(sweep, cell) for cell in sweep.cells] == ["waiting", "waiting"]  # a stop is no failure
+    assert [state_of(sweep, trial) for trial in sweep.trials] == ["waiting", "waiting"]  # a stop is no failure
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -217,7 +217,7 @@ def test_a_failure_of_an_earlier_try_is_forgotten(pool: Callable[..., Sweep], tm
     assert run_sweep(sweep)[0].error == "ended with exit status 4"
     (tmp_path / "mended").touch()
     assert run_sweep(sweep)[0].error is None
-    assert state.failure_of(sweep, sweep.cells[0]) is None
+    assert state.failure_of(sweep, sweep.trials[0]) is None
 
 
 def test_threads_and_devices_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,11 +239,11 @@ def test_the_last_lines_of_a_log() -> None:
     assert last_lines(b"") == ""
 
 
-def test_a_cells_command_is_one_that_anybody_can_repeat(tmp_path: Path) -> None:
+def test_a_trials_command_is_one_that_anybody_can_repeat(tmp_path: Path) -> None:
     path = written(tmp_path, cells=cells("a"), seeds=[1])
     sweep = load_sweep(path, small=True, overrides=["seeds=[1]"])
     tail = ["-m", "reasondistill.cli", "sweep", str(path), "--small", "--set", "seeds=[1]", "--cell", "a-s1"]
-    assert command_of(sweep, sweep.cells[0], "process", 2) == [sys.executable, *tail]
-    launched = command_of(sweep, sweep.cells[0], "accelerate", 2)
+    assert command_of(sweep, sweep.trials[0], "process", 2) == [sys.executable, *tail]
+    launched = command_of(sweep, sweep.trials[0], "accelerate", 2)
     assert launched[:5] == [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
     assert launched[-len(tail) :] == tail

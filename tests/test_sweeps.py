@@ -1,4 +1,4 @@
-"""Sweeps that run: cells done once, isolated, compared at the end; and those that are shipped."""
+"""Sweeps that run: trials done once, isolated, compared at the end; and those that are shipped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+import reasondistill as rd
 from reasondistill.contracts.results import Results
 from reasondistill.errors import ConfigError, OutputError
 from reasondistill.reporting.pages.sweep import write_summary
@@ -24,7 +25,7 @@ from reasondistill.sweeps import SweepSummary, load_sweep, state
 from reasondistill.sweeps.processes import run_sweep
 from reasondistill.sweeps.state import begin, claimed, state_of
 from reasondistill.sweeps.summary import summarise
-from reasondistill.sweeps.trial import run_cell
+from reasondistill.sweeps.trial import run_trial
 from sweeping import EVALUATE, FEW, SCENES, cells, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,12 +61,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(path=path, sweep=sweep, outcomes=outcomes, said=said)
 
 
-def test_a_broken_cell_is_isolated(swept: SimpleNamespace) -> None:
-    errors = {outcome.cell.name: outcome.error for outcome in swept.outcomes}
+def test_a_broken_trial_is_isolated(swept: SimpleNamespace) -> None:
+    errors = {outcome.trial.name: outcome.error for outcome in swept.outcomes}
     assert [name for name, error in errors.items() if error is None] == ["base-s1", "base-s2", "later-s1"]
     assert "groups that the training part does not have" in errors["broken-s1"]
-    assert errors["lost-s1"] == "not begun: it goes on from broken-s1, which failed"
-    assert {cell.name: state_of(swept.sweep, cell) for cell in swept.sweep.cells} == {
+    assert errors["lost-s1"] == "not begun: it starts from broken-s1, which failed"
+    assert {trial.name: state_of(swept.sweep, trial) for trial in swept.sweep.trials} == {
         "base-s1": "finished",
         "base-s2": "finished",
         "broken-s1": "failed",
@@ -84,7 +85,7 @@ def test_what_is_finished_is_not_done_again(swept: SimpleNamespace, monkeypatch:
     monkeypatch.setattr("reasondistill.training.train.train", refuse)
     outcomes = run_sweep(swept.sweep, jobs=0)
     assert tried == ["broken-s1"]
-    assert {o.cell.name for o in outcomes if o.error is not None} == {"broken-s1", "lost-s1"}
+    assert {o.trial.name for o in outcomes if o.error is not None} == {"broken-s1", "lost-s1"}
 
 
 def test_means_are_those_of_the_seeds_and_tests_are_paired(swept: SimpleNamespace) -> None:
@@ -105,7 +106,7 @@ def test_means_are_those_of_the_seeds_and_tests_are_paired(swept: SimpleNamespac
     one = {name: v.figures["label_accuracy"].seeds[1] for name, v in (("base", base), ("later", later))}
     assert (effect.variant, effect.metric, effect.seeds) == ("later", "label_accuracy", [1])
     assert effect.difference == pytest.approx(one["later"] - one["base"])  # the seed that both have
-    assert [c.state for c in found.sweep.cells] == ["finished", "finished", "failed", "waiting", "finished"]
+    assert [trial.state for trial in found.sweep.trials] == ["finished", "finished", "failed", "waiting", "finished"]
     assert "Not finished, and in no figure: broken-s1, lost-s1." in scores.notes
     assert set(found.comparisons) == {"test"}
 
@@ -139,7 +140,7 @@ def test_another_recipe_under_the_same_name_is_refused(swept: SimpleNamespace) -
             begin(load_sweep(other))
     more = value | {"cells": [*value["cells"], {"name": "new"}], "evaluate": [EVALUATE, {**EVALUATE, "name": "more"}]}
     other.write_text(yaml.safe_dump(more, sort_keys=False), encoding="utf-8")
-    begin(load_sweep(other))  # more cells and parts may come
+    begin(load_sweep(other))  # more variants and parts may come
     record = swept.sweep.folder / "sweep.json"
     kept = json.loads(record.read_text(encoding="utf-8"))
     del kept["evaluate"]["test"]["fields"]  # as before that key existed
@@ -147,13 +148,13 @@ def test_another_recipe_under_the_same_name_is_refused(swept: SimpleNamespace) -
     begin(swept.sweep)
 
 
-def test_a_cell_is_run_by_one_process_at_a_time(swept: SimpleNamespace) -> None:
-    cell = swept.sweep.cell("base-s1")
-    with claimed(swept.sweep, cell):
-        assert state.in_use(swept.sweep, cell)
+def test_a_trial_is_run_by_one_process_at_a_time(swept: SimpleNamespace) -> None:
+    trial = swept.sweep.trial("base-s1")
+    with claimed(swept.sweep, trial):
+        assert state.in_use(swept.sweep, trial)
         with pytest.raises(OutputError, match="another process"):
-            run_cell(swept.sweep, cell)
-    assert not state.in_use(swept.sweep, cell)
+            run_trial(swept.sweep, trial)
+    assert not state.in_use(swept.sweep, trial)
 
 
 class Killed(BaseException):
@@ -161,7 +162,7 @@ class Killed(BaseException):
 
 
 def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed once while the second cell trains, once between its training and its results."""
+    """Killed once while the second trial trains, once between its training and its results."""
     sweep = load_sweep(written(tmp_path, cells=cells("a", "b"), seeds=[1]))
     begin(sweep)
     steps: list[str] = []
@@ -179,7 +180,7 @@ def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, m
     with pytest.raises(Killed):
         run_sweep(sweep, jobs=0)
     shutil.rmtree(sweep.folder / "logs")  # a kill leaves no word
-    assert [state_of(sweep, cell) for cell in sweep.cells] == ["finished", "stopped"]
+    assert [state_of(sweep, trial) for trial in sweep.trials] == ["finished", "stopped"]
 
     def kill(*arguments: Any, **options: Any) -> None:
         raise Killed
@@ -193,7 +194,7 @@ def test_a_sweep_that_is_killed_goes_on_and_does_nothing_twice(tmp_path: Path, m
     assert len(steps) == 5
 
 
-def test_one_cell_by_its_number_and_then_the_comparison(
+def test_one_trial_by_its_number_and_then_the_comparison(
     run: Callable[..., tuple[int, str, str]], swept: SimpleNamespace
 ) -> None:
     status, out, _ = run("sweep", swept.path, "--cell", "0")
@@ -226,7 +227,7 @@ def test_a_sweep_of_processes_is_killed_and_goes_on(tmp_path: Path) -> None:
         metrics=["label_accuracy"],
     )
     sweep = load_sweep(path)
-    good, long, bad = sweep.cells
+    good, long, bad = sweep.trials
     command = [sys.executable, "-m", "reasondistill.cli", "sweep", str(path), "--launcher", "accelerate"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     place = state.run_of(long)
@@ -238,18 +239,18 @@ def test_a_sweep_of_processes_is_killed_and_goes_on(tmp_path: Path) -> None:
     holder = place.folder.parent / f".{place.folder.name}.holder"
     os.kill(int(holder.read_text(encoding="utf-8").split()[1]), signal.SIGKILL)
     first.wait()
-    assert [state_of(sweep, cell) for cell in (good, bad)] == ["finished", "waiting"]
-    before = {cell.name: state.run_of(cell).info().created for cell in (good, long)}
+    assert [state_of(sweep, trial) for trial in (good, bad)] == ["finished", "waiting"]
+    before = {trial.name: state.run_of(trial).info().created for trial in (good, long)}
     results = state.run_of(good).results("test") / "results.json"
     written_at = results.stat().st_mtime_ns
     second = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert second.returncode == 1, second.stdout + second.stderr  # as one of them failed
     assert "failed  bad-s1 (log: " in second.stdout
     assert "expected groups that the training part does not have" in second.stdout
-    assert [state_of(sweep, cell) for cell in sweep.cells] == ["finished", "finished", "failed"]
-    assert {cell.name: state.run_of(cell).info().created for cell in (good, long)} == before
+    assert [state_of(sweep, trial) for trial in sweep.trials] == ["finished", "finished", "failed"]
+    assert {trial.name: state.run_of(trial).info().created for trial in (good, long)} == before
     assert results.stat().st_mtime_ns == written_at
-    assert "going on with the training" in state.log_of(sweep, long).read_text(encoding="utf-8")
+    assert "resuming the training" in state.log_of(sweep, long).read_text(encoding="utf-8")
     assert (sweep.folder / "summary" / "summary.md").is_file()
 
 
@@ -263,8 +264,21 @@ def test_every_shipped_sweep_runs_its_small_version(
     monkeypatch.chdir(ROOT)
     sweep = load_sweep(path, small=True, overrides=[f"sweeps_dir={tmp_path}"])
     begin(sweep)
-    failed = {o.cell.name: o.error for o in run_sweep(sweep, jobs=0) if o.error is not None}
+    failed = {o.trial.name: o.error for o in run_sweep(sweep, jobs=0) if o.error is not None}
     assert failed == {}
     found = summarise(sweep)
     assert {v.name for v in found.sweep.parts[0].variants} == set(sweep.variants)
     assert found.sweep.parts[0].effects
+
+
+def test_a_sweep_from_python_runs_compares_and_writes_its_summary(tmp_path: Path) -> None:
+    path = written(tmp_path, cells=cells("one", "two"), metrics=["label_accuracy"])
+    summary = rd.sweep(path, jobs=0, resamples=50, swaps=99)
+    assert [(trial.name, trial.state) for trial in summary.sweep.trials] == [
+        ("one-s42", "finished"), ("two-s42", "finished"),
+    ]  # fmt: skip
+    assert summary.comparisons["test"].settings.resamples == 50
+    assert SweepSummary.load(tmp_path / "sweeps" / "s" / "summary" / "summary.json") == summary.sweep
+    lines: list[str] = []
+    assert rd.sweep(path, jobs=0, say=lines.append, resamples=50, swaps=99).sweep == summary.sweep
+    assert not [line for line in lines if "train" in line]  # nothing is run twice

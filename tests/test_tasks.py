@@ -14,20 +14,18 @@ from pydantic import ValidationError
 from make import pair
 from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, DataError, TaskError
+from reasondistill.tasks.reading_outputs import Parsed, explanation_stop, parse
 from reasondistill.tasks.task import (
     BUILTIN_TASKS,
     NLI,
     OutputOrder,
-    Parsed,
     Segment,
     Target,
     Task,
     choice_targets,
     explanation_prefix,
-    explanation_stop,
     get_task,
     label_problem,
-    parse,
     render_target,
 )
 
@@ -426,7 +424,7 @@ def test_every_mistake_in_a_task_file_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fields: [label]", "a table has those columns"),
+        ("fields: [label]", "a table has columns of these names"),
         ("fields: [a, a]", "fields are words"),
         ("fields: ['a b']", "fields are words"),
         ("fields: [a]\noptional: [b]", "which are no fields"),

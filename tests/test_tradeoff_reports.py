@@ -66,15 +66,19 @@ def read(path: Path | None) -> str:
 def test_all_files_have_the_projects_names_and_only_where_there_are_costs(
     files: ComparisonFiles, made: Path, tmp_path: Path
 ) -> None:
-    names = ["comparison.json", "comparison.md", "metrics_summary.csv", "degradation_curves.png", "final_report.md"]
-    assert [path.name for path in files if path is not None] == [*names, "report.html"]
+    names = ["comparison.json", "final_report.md", "report.html"]
+    assert [path.name for path in files if path is not None] == [
+        *names,
+        "metrics_summary.csv",
+        "degradation_curves.png",
+    ]
     assert all(path is not None and path.is_file() for path in files)
     bare = shutil.copytree(made, tmp_path / "bare")
     for name in ("large", "small"):
         change(bare / name, efficiency={})
     written = write_comparison(compared(bare, "large", "small"), tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"comparison.json", "comparison.md"}
-    assert (written.summary, written.figure, written.report, written.page) == (None,) * 4
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*names}
+    assert (written.summary, written.figure) == (None, None)
 
 
 def test_the_same_results_give_the_same_bytes(found: Comparison, files: ComparisonFiles, tmp_path: Path) -> None:
@@ -113,14 +117,14 @@ def test_the_picture_is_one(files: ComparisonFiles, found: Comparison) -> None:
     assert width > 1.5 * height > 1000
     panels = degradation_panels(weighed(found))
     assert [panel.name for panel in panels] == [
-        "above-floors", "labels", "explanations", "by-label-label_accuracy", "by-label-rougeL"
+        "above-baselines", "labels", "explanations", "by-label-label_accuracy", "by-label-rougeL"
     ]  # fmt: skip
     assert [text for text, _ in panels[0].lines] == ["Label accuracy", "ROUGE-L"]
     assert len(panels[3].lines) == 3
 
 
 def test_the_final_report_answers_with_figures(files: ComparisonFiles, found: Comparison) -> None:
-    text = read(files.report)
+    text = read(files.markdown)
     for shown in (
         "Does explanation quality degrade more gracefully than label accuracy?",
         "No, by ROUGE-L: explanations lose the larger share.",
@@ -128,15 +132,19 @@ def test_the_final_report_answers_with_figures(files: ComparisonFiles, found: Co
         "Counted above chance instead",
         "not for other seeds",
         "![Degradation curves](degradation_curves.png)",
-        "| small | 13.3× | 6.00 M | 22.9 MiB |",
+        "| 13.3× | 6.00 M | 22.9 MiB |",
+        "| ROUGE-L | ",
+        "small against large: ",
         "On the Pareto front",
         "| ROUGE-L, neutral (30 rows) |",
         "200 resamples",
     ):
         assert shown in text, shown
-    loss = next(one for one in weighed(found).losses if (one.system, one.zero) == ("small", "floor"))
+    loss = next(one for one in weighed(found).losses if (one.system, one.zero) == ("small", "baseline"))
     assert loss.difference is not None
     assert percent(loss.difference.value) in text
+    first, costs, kept = (text.index(f"## {title}") for title in ("Who is better", "What they cost", "What smaller"))
+    assert first < costs < kept
 
 
 def test_a_size_in_between_that_went_the_other_way_is_named(found: Comparison) -> None:
@@ -151,13 +159,13 @@ def test_a_size_in_between_that_went_the_other_way_is_named(found: Comparison) -
 
 
 def test_the_page_is_the_report_in_one_file_without_a_script(files: ComparisonFiles) -> None:
-    page, report = read(files.page), read(files.report)
+    page, report = read(files.page), read(files.markdown)
     assert f'content="{content_policy()}"' in page
     assert "<script" not in page
     assert not re.findall(r"""(?:src|href)="(?!#)[^"]*""", page)
     assert page.count("<svg") == 5
     headings = re.findall(r"^## (.+)$", report, flags=re.MULTILINE)
-    assert "Quality against cost" in headings
+    assert headings[0] == "Who is better at what"
     assert [text for text in headings if f"<h2>{text}</h2>" not in page] == []
     assert 'name="generator" content="reasondistill compare"' in page
 
@@ -167,7 +175,7 @@ def test_one_size_has_no_curve_to_draw(made: Path, tmp_path: Path) -> None:
     change(folder / "small", efficiency=efficiency(80_000_000, 12.0))
     written = write_comparison(compared(folder, "large", "small"), tmp_path / "out")
     assert written.figure is None
-    assert "degradation_curves.png" not in read(written.report)
+    assert "degradation_curves.png" not in read(written.markdown)
     assert "have the same number of parameters" in read(written.page)
 
 
@@ -180,7 +188,7 @@ def test_unlike_costs_are_named_and_on_no_front(made: Path, tmp_path: Path) -> N
         "rest_memory_bytes", "peak_memory_bytes", "latency_ms_p50", "examples_per_second"
     }  # fmt: skip
     assert {front.cost for front in weighed(one).fronts} == {"parameters", "checkpoint_bytes", "flops_per_example"}
-    report = read(write_comparison(one, tmp_path / "out").report)
+    report = read(write_comparison(one, tmp_path / "out").markdown)
     assert "12.0 ms \\*" in report
     assert "hardware.threads is 1 for large, 2 for small" in report
     assert "| middle | not measured" in report
@@ -197,13 +205,13 @@ def test_names_that_look_like_markup_stay_text(made: Path, tmp_path: Path) -> No
     page = read(written.page)
     assert "<script" not in page
     assert "&lt;script&gt;window.hacked" in page
-    assert "<script>" not in read(written.report)
+    assert "<script>" not in read(written.markdown)
 
 
 # --- words ---
 
 
-def loss(metric: str, verdict: str, zero: str = "floor", **figures: Any) -> Loss:
+def loss(metric: str, verdict: str, zero: str = "baseline", **figures: Any) -> Loss:
     reason = f"{metric}: large has 0.400, which is not shown to lie above 0.500" if verdict == "undefined" else ""
     return Loss(system="small", metric=metric, verdict=verdict, zero=zero, reason=reason, **figures)
 
@@ -241,7 +249,7 @@ def figures(label: float, explanation: float, spread: float = 0.01) -> dict[str,
     ],
 )
 def test_every_answer_in_words(found: Comparison, losses: list[Loss], answer: Any, said: str) -> None:
-    told = weighed(found).model_copy(update={"losses": losses, "answers": {"floor": answer}})
+    told = weighed(found).model_copy(update={"losses": losses, "answers": {"baseline": answer}})
     text = answer_text(told)
     assert said in text
     assert ("None of these losses is shown to be above 0." in text) == (answer == "untold")

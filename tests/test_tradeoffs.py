@@ -97,10 +97,10 @@ def made_results(**blocks: Any) -> Results:
     return Results(dataset=dataset, settings={}, metrics={}, **blocks)
 
 
-def test_zero_points_are_nothing_chance_and_the_strongest_floor() -> None:
+def test_zero_points_are_nothing_chance_and_the_strongest_baseline() -> None:
     results = made_results(
         confusion=Confusion(labels=["a", "b", "c", "d", "(no label)"], counts=[]),
-        floors={
+        baselines={
             "majority_label": {"label_accuracy": 0.4},
             "copied_hypothesis": {"rougeL": 0.3},
             "template": {"rougeL": 0.35},
@@ -109,27 +109,29 @@ def test_zero_points_are_nothing_chance_and_the_strongest_floor() -> None:
         },
         controls={"shuffled_within_label": {"rougeL": 0.2}, "other_label": {"rougeL": 0.25}},
     )
-    assert zero_points("label_accuracy", results) == {"nothing": 0, "chance": 0.25, "floor": 0.4}
-    assert zero_points("rougeL", results) == {"nothing": 0, "chance": 0.2, "floor": 0.35}
+    assert zero_points("label_accuracy", results) == {"nothing": 0, "chance": 0.25, "baseline": 0.4}
+    assert zero_points("rougeL", results) == {"nothing": 0, "chance": 0.2, "baseline": 0.35}
     assert zero_points("support", results) == {"nothing": 0}
-    weak = results.model_copy(update={"floors": {"majority_label": {"label_accuracy": 0.2}}})
-    assert zero_points("label_accuracy", weak)["floor"] == 0.25  # guessing is open to everyone
+    weak = results.model_copy(update={"baselines": {"majority_label": {"label_accuracy": 0.2}}})
+    assert zero_points("label_accuracy", weak)["baseline"] == 0.25  # guessing is open to everyone
 
 
 LABELS_PANEL = {"big": draws(0.9, 0.88, 0.92), "tiny": draws(0.8, 0.79, 0.81)}
 ROUGE_PANEL = {"big": draws(0.5, 0.5, 0.5), "tiny": draws(0.45, 0.44, 0.46)}
 
 
-def lost(rouge_floor: float = 0.3) -> Loss:
+def lost(rouge_baseline: float = 0.3) -> Loss:
     panels = [Panel("label_accuracy", None, 10, LABELS_PANEL), Panel("rougeL", None, 10, ROUGE_PANEL)]
-    (loss,) = losses(panels, "big", ["tiny"], {"label_accuracy": {"floor": 0.4}, "rougeL": {"floor": rouge_floor}})
+    (loss,) = losses(
+        panels, "big", ["tiny"], {"label_accuracy": {"baseline": 0.4}, "rougeL": {"baseline": rouge_baseline}}
+    )
     return loss
 
 
 def test_losses_worked_by_hand() -> None:
-    """Labels keep 0.4 of 0.5 above their floor, explanations 0.15 of 0.2: they lose 0.2 and 0.25."""
+    """Labels keep 0.4 of 0.5 above their baseline, explanations 0.15 of 0.2: they lose 0.2 and 0.25."""
     loss = lost()
-    assert (loss.system, loss.metric, loss.zero) == ("tiny", "rougeL", "floor")
+    assert (loss.system, loss.metric, loss.zero) == ("tiny", "rougeL", "baseline")
     assert loss.label_loss is not None
     assert loss.explanation_loss is not None
     assert loss.difference is not None
@@ -141,13 +143,13 @@ def test_losses_worked_by_hand() -> None:
     assert loss.verdict == "untold"  # below 0 in the first resample, above it in the second
 
 
-def test_who_is_not_above_the_floor_has_no_share_to_lose() -> None:
-    loss = lost(rouge_floor=0.5)
+def test_who_is_not_above_the_baseline_has_no_share_to_lose() -> None:
+    loss = lost(rouge_baseline=0.5)
     assert (loss.verdict, loss.difference) == ("undefined", None)
     assert loss.reason.startswith("rougeL: big has 0.500")
-    assert lost(rouge_floor=0.0).verdict == "more"  # of a figure of 0, a tenth is lost of it, and a fifth of labels
-    whole = curve(Panel("rougeL", None, 10, ROUGE_PANEL), "big", {"nothing": 0.0, "floor": 0.5}, SIZES)
-    assert list(whole.undefined) == ["floor"]
+    assert lost(rouge_baseline=0.0).verdict == "more"  # of a figure of 0, a tenth is lost of it, and a fifth of labels
+    whole = curve(Panel("rougeL", None, 10, ROUGE_PANEL), "big", {"nothing": 0.0, "baseline": 0.5}, SIZES)
+    assert list(whole.undefined) == ["baseline"]
     assert [(p.system, list(p.kept)) for p in whole.points] == [("big", ["nothing"]), ("tiny", ["nothing"])]
     assert whole.points[1].kept["nothing"].value == pytest.approx(0.9)
 
@@ -238,7 +240,7 @@ def test_a_loss_and_its_interval_are_those_of_the_rows(weighed: Tradeoffs, made:
     columns = [[float(score(row)) for row in by_name[name].rows] for name in ("large", "small") for score in scores]
     rows = np.column_stack([*columns, np.ones(len(columns[0]))])
     sums = GroupBootstrap([row.group_key for row in by_name["small"].rows], resamples=200).sums(rows)
-    zeros = {m: zero_points(m, by_name["large"].results)["floor"] for m in ("label_accuracy", "rougeL")}
+    zeros = {m: zero_points(m, by_name["large"].results)["baseline"] for m in ("label_accuracy", "rougeL")}
 
     def difference(total: Any) -> Any:
         big_label, big_rouge, label, rouge = (total[..., k] / total[..., 4] for k in range(4))
@@ -246,12 +248,12 @@ def test_a_loss_and_its_interval_are_those_of_the_rows(weighed: Tradeoffs, made:
             big_rouge - zeros["rougeL"]
         )
 
-    found = next(one for one in weighed.losses if (one.system, one.metric, one.zero) == ("small", "rougeL", "floor"))
+    found = next(one for one in weighed.losses if (one.system, one.metric, one.zero) == ("small", "rougeL", "baseline"))
     assert found.difference is not None
     assert found.difference.value == pytest.approx(difference(rows.sum(axis=0)))
     assert found.difference.ci95 == pytest.approx(percentile_interval(difference(sums)))
     assert found.verdict == "less"
-    assert weighed.answers == {"nothing": "less", "chance": "less", "floor": "less"}
+    assert weighed.answers == {"nothing": "less", "chance": "less", "baseline": "less"}
 
 
 def test_curves_run_from_large_to_small_overall_and_by_label(weighed: Tradeoffs) -> None:

@@ -19,7 +19,8 @@ from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import NLI
 from reasondistill.training.arguments import training_arguments
 from reasondistill.training.joint_model import load_weights, loss_figures
-from reasondistill.training.train import Parts, left_out, load_parts, shuffle_labels, train
+from reasondistill.training.learned_data import Parts, left_out, load_parts, shuffle_labels
+from reasondistill.training.train import train
 from trainings import logged, trainer, training_config, weights
 
 
@@ -171,10 +172,11 @@ def test_rows_that_teach_less_are_counted_and_said(tmp_path: Path) -> None:
     config = validate_config(TrainConfig, {"name": "run", "data": data, "student": {"kind": "scratch"}}, where="here")
     assert left_out(parts, config) == [
         "train: no row has the label 'contradiction', so it cannot be learned",
+        "train: 7 rows show that all runs, and teach next to nothing: hundreds are a beginning",
         "rows, train: 5 of 7 rows have no label; they teach their explanation only",
-        "rows: set aside: label -1, which stands for none (2), label -, which stands for none (1)",
+        "rows: dropped: label -1, which stands for none (2), label -, which stands for none (1), empty label (2)",
         "rows, validation: 5 of 7 rows have no label; they do not count for labels",
     ]
-    first = left_out(parts, config.model_copy(update={"order": "label_only"}))[1]
+    first = left_out(parts, config.model_copy(update={"order": "label_only"}))[2]
     assert first.endswith("5 of 7 rows have no label; they teach nothing")
     assert left_out(Parts([load("scenes:20")]), config) == []

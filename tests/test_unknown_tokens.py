@@ -18,7 +18,7 @@ from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.data.audit import audit
 from reasondistill.data.loaded import Loaded
 from reasondistill.evaluation import Evaluation, EvaluationSettings, evaluate
-from reasondistill.evaluation.named_teachers import Teacher
+from reasondistill.evaluation.reference_teachers import ReferenceTeacher
 from reasondistill.languages.unknown_tokens import (
     RAISE,
     READS_EVERYTHING,
@@ -112,7 +112,7 @@ def test_prompts_that_become_the_same_are_named(wordpiece: Any) -> None:
     prompts = {"1": "a shop 一", "2": "a shop 二", "3": "a shop 一", "4": "a  good shop", "5": "a good shop"}
     for identity, prompt in prompts.items():
         count.add(identity, prompt, [THAI, "good"])
-    found = count.found()
+    found = count.totals()
     assert json.loads(json.dumps(found)) == found
     assert found["prompts"] == {"n": 5, "lossy": 3, "with_unknown": 3, "tokens": 15, "unknown": 3}
     assert found["targets"] == {"n": 10, "lossy": 5, "with_unknown": 5, "tokens": 10, "unknown": 5}
@@ -126,18 +126,18 @@ def test_prompts_that_become_the_same_are_named(wordpiece: Any) -> None:
     cut = LossCount(wordpiece, max_source_length=4)
     for identity, prompt in (("1", "a good shop"), ("2", "a good a")):
         cut.add(identity, prompt)
-    assert cut.found()["same_prompts"] == {"n": 2, "cut": 2, "ids": [["1", "2"]]}
-    assert advice(cut.found()) == RAISE
+    assert cut.totals()["same_prompts"] == {"n": 2, "cut": 2, "ids": [["1", "2"]]}
+    assert advice(cut.totals()) == RAISE
     assert advice(found) == READS_EVERYTHING
-    assert sentences(LossCount(wordpiece).found()) == []
+    assert sentences(LossCount(wordpiece).totals()) == []
 
 
 def test_few_losses_are_not_worth_a_word(wordpiece: Any) -> None:
     count = LossCount(wordpiece)
     for number in range(2000):
         count.add(str(number), "a good shop 一" if number == 7 else "a good shop")
-    assert sentences(count.found()) != []
-    assert sentences(count.found(), from_share=0.001) == []
+    assert sentences(count.totals()) != []
+    assert sentences(count.totals(), from_share=0.001) == []
 
 
 # --- metrics without an encoder ---
@@ -219,7 +219,7 @@ def test_what_nothing_but_chrf_can_read_has_no_other_figure(tmp_path: Path) -> N
     assert not unread & set(found.results.metrics)
     assert set(found.results.settings["unread"]["left_out"]) == unread
     assert 0 < found.results.metrics["chrf"].value < 50
-    for figures in (*found.results.floors.values(), *found.results.controls.values()):
+    for figures in (*found.results.baselines.values(), *found.results.controls.values()):
         assert not unread & set(figures)
     assert not unread & set(found.results.settings["fooled"])
     for row in found.rows:
@@ -278,18 +278,18 @@ def test_one_row_that_is_not_read() -> None:
     assert "rougeL" not in scored([(THAI, OTHER_THAI)]).results.metrics
 
 
-def test_floors_are_held_against_the_system_on_their_own_rows() -> None:
+def test_baselines_are_held_against_the_system_on_their_own_rows() -> None:
     examples, answers = rows_of(ENGLISH)
     examples[0] = examples[0].model_copy(update={"fields": {"text": "这家店很好"}})
     found = evaluate(answers, examples, task=TASK, name="made", settings=PLAIN).results
-    fewer = found.settings["unread"]["floors"]["copied_text"]["rougeL"]
+    fewer = found.settings["unread"]["baselines"]["copied_text"]["rougeL"]
     rest = scored(ENGLISH).rows[1:]
     assert (fewer["n"], fewer["of"]) == (8, 9)
     assert fewer["student"] == pytest.approx(sum(row.score("rougeL") or 0.0 for row in rest) / 8)
     assert found.metrics["rougeL"].n == 9  # the student's own rows can all be read
     foreign = [example.model_copy(update={"fields": {"text": "这家店很好"}}) for example in examples]
     left = evaluate(answers, foreign, task=TASK, name="made", settings=PLAIN).results
-    assert "rougeL" not in left.floors["copied_text"]
+    assert "rougeL" not in left.baselines["copied_text"]
     assert "rougeL" in left.metrics
 
 
@@ -343,14 +343,14 @@ def test_a_judge_gives_no_support_to_what_it_cannot_read(times: int, left_out: b
     assert ("support" in found.metrics) is not left_out
     if not left_out:
         assert (found.metrics["support"].value, found.metrics["support"].n) == (0.75, 8)
-        assert found.floors["copied_text"]["support"] == 0.75
+        assert found.baselines["copied_text"]["support"] == 0.75
 
 
 def test_agreement_with_a_teacher_is_not_read_off_unread_texts() -> None:
     examples, answers = rows_of([*ENGLISH, ("a good shop", "a good shop")])
     given = [a.model_copy(update={"explanation": a.explanation if k else THAI}) for k, a in enumerate(answers)]
-    few = Teacher.of_predictions("few", given)
-    all_of_it = Teacher.of_predictions("all", [a.model_copy(update={"explanation": THAI}) for a in answers])
+    few = ReferenceTeacher.of_predictions("few", given)
+    all_of_it = ReferenceTeacher.of_predictions("all", [a.model_copy(update={"explanation": THAI}) for a in answers])
     found = evaluate(
         answers, examples, task=TASK, name="made", settings=PLAIN, teachers=[few, all_of_it]
     ).results.model_dump()["agreement"]
@@ -422,7 +422,7 @@ def test_training_and_predicting_say_once_what_is_lost(
     from reasondistill.data import load
     from reasondistill.data.scenes import generate
     from reasondistill.storage.layered_yaml import validate_config
-    from reasondistill.students.student import predict_file
+    from reasondistill.students.prediction_files import predict_file
     from reasondistill.training.train import train
 
     examples = [example.model_copy(update={"split": None}) for example in generate(24, seed=1)]

@@ -21,6 +21,7 @@ from reasondistill.data.loaded import Loaded
 from reasondistill.data.stored import StoredExamples
 from reasondistill.data.writing import WRITABLE, convert, write_splits
 from reasondistill.errors import DataError, OutputError
+from reasondistill.storage.files import atomic_write
 from reasondistill.tasks.task import NLI, Task
 
 in_scratch = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -185,6 +186,16 @@ def test_more_rows_than_a_batch(tmp_path: Path) -> None:
     for suffix in WRITABLE:
         assert convert(of(examples), tmp_path / f"x{suffix}") == 2500
         assert reread(tmp_path / f"x{suffix}") == examples
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_file_never_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="a device or a pipe"), atomic_write(pipe):
+        raise AssertionError("it was opened")
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_choices_come_back(tmp_path: Path) -> None:

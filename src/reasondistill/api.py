@@ -8,26 +8,31 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reasondistill.config import EvaluateOptions, TrainConfig, load_config
-from reasondistill.contracts.records import Example, Prediction, outside, parse_record, read_predictions
+from reasondistill.config import EvaluateOptions, FederateConfig, TrainConfig, changed, load_config
+from reasondistill.contracts.records import Example
 from reasondistill.data import Loaded, load_dataset
 from reasondistill.data.dataset_loading import Source, examples_for
 from reasondistill.errors import DataError
-from reasondistill.evaluation import Evaluation, Teacher, evaluate_whole
-from reasondistill.evaluation.named_teachers import named
-from reasondistill.evaluation.pairing import labels_given
-from reasondistill.runs import DATA_FILE, Run
+from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whole
+from reasondistill.evaluation.reference_teachers import named
+from reasondistill.evaluation.scorable import Answers, of_data, of_run, predictions_of
+from reasondistill.run_data import run_meant
+from reasondistill.runs import Run
+from reasondistill.students.package import is_package
 from reasondistill.students.student import Student
+from reasondistill.tasks.task import NLI, Task
+from reasondistill.training.progress import Watcher, unwatched
 
 if TYPE_CHECKING:
     from reasondistill.comparison import Comparison, System
     from reasondistill.data.audit import Audit
+    from reasondistill.evaluation.proved_answers import Verified
     from reasondistill.exporting import Exported
     from reasondistill.judges import Judge
     from reasondistill.reporting import ReportFiles
+    from reasondistill.sweeps.summary import Summary
 
 Place: TypeAlias = str | PathLike[str]
-Answers: TypeAlias = Place | Iterable[Prediction] | Iterable[Mapping[str, Any]]
 AnySystem: TypeAlias = "Evaluation | Run | Place"
 
 
@@ -35,12 +40,13 @@ def train(
     source: TrainConfig | Source,
     *,
     data: Source | None = None,
-    student: str | Mapping[str, Any] | None = None,
+    student: str | Mapping[str, object] | None = None,
     name: str | None = None,
     out: Place | None = None,
-    training: Mapping[str, Any] | None = None,
+    training: Mapping[str, object] | None = None,
     resume: bool = False,
-    **changes: Any,
+    progress: Watcher = unwatched,
+    **changes: object,
 ) -> Run:
     """Distil a student.
 
@@ -56,6 +62,8 @@ def train(
         out: the folder of the run's folder; ``experiments/runs`` by default.
         training: arguments of transformers' trainer that differ from the recipe's, such as ``{"max_steps": 200}``.
         resume: go on with the run of this name.
+        progress: is called as the training begins and after each of its steps; ``str`` of what it gets is a
+            line. Without it nothing is printed.
         **changes: other keys of the configuration, such as ``order="explanation_first"``.
 
     Returns:
@@ -64,92 +72,131 @@ def train(
     Raises:
         UserError: data, configuration or checkpoint are not usable, or there is a run of that name.
     """
-    from reasondistill.training.recipes import DEFAULT_STUDENT, first_config, laid_over
+    from reasondistill.training.planning import configured
     from reasondistill.training.train import train as run_training
 
-    more: dict[str, Any] = {**changes} | ({} if training is None else {"training": dict(training)})
+    more: dict[str, object] = {**changes} | ({} if training is None else {"training": dict(training)})
     more |= {} if name is None else {"name": name}
     more |= {} if out is None else {"runs_dir": str(Path(out))}
-    if isinstance(source, str | Path) and Path(source).suffix in (".yaml", ".yml"):
-        source = load_config(TrainConfig, source)
-    if isinstance(source, TrainConfig):
-        if student is not None:
-            raise DataError(
-                "student",
-                expected="none beside a configuration, which names its own",
-                found=repr(student),
-                fix='Change the configuration: student={"kind": "hub", "checkpoint": "…"}.',
-            )
-        config = TrainConfig.model_validate(laid_over(source.model_dump(mode="json"), more))
-        return run_training(config, data=None if data is None else load_dataset(data), resume=resume)
-    if data is not None:
-        raise DataError("data", expected="none beside data", found="both", fix="Give the configuration, and data=….")
-    loaded = load_dataset(source)
-    if isinstance(student, Mapping):
-        more["student"] = dict(student)
-        student = {"scratch": "scratch", "warm_start": "minilm"}.get(str(student.get("kind")), DEFAULT_STUDENT)
-    config = first_config(loaded, source=DATA_FILE, student=student or DEFAULT_STUDENT, changes=more)
-    return run_training(config, data=loaded, resume=resume)
+    config, loaded = configured(source, data, student, more)
+    return run_training(config, data=loaded, resume=resume, watcher=progress)
 
 
 def evaluate(
-    answers: Answers,
-    data: Source,
+    answers: Answers | Run,
+    data: Source | None = None,
     *,
     student: Student | None = None,
     judge: Judge | Place | None = None,
-    teachers: Iterable[Teacher | str] | Mapping[str, str | None] = (),
+    teachers: Iterable[ReferenceTeacher | str] | Mapping[str, str | None] = (),
     train: Loaded | None = None,
     name: str | None = None,
     split: str | None = None,
-    faithfulness: bool = True,
+    faithfulness: bool | None = None,
+    force: bool = False,
     progress: Callable[[str], None] = lambda stage: None,
-    **options: Any,
+    **options: object,
 ) -> Evaluation:
     """Score a system's answers.
 
     Args:
-        answers: predictions, dictionaries with ``id``, ``label`` and ``explanation``, or a file of them.
-        data: the examples that were answered, as `load_dataset` takes them.
+        answers: predictions, dictionaries with ``id``, ``label`` and ``explanation``, a file of them; or a run, whose
+            student predicts what it has not predicted yet: then the results are kept in the run's folder too.
+        data: the examples that were answered, as `load_dataset` takes them. A run knows its own.
         student: that gave the answers: what it costs is measured, and its faithfulness is tested.
         judge: gives explanations their support: a judge, or its folder, or ``builtin:scenes``.
         teachers: to compare with: objects, names of sources of the data's explanations, or names with files.
         train: the training examples, where baselines find their templates.
-        split: keep this split of ``data`` only.
-        faithfulness: test the student's faithfulness, which takes minutes.
-        **options: fields of `config.EvaluateOptions`, such as ``bertscore=False`` or ``budget=60``.
+        split: keep this split of ``data`` only; by default, of a run the test split, or else the validation split.
+        faithfulness: test the student's faithfulness, which takes minutes; by default where ``student`` is given.
+        force: replace results that the run has.
+        **options: fields of `config.EvaluateOptions`, such as ``budget=60``; of a run, over those of its configuration.
 
     Raises:
-        UserError: answers and data do not belong together, or a part that is asked for cannot be had.
+        UserError: answers and data do not belong together, a part cannot be had, or the run has results already.
     """
-    everything = load_dataset(data)
-    loaded = everything if split is None else everything[split]
-    examples = loaded.examples
-    if judge is not None and not hasattr(judge, "support"):
-        from reasondistill.judges import Judge
-
-        judge = Judge.load(judge if judge == "builtin:scenes" else Path(judge))
-    if train is not None:
-        learned: Sequence[Example] = train.examples
+    run = run_meant(answers) if data is None else None
+    settings = EvaluateOptions.model_validate(({} if run is None else run.evaluation_options()) | options)
+    if run is None:
+        scored = of_data(answers, data, student=student, train=train, split=split)
     else:
-        learned = outside(everything.examples, examples)
-    answered = _answers(answers)
-    task = student.task if student is not None else loaded.task
-    if task is not None and task.labels and not labels_given(answered) <= {*task.labels}:
-        task = None  # a system may give labels that these rows do not have
-    return evaluate_whole(
-        answered,
-        examples,
+        tested = bool((faithfulness and student is None) or options.get("efficiency"))
+        scored = of_run(run, split, tested=tested, force=force)
+    asked_again = student or scored.student
+    evaluation = evaluate_whole(
+        scored.answers,
+        scored.examples,
+        task=scored.task,
+        name=name or scored.name,
+        split=scored.split,
+        options=settings,
+        train_examples=scored.learned or None,
+        judge=_judge(judge or settings.judge),
+        teachers=_teachers(teachers or settings.teachers or (), scored.examples),
+        student=asked_again,
+        faithfulness=asked_again is student if faithfulness is None else faithfulness,
+        made_by=scored.made_by,
+        progress=progress,
+    )
+    if run is not None:
+        evaluation.save(run.results(scored.split or "all"), force=force)
+    return evaluation
+
+
+def _judge(judge: Judge | Place | None) -> Judge | None:
+    if judge is None:
+        return None
+    from reasondistill.judges import Judge
+
+    return judge if isinstance(judge, Judge) else Judge.load(judge if judge == "builtin:scenes" else Path(judge))
+
+
+def verify(
+    answers: Answers,
+    data: Source,
+    *,
+    task: Task | None = None,
+    relations: Place | None = None,
+    proves: Mapping[str, str] | None = None,
+    pair: Mapping[str, str] | None = None,
+    fragment: str | None = None,
+    split: str | None = None,
+    name: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Verified:
+    """Prove what can be proved of pairs of sentences, beside a system's labels.
+
+    Args:
+        answers: predictions, dictionaries with ``id`` and ``label``, or a file of them.
+        data: the examples that were answered, as `load_dataset` takes them.
+        task: of the rows; by default the data's own.
+        relations: a YAML file of relations between words that are laid over the shipped ones.
+        proves: which labels proofs bear out, ``{"entailment": "yes"}``; by default those of the names.
+        pair: which fields are the pair, ``{"premise": "text_a", "hypothesis": "text_b"}``.
+        fragment: ``captions``, or ``scenes`` for the built-in set, whose every pair can be decided.
+        split: which split of ``data``.
+        progress: called with the number of pairs that are done.
+
+    Raises:
+        UserError: answers and data do not belong together, the task has no such fields or labels, or the relations
+            cannot be read.
+    """
+    from reasondistill.evaluation.proved_answers import parse_roles, prover_for
+    from reasondistill.evaluation.proved_answers import verify as verify_answers
+
+    loaded = load_dataset(data, task=task)
+    if split is not None and any(example.split not in (None, split) for example in loaded.examples):
+        loaded = loaded[split]
+    task = task or loaded.task or NLI
+    prover = prover_for(fragment, loaded.name, None if relations is None else Path(relations))
+    return verify_answers(
+        predictions_of(answers),
+        loaded.examples,
         task=task,
         name=name or loaded.name,
         split=split,
-        options=EvaluateOptions(**options),
-        train_examples=learned or None,
-        judge=judge,  # type: ignore[arg-type]
-        teachers=_teachers(teachers, examples),
-        student=student,
-        faithfulness=faithfulness,
-        made_by=None if student is None else student.fingerprint,
+        prover=prover,
+        labels=parse_roles(proves, pair, task, prover),
         progress=progress,
     )
 
@@ -165,7 +212,7 @@ def compare(
 
     Args:
         systems: evaluations, runs or folders with results; by name, or they are named after their folders.
-        out: a new folder for comparison.json and comparison.md.
+        out: a new folder for comparison.json, report.html and final_report.md.
         baseline: the name of the one that each other is compared with; the first by default.
         **options: those of `comparison.compare`, such as ``all_pairs=True``.
 
@@ -200,12 +247,17 @@ def report(run: Run | Place | Sequence[Run | Place], out: Place | None = None) -
     several = [run] if isinstance(run, Run | str | PathLike) else list(run)
     if out is None and len(several) > 1:
         raise DataError("out", expected="a folder, as there are several runs", found="none")
-    folders = [Path(one) for one in several]
+    folders = [Path(folder) for folder in several]
     return build_report(folders, folders[0] if out is None else Path(out))
 
 
-def export(student: Student | Run | Place, out: Place, *, quantization: str = "int8", **options: Any) -> Exported:
+def export(
+    student: Student | Run | Place, out: Place | None = None, *, quantization: str = "int8", **options: object
+) -> Exported:
     """Make a package out of a student that runs without PyTorch; see `export.export` for the options.
+
+    Args:
+        out: a new folder; by default, for a run, ``package`` in its folder.
 
     Raises:
         UserError: the student cannot be exported, or differs too much from its package.
@@ -215,64 +267,147 @@ def export(student: Student | Run | Place, out: Place, *, quantization: str = "i
     place = student.folder if isinstance(student, Student) else Path(student)
     if place is None:
         raise DataError("student", expected="one that was loaded from a folder", found="one made in memory")
+    if out is None and (run := run_meant(student)) is not None:
+        out = run.package
+    if out is None:
+        raise DataError("out", expected="a folder for the package", found="none", fix="Only a run has a place for it.")
     return make_package(place, out, quantization=quantization, **options)  # type: ignore[arg-type]
 
 
-def audit(data: Source, **options: Any) -> Audit:
+def audit(data: Source, *, prove: bool = False, **options: Any) -> Audit:
     """Look for what is wrong with a data set; see `data.audit.audit` for the options.
 
+    Args:
+        prove: also look for labels of premise and hypothesis that a proof contradicts.
+
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or is to be proved and has no premise and hypothesis.
     """
     from reasondistill.data.audit import audit as look_through
+    from reasondistill.verification.doubted_labels import doubted_labels
 
     loaded = load_dataset(data)
     assert loaded.task is not None  # `load_dataset` gives one
-    return look_through(loaded, task=loaded.task, **options)
+    return look_through(loaded, task=loaded.task, prove=doubted_labels if prove else None, **options)
 
 
-def calibrate(student: Student, data: Source, **options: Any) -> Student:
+def calibrate(
+    student: Student | Run | Place, data: Source | None = None, *, save: bool = False, **options: Any
+) -> Student:
     """The student with the temperature and the abstain thresholds that fit validation rows.
 
-    Nothing is written: `reasondistill calibrate` keeps them with the student.
+    Args:
+        student: or a run, which knows its validation rows.
+        data: the validation rows.
+        save: keep the calibration in the student's folder too, in place of the one that is there.
 
     Raises:
         UserError: it decides on no label, or too few rows have one.
     """
+    from reasondistill.run_data import rows_for
     from reasondistill.students.calibration import CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
+    from reasondistill.students.model_card import keep_calibration
 
-    examples = examples_for(student.task, data)
-    loaded = data if isinstance(data, Loaded) else None
-    info = CalibrationData(
-        name="data" if loaded is None else loaded.name,
-        split=None,
-        fingerprint="" if loaded is None else loaded.fingerprint,
-    )
-    raw = replace(student, calibration=None)
+    loaded_student = student if isinstance(student, Student) else Student.load(student)
+    raw = replace(loaded_student, calibration=None)
+    if data is None:
+        place = (raw.folder or ".") if isinstance(student, Student) else student
+        rows = rows_for(Path(place), raw.task, validation=True, need_label=True)
+        examples, info = rows.loaded.examples, CalibrationData.model_validate(rows.facts)
+    else:
+        examples = examples_for(raw.task, data)
+        name, known = (data.name, data.fingerprint) if isinstance(data, Loaded) else ("data", "")
+        info = CalibrationData(name=name, split=None, fingerprint=known)
     fitted = fit(
         raw.engine, raw.task, raw.order, examples, raw.generation, student=raw.fingerprint, data=info, **options
     )
-    return replace(student, calibration=fitted)
+    if save:
+        if raw.folder is None or is_package(raw.folder):
+            found = "one made in memory" if raw.folder is None else "a package"
+            raise DataError("save", expected="a student in a folder", found=found, fix="Calibrate, then export.")
+        keep_calibration(raw.folder, fitted)
+    return replace(raw, calibration=fitted)
 
 
-def _answers(answers: Answers) -> list[Prediction]:
-    if isinstance(answers, str | PathLike):
-        return list(read_predictions(Path(answers)))
-    rows = answers.to_dict("records") if hasattr(answers, "to_dict") else answers
-    return [
-        row if isinstance(row, Prediction) else parse_record(Prediction, dict(row), f"answer {number}")
-        for number, row in enumerate(rows, start=1)
-    ]
+def sweep(
+    config: Place,
+    *,
+    small: bool = False,
+    changes: Sequence[str] = (),
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+    **settings: int,
+) -> Summary:
+    """Run every trial of a sweep that is not finished, compare them, and write ``summary/`` into its folder.
+
+    Args:
+        config: the sweep's YAML; docs/sweeps.md lists its keys.
+        small: its small version.
+        changes: ``key.path=value`` over the file.
+        jobs: trials at once, each in a process of its own. 0: one after another in this process.
+        say: told in a sentence what begins and ends.
+        **settings: of the comparison: ``resamples``, ``swaps``, ``seed``.
+
+    Raises:
+        UserError: the file is not sound, or trials failed: all are named, and those that did not are finished.
+    """
+    from reasondistill.contracts.comparison import ComparisonSettings
+    from reasondistill.reporting.pages.sweep import write_summary
+    from reasondistill.sweeps import load_sweep, state
+    from reasondistill.sweeps.processes import run_sweep
+    from reasondistill.sweeps.summary import summarise
+
+    loaded = load_sweep(Path(config), small=small, overrides=changes)
+    state.begin(loaded)
+    outcomes = run_sweep(loaded, jobs=jobs, say=say)
+    if failed := {outcome.trial.name: outcome.error for outcome in outcomes if outcome.error is not None}:
+        raise DataError(
+            loaded.folder,
+            expected="trials that finish",
+            found="; ".join(f"{name}: {error}" for name, error in failed.items()),
+            fix="Fix the cause and call it again: it runs only these.",
+        )
+    summary = summarise(loaded, settings=ComparisonSettings(**settings))
+    write_summary(summary, loaded.folder / "summary")
+    return summary
+
+
+def federate(
+    config: FederateConfig | Place, *, changes: Sequence[str] = (), resume: bool = False, progress: Watcher = unwatched
+) -> Run:
+    """Distil a student from clients whose rows stay apart: a simulation on this machine; see docs/federated.md.
+
+    With ``federation.processes`` above 1, a script needs ``if __name__ == "__main__":`` around the call.
+
+    Args:
+        config: a YAML file, or what it holds.
+        changes: ``key.path=value`` over the file.
+        resume: go on with the run of this name.
+        progress: is called after each round.
+
+    Returns:
+        the run; its ``federation.json`` and ``rounds.jsonl`` say how each client did.
+
+    Raises:
+        UserError: data, configuration or checkpoint are not usable, or there is a run of that name.
+    """
+    from reasondistill.training.federated.federate import federate as run_federation
+
+    if not isinstance(config, FederateConfig):
+        config = load_config(FederateConfig, Path(config), changes)
+    elif changes:
+        config = changed(config, changes)
+    return run_federation(config, resume=resume, watcher=progress)
 
 
 def _teachers(
-    teachers: Iterable[Teacher | str] | Mapping[str, str | None], examples: Sequence[Example]
-) -> list[Teacher]:
+    teachers: Iterable[ReferenceTeacher | str] | Mapping[str, str | None], examples: Sequence[Example]
+) -> list[ReferenceTeacher]:
     if isinstance(teachers, Mapping):
         return list(named(teachers, examples))
     return [
-        teacher if isinstance(teacher, Teacher) else next(iter(named({teacher: None}, examples)))
+        teacher if isinstance(teacher, ReferenceTeacher) else next(iter(named({teacher: None}, examples)))
         for teacher in teachers
     ]
 

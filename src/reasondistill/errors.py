@@ -1,7 +1,7 @@
-"""Exceptions for mistakes that a user can make, in words a user knows.
+"""Exceptions for user mistakes, in words that users know.
 
-Every error here ends a command with exit status 2 and its message alone. A message has up to four parts: where
-(file, line or key), what was expected, what was found, and how to mend it.
+Each of them ends a command with exit status 2 and only its message. A message has up to four parts: where (file, line
+or key), what was expected, what was found, and how to fix it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
     Args:
         where: the file, ``file:line``, configuration key or argument at fault.
@@ -21,6 +21,11 @@ class UserError(Exception):
         found: what is there instead.
         fix: what to do about it.
     """
+
+    agreed = False
+    """Whether all processes of a training raise it: the first of them says it."""
+    of_one_process = False
+    """Whether one of several processes raises it, and has to say so itself."""
 
     def __init__(self, where: object, *, expected: str = "", found: str = "", fix: str = "", problem: str = "") -> None:
         self.where = str(where)
@@ -51,12 +56,16 @@ class DataError(UserError):
     """A data or predictions file does not hold what it should."""
 
 
+class NoSuchSplitError(DataError):
+    """A data set has no rows of the split."""
+
+
 class ConfigError(UserError):
-    """A configuration does not say what it should; all its mistakes are named at once."""
+    """A configuration is invalid; all its mistakes are named at once."""
 
     @classmethod
     def gather(cls, where: object, problems: Iterable[str]) -> ConfigError:
-        """One error out of several mistakes, each on a line of its own."""
+        """One error for several mistakes, each on its own line."""
         listed = list(problems)
         count = "1 mistake" if len(listed) == 1 else f"{len(listed)} mistakes"
         return cls(where, problem="\n  - ".join([count, *listed]))
@@ -71,17 +80,17 @@ class CheckpointError(UserError):
 
 
 class OutputError(UserError):
-    """An output cannot be written where the user asked for it, often because something is there already."""
+    """An output cannot be written where it should go, often because something is there already."""
 
 
 class ParityError(UserError):
-    """An exported package does not answer as the student that it was made of."""
+    """An exported package does not answer as its student does."""
 
 
 class StoppedError(Exception):
-    """A command was stopped by a signal: no mistake, but no result either. Its message says what is saved.
+    """A command was stopped by a signal: not a mistake, but no result either. The message says what is saved.
 
-    How to go on depends on the command that was given, which adds it.
+    The command adds how to continue.
     """
 
 
@@ -103,20 +112,20 @@ _FIXES = {
     errno.ENOENT: "Check the spelling.",
     errno.ENOTDIR: "A part of the path is a file: check the spelling.",
     errno.EISDIR: "Name a file.",
-    errno.ENAMETOOLONG: "Take a shorter name.",
-    errno.ELOOP: "Mend the links on the way: they lead in a circle.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ELOOP: "Repair the links in the path: they lead in a circle.",
     errno.ENOSPC: "Make room.",
     errno.EFBIG: "Make room, or raise the limit on the size of files.",
     errno.EMFILE: "Close other programs, or raise the limit on open files (ulimit -n).",
-    errno.ENOMEM: "Close other programs, or take less at once.",
+    errno.ENOMEM: "Close other programs, or process less at once.",
 }
 
 
 def system_error(error: OSError, where: object = None) -> UserError:
-    """What the operating system refuses, as a mistake of the user's: with the path, and what to do about it.
+    """An error of the operating system as a `UserError`: with the path, and what to do about it.
 
     Args:
-        where: what to name where the error itself names no path.
+        where: named in the message if the error itself has no path.
     """
     path = error.filename2 if error.filename2 is not None else error.filename
     if isinstance(path, str | bytes) and path:
@@ -127,21 +136,21 @@ def system_error(error: OSError, where: object = None) -> UserError:
 
 @contextmanager
 def refused(where: object, expected: str) -> Iterator[None]:
-    """Say in a sentence what the libraries below stumble over, whatever they raise on values that nobody foresaw.
+    """Turn whatever libraries raise on unforeseen values into one sentence.
 
     Raises:
-        CheckpointError: something was raised inside. Errors of the user's pass as they are.
+        CheckpointError: something was raised inside. A `UserError` passes unchanged.
     """
     try:
         yield
     except (UserError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except BaseException as error:  # a panic of tokenizers is no Exception
+    except BaseException as error:  # a panic of tokenizers is not an Exception
         raise CheckpointError(where, expected=expected, found=first_line(error)) from error
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without what it adds below; its name where it says nothing."""
+    """The first line of an error's message; the error's name if the message is empty."""
     lines = [line.strip() for line in str(error).strip().split("\n")]
     text = f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
     text = text or type(error).__name__

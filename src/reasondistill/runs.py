@@ -12,13 +12,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from reasondistill.config import TrainConfig
 from reasondistill.contracts.efficiency import Hardware
 from reasondistill.contracts.notebook_tables import html_table
 from reasondistill.contracts.results import Results
-from reasondistill.contracts.run import RUN_FILE, RunInfo
+from reasondistill.contracts.run import RUN_FILE, RunInfo, RunSummary
 from reasondistill.errors import DataError, OutputError, UserError
 from reasondistill.storage.files import (
     parse_json_object,
@@ -26,6 +25,7 @@ from reasondistill.storage.files import (
     require_new_folder,
     write_jsonl,
 )
+from reasondistill.storage.hub import download, is_hub_id
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.storage.locks import held, is_held
 
@@ -55,6 +55,8 @@ class Run:
         self.student = self.folder / "student"
         self.checkpoints = self.folder / "checkpoints"
         self.metrics = self.folder / "metrics.jsonl"
+        self.package = self.folder / "package"
+        self.costs = self.folder / "efficiency.json"
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -171,6 +173,10 @@ class Run:
         """The configuration that the run was begun with."""
         return validate_config(TrainConfig, self.info().config, where=self.folder / RUN_FILE)
 
+    def evaluation_options(self) -> dict[str, object]:
+        """How its configuration says that it is scored, as far as that differs from the defaults."""
+        return self.config().evaluation.model_dump(exclude_unset=True)
+
     def write(self, *, timings: Mapping[str, float] | None = None, **facts: object) -> None:
         """Replace facts of run.json, by their names in `RunInfo`; ``timings`` are added to those that are there."""
         info = self.info()
@@ -206,6 +212,8 @@ class Run:
         Raises:
             OutputError: another process is at work on the run.
         """
+        parents = (self.folder.parent, *self.folder.parent.parents)
+        missing = [place for place in parents if not place.exists()]
         try:
             holder = self._lock_holder.read_text(encoding="utf-8").strip()
         except OSError:
@@ -225,8 +233,9 @@ class Run:
                 self._lock_holder.unlink(missing_ok=True)
                 if not self.folder.exists():  # a mistake was found before the run began: leave nothing
                     self._lock_file.unlink(missing_ok=True)
-                    with suppress(OSError):
-                        self.folder.parent.rmdir()  # only where it is empty
+                    for place in missing:
+                        with suppress(OSError):
+                            place.rmdir()  # only where it is empty
 
     @property
     def in_use(self) -> bool:
@@ -244,7 +253,7 @@ class Run:
         return self.folder.parent / f".{self.folder.name}.holder"
 
 
-def list_runs(folder: str | Path) -> list[dict[str, Any]]:
+def list_runs(folder: str | Path) -> list[RunSummary]:
     """What lies in a folder of runs, newest first.
 
     Returns:
@@ -258,12 +267,12 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(folder, expected="a folder of runs", found="none", fix="`train` makes one.")
-    found = [_summary(Run(path)) for path in sorted(folder.iterdir()) if (path / RUN_FILE).is_file()]
-    return sorted(found, key=lambda run: str(run.get("created", "")), reverse=True)
+    summaries = [_summary(Run(path)) for path in sorted(folder.iterdir()) if (path / RUN_FILE).is_file()]
+    return sorted(summaries, key=lambda run: str(run.get("created", "")), reverse=True)
 
 
-def _summary(run: Run) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": run.folder.name, "folder": str(run.folder), "problem": None}
+def _summary(run: Run) -> RunSummary:
+    summary: RunSummary = {"name": run.folder.name, "folder": str(run.folder), "problem": None}
     in_use = run.in_use  # before its status is read: it may finish in between
     try:
         info = run.info()
@@ -274,17 +283,18 @@ def _summary(run: Run) -> dict[str, Any]:
         for path in sorted(run.folder.glob("results/*/results.json")):
             metrics = Results.load(path).metrics
             results[path.parent.name] = {n: metrics[n].value for n in _HEADLINE if n in metrics}
-        return told | {
+        return {
+            **summary,
             "created": info.created,
             "status": status,
-            "parameters": info.student and info.student.parameters,
+            "parameters": info.student.parameters if info.student else None,
             "steps": info.steps,
-            "best": info.best and info.best.model_dump(),
+            "best": info.best.model_dump() if info.best else None,
             "results": results,
             "bytes": _size(run.folder),
         }
     except (UserError, OSError) as error:
-        return told | {"problem": str(error)}
+        return {**summary, "problem": str(error)}
 
 
 def _size(folder: Path) -> int:
@@ -307,23 +317,30 @@ def config_of_run(folder: str | Path) -> TrainConfig:
     return run.config().model_copy(update={"name": run.folder.name, "runs_dir": str(run.folder.parent)})
 
 
-def find_student(path: str | Path) -> Path:
-    """The student's folder: of a path to it, or to the run that made it, or of ``builtin:scenes``, which is shipped."""
-    if str(path) == "builtin:scenes":
+def find_student(path: str | os.PathLike[str]) -> Path:
+    """The student's folder: of a path to it, of the run that made it, of ``builtin:scenes``, which is shipped, or of an
+    id on the Hugging Face hub, from where it is downloaded.
+
+    Raises:
+        CheckpointError: it is an id on the hub, and cannot be had from there.
+    """
+    if os.fspath(path) == "builtin:scenes":
         return Path(__file__).parent / "builtin" / "scenes"
+    if is_hub_id(path):
+        return download(os.fspath(path))
     inside = Path(path) / "student"
     return inside if (Path(path) / RUN_FILE).is_file() and inside.is_dir() else Path(path)
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in _NAMED_PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def git_commit() -> str | None:

@@ -9,8 +9,9 @@ import pytest
 
 from invariants import golden
 
-TOLERANCES: dict[Callable[..., object], float] = {golden.train: 1e-3}
-"""Single precision differs between processors; what is computed from recorded answers hardly does."""
+TOLERANCES: dict[Callable[..., object], float] = {golden.train: 2e-3}
+"""Single precision differs between processors, by up to 1.06e-3 so far (a gradient norm, on two machines of one kind);
+what is computed from recorded answers hardly does."""
 
 
 @pytest.mark.parametrize("product", golden.PRODUCTS, ids=lambda product: product.__name__)

@@ -3,59 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.shared import Columns, DataArgument, SplitOption, mapping, quiet_libraries
+from reasondistill.cli.next_steps import say_explain, say_next
+from reasondistill.cli.options import Columns, OptionalData, SplitOption
+from reasondistill.cli.shared import mapping, quiet_libraries
 from reasondistill.cli.terminal import fact, say, visible
 
 if TYPE_CHECKING:
     from reasondistill.contracts.records import Prediction
+    from reasondistill.run_data import Rows
     from reasondistill.students.calibration import Calibration
+    from reasondistill.students.student import Student
+AsValidationOption = Annotated[
+    bool,
+    typer.Option(
+        "--as-validation",
+        help="Use this split, or all of DATA, as validation data whatever its name. You vouch that the student "
+        "was not trained on these rows and will not be scored on them.",
+    ),
+]
 
 
 def calibrate(
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A run or a student's folder.")],
-    data: DataArgument,
+    data: OptionalData = None,
     split: SplitOption = None,
     columns: Columns = None,
     precision: Annotated[
         list[float] | None,
         typer.Option(help="Also fit an abstain threshold for this precision (0 to 1); repeatable."),
     ] = None,
-    as_validation: Annotated[
-        bool,
-        typer.Option(
-            "--as-validation",
-            help="Use this split, or all of DATA, as validation data whatever its name. You vouch that the student "
-            "was not trained on these rows and will not be scored on them.",
-        ),
-    ] = False,
+    as_validation: AsValidationOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing calibration.")] = False,
 ) -> None:
     """Fit a student's temperature and abstain thresholds on validation rows.
 
-    Labels do not change. `train` does this by itself when the validation split has enough labelled rows.
+    Labels do not change. A run knows its validation data. `train` does this by itself when the validation split has
+    enough labelled rows.
     """
-    from reasondistill.data import load
-    from reasondistill.errors import ConfigError, OutputError
-    from reasondistill.runs import find_student
-    from reasondistill.storage.files import atomic_write
+    from reasondistill.errors import ConfigError
+    from reasondistill.run_data import rows_for
     from reasondistill.students.calibration import CALIBRATION_FILE, CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
     from reasondistill.students.fit_calibration import require_validation
-    from reasondistill.students.model_card import with_calibration
-    from reasondistill.students.package import is_package
+    from reasondistill.students.model_card import keep_calibration
     from reasondistill.students.student import Student
 
-    require_validation(split, confirmed=as_validation)
+    if data is not None or split is not None:
+        require_validation(split, confirmed=as_validation)
     if wrong := [p for p in precision or () if not 0 < p < 1]:
         raise ConfigError("--precision", expected="numbers between 0 and 1", found=", ".join(map(str, wrong)))
+    folder = _own_folder(student, force=force)
+    quiet_libraries()
+    loaded_student = Student.load(folder, calibrated=False)
+    rows = rows_for(
+        student, loaded_student.task, data, split=split, columns=mapping(columns), validation=True, need_label=True
+    )
+    calibration = fit(
+        loaded_student.engine,
+        loaded_student.task,
+        loaded_student.order,
+        rows.loaded.examples,
+        loaded_student.generation,
+        student=loaded_student.fingerprint,
+        data=CalibrationData.model_validate(rows.facts),
+        precisions=precision or (),
+    )
+    keep_calibration(folder, calibration)
+    _print(calibration)
+    fact("calibration", folder / CALIBRATION_FILE)
+    _say_next(student, loaded_student, rows)
+
+
+def _own_folder(student: Path, *, force: bool) -> Path:
+    """The folder of a student that can be given a calibration.
+
+    Raises:
+        OutputError: it is none of the user's own, a package, or has a calibration already.
+    """
+    from reasondistill.errors import OutputError
+    from reasondistill.runs import find_student
+    from reasondistill.storage.hub import is_hub_id
+    from reasondistill.students.calibration import CALIBRATION_FILE
+    from reasondistill.students.package import is_package
+
+    if str(student) == "builtin:scenes" or is_hub_id(student):
+        raise OutputError(
+            student,
+            expected="a student of yours",
+            found="one of the package" if str(student) == "builtin:scenes" else "no folder here",
+            fix="Copy its folder.",
+        )
     folder = find_student(student)
-    if str(student) == "builtin:scenes":
-        raise OutputError(student, expected="a student of yours", found="one of the package", fix="Copy its folder.")
     if is_package(folder):
         raise OutputError(
             folder, expected="a student", found="a package", fix="Calibrate the student and export it again."
@@ -67,32 +111,27 @@ def calibrate(
             found="one that has one",
             fix="Replace it with --force.",
         )
-    quiet_libraries()
-    loaded_student = Student.load(folder, calibrated=False)
-    loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns))
-    calibration = fit(
-        loaded_student.engine,
-        loaded_student.task,
-        loaded_student.order,
-        loaded.examples,
-        loaded_student.generation,
-        student=loaded_student.fingerprint,
-        data=CalibrationData(name=loaded.name, split=split, fingerprint=loaded.fingerprint),
-        precisions=precision or (),
-    )
-    calibration.save(folder)
-    card = folder / "README.md"
-    if card.is_file():
-        text = with_calibration(card.read_text(encoding="utf-8"), calibration)
-        with atomic_write(card) as stream:
-            stream.write(text)
-    _print(calibration)
-    fact("calibration", folder / CALIBRATION_FILE)
+    return folder
+
+
+def _say_next(place: Path, student: Student, rows: Rows) -> None:
+    """Predict with the new calibration: anew, where the run has predictions already."""
+    from reasondistill.contracts.run import RUN_FILE
+    from reasondistill.errors import UserError
+    from reasondistill.run_data import RunData
+    from reasondistill.runs import Run
+
+    if (place / RUN_FILE).is_file():
+        with suppress(UserError):  # no rows are held out, or they are not there any more
+            there = Run(place).predictions(RunData(Run(place)).held_out().split or "all").exists()
+            say_next("predict", place, *(["--force"] if there else []))
+            return
+    say_explain(place, student.task, rows.loaded.examples)
 
 
 def confidence_lines(prediction: Prediction, calibration: Calibration | None, precision: float | None) -> Iterator[str]:
     """What `explain` says of a prediction's confidence, and when the student would abstain."""
-    confidence = max(prediction.probabilities.values(), default=None)
+    confidence = max(prediction.probabilities.values(), default=prediction.probability)
     if confidence is None:
         return
     if calibration is None:

@@ -5,51 +5,56 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from shlex import quote
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reasondistill.cli.calibrate import calibrate, confidence_lines
+from reasondistill.cli.calibrate import calibrate
 from reasondistill.cli.compare import compare
 from reasondistill.cli.data import data_app
+from reasondistill.cli.distil import distil, shown
 from reasondistill.cli.efficiency import efficiency
 from reasondistill.cli.evaluate import evaluate
 from reasondistill.cli.export import export
+from reasondistill.cli.federate import federate
+from reasondistill.cli.feedback import data_feedback
+from reasondistill.cli.init import init
 from reasondistill.cli.judge import judge_app
+from reasondistill.cli.launching import require_alone
+from reasondistill.cli.lexicon import lexicon_app
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.predict import explain, predict
 from reasondistill.cli.seal import seal
-from reasondistill.cli.shared import (
-    Columns,
-    Commands,
-    DataArgument,
-    EvalConfigOption,
-    SplitOption,
-    StudentArgument,
-    mapping,
-    needs_extra,
-    pairs,
-    print_headline,
-    quiet_libraries,
-)
+from reasondistill.cli.serve import serve
+from reasondistill.cli.shared import Commands, needs_extra, print_headline, quiet_libraries
+from reasondistill.cli.structures import data_structures
 from reasondistill.cli.sweep import sweep
+from reasondistill.cli.teach import teach_app
 from reasondistill.cli.terminal import (
     complain,
-    drawn,
     fact,
     going_on,
-    progress,
     say,
     say_json,
-    stage,
     stand_up_streams,
-    visible,
     wide_say,
 )
+from reasondistill.cli.train import train
+from reasondistill.cli.update import update
+from reasondistill.cli.verify import verify
 from reasondistill.cli.waiting import shorten_spinning
+from reasondistill.contracts.federation import FEDERATION_FILE
 from reasondistill.errors import DataError, StoppedError, UserError
+from reasondistill.storage.launched import place
+
+if TYPE_CHECKING:
+    from reasondistill.runs import Run
 
 _WrongUsage: Any = typer.BadParameter.__mro__[2]
 """What all mistakes in options and arguments are to Typer; its own name has moved between versions."""
@@ -63,8 +68,12 @@ app = typer.Typer(
     help="Distil labels and written explanations into small encoder-decoder students that answer and explain.\n\n"
     "Workflow: data -> train -> predict -> evaluate -> report. Start with `reasondistill quickstart`.",
 )
+data_app.command("feedback")(data_feedback)
+data_app.command("structures")(data_structures)
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
+app.add_typer(lexicon_app, name="lexicon")
+app.add_typer(teach_app, name="teach")
 
 
 def main() -> None:
@@ -73,6 +82,12 @@ def main() -> None:
     An error of any other kind is a bug and ends in a traceback. With REASONDISTILL_DEBUG set, mistakes have theirs too.
     """
     shorten_spinning()
+    if place().count > 1:  # PyTorch's remarks on what a user cannot change, once from each process
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not place().first:
+        warnings.simplefilter("ignore")
+        # The first of several processes speaks
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
     finish = stand_up_streams()
     code = _status(lambda: app(standalone_mode=False))
     raise SystemExit(_status(finish) or code)
@@ -92,10 +107,17 @@ def _status(do: Callable[[], int | None]) -> int:
         caught, code, shown = error, error.exit_code, io.StringIO()
         error.show(shown)
         message = shown.getvalue().rstrip("\n")
+    if not place().first and not _is_own(caught):
+        return code
     if os.environ.get("REASONDISTILL_DEBUG"):
         complain("".join(traceback.format_exception(caught)))
     complain(message)
     return code
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether it is one process's alone; what all of several meet, the first of them says."""
+    return getattr(error, "of_one_process", False) or isinstance(error.__cause__, OSError | MemoryError)
 
 
 def _print_version(requested: bool) -> None:
@@ -108,11 +130,12 @@ def _print_version(requested: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    pass
+    require_alone(context.invoked_subcommand)
 
 
 @app.command()
@@ -128,136 +151,33 @@ def quickstart(
 
     quiet_libraries()
     with going_on(lambda: "the same command goes on from what is there"):
-        finished = run_quickstart(out, shuffle_labels=shuffle_labels, say=stage, progress=progress)
-    print_headline(finished.results, "scenes, test part")
+        finished = run_quickstart(out, shown(), shuffle_labels=shuffle_labels)
+    print_headline(finished.results, f"scenes, {finished.split}")
     fact("report", finished.report)
-    fact("next", f'reasondistill explain {quote(str(finished.run))} premise="…" hypothesis="…"')
+    say_next("explain", finished.run.folder)
 
 
-@app.command()
-def train(
-    config: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CONFIG",
-            help="A YAML file: configs/ has examples, docs/configuration.md lists all keys. With --resume, also a run.",
-        ),
-    ],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the run of this name.")] = False,
-) -> None:
-    """Train a student. RUNS_DIR/NAME receives checkpoints, a log of both losses, and the student."""
-    from reasondistill.config import TrainConfig, load_config
-    from reasondistill.contracts.run import RUN_FILE
-    from reasondistill.runs import config_of_run
-    from reasondistill.students.calibration import Calibration
-
-    if resume and config.is_dir():
-        loaded = config_of_run(config)
-    else:
-        loaded = load_config(TrainConfig, config, overrides or ())
-    with needs_extra("train"):
-        from reasondistill.training.train import train as run_training
-    quiet_libraries()
-    begun = Path(loaded.runs_dir) / loaded.name / RUN_FILE
-
-    def advice() -> str:
-        there = begun.is_file()  # a run that made no step is not kept
-        option = {(True, False): " with --resume", (False, True): " without --resume"}.get((there, resume), "")
-        return f"the same command{option} {'goes on' if there else 'begins anew'}"
-
-    with going_on(advice):
-        run = run_training(loaded, resume=resume)
-    info = run.info()
-    size = f"{info.student.parameters:,} parameters" if info.student else ""
-    best = f", best {info.best.metric} {info.best.value:.4f} at step {info.best.step}" if info.best else ""
-    fact("student", f"{run.student} ({size}{best})")
-    if (calibration := Calibration.load(run.student)) is not None:
-        ece = calibration.ece
-        fitted = f"temperature {calibration.temperature:.3f}, ECE {ece.before:.3f} -> {ece.after:.3f}"
-        fact("calibration", f"{fitted} on validation")
-    source = loaded.data.train_sources[0]
-    words = [str(run.folder), source.source, "--split", "test"]
-    for what, name in (source.columns or {}).items():
-        if isinstance(name, str) and what not in ("label", "explanation"):
-            words += ["--columns", f"{what}={name}"]
-    fact("next", f"reasondistill predict {' '.join(map(quote, words))}")
+app.command()(init)
+app.command()(train)
+app.command()(distil)
+app.command()(update)
 
 
-@app.command()
-def predict(
-    student: StudentArgument,
-    data: DataArgument,
-    out: Annotated[
-        Path | None, typer.Option(help="A new .jsonl file. Default for a run: RUN/predictions/SPLIT.jsonl.")
-    ] = None,
-    split: SplitOption = None,
-    columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N examples of the split.")] = None,
-    config: EvalConfigOption = None,
-    num_beams: Annotated[int | None, typer.Option(min=1, help="Override the student's own setting.")] = None,
-    free: Annotated[bool, typer.Option("--free", help="Also generate freely, to measure parse_rate.")] = False,
-    calibration: Annotated[bool, typer.Option(help="Apply the student's temperature, if it has one.")] = True,
-    precision: Annotated[
-        float | None,
-        typer.Option(help="Mark rows to abstain on, so that the others reach this precision: 0.9, 0.95 …"),
-    ] = None,
-) -> None:
-    """Predict a label, probabilities and an explanation for each row. A stopped job resumes where it ended."""
-    from reasondistill.config import EvalConfig, load_config
-    from reasondistill.contracts.records import read_predictions
-    from reasondistill.contracts.run import RUN_FILE
-    from reasondistill.data import load
-    from reasondistill.runs import Run
-    from reasondistill.students.student import Student, predict_file
-
-    if out is None:
-        if not (student / RUN_FILE).is_file():
-            raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
-        out = Run(student).predictions(split or "all")
-    overrides = {} if config is None else load_config(EvalConfig, config).generation.model_dump(exclude_unset=True)
-    if num_beams is not None:
-        overrides["num_beams"] = num_beams
-    quiet_libraries()
-    loaded_student = Student.load(student, calibrated=calibration)
-    loaded = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
-    loaded = loaded.first(limit) if limit else loaded
-    generation = loaded_student.generation.model_copy(update=overrides)
-    with (
-        going_on(lambda: "the same command goes on"),
-        progress("predicting", len(loaded.examples)) as advance,
-    ):
-        predict_file(
-            loaded_student,
-            loaded.examples,
-            out,
-            facts={"data": {"name": loaded.name, "split": split, "fingerprint": loaded.fingerprint}},
-            generation=generation,
-            free=free,
-            precision=precision,
-            progress=advance,
-        )
-    fact("predictions", out)
-    if loaded_student.task.labels is None and loaded_student.order != "explanation_only":
-        undecided = [prediction.id for prediction in read_predictions(out) if prediction.label is None]
-        if undecided:
-            say(f"{len(undecided)} without a label, as the student's tokenizer cannot tell their choices apart:")
-            say("; ".join(loaded.places(undecided[:3])) + (" …" if len(undecided) > 3 else ""))
-
-
+app.command()(predict)
 app.command()(calibrate)
 app.command()(seal)
 
 
 app.command()(evaluate)
+app.command()(verify)
 app.command()(efficiency)
 app.command()(compare)
 app.command()(sweep)
+app.command()(federate)
 
 
 app.command()(export)
+app.command()(serve)
 
 
 @app.command()
@@ -272,47 +192,23 @@ def report(
         raise DataError("--out", expected="a folder, as there are several runs", found="none")
     files = build_report(runs, out or runs[0])
     fact("report", files.html)
+    _say_after_report(runs)
 
 
-@app.command()
-def explain(
-    student: StudentArgument,
-    fields: Annotated[list[str], typer.Argument(metavar="FIELD=TEXT…", help='premise="…" hypothesis="…"')],
-    choices: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A;B;…", help='The choices, for a task with choices in each row: "bank;river".'),
-    ] = None,
-    precision: Annotated[
-        float | None, typer.Option(help="Show whether the student would abstain at this precision: 0.9 …")
-    ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON.")] = False,
-) -> None:
-    """Predict one example: its label, the probability of each label, and an explanation."""
-    from rich.text import Text
+def _say_after_report(runs: list[Path]) -> None:
+    """An answer of a run's student, as the next thing to look at; several runs are compared."""
+    from reasondistill.comparison import load_systems
+    from reasondistill.runs import Run
 
-    from reasondistill.contracts.records import Example, as_row
-    from reasondistill.languages.unknown_tokens import sentences
-    from reasondistill.students.student import Student
+    if len(runs) > 1:
+        with suppress(UserError):  # not all of them have results
+            load_systems(runs)
+            say_next("compare", *runs)
+    elif Run(runs[0]).student.is_dir():
+        say_next("explain", runs[0])
 
-    values = pairs(fields, "FIELD=TEXT")
-    quiet_libraries()
-    loaded = Student.load(student)
-    listed = None if choices is None else [text for part in choices for text in map(str.strip, part.split(";")) if text]
-    prediction = loaded.explain(values, choices=listed, precision=precision)
-    if lost := loaded.losses([Example(id="1", fields=values)]):
-        for sentence in sentences(lost):
-            complain(sentence)
-    if json_output:
-        say_json(as_row(prediction))
-        return
-    for label, probability in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
-        bar = drawn("█", "#") * round(20 * probability)
-        row = f"{visible(label):15} {probability:6.1%} {bar}"
-        say(Text(row, "bold" if label == prediction.label else "dim"))
-    for line in confidence_lines(prediction, loaded.calibration, precision):
-        say(line)
-    if prediction.explanation:
-        say(prediction.explanation)
+
+app.command()(explain)
 
 
 @app.command()
@@ -324,7 +220,7 @@ def runs(
     from rich.table import Table
     from rich.text import Text
 
-    from reasondistill.runs import list_runs
+    from reasondistill.runs import Run, list_runs
 
     with needs_extra("train"):
         summaries = list_runs(folder)
@@ -340,7 +236,7 @@ def runs(
         figures = [f"{part}: {', '.join(f'{n} {v:.3f}' for n, v in m.items())}" for part, m in run["results"].items()]
         table.add_row(
             run["name"],
-            run["created"][:16].replace("T", " "),
+            (run["created"] or "")[:16].replace("T", " "),
             run["status"],
             f"{run['steps']:,}" if run["steps"] is not None else "",
             f"{run['parameters']:,}" if run["parameters"] is not None else "",
@@ -351,3 +247,16 @@ def runs(
     wide_say(table)
     if not summaries:
         say(f"no runs in {folder}")
+    for run in summaries[:1]:
+        say_next(*_going_on(Run(run["folder"]), run["status"], run["results"]) if run["problem"] is None else ())
+
+
+def _going_on(run: Run, status: str, results: Mapping[str, object]) -> tuple[object, ...]:
+    """The words of the command that goes on with a run."""
+    if status == "running":
+        return ()
+    if not run.student.is_dir():
+        return "federate" if (run.folder / FEDERATION_FILE).is_file() else "train", run.folder, "--resume"
+    if not results:
+        return "evaluate", run.folder
+    return ("explain" if (run.folder / "report.html").is_file() else "report"), run.folder

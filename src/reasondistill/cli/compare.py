@@ -2,89 +2,97 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reasondistill.cli.next_steps import new_place, say_next
 from reasondistill.cli.shared import print_blocks
 from reasondistill.cli.terminal import fact, say, stage, wide_say
 from reasondistill.errors import DataError
 from reasondistill.metrics.registry import known_metrics
 
 if TYPE_CHECKING:
-    from reasondistill.comparison import Comparison, Generalisation
+    from reasondistill.comparison import Comparison, Generalisation, Shift, System
     from reasondistill.contracts.tradeoffs import Tradeoffs
 
 _METRIC_HELP = (
     "Only this metric, chosen before looking; repeatable. Of those that both results have (docs/metrics.md): "
     f"{', '.join(m.name for m in known_metrics() if not m.not_resampled)}."
 )
+ResultsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RESULTS…",
+        help="Folders written by `evaluate`, or runs: PATH or NAME=PATH. The first is the baseline.",
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A new folder for report.html, final_report.md and comparison.json. Default: beside the first of RESULTS."
+    ),
+]
+BaselineOption = Annotated[str | None, typer.Option(metavar="NAME", help="Compare every other system with this one.")]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[=PARAMETERS]",
+        help="Reference for compression: a compared system, or any other with its size. Default: the largest.",
+    ),
+]
+PartsOption = Annotated[
+    bool,
+    typer.Option(
+        "--parts",
+        help="RESULTS are one system on two splits, such as train and test: report the gap, first minus second. "
+        "With three or more, the others are sets of other kinds, each held against the first.",
+    ),
+]
+MetricsOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="NAME", help=_METRIC_HELP),
+]
 
 
 def compare(
-    results: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RESULTS…",
-            help="Folders written by `evaluate`, or runs: PATH or NAME=PATH. The first is the baseline.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="A new folder for comparison.json, comparison.md and, where costs are known, the trade-off files."
-        ),
-    ],
-    baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Compare every other system with this one.")
-    ] = None,
+    results: ResultsArgument,
+    out: OutOption = None,
+    baseline: BaselineOption = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every pair, later against earlier.")] = False,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[=PARAMETERS]",
-            help="Reference for compression: a compared system, or any other with its size. Default: the largest.",
-        ),
-    ] = None,
-    parts: Annotated[
-        bool,
-        typer.Option(
-            "--parts",
-            help="RESULTS are one system on two splits, such as train and test: report the gap, first minus second.",
-        ),
-    ] = False,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Option("--metric", metavar="NAME", help=_METRIC_HELP),
-    ] = None,
+    base: BaseOption = None,
+    parts: PartsOption = False,
+    metrics: MetricsOption = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples, for intervals.")] = 10_000,
     swaps: Annotated[int, typer.Option(min=1, help="Permutations, for p-values.")] = 9_999,
     seed: Annotated[int, typer.Option(min=0, help="Seed of bootstrap and permutation test.")] = 0,
 ) -> None:
     """Compare systems on the same rows: differences with intervals, paired tests with Holm's correction, effect sizes.
 
-    Refuses results of different rows. If at least two systems have recorded costs, also writes compression, Pareto
-    fronts and degradation curves to metrics_summary.csv, degradation_curves.png, final_report.md and report.html.
+    Refuses results of different rows. Writes report.html and the same as final_report.md. If at least two systems have
+    recorded costs, these stand beside the quality, and metrics_summary.csv and degradation_curves.png are written too.
 
-    With --parts: one system on two splits, which may share no row and no group.
+    With --parts: one system on two splits, which may share no row and no group; or on several sets, which may.
     """
-    from reasondistill.comparison import ComparisonSettings, generalisation, load_systems
+    from reasondistill.comparison import ComparisonSettings, generalisation, load_systems, shift
     from reasondistill.comparison import compare as run_comparison
     from reasondistill.reporting.pages.comparison import write_comparison
     from reasondistill.storage.files import require_new_folder
 
-    require_new_folder(out)
-    if len(results) < 2 or (parts and len(results) > 2):
-        expected = "two results folders of one system" if parts else "at least two results folders"
-        raise DataError("RESULTS", expected=expected, found=f"{len(results)}: {', '.join(results)}")
-    if parts and (baseline is not None or all_pairs or base is not None):
-        problem = "excludes --baseline, --base and --all-pairs"
-        raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
+    _require(results, parts=parts, in_pairs=baseline is not None or all_pairs or base is not None)
     settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
+    if out is not None:
+        require_new_folder(out)
     systems = load_systems(results)
-    comparison: Comparison | Generalisation
-    if parts:
+    out = require_new_folder(out or _beside(systems))
+    comparison: Comparison | Generalisation | Shift
+    if parts and len(systems) > 2:
+        comparison = shift(systems[0], systems[1:], metrics=metrics or None, settings=settings)
+        files = write_comparison(comparison, out)
+        print_shift(comparison)
+    elif parts:
         comparison = generalisation(systems[0], systems[1], metrics=metrics or None, settings=settings)
         files = write_comparison(comparison, out)
         _print_gaps(comparison)
@@ -100,18 +108,33 @@ def compare(
         )
         files = write_comparison(comparison, out)
         _print_pairs(comparison)
-        if comparison.tradeoffs is not None:
-            _print_tradeoffs(comparison.tradeoffs)
-    for file in (files.report, files.page, files.summary):
+    for what, file in (("page", files.page), ("summary", files.summary), (comparison.kind, files.markdown)):
         if file is not None:
-            fact("trade-offs", file)
-    fact(comparison.kind, files.markdown)
+            fact(what, file)
+    say_next("report", *(system.run or system.folder for system in systems), "--out", new_place(out / "report"))
+
+
+def _require(results: list[str], *, parts: bool, in_pairs: bool) -> None:
+    """Raise a DataError for too few results, or for options that do not go together."""
+    if len(results) < 2:
+        expected = f"at least two results folders{' of one system' if parts else ''}"
+        raise DataError("RESULTS", expected=expected, found=f"{len(results)}: {', '.join(results)}")
+    if parts and in_pairs:
+        problem = "excludes --baseline, --base and --all-pairs"
+        raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
+
+
+def _beside(systems: list[System]) -> Path:
+    """A folder of the systems' names, where the first one's run or results are."""
+    first = systems[0].run or systems[0].folder
+    names = "_".join(re.sub(r"[^\w.-]+", "-", system.name) for system in systems)
+    return new_place(first.parent / f"comparison_{names}"[:100])
 
 
 def _print_pairs(comparison: Comparison) -> None:
     from rich.table import Table
 
-    from reasondistill.reporting.pages.comparison import HEAD, difference_row, mcnemar_text, summary
+    from reasondistill.reporting.sections.compared import HEAD, difference_row, mcnemar_text, summary
 
     for pair in comparison.pairs:
         # With long names, the title shows which is baseline and which is system; the column heads may not.
@@ -124,6 +147,8 @@ def _print_pairs(comparison: Comparison) -> None:
         for name, reason in pair.left_out.items():
             fact("not compared", f"{name}: {reason}", style="yellow")
     say(summary(comparison))
+    if comparison.tradeoffs is not None:
+        _print_tradeoffs(comparison.tradeoffs)
 
 
 def _print_tradeoffs(tradeoffs: Tradeoffs) -> None:
@@ -135,6 +160,16 @@ def _print_tradeoffs(tradeoffs: Tradeoffs) -> None:
     for text in (*tradeoffs.notes, answer_text(tradeoffs), reservations(tradeoffs)):
         if text:
             say(text)
+
+
+def print_shift(shift: Shift) -> None:
+    """Show each metric on each set, and what could not be compared."""
+    from reasondistill.reporting.sections.under_shift import blocks
+
+    print_blocks(blocks(shift))
+    for part in shift.sets:
+        for name, reason in part.left_out.items():
+            fact("not compared", f"{part.second.name}, {name}: {reason}", style="yellow")
 
 
 def _print_gaps(gaps: Generalisation) -> None:

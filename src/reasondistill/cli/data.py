@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from reasondistill.cli.shared import (
-    Commands,
-    DataArgument,
-    SplitOption,
-    needs_extra,
-    quiet_libraries,
-)
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.options import DataArgument, SplitOption
+from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
 from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
 from reasondistill.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+    from rich.table import Table as RichTable
 
     from reasondistill.contracts.audit import Audit, Limits, ShownRow
+    from reasondistill.data.description import Description
+    from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
     from reasondistill.tasks.task import OutputOrder
 
 
 class TokenCounting(TypedDict, total=False):
     """The arguments of an audit that a student or a tokenizer gives."""
 
-    tokenizer: Any
+    tokenizer: PretrainedTokenizer
     limits: Limits
     order: OutputOrder
 
@@ -56,23 +54,14 @@ def data_show(
 
     from reasondistill.data import describe, load
     from reasondistill.data.loaded import counted
-    from reasondistill.data.readers.own_tables import listed
+    from reasondistill.data.readers.flat_rows import listed
 
     read = table.read_as(data)
     description = describe(load(data, split=split, task=read.task, columns=read.columns, need_label=False))
     if json_output:
         say_json(description)
         return
-    counts_table = Table(
-        title=f"{description['name']}: {description['n']:,} examples in {description['groups']:,} groups",
-        title_justify="left",
-    )
-    labels = list(description["labels"])
-    for heading in ("part", *labels, "all"):
-        counts_table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part, counts in {**description["splits"], "all": description["labels"]}.items():
-        counts_table.add_row(part, *(f"{counts.get(label, 0):,}" for label in labels), f"{sum(counts.values()):,}")
-    say(counts_table)
+    say(_counts_table(description))
     lengths = Table("words in", *(p.removeprefix("p") + "%" for p in next(iter(description["words"].values()))))
     for name, percentiles in description["words"].items():
         lengths.add_row(name, *map(str, percentiles.values()))
@@ -92,6 +81,33 @@ def data_show(
         for explanation in row["explanations"]:
             aim = f" (for {explanation['label'] or 'no label'})" if "label" in explanation else ""
             say(f"  - {_shown(explanation['text']) + aim}")
+    say_next("data", "audit", data, *table.words(), *([] if split is None else ["--split", split]))
+
+
+_LABELS_ACROSS = 6
+"""More labels stand below each other."""
+
+
+def _counts_table(description: Description) -> RichTable:
+    """Rows by split and label, no wider than a terminal."""
+    from rich.table import Table
+
+    splits: dict[str, dict[str, int]] = {**description["splits"], "all": description["labels"]}
+    rows = [["split", *description["labels"], "all"]]
+    rows += [
+        [split, *(f"{counts.get(label, 0):,}" for label in description["labels"]), f"{sum(counts.values()):,}"]
+        for split, counts in splits.items()
+    ]
+    if len(description["labels"]) > _LABELS_ACROSS:
+        rows = [["label", *rows[0][1:]], *rows[1:]]
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    title = f"{description['name']}: {description['n']:,} examples in {description['groups']:,} groups"
+    table = Table(title=title, title_justify="left")
+    for heading in rows[0]:
+        table.add_column(visible(heading), justify="right" if table.columns else "left")
+    for first, *counts in rows[1:]:
+        table.add_row(visible(first), *counts)
+    return table
 
 
 def _shown(text: str, most: int = 2000) -> str:
@@ -116,6 +132,10 @@ def data_audit(
             "offline:minilm."
         ),
     ] = None,
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Also look for labels of premise and hypothesis that a proof contradicts."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of samples and baselines.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -127,6 +147,8 @@ def data_audit(
     from reasondistill.data import load
     from reasondistill.data.audit import audit
     from reasondistill.storage.files import require_place
+    from reasondistill.verification.doubted_labels import doubted_labels
+    from reasondistill.verification.pair_labels import PairLabels
 
     if out is not None:
         require_place(out)
@@ -134,10 +156,13 @@ def data_audit(
         raise DataError("--tokenizer", problem="excludes --student", fix="Give one of the two.")
     read = table.read_as(data)
     counted = _token_counting(student, tokenizer)
+    if prove:
+        PairLabels.of(read.task)  # a mistake, before anything takes time
     result = audit(
         load(data, split=split, task=read.task, columns=read.columns, need_label=False),
         task=read.task,
         seed=seed,
+        prove=doubted_labels if prove else None,
         progress=(lambda _: None) if json_output else stage,
         **counted,
     )
@@ -145,12 +170,17 @@ def data_audit(
         say_json(result.model_dump(mode="json"))
     else:
         _say_findings(result)
-    if out is not None:
-        from reasondistill.reporting.pages.audit import write_audit
+    page = None if out is None else _audit_page(result, out)
+    if page is not None and not json_output:
+        fact("audit", page)
+    if not json_output and split is None:
+        say_next("train", data, *table.words())
 
-        files = write_audit(result, out)
-        if not json_output:
-            fact("audit", files.html)
+
+def _audit_page(audit: Audit, folder: Path) -> Path:
+    from reasondistill.reporting.pages.audit import write_audit
+
+    return write_audit(audit, folder).html
 
 
 def _token_counting(student: Path | None, tokenizer: str | None) -> TokenCounting:
@@ -226,8 +256,9 @@ def data_download(
         paths = download(name, folder, split=split, base_url=base_url, timeout=timeout, progress=advance)
     for path in paths:
         fact("file", path)
-    if name == "e-snli" and split is None:
-        fact("next", f"reasondistill data show {name if out is None else quote(str(folder))} --split validation")
+    if split is None:
+        source = folder if name == "e-snli" else next((path for path in paths if path.suffix == ".parquet"), folder)
+        say_next("data", "show", name if name == "e-snli" and out is None else source)
 
 
 @data_app.command("convert")
@@ -246,6 +277,7 @@ def data_convert(
     loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
     convert(loaded, out)
     fact("examples", f"{out} ({len(loaded.examples):,})")
+    say_next("data", "show", out, *(["--task", table.task] if table.task else []))
 
 
 @data_app.command("split")
@@ -262,5 +294,47 @@ def data_split(
 
     read = table.read_as(data)
     loaded = load(data, task=read.task, columns=read.columns, need_label=False)
-    for part, written in write_splits(loaded, out, suffix).items():
+    parts = write_splits(loaded, out, suffix)
+    for part, written in parts.items():
         fact(part, f"{written.path} ({written.examples:,})")
+    say_next("data", "show", next(iter(parts.values())).path, *(["--task", table.task] if table.task else []))
+
+
+@data_app.command("pair")
+@takes_table
+def data_pair(
+    data: DataArgument,
+    table: TableOptions,
+    out: Annotated[Path, typer.Option(help="A new .jsonl or .parquet file, or .csv or .tsv where nothing is lost.")],
+    split: SplitOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Make at most N rows, from all groups alike.")] = None,
+    per_group: Annotated[int | None, typer.Option(min=1, help="Make at most N rows of each group.")] = None,
+    across_fields: Annotated[
+        bool, typer.Option("--across-fields", help="Also put texts of one field into another.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Which combinations come first.")] = 0,
+) -> None:
+    """Make new rows without labels: the texts of one group's rows, put together anew.
+
+    For a teacher to label. Texts of different groups or splits are never put together, and no row comes out that
+    the data already have.
+    """
+    from reasondistill.data import load
+    from reasondistill.data.loaded import Loaded
+    from reasondistill.data.transforms.recombining import recombined
+    from reasondistill.data.writing import convert
+
+    read = table.read_as(data)
+    loaded = load(data, split=split, task=read.task, columns=read.columns, need_label=False)
+    rows = recombined(
+        loaded,
+        read.task,
+        limit=limit,
+        per_group=per_group,
+        across_fields=across_fields,
+        seed=seed,
+        name=loaded.name,
+    )
+    convert(Loaded(f"{loaded.name}_pairs", rows), out)
+    fact("examples", f"{out} ({len(rows):,}, without labels)")
+    say_next("data", "show", out)

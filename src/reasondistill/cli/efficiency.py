@@ -7,29 +7,22 @@ from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import (
-    BudgetOption,
-    Columns,
-    DataArgument,
-    SplitOption,
-    mapping,
-    print_blocks,
-    quiet_libraries,
-)
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.options import BudgetOption, Columns, NumBeamsOption, OptionalData, SplitOption, StudentArgument
+from reasondistill.cli.shared import mapping, print_blocks, quiet_libraries
 from reasondistill.cli.status import status_line
 from reasondistill.cli.terminal import fact
+from reasondistill.errors import DataError
 
 
 def efficiency(
-    student: Annotated[
-        Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, a package of one, or builtin:scenes.")
-    ],
-    data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A new .json file.")],
+    student: StudentArgument,
+    data: OptionalData = None,
+    out: Annotated[Path | None, typer.Option(help="A new .json file. Default for a run: RUN/efficiency.json.")] = None,
     split: SplitOption = None,
     columns: Columns = None,
     limit: Annotated[int, typer.Option(min=1, help="Use only the first N examples of the split.")] = 100,
-    num_beams: Annotated[int | None, typer.Option(min=1, help="Override the student's own setting.")] = None,
+    num_beams: NumBeamsOption = None,
     repeats: Annotated[int, typer.Option(min=3, help="Passes over the examples at each batch size.")] = 3,
     batch_sizes: Annotated[
         list[int] | None,
@@ -44,32 +37,38 @@ def efficiency(
     from dataclasses import replace
 
     from reasondistill.contracts.base import DatasetInfo
-    from reasondistill.data import load
+    from reasondistill.contracts.run import RUN_FILE
     from reasondistill.evaluation.budget import BUDGET
     from reasondistill.evaluation.efficiency import EfficiencySettings, measure
     from reasondistill.reporting.sections.efficiency import blocks
+    from reasondistill.run_data import rows_for
+    from reasondistill.runs import Run
     from reasondistill.storage.files import require_new_file
     from reasondistill.students.student import Student
 
-    require_new_file(out)
+    run = Run(student) if (student / RUN_FILE).is_file() else None
+    if out is None and run is None:
+        raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
+    place = require_new_file(out or Run(student).costs)
     quiet_libraries()
     loaded_student = Student.load(student)
     if num_beams is not None:
         generation = loaded_student.generation.model_copy(update={"num_beams": num_beams})
         loaded_student = replace(loaded_student, generation=generation)
-    part = load(data, split=split, task=loaded_student.task, columns=mapping(columns), need_label=False)
-    rows = part.first(limit)
+    rows = rows_for(student, loaded_student.task, data, split=split, columns=mapping(columns)).first(limit)
     sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}
     with status_line() as tell:
         costs = measure(
             student,
-            rows.examples,
+            rows.loaded.examples,
             EfficiencySettings(examples=limit, repeats=repeats, **sizes),
             loaded=loaded_student,
-            dataset=DatasetInfo(name=rows.name, split=split, fingerprint=rows.fingerprint, n=len(rows.examples)),
+            dataset=DatasetInfo.model_validate({**rows.facts, "n": len(rows.loaded)}),
             budget=(BUDGET if budget is None else budget) or None,
             progress=tell,
         )
     print_blocks(blocks(costs))
-    costs.save(out)
-    fact("efficiency", out)
+    costs.save(place)
+    fact("efficiency", place)
+    if run is not None and out is None:
+        say_next("report", run.folder)

@@ -5,146 +5,321 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from reasondistill.cli.shared import (
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.options import (
     BudgetOption,
-    DataArgument,
     EvalConfigOption,
+    JudgeOption,
+    LimitOption,
+    OptionalData,
     SplitOption,
     TeacherOption,
-    named_teachers,
-    needs_extra,
-    print_headline,
-    quiet_libraries,
 )
+from reasondistill.cli.shared import named_teachers, needs_extra, print_headline, quiet_libraries
+from reasondistill.cli.shifting import ShiftOption, named_sets, show_shift
 from reasondistill.cli.status import status_line
 from reasondistill.cli.table_options import NAMED, TableOptions, takes_table
-from reasondistill.cli.terminal import fact, stage
+from reasondistill.cli.terminal import complain, fact, going_on, progress, stage
 from reasondistill.errors import DataError, TaskError
 
 if TYPE_CHECKING:
     from reasondistill.config import EvaluateOptions
-    from reasondistill.contracts.records import Prediction
+    from reasondistill.contracts.records import Example, Prediction
     from reasondistill.contracts.results import Results
+    from reasondistill.data import Loaded
     from reasondistill.data.recognising import Recognised
+    from reasondistill.runs import Run
     from reasondistill.students.student import Student
     from reasondistill.tasks.task import Task
+
+PredictionsArgument = Annotated[
+    Path,
+    typer.Argument(metavar="PREDICTIONS", help="A run, or a .jsonl file with id, label and explanation in each row."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(help="A new folder for results.json and per_example.jsonl. Default for a run: RUN/results/SPLIT."),
+]
+BertscoreOption = Annotated[
+    bool | None,
+    typer.Option("--bertscore/--no-bertscore", help="Score with BERTScore too (default); it takes most of the time."),
+]
+EncoderOption = Annotated[
+    str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
+]
+LayerOption = Annotated[int | None, typer.Option(min=1, help="Which layer's states to compare.")]
+DatabaseOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Where answers are queries: the SQLite file to run them on, read-only."),
+]
+MakerOption = Annotated[
+    Path | None,
+    typer.Option(help="The student that made PREDICTIONS: asked again in tests of faithfulness, and timed."),
+]
+FaithfulnessOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--faithfulness/--no-faithfulness",
+        help="Of a run or with --student: ask the student again in tests of faithfulness, which takes minutes. "
+        "Default: with --student.",
+    ),
+]
+FaithfulnessLimitOption = Annotated[int | None, typer.Option(min=1, help="At most N examples in each test.")]
+EfficiencyOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--efficiency/--no-efficiency",
+        help="With --student or --faithfulness: measure what the student costs here, on the first 100 examples "
+        "(default). Of a run: also without them.",
+    ),
+]
 
 
 @takes_table
 def evaluate(
-    predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="A .jsonl file with id, label and explanation in each row.")
-    ],
-    data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A new folder for results.json and per_example.jsonl.")],
+    predictions: PredictionsArgument,
     table: TableOptions,
+    data: OptionalData = None,
+    out: OutOption = None,
     split: SplitOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N examples of the split.")] = None,
+    limit: LimitOption = None,
     config: EvalConfigOption = None,
-    bertscore: Annotated[
-        bool | None,
-        typer.Option(
-            "--bertscore/--no-bertscore", help="Score with BERTScore too (default); it takes most of the time."
-        ),
-    ] = None,
-    bertscore_encoder: Annotated[
-        str | None, typer.Option(help="A folder or hub id; by default the MiniLM of the extra `offline`.")
-    ] = None,
-    bertscore_layer: Annotated[int | None, typer.Option(min=1, help="Which layer's states to compare.")] = None,
-    judge: Annotated[
-        Path | None, typer.Option(help="A judge's folder, or builtin:scenes: gives the support of explanations.")
-    ] = None,
+    bertscore: BertscoreOption = None,
+    bertscore_encoder: EncoderOption = None,
+    bertscore_layer: LayerOption = None,
+    judge: JudgeOption = None,
     teacher: TeacherOption = None,
-    student: Annotated[
-        Path | None,
-        typer.Option(help="The student that made PREDICTIONS: asked again in tests of faithfulness, and timed."),
-    ] = None,
-    faithfulness_limit: Annotated[
-        int | None, typer.Option(min=1, help="With --student: at most N examples in each test.")
-    ] = None,
-    efficiency: Annotated[
-        bool | None,
-        typer.Option(
-            "--efficiency/--no-efficiency",
-            help="With --student: measure what it costs here, on the first 100 examples (default).",
-        ),
-    ] = None,
+    student: MakerOption = None,
+    faithfulness: FaithfulnessOption = None,
+    faithfulness_limit: FaithfulnessLimitOption = None,
+    efficiency: EfficiencyOption = None,
     budget: BudgetOption = None,
+    shift: ShiftOption = None,
+    database: DatabaseOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
-    """Score any system's predictions: metrics with intervals, per label, per example, beside the baselines."""
-    from reasondistill.contracts.records import outside, read_predictions
-    from reasondistill.data import load
-    from reasondistill.evaluation import evaluate_whole, save
-    from reasondistill.evaluation.named_teachers import named
-    from reasondistill.evaluation.pairing import join
-    from reasondistill.storage.files import require_new_folder
-    from reasondistill.students.student import made_by, maker_of
+    """Score any system's predictions: metrics with intervals, per label, per example, beside the baselines.
 
-    require_new_folder(out)
+    A run knows its data and where its predictions are; what it has not predicted yet it predicts first.
+    """
+    from reasondistill.contracts.run import RUN_FILE
+    from reasondistill.runs import Run
+
+    run = Run(predictions) if (predictions / RUN_FILE).is_file() else None
     settings = _settings(
         config,
+        run,
         bertscore=bertscore,
         bertscore_encoder=bertscore_encoder,
         bertscore_layer=bertscore_layer,
+        database=None if database is None else str(database),
         judge=None if judge is None else str(judge),
         teachers=named_teachers(teacher),
         faithfulness_limit=faithfulness_limit,
         efficiency=efficiency,
         budget=budget,
     )
+    if run is not None and student is None and (faithfulness or efficiency):
+        student, faithfulness = run.folder, bool(faithfulness)
+    if student is None:
+        _refuse_without_student(run, {"--faithfulness-limit": faithfulness_limit, "--budget": budget})
+    shifted = named_sets(shift, run is not None)
+    request = _Request(predictions, data, out, split, student, table, force, kept=bool(shifted))
+    request.require_place(out)
     quiet_libraries()
-    loaded_judge = None
+    place = _score(request, run, limit, settings, faithfulness=faithfulness is not False)
+    if shifted:
+        places = {place.name: place}
+        for name, source in shifted.items():
+            of_set = _Request(predictions, source, place.parent / name, None, None, table, force, kept=True)
+            places[name] = _score(of_set, run, limit, settings, faithfulness=False, name=name)
+        show_shift(places)
+    say_next("report", run.folder if run is not None and out is None else place)
+
+
+def _refuse_without_student(run: Run | None, options: dict[str, float | None]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            expected = "--student beside it" if run is None else "--faithfulness beside it"
+            raise DataError(option, expected=expected, found="none", fix="Add it: the student is asked again.")
+
+
+class _Request(NamedTuple):
+    """What is to be scored, as far as the user named it."""
+
+    predictions: Path
+    data: str | None
+    out: Path | None
+    split: str | None
+    student: Path | None
+    table: TableOptions
+    force: bool
+    kept: bool = False
+    """Whether results that are there are taken as they are."""
+
+    def require_place(self, place: Path | None) -> Path | None:
+        """Look at the folder of the results before anything takes time."""
+        from reasondistill.evaluation import require_place_for_results
+
+        if place is not None and not self.are_there(place):
+            require_place_for_results(place, force=self.force)
+        return place
+
+    def are_there(self, place: Path) -> bool:
+        """Whether there are results that nothing has to be done for."""
+        from reasondistill.evaluation import are_results
+
+        return self.kept and not self.force and are_results(place)
+
+
+class _Scored(NamedTuple):
+    """Answers, the rows that they are to, and all that was found out about the two."""
+
+    predictions: Path
+    answers: Sequence[Prediction]
+    rows: Loaded
+    split: str | None
+    learned: Sequence[Example]
+    read: Recognised
+    maker: Student | None
+    place: Path
+    met: int = 0
+    """Of a set of another kind, how many rows are of groups that the run learned from."""
+
+
+def _score(
+    request: _Request,
+    run: Run | None,
+    limit: int | None,
+    settings: EvaluateOptions,
+    *,
+    faithfulness: bool,
+    name: str | None = None,
+) -> Path:
+    """Score answers, write the results, show the most important ones, and give the folder.
+
+    ``name`` is that of a set of another kind than the run was made for.
+    """
+    from reasondistill.evaluation import evaluate_whole, save
+    from reasondistill.evaluation.pairing import join
+    from reasondistill.evaluation.reference_teachers import named
+    from reasondistill.students.prediction_files import made_by
+
+    judge = None
     if settings.judge is not None:
         with needs_extra("train"):
             from reasondistill.judges import Judge
-        loaded_judge = Judge.load(settings.judge)
-    maker = None if student is None else maker_of(predictions, student)
-    for option, value in (("--faithfulness-limit", faithfulness_limit), ("--budget", budget)):
-        if maker is None and value is not None:
-            raise DataError(option, expected="--student beside it", found="none", fix="Name the student.")
-    answers = list(read_predictions(predictions))
-    read = _read_as(table, predictions, maker, data, answers)
+        judge = Judge.load(settings.judge)
+    scored = _of_file(request) if run is None else _of_run(request, run, name)
+    if request.are_there(scored.place):
+        stage(f"{scored.place}: these results are there")
+        return scored.place
+    if scored.met:
+        complain(f"{name}: {scored.met:,} of {len(scored.rows):,} rows are of groups that the run learned from.")
+    task, rows = scored.read.task, scored.rows.first(limit) if limit else scored.rows
+    if settings.database is not None and task.answer != "query":
+        raise DataError(
+            "--database",
+            expected="a task whose answers are queries",
+            found=f"the task {task.name}",
+            fix="Leave it out.",
+        )
+    with _says_task(scored.read):
+        join(scored.answers, rows.examples, task)  # mistakes, before anything takes time
+    with status_line() as tell:
+        evaluation = evaluate_whole(
+            scored.answers,
+            rows.examples,
+            task=task,
+            name=rows.name,
+            split=scored.split,
+            options=settings,
+            train_examples=scored.learned or None,
+            judge=judge,
+            teachers=named(settings.teachers, rows.examples),
+            student=scored.maker,
+            faithfulness=faithfulness,
+            made_by=made_by(scored.predictions),
+            progress=tell,
+        )
+    save(evaluation, scored.place, force=request.force)
+    print_headline(evaluation.results, f"{scored.rows.name}, {scored.split or 'all'}")
+    _say_what_was_cut(evaluation.results)
+    fact("results", scored.place / "results.json")
+    return scored.place
+
+
+def _of_file(request: _Request) -> _Scored:
+    """Predictions in a file, of any system, to rows that the user names."""
+    from reasondistill.contracts.records import outside
+    from reasondistill.data import load
+    from reasondistill.data.prediction_tables import read_any_predictions
+    from reasondistill.students.prediction_files import maker_of
+
+    predictions, data, split = request.predictions, request.data, request.split
+    if request.out is None:
+        raise DataError("--out", expected="a new folder for the results, as PREDICTIONS is no run", found="none")
+    maker = None if request.student is None else maker_of(predictions, request.student)
+    answers = list(read_any_predictions(predictions))
+    if data is None:
+        raise DataError("DATA", expected="the rows that were predicted", found="none", fix="Name them after the file.")
+    read = _read_as(request.table, predictions, maker, data, answers)
     if maker is not None:
         _require_task(maker, read.task)
     with _says_task(read):
         everything = load(data, task=read.task, columns=read.columns)
-        loaded = load(data, split=split, task=read.task, columns=read.columns) if split else everything
-        loaded = loaded.first(limit) if limit else loaded
-        others = outside(everything.examples, loaded.examples)
-        # Mistakes in what was given, before anything takes time.
-        join(answers, loaded.examples, read.task)
-    teachers = named(settings.teachers, loaded.examples)
-
-    with status_line() as tell:
-        evaluation = evaluate_whole(
-            answers,
-            loaded.examples,
-            task=read.task,
-            name=loaded.name,
-            split=split,
-            options=settings,
-            train_examples=others or None,
-            judge=loaded_judge,
-            teachers=teachers,
-            student=maker,
-            made_by=made_by(predictions),
-            progress=tell,
-        )
-    save(evaluation, out)
-    print_headline(evaluation.results, f"{loaded.name}, {split or 'all'}")
-    _say_what_was_cut(evaluation.results)
-    fact("results", out / "results.json")
+        rows = load(data, split=split, task=read.task, columns=read.columns) if split else everything
+    learned = outside(everything.examples, rows.examples)
+    return _Scored(predictions, answers, rows, split, learned, read, maker, request.out)
 
 
-def _settings(config: Path | None, **given: object) -> EvaluateOptions:
-    """What the file says, under the options that were given; an option that is None was not."""
+def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
+    """The answers of a run's student to rows, predicted now if they are not there.
+
+    ``name`` is that of a set of another kind, with which its predictions are called.
+    """
+    from reasondistill.contracts.records import outside
+    from reasondistill.data.recognising import Recognised
+    from reasondistill.evaluation.of_run import answers_of, learned_beside
+    from reasondistill.run_data import RunData, rows_for
+    from reasondistill.students.prediction_files import maker_of
+    from reasondistill.tasks.task import get_task
+
+    table = request.table
+    task = run.config().task if table.task is None else get_task(table.task)
+    columns = table.columns_of(task)
+    rows = rows_for(run.folder, task, request.data, split=request.split, columns=columns, need_label=True)
+    place = request.out or run.results(rows.split or "all")
+    request.require_place(place)
+    stage(f"{rows.source.source}, {rows.split or 'all'}: {len(rows.loaded):,} rows")
+    with going_on(lambda: "the same command goes on"):
+        answered = answers_of(run, rows, name=name, progress=progress)
+    rows = answered.rows
+    maker = None if request.student is None else maker_of(answered.predictions, request.student)
+    if maker is not None:
+        _require_task(maker, task)
+    read = Recognised(task, "the run", columns)
+    scored = _Scored(answered.predictions, answered.answers, rows.loaded, rows.split, (), read, maker, place)
+    if name is None:
+        return scored._replace(learned=learned_beside(run, rows, request.data))
+    trained = list(RunData(run).training())
+    known = {example.cluster for example in trained}
+    met = sum(example.cluster in known for example in rows.loaded.examples)
+    return scored._replace(learned=outside(trained, rows.loaded.examples), met=met)
+
+
+def _settings(config: Path | None, run: Run | None, **given: object) -> EvaluateOptions:
+    """What the file says, or else the run's configuration, under the options that were given; None stands for none."""
     from reasondistill.config import EvalConfig, EvaluateOptions, load_config
 
-    settings = EvaluateOptions() if config is None else load_config(EvalConfig, config).evaluation
+    if config is not None:
+        settings = load_config(EvalConfig, config).evaluation
+    else:
+        settings = EvaluateOptions() if run is None else run.config().evaluation
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
@@ -154,7 +329,7 @@ def _read_as(
     """The task and the data's columns: as the options say, else the predictions' record, their student, the data."""
     from reasondistill.data.recognising import Recognised
     from reasondistill.evaluation.pairing import labels_given
-    from reasondistill.students.student import task_answered
+    from reasondistill.students.prediction_files import task_answered
 
     if table.task is None and (recorded := task_answered(predictions)) is not None:
         return Recognised(recorded, "the record of the predictions", table.columns_of(recorded))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.options import SetOption
 from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
 from reasondistill.cli.terminal import fact, say, stage
 
@@ -22,9 +23,7 @@ judge_app = typer.Typer(
 @judge_app.command("train")
 def judge_train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; configs/ has examples.")],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
-    ] = None,
+    overrides: SetOption = None,
 ) -> None:
     """Train a judge on explained data and, if available, people's votes.
 
@@ -41,7 +40,7 @@ def judge_train(
     voted = [load_source(source, loaded.task, loaded.seed) for source in loaded.data.votes_sources]
     folder = train_judge(loaded, explained, voted, progress=stage)
     _print_summary(folder)
-    fact("next", f"reasondistill evaluate PREDICTIONS DATA --judge {quote(str(folder))} --out DIR")
+    say_next("judge", "show", folder)
 
 
 @judge_app.command("show")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
+from reasondistill.cli.next_steps import say_next
 from reasondistill.cli.terminal import fact, say
 
 
@@ -20,14 +20,16 @@ def seal(
     """
     from reasondistill.contracts.seals import SEAL_FILE, Seal
     from reasondistill.errors import CheckpointError, OutputError
+    from reasondistill.run_data import run_at
     from reasondistill.runs import find_student
+    from reasondistill.storage.hub import is_hub_id
     from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
     from reasondistill.students.package import is_package
     from reasondistill.students.student_task import TASK_FILE, StudentTask
 
     if str(folder).startswith("builtin:"):
         raise OutputError(folder, expected="a folder of yours", found="one of the package", fix="Copy it.")
-    folder = find_student(folder)
+    folder = folder if is_hub_id(folder) else find_student(folder)
     if is_package(folder):
         raise OutputError(folder, expected="a student", found="a package", fix="Export the student again.")
     is_student = (folder / TASK_FILE).is_file()
@@ -56,5 +58,6 @@ def seal(
     after.save(folder)
     fact("sealed", f"{folder / SEAL_FILE} ({len(after.files)} files)")
     if calibration is not None and calibration.student != checkpoint_fingerprint(folder):
-        say(f"{CALIBRATION_FILE} was fitted to the student before this change and is now refused. Fit it again:")
-        fact("next", f"reasondistill calibrate {quote(str(folder))} DATA --split validation --force")
+        say(f"{CALIBRATION_FILE} was fitted to the student before this change and is now refused. Fit it again.")
+        if (run := run_at(folder)) is not None:
+            say_next("calibrate", run.folder, "--force")

@@ -1,13 +1,11 @@
-"""What commands share: options, and how they speak."""
+"""What commands share: how they read options, and how they speak."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from typer.core import TyperGroup
 
 from reasondistill.cli.terminal import fact, say, wide_say
@@ -16,67 +14,6 @@ from reasondistill.errors import DataError, StoppedError, UserError, system_erro
 if TYPE_CHECKING:
     from reasondistill.contracts.results import Results
     from reasondistill.reporting.document import Block
-
-DataArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="A registered name (scenes, scenes:600), or a .csv, .tsv, .jsonl, .json or .parquet file.",
-    ),
-]
-StudentArgument = Annotated[
-    Path, typer.Argument(metavar="STUDENT", help="A run, a student's folder, a package of one, or builtin:scenes.")
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--columns",
-        metavar="WHAT=COLUMN",
-        help="Map columns that have other names: premise=text_a, explanation=why1,why2 …; repeatable. "
-        "Quote an explanation column with a comma in its name: 'explanation=\"why, briefly\",why2'.",
-    ),
-]
-SplitOption = Annotated[
-    str | None,
-    typer.Option("--split", help="Use only this split. If no row names its split, a hash of its group decides."),
-]
-TaskOption = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        help="The task of the rows: nli, comve, cose, instructions, or a .yaml file. "
-        "Default: the data's own; in `evaluate`, the one recorded with the predictions, if any.",
-    ),
-]
-TeacherOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--teacher",
-        metavar="NAME[=FILE]",
-        help="Measure agreement with a teacher: a file of its predictions or, by name, a source of explanations "
-        "in the data (human, …). Repeatable; the first is the headline teacher.",
-    ),
-]
-
-
-BudgetOption = Annotated[
-    float | None,
-    typer.Option(
-        "--budget",
-        min=0,
-        metavar="SECONDS",
-        help="Time limit for measuring costs; default 120. Faithfulness tests get 5 times as long. A slow student "
-        "is tested on fewer rows, which is reported. 0: no limit.",
-    ),
-]
-EvalConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="YAML",
-        help="YAML with generation and evaluation settings, as configs/eval_configs.yaml. Options override it.",
-    ),
-]
 
 
 def named_teachers(options: list[str] | None) -> dict[str, str | None] | None:
@@ -102,33 +39,52 @@ def pairs(texts: list[str], form: str) -> dict[str, str]:
     return values
 
 
-def mapping(columns: list[str] | None) -> dict[str, str | list[str]] | None:
+def mapping(columns: list[str] | None) -> dict[str, str | list[str] | dict[str, str]] | None:
+    """What → its column, from WHAT=COLUMN; ``label_values`` has pairs of its own, as `named_values`."""
     if not columns:
         return None
-    columns_by_role = pairs(columns, "--columns WHAT=COLUMN")
-    return {what: _names(names) if what == "explanation" else names for what, names in columns_by_role.items()}
+    mapped: dict[str, str | list[str] | dict[str, str]] = {}
+    for what, text in pairs(columns, "--columns WHAT=COLUMN").items():
+        if what == "label_values":
+            mapped[what] = named_values([text])
+        elif what == "explanation":
+            names = _listed(text, "--columns explanation=", "--columns 'explanation=\"why, briefly\",why_at_length'")
+            mapped[what] = names if len(names) > 1 else names[0] if names else ""
+        else:
+            mapped[what] = text
+    return mapped
 
 
-def _names(text: str) -> str | list[str]:
-    """One name, or several separated by commas; a name with a comma in it is in double quotes, as in CSV."""
+def named_values(texts: list[str] | None) -> dict[str, str]:
+    """A label's value → the label that it means, from ``VALUE=LABEL,…``.
+
+    Raises:
+        DataError: a part is no such pair, or a value occurs twice.
+    """
+    example = "--label-values '0=yes,1=\"no, not yet\"'"
+    parts = [part for text in texts or () for part in _listed(text, "--label-values ", example)]
+    return pairs(parts, "--label-values VALUE=LABEL,…")
+
+
+def _listed(text: str, option: str, example: str) -> list[str]:
+    """Names separated by commas; a name with a comma in it is in double quotes, as in CSV."""
     import csv
 
     try:
-        names = next(csv.reader([text], strict=True), [])
+        return next(csv.reader([text], strict=True), [])
     except csv.Error as error:
         raise DataError(
-            f"--columns explanation={text}",
+            f"{option}{text}",
             expected="names separated by commas, with double quotes around a name that has a comma in it",
             found=str(error),
-            fix="Write it as --columns 'explanation=\"why, briefly\",why_at_length'.",
+            fix=f"Write it as {example}.",
         ) from error
-    return names if len(names) > 1 else names[0] if names else ""
 
 
 class Commands(TyperGroup):
     """A group whose commands end, where the system or the user stops them, in an error with a sentence."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> object:
         # Here, as Typer itself leaves in silence after Ctrl-C, and after a broken pipe of any kind.
         try:
             return super().invoke(ctx)

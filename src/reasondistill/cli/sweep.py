@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reasondistill.cli.next_steps import say_next
+from reasondistill.cli.options import SetOption
 from reasondistill.cli.shared import needs_extra, quiet_libraries
 from reasondistill.cli.terminal import fact, going_on, say, stage, wide_say
 from reasondistill.errors import DataError
@@ -26,25 +28,27 @@ class Launcher(StrEnum):
     accelerate = "accelerate"
 
 
+TrialOption = Annotated[
+    str | None, typer.Option("--cell", metavar="N", help="Run only this trial, by number or name, in this process.")
+]
+JobsOption = Annotated[
+    int, typer.Option(min=0, help="Trials to run at once, each in its own process. 0: run in this process.")
+]
+
+
 def sweep(
     config: Annotated[
         Path,
         typer.Argument(metavar="CONFIG", help="A YAML file, as configs/sweep_….yaml; docs/sweeps.md lists all keys."),
     ],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
-    ] = None,
+    overrides: SetOption = None,
     small: Annotated[
         bool, typer.Option("--small", help="Run the small version, which takes seconds or minutes.")
     ] = False,
-    jobs: Annotated[
-        int, typer.Option(min=0, help="Trials to run at once, each in its own process. 0: run in this process.")
-    ] = 1,
+    jobs: JobsOption = 1,
     launcher: Annotated[Launcher, typer.Option(help="How to start a trial's process.")] = Launcher.process,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and their states; run nothing.")] = False,
-    cell: Annotated[
-        str | None, typer.Option(metavar="N", help="Run only this trial, by number or name, in this process.")
-    ] = None,
+    trial: TrialOption = None,
     summary: Annotated[bool, typer.Option("--summary", help="Only compare the finished trials.")] = False,
 ) -> None:
     """Run every trial of a grid of training configurations, then compare them on the same rows.
@@ -54,11 +58,8 @@ def sweep(
     """
     from reasondistill.sweeps import load_sweep
 
-    exclusive = [
-        name for name, on in (("--dry-run", dry_run), ("--cell", cell), ("--summary", summary)) if on is not None and on
-    ]
-    if len(exclusive) > 1:
-        raise DataError(" and ".join(exclusive), problem="exclude each other", fix="Give one of them.")
+    _require_one({"--dry-run": dry_run, "--cell": trial is not None, "--summary": summary})
+    options = [word for override in overrides or () for word in ("--set", override)] + (["--small"] if small else [])
     loaded = load_sweep(config, small=small, overrides=overrides or ())
     if dry_run:
         with needs_extra("train"):
@@ -66,31 +67,25 @@ def sweep(
 
             quiet_libraries()
             check_trainings(loaded)
-            _print_cells(loaded)
+            _print_trials(loaded)
+        say_next("sweep", config, *options)
         return
     with needs_extra("train"):
         from reasondistill.sweeps import state
-        from reasondistill.sweeps.processes import BUSY, run_sweep
-        from reasondistill.sweeps.trial import check_scored, check_trainings, run_cell
+        from reasondistill.sweeps.processes import run_sweep
+        from reasondistill.sweeps.trial import check_scored, check_trainings
     quiet_libraries()
     if summary:
         _summarise(loaded)
         return
-    if cell is not None:
-        chosen = loaded.cell(cell)
-        state.begin(loaded)
-        try:
-            with going_on(lambda: _GOES_ON):
-                run_cell(loaded, chosen, progress=stage)
-        except BusyError as error:
-            say(str(error))
-            raise typer.Exit(BUSY) from None
-        fact("results", state.run_of(chosen).folder / "results")
+    if trial is not None:
+        _run_one(loaded, trial)
+        say_next("sweep", config, *options, "--summary")
         return
     check_trainings(loaded)
     check_scored(loaded)
     state.begin(loaded)
-    _print_cells(loaded)
+    _print_trials(loaded)
     with going_on(lambda: _GOES_ON):
         outcomes = run_sweep(loaded, jobs=jobs, launcher=launcher.value, say=say)
     _summarise(loaded)
@@ -99,16 +94,44 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _print_cells(loaded: Sweep) -> None:
+def _require_one(options: dict[str, bool]) -> None:
+    given = [name for name, on in options.items() if on]
+    if len(given) > 1:
+        raise DataError(" and ".join(given), problem="exclude each other", fix="Give one of them.")
+
+
+def _run_one(loaded: Sweep, name: str) -> None:
+    from reasondistill.sweeps import state
+    from reasondistill.sweeps.processes import BUSY
+    from reasondistill.sweeps.trial import run_trial
+
+    trial = loaded.trial(name)
+    state.begin(loaded)
+    try:
+        with going_on(lambda: _GOES_ON):
+            run_trial(loaded, trial, progress=stage)
+    except BusyError as error:
+        say(str(error))
+        raise typer.Exit(BUSY) from None
+    fact("results", state.run_of(trial).folder / "results")
+
+
+def _print_trials(loaded: Sweep) -> None:
     from rich.table import Table
 
     from reasondistill.sweeps.state import state_of
 
     table = Table("trial", "name", "seed", "changes", "state", title=str(loaded.folder), title_justify="left")
-    for cell in loaded.cells:
-        changes = [f"{key} = {value}" for key, value in cell.changes.items()]
-        changes += [f"continues from {cell.after}"] if cell.after else []
-        row = (str(cell.number), cell.name, str(cell.seed), "\n".join(changes) or "the base", state_of(loaded, cell))
+    for trial in loaded.trials:
+        changes = [f"{key} = {value}" for key, value in trial.changes.items()]
+        changes += [f"continues from {trial.after}"] if trial.after else []
+        row = (
+            str(trial.number),
+            trial.name,
+            str(trial.seed),
+            "\n".join(changes) or "the base",
+            state_of(loaded, trial),
+        )
         table.add_row(*row)
     wide_say(table)
 
@@ -136,6 +159,7 @@ def _summarise(loaded: Sweep) -> None:
             say(note)
     file = write_summary(results, loaded.folder / "summary")
     fact("summary", file)
+    say_next("runs", Path(loaded.trials[0].config.runs_dir))
 
 
 def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
@@ -144,7 +168,7 @@ def _print_failures(loaded: Sweep, failed: list[Outcome]) -> None:
     from reasondistill.sweeps.state import log_of
 
     for outcome in failed:
-        log = log_of(loaded, outcome.cell)
-        fact("failed", f"{outcome.cell.name}{f' (log: {log})' if log.exists() else ''}", style="bold red")
+        log = log_of(loaded, outcome.trial)
+        fact("failed", f"{outcome.trial.name}{f' (log: {log})' if log.exists() else ''}", style="bold red")
         say(indent(outcome.error or "", "    "))
     say("The others are finished. Fix the cause and run the same command again: it runs only these trials.")

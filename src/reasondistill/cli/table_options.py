@@ -6,11 +6,20 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
-from reasondistill.cli.shared import Columns, TaskOption, mapping
+from reasondistill.cli.next_steps import column_words, in_csv
+from reasondistill.cli.options import (
+    Columns,
+    ExplanationOption,
+    GroupOption,
+    IdOption,
+    LabelOption,
+    LabelValuesOption,
+    TaskOption,
+    TextOption,
+)
+from reasondistill.cli.shared import mapping, named_values
 from reasondistill.cli.terminal import complain
 from reasondistill.errors import DataError
 
@@ -20,24 +29,7 @@ if TYPE_CHECKING:
     from reasondistill.data.recognising import Recognised
     from reasondistill.tasks.task import Task
 
-TextOption = Annotated[
-    list[str] | None,
-    typer.Option("--text", metavar="COLUMN", help="A column with the input; repeatable. Guessed where none is named."),
-]
-LabelOption = Annotated[
-    str | None, typer.Option("--label", metavar="COLUMN", help="The column with the label; '' where there is none.")
-]
-ExplanationOption = Annotated[
-    list[str] | None,
-    typer.Option("--explanation", metavar="COLUMN", help="A column with explanations; repeatable; '' for none."),
-]
-IdOption = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="The column with the rows' ids.")]
-GroupOption = Annotated[
-    str | None,
-    typer.Option("--group", metavar="COLUMN", help="Rows with the same value here stay in the same split."),
-]
-
-_OPTIONS: Mapping[str, Any] = {
+_OPTIONS: Mapping[str, object] = {
     "task": TaskOption,
     "columns": Columns,
     "text": TextOption,
@@ -45,6 +37,7 @@ _OPTIONS: Mapping[str, Any] = {
     "explanation": ExplanationOption,
     "id": IdOption,
     "group": GroupOption,
+    "label_values": LabelValuesOption,
 }
 
 NAMED = "--task"
@@ -94,6 +87,20 @@ class TableOptions:
         self._require_one_way()
         return self.columns if self.choice is None else self.choice.mapping(task)
 
+    def words(self) -> list[str]:
+        """The same options, for another command."""
+        words = [] if self.task is None else ["--task", self.task]
+        words += column_words(self.columns)
+        if (choice := self.choice) is not None:
+            words += [f"--text={name}" for name in choice.text]
+            words += [] if choice.label is None else [f"--label={choice.label}"]
+            words += [f"--explanation={name}" for name in choice.explanation or ()]
+            words += ["--explanation="] if choice.explanation == () else []
+            words += [] if choice.id is None else [f"--id={choice.id}"]
+            words += [] if choice.group is None else [f"--group={choice.group}"]
+            words += [f"--label-values={in_csv(f'{v}={label}')}" for v, label in choice.label_values.items()]
+        return words
+
     def _require_one_way(self) -> None:
         if self.columns and self.choice is not None:
             raise DataError(
@@ -131,7 +138,7 @@ def say_columns(source: object, layout: Layout) -> None:
     complain(f"{source}: what its columns hold")
     for name, what, words in lines:
         complain(f"  {name:{widths[0]}}  {what:{widths[1]}}  {words}")
-    complain("  To change this: --text, --label, --explanation, --id, --group.")
+    complain("  To change this: --text, --label, --explanation, --id, --group, --label-values.")
 
 
 def _table(
@@ -142,8 +149,10 @@ def _table(
     explanation: list[str] | None,
     id: str | None,
     group: str | None,
+    label_values: list[str] | None,
 ) -> TableOptions:
     choice = None
+    values = named_values(label_values)
     if any(value is not None for value in (text, label, explanation, id, group)):
         from reasondistill.data.layout import Choice
 
@@ -153,5 +162,9 @@ def _table(
             explanation=None if explanation is None else tuple(name for name in explanation if name),
             id=id,
             group=group,
+            label_values=values,
         )
-    return TableOptions(task, mapping(columns), choice)
+    mapped = mapping(columns)
+    if values and choice is None:
+        mapped = {**(mapped or {}), "label_values": values}
+    return TableOptions(task, mapped, choice)

@@ -15,6 +15,7 @@ from reasondistill.errors import OutputError, StoppedError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 # What moves the cursor, colours, or turns the direction of all that follows, and bytes of a name that are not UTF-8.
 # A line's end and a tab may stay.
@@ -23,10 +24,10 @@ _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 def visible(text: str) -> str:
     """``text`` with each character that a terminal would obey written out, as in ``\\x1b[31m``."""
-    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def console(**options: Any) -> Console:
+def console(*, stderr: bool = False, soft_wrap: bool = False, width: int | None = None) -> Console:
     """A console that shows every string as it is: no markup, no emoji codes, nothing that a terminal would obey.
 
     What is to look otherwise is a `rich.text.Text`, as `fact` makes one.
@@ -39,15 +40,15 @@ def console(**options: Any) -> Console:
             plain = {"emoji": False, "markup": False, "highlight": False}
             return super().render_str(visible(text), **(options | plain))
 
-    return PlainConsole(highlight=False, **options)
+    return PlainConsole(highlight=False, stderr=stderr, soft_wrap=soft_wrap, width=width)
 
 
-def say(what: Any) -> None:
+def say(what: object) -> None:
     """Print a string, which is shown as it is, or something that rich knows how to show, such as a table."""
     console(soft_wrap=True).print(what)
 
 
-def wide_say(what: Any) -> None:
+def wide_say(what: object) -> None:
     """Print a table whose cells hold sentences: folded to the terminal's width, or to 160 columns in a file."""
     terminal = console()
     console(width=terminal.width if terminal.is_terminal else 160).print(what)
@@ -67,7 +68,7 @@ def stage(text: str) -> None:
     say(Text(visible(text), "dim"))
 
 
-def say_json(value: Any) -> None:
+def say_json(value: object) -> None:
     """Print JSON; characters that the output's encoding lacks are written as JSON's own escapes."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     try:
@@ -94,7 +95,11 @@ def complain(text: str) -> None:
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error. Gives a function that takes how much is done."""
+    """A bar on standard error; in a file or pipe one plain line. Gives a function that takes how much is done."""
+    if not console(stderr=True).is_terminal:
+        complain(f"{title}: {total:,} rows")
+        yield lambda done: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
     with progress_bar(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as bar:
@@ -102,7 +107,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(job, completed=done)
 
 
-def progress_bar(*columns: Any) -> Any:
+def progress_bar(*columns: ProgressColumn) -> Progress:
     """rich's Progress on standard error: each job's title as it is, then ``columns``."""
     from rich.progress import Progress, TextColumn
 

@@ -18,12 +18,12 @@ def aligned(system: System, first: System) -> System:
     wanted = {row.id: row for row in first.rows}
     missing, more = [i for i in wanted if i not in rows], [i for i in rows if i not in wanted]
     if missing or more:
-        found = [f"{len(ids)} ids that only {name} has ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})"
+        differences = [f"{len(ids)} ids that only {name} has ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})"
                  for ids, name in ((missing, first.name), (more, system.name)) if ids]  # fmt: skip
         raise DataError(
             system.folder,
             expected=f"the ids of {first.name}",
-            found=" and ".join(found),
+            found=" and ".join(differences),
             fix="Evaluate both systems on the same part of the same data.",
         )
     ours, theirs = system.results.dataset.fingerprint, first.results.dataset.fingerprint

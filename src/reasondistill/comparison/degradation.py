@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from reasondistill.comparison.resampled import Draws, Panel
-from reasondistill.contracts.results import NOT_FLOORS, Results
+from reasondistill.contracts.results import Results
 from reasondistill.contracts.tradeoffs import Answer, Curve, CurvePoint, Estimate, Loss, Verdict, Zero
 from reasondistill.metrics.label import NO_LABEL
 from reasondistill.metrics.registry import evidence_metrics, known_metrics
@@ -14,7 +14,7 @@ from reasondistill.metrics.registry import evidence_metrics, known_metrics
 ACCURACY: Final = "label_accuracy"
 CHANCE_OF_EXPLANATIONS: Final = "shuffled_within_label"
 """The negative control that is to explanations what guessing is to labels: one's own, dealt out again."""
-ZEROS: Final[tuple[Zero, ...]] = ("nothing", "chance", "floor")
+ZEROS: Final[tuple[Zero, ...]] = ("nothing", "chance", "baseline")
 
 
 def curved() -> tuple[str, ...]:
@@ -23,22 +23,21 @@ def curved() -> tuple[str, ...]:
 
 
 def zero_points(metric: str, reference: Results) -> dict[Zero, float]:
-    """The figures of ``metric`` that count as no quality: 0, chance, and the strongest floor; those that are known.
+    """The figures of ``metric`` that count as no quality: 0, chance, and the strongest baseline; those that are known.
 
-    Chance is one over the number of labels, or the reference's own explanations shuffled within their labels. A floor
-    is the strongest system that explains, or decides, nothing; for label accuracy no weaker than chance.
+    Chance is one over the number of labels, or the reference's own explanations shuffled within their labels. The
+    baseline is the strongest system that explains, or decides, nothing; for label accuracy no weaker than chance.
     """
     points: dict[Zero, float] = {"nothing": 0.0}
     labels = [name for name in (reference.confusion.labels if reference.confusion else ()) if name != NO_LABEL]
     chance = reference.controls.get(CHANCE_OF_EXPLANATIONS, {}).get(metric)
     if metric == ACCURACY and labels:
         chance = 1 / len(labels)
-    floors = [v[metric] for name, v in reference.floors.items() if metric in v and name not in NOT_FLOORS]
     if chance is not None:
         points["chance"] = chance
-        floors += [chance] if floors and metric == ACCURACY else []
-    if floors:
-        points["floor"] = max(floors)
+    if (strongest := reference.strongest_baseline(metric)) is not None:
+        guessed = chance if chance is not None and metric == ACCURACY else strongest[1]
+        points["baseline"] = max(strongest[1], guessed)
     return points
 
 
@@ -93,11 +92,11 @@ def losses(
 
 def answer(verdicts: Collection[Verdict]) -> Answer:
     """One answer out of the verdicts on several metrics: those that tell nothing do not count."""
-    told = set(verdicts) & {"more", "less"}
-    if len(told) == 2:
+    directions = set(verdicts) & {"more", "less"}
+    if len(directions) == 2:
         return "mixed"
-    if told:
-        return "more" if "more" in told else "less"
+    if directions:
+        return "more" if "more" in directions else "less"
     return "untold" if "untold" in verdicts else "undefined"
 
 

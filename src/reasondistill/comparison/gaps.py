@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from reasondistill.comparison.measures import labels_of, measures
 from reasondistill.comparison.paired_comparison import groups_of, notes_on, require_known
 from reasondistill.comparison.pairs import Columns, Measured, shared
 from reasondistill.comparison.systems import System
-from reasondistill.contracts.comparison import ComparisonSettings, Gap, Generalisation, Part
+from reasondistill.contracts.comparison import ComparisonSettings, Gap, Generalisation, Part, Shift
 from reasondistill.errors import DataError
 from reasondistill.metrics.registry import known_metrics
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval
@@ -23,6 +23,7 @@ def generalisation(
     *,
     metrics: Collection[str] | None = None,
     settings: ComparisonSettings | None = None,
+    derived: bool = False,
 ) -> Generalisation:
     """The gap between two parts, as ``first`` - ``second``: of train and test, what memory adds.
 
@@ -31,13 +32,17 @@ def generalisation(
 
     Args:
         metrics: only these; None for all that both parts have.
+        derived: the second part may be made of rows of the first, as their counterfactuals are: shared groups are
+            noted, not refused, and the parts are named after the systems.
 
     Raises:
         DataError: the parts share ids or groups, are of two runs or two tasks, or a metric is unknown.
     """
     settings = settings or ComparisonSettings()
     _require_one_system(first, second)
-    _require_apart(first, second)
+    overlap = [*_overlap(first, second)]
+    if not derived:
+        _require_apart(second, overlap)
     require_known(metrics, (first, second))
     labels = labels_of((first, second))
     parts = [Measured(part, *measures(part, labels, metrics)) for part in (first, second)]
@@ -53,14 +58,41 @@ def generalisation(
         for k, part in enumerate((first, second))
     ]
     groups = [groups_of(part) for part in (first, second)]
-    names_of = _names(first, second)
+    names_of = (first.name, second.name) if derived else _names(first, second)
     return Generalisation(
         first=Part(name=names_of[0], results=str(first.folder), dataset=first.results.dataset, groups=groups[0]),
         second=Part(name=names_of[1], results=str(second.folder), dataset=second.results.dataset, groups=groups[1]),
         settings=settings,
         metrics=_gaps(names, parts, bootstraps),
         left_out=left_out,
-        notes=[note for name, one in zip(names_of, groups, strict=True) for note in notes_on(one, name)],
+        notes=[note for name, group in zip(names_of, groups, strict=True) for note in notes_on(group, name)]
+        + [
+            f"{len(both):,} {what} are in both {names_of[0]} and {names_of[1]}: their intervals are too wide."
+            for what, both in overlap
+        ],
+    )
+
+
+def shift(
+    base: System,
+    others: Sequence[System],
+    *,
+    metrics: Collection[str] | None = None,
+    settings: ComparisonSettings | None = None,
+) -> Shift:
+    """The gap between what a system is usually scored on and each of several other sets, named after the systems, or
+    after their folders where they are of one run.
+
+    Args:
+        metrics, settings: as `generalisation`.
+
+    Raises:
+        DataError: as `generalisation`, but for groups that a set shares with ``base``.
+    """
+    if base.run is not None and all(other.run == base.run for other in others):  # the run is the same, the sets differ
+        base, *others = (replace(system, name=system.folder.name) for system in (base, *others))
+    return Shift(
+        sets=[generalisation(base, other, metrics=metrics, settings=settings, derived=True) for other in others]
     )
 
 
@@ -70,15 +102,15 @@ def _gaps(names: Sequence[str], parts: Sequence[Measured], bootstraps: Sequence[
         resampled = [_resampled(names, part, bootstrap) for part, bootstrap in zip(parts, bootstraps, strict=True)]
     gaps = {}
     for name in names:
-        one, other = (part.measures[name] for part in parts)
-        first, second = one.value(), other.value()
+        first, second = (part.measures[name] for part in parts)
+        first_value, second_value = first.value(), second.value()
         gaps[name] = Gap(
-            first=first,
-            second=second,
-            gap=first - second,
+            first=first_value,
+            second=second_value,
+            gap=first_value - second_value,
             ci95=percentile_interval(resampled[0][name] - resampled[1][name]) if resampled else None,
-            n_first=one.n,
-            n_second=other.n,
+            n_first=first.n,
+            n_second=second.n,
         )
     return gaps
 
@@ -114,20 +146,26 @@ def _require_one_system(first: System, second: System) -> None:
         raise DataError(second.folder, expected=f"results of the task {tasks[0]!r}", found=repr(tasks[1]))
 
 
-def _require_apart(first: System, second: System) -> None:
-    """Refuse parts with rows or groups in common: what was learnt on the one would be asked for on the other."""
+def _overlap(first: System, second: System) -> Iterator[tuple[str, list[str]]]:
+    """The ids, and the groups, that two parts have in common."""
     for what, keys in (
         ("ids", [{row.id for row in part.rows} for part in (first, second)]),
         ("groups", [{row.group for row in part.rows if row.group is not None} for part in (first, second)]),
     ):
         if both := sorted(keys[0] & keys[1]):
-            few = ", ".join(both[:3])
-            raise DataError(
-                second.folder,
-                expected=f"{what} that are not in {first.folder}",
-                found=f"{len(both)} in both: {few}{', …' if len(both) > 3 else ''}",
-                fix="Parts that overlap measure no generalisation: split by group (`reasondistill data split`).",
-            )
+            yield what, both
+
+
+def _require_apart(second: System, overlap: Sequence[tuple[str, list[str]]]) -> None:
+    """Refuse parts with rows or groups in common: what was learnt on the one would be asked for on the other."""
+    for what, both in overlap:
+        few = ", ".join(both[:3])
+        raise DataError(
+            second.folder,
+            expected=f"{what} that are not in the first part",
+            found=f"{len(both)} in both: {few}{', …' if len(both) > 3 else ''}",
+            fix="Parts that overlap measure no generalisation: split by group (`reasondistill data split`).",
+        )
 
 
 def _from_references(system: System) -> tuple[str, ...]:
@@ -139,9 +177,9 @@ def _from_references(system: System) -> tuple[str, ...]:
 
 def _unlike_references(first: System, second: System) -> str | None:
     """Why overlap with references cannot be compared, where the parts do not have equally many a row."""
-    used: list[dict[str, Any]] = [part.results.settings.get("references_used") or {} for part in (first, second)]
-    bounds = [(one.get("min"), one.get("max")) for one in used]
-    means = [float(one.get("mean") or 0) for one in used]
+    used: list[dict[str, float]] = [part.results.settings.get("references_used") or {} for part in (first, second)]
+    bounds = [(figure.get("min"), figure.get("max")) for figure in used]
+    means = [float(figure.get("mean") or 0) for figure in used]
     if bounds[0] == bounds[1] and abs(means[0] - means[1]) <= _MEAN_REFERENCES * max(means):
         return None
     return (

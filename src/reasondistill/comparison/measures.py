@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from reasondistill.comparison.systems import System
 from reasondistill.errors import DataError
@@ -33,7 +32,7 @@ def measures(
         DataError: the rows do not give the label accuracy of results.json.
     """
     given = Given(labels, system.results.settings)
-    found: dict[str, Measure] = {}
+    measures: dict[str, Measure] = {}
     left_out: dict[str, str] = {}
     for name, metric in system.results.metrics.items():
         if only is not None and name not in only:
@@ -57,8 +56,8 @@ def measures(
                 f"the rows of {system.name} give {measure.value():.6g}, its results.json {metric.value:.6g}"
             )
         else:
-            found[name] = measure
-    return found, left_out
+            measures[name] = measure
+    return measures, left_out
 
 
 def unlike(name: str, first: System, second: System) -> str | None:
@@ -68,20 +67,20 @@ def unlike(name: str, first: System, second: System) -> str | None:
     return f"measured with different settings: {different}" if different else None
 
 
-def differences(ours: dict[str, Any], theirs: dict[str, Any], first: str, second: str) -> str:
+def differences(ours: Mapping[str, object], theirs: Mapping[str, object], first: str, second: str) -> str:
     """In words, where two nested dictionaries of settings differ, naming a few; empty where they do not."""
-    one, other = _flat(ours), _flat(theirs)
+    first_flat, second_flat = _flat(ours), _flat(theirs)
     different = [
-        f"{key} is {one.get(key, 'absent')} for {first}, {other.get(key, 'absent')} for {second}"
-        for key in {**one, **other}
-        if one.get(key) != other.get(key)
+        f"{key} is {first_flat.get(key, 'absent')} for {first}, {second_flat.get(key, 'absent')} for {second}"
+        for key in {**first_flat, **second_flat}
+        if first_flat.get(key) != second_flat.get(key)
     ]
     more = f"; {len(different) - _MOST} more" if len(different) > _MOST else ""
     return "; ".join(different[:_MOST]) + more
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for key, value in settings.items():
         if isinstance(value, dict) and value:
             flat |= _flat(value, f"{prefix}{key}.")

@@ -65,16 +65,16 @@ def compare(
         [row.group_key for row in same[0].rows], resamples=settings.resamples, seed=settings.seed
     )
     compared, exact = [], True
-    for one, other in pairs:
-        progress(f"comparing {one} with {other}")
-        pair, tried_all = compare_pair(measured[one], measured[other], bootstrap, settings)
+    for name, other in pairs:
+        progress(f"comparing {name} with {other}")
+        pair, tried_all = compare_pair(measured[name], measured[other], bootstrap, settings)
         compared.append(pair)
         exact &= tried_all
     corrected, tests = correct(compared)
     if any(costs_of(system) for system in same):
         progress("weighing quality against cost")
     weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
-    groups = groups_of(same[0])
+    groups, notes = groups_of(same[0]), notes_on_unread(same, metrics)
     return Comparison(
         systems=[SystemInfo(name=system.name, results=str(system.folder)) for system in same],
         dataset=same[0].results.dataset,
@@ -84,12 +84,7 @@ def compare(
         family=Family(tests=tests, members=FAMILY),
         pairs=corrected,
         tradeoffs=weighed,
-        notes=[
-            *notes_on(groups),
-            *notes_on_resolution(settings, tests, exact=exact),
-            *notes_on_unread(same, metrics),
-            *missing_costs,
-        ],
+        notes=[*notes_on(groups), *notes_on_resolution(settings, tests, exact=exact), *notes, *missing_costs],
     )
 
 

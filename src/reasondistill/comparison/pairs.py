@@ -37,12 +37,12 @@ def compare_pair(
     twins: dict[str, _Twin] = {}
     by_label: dict[str, dict[str, _Twin]] = {label: {} for label in sorted({*gold.tolist()} - {""})}
     for name in names:
-        one, other = ours.measures[name], theirs.measures[name]
-        both = one.present & other.present
-        twins[name] = _Twin(one, other, both, columns, effect=True)
-        for label, found in by_label.items():
-            if one.kind != "corpus" and (rows := both & (gold == label)).any():
-                found[name] = _Twin(one, other, rows, columns, effect=False)
+        first, second = ours.measures[name], theirs.measures[name]
+        both = first.present & second.present
+        twins[name] = _Twin(first, second, both, columns, effect=True)
+        for label, label_twins in by_label.items():
+            if first.kind != "corpus" and (rows := both & (gold == label)).any():
+                label_twins[name] = _Twin(first, second, rows, columns, effect=False)
     statistics = columns.joined()
     total = statistics.sum(axis=0)
     spread = bootstrap.n_groups > 1  # one group says nothing about chance: no interval and no test
@@ -61,9 +61,9 @@ def compare_pair(
             "metrics": metrics,
             "mcnemar": _mcnemar(accuracy, total, tested=spread) if accuracy is not None and accuracy.binary else None,
             "per_label": {
-                label: {name: twin.difference(total, sums) for name, twin in found.items()}
-                for label, found in by_label.items()
-                if found
+                label: {name: twin.difference(total, sums) for name, twin in label_twins.items()}
+                for label, label_twins in by_label.items()
+                if label_twins
             },
         }
     ), tests is None or tests.exact
@@ -71,15 +71,18 @@ def compare_pair(
 
 def shared(ours: Measured, theirs: Measured) -> tuple[list[str], dict[str, str]]:
     """The metrics that two systems can be compared on, in the order of the second's, and why others are left out."""
-    told = [{**one.measures, **dict.fromkeys(one.left_out)} for one in (ours, theirs)]
+    named = [{**group.measures, **dict.fromkeys(group.left_out)} for group in (ours, theirs)]
     order = {
-        name: None for one in (theirs, ours) for name in one.system.results.metrics if name in {**told[0], **told[1]}
+        name: None
+        for group in (theirs, ours)
+        for name in group.system.results.metrics
+        if name in {**named[0], **named[1]}
     }
     names, left_out = [], {}
     for name in order:
-        lacking = [one.system.name for one, has in zip((ours, theirs), told, strict=True) if name not in has]
+        lacking = [group.system.name for group, has in zip((ours, theirs), named, strict=True) if name not in has]
         if lacking:
-            system = next(one.system for one in (ours, theirs) if one.system.name == lacking[0])
+            system = next(group.system for group in (ours, theirs) if group.system.name == lacking[0])
             unread: dict[str, str] = system.results.settings.get("unread", {}).get("left_out", {})
             reason: str | None = f"{lacking[0]} has no figure of it" + (f": {unread[name]}" if name in unread else "")
         else:
@@ -117,12 +120,12 @@ class _Twin:
         self._n = int(rows.sum())
         self.function = ours.function
         self.binary = ours.kind == theirs.kind == "binary"
-        one, other = ours.on(rows), theirs.on(rows)
-        self.ours, self.theirs = columns.add(one), columns.add(other)
+        our_scores, their_scores = ours.on(rows), theirs.on(rows)
+        self.ours, self.theirs = columns.add(our_scores), columns.add(their_scores)
         self._effect: tuple[Literal["cohens_d_z", "cohens_g"], Callable[[FloatArray], FloatArray], slice] | None = None
         if not effect or ours.kind == "corpus":
             return
-        apart = one[:, 0] - other[:, 0]
+        apart = our_scores[:, 0] - their_scores[:, 0]
         if ours.kind == "binary":
             self._effect = "cohens_g", cohens_g, columns.add(np.column_stack([apart > 0, apart < 0]).astype(float))
         else:
@@ -175,11 +178,11 @@ def _test(twins: list[_Twin], per_group: FloatArray, settings: ComparisonSetting
 
 
 def _mcnemar(accuracy: _Twin, total: FloatArray, *, tested: bool) -> McNemar:
-    found = mcnemar(*accuracy.discordant(total))
+    test = mcnemar(*accuracy.discordant(total))
     return McNemar(
-        system_only=found.first_only,
-        baseline_only=found.second_only,
-        p=found.p if tested else None,
-        odds_ratio=found.odds_ratio,
-        odds_ratio_ci95=found.odds_ratio_ci95 if tested else None,
+        system_only=test.first_only,
+        baseline_only=test.second_only,
+        p=test.p if tested else None,
+        odds_ratio=test.odds_ratio,
+        odds_ratio_ci95=test.odds_ratio_ci95 if tested else None,
     )

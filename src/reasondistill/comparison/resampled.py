@@ -67,12 +67,12 @@ def panels(
     for metric, group in comparable.items():
         if len(group) < 2:
             continue
-        rows = np.logical_and.reduce([one.measures[metric].present for one in group])
+        rows = np.logical_and.reduce([candidate.measures[metric].present for candidate in group])
         for label in labels:
             chosen: NDArray[np.bool_] = rows if label is None else rows & (gold == label)
             if not chosen.any() or (label is not None and group[0].measures[metric].kind == "corpus"):
                 continue
-            places = {one.system.name: columns.add(one.measures[metric].on(chosen)) for one in group}
+            places = {candidate.system.name: columns.add(candidate.measures[metric].on(chosen)) for candidate in group}
             planned.append((metric, label, int(chosen.sum()), places))
     if not planned:
         return [], missing
@@ -99,13 +99,13 @@ def _comparable(
 ) -> tuple[dict[str, list[Measured]], dict[str, str]]:
     groups: dict[str, list[Measured]] = {metric: [] for metric in metrics if metric in reference.measures}
     missing: dict[str, str] = {}
-    for one in systems:
-        names, left_out = shared(one, reference)
+    for candidate in systems:
+        names, left_out = shared(candidate, reference)
         for metric, group in groups.items():
             if metric in names:
-                group.append(one)
+                group.append(candidate)
             else:
-                missing[f"{one.system.name}: {metric}"] = left_out[metric]
+                missing[f"{candidate.system.name}: {metric}"] = left_out[metric]
     return groups, missing
 
 

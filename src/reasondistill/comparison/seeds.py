@@ -10,7 +10,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from reasondistill.comparison.pairs import Measured
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.metrics.measure import Measure
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, Interval, ratio
 
@@ -37,16 +37,16 @@ def mean_of(runs: Sequence[Measured], name: str) -> Measured:
         for metric in {**first.measures, **first.left_out}
         if metric not in measures
     }
-    metrics = {metric: Metric(value=measure.value(), n=measure.n) for metric, measure in measures.items()}
+    metrics = {metric: MetricValue(value=measure.value(), n=measure.n) for metric, measure in measures.items()}
     update = {"metrics": metrics, "per_label": _mean_per_label(runs, names)}
     results = first.system.results.model_copy(update=update)
     return Measured(replace(first.system, name=name, results=results), measures, left_out)
 
 
 def _mean_measure(several: Sequence[Measure]) -> Measure:
-    present = np.logical_and.reduce([one.present for one in several])
-    if all(one.kind != "corpus" for one in several):
-        scores = np.mean([one.statistics[:, 0] for one in several], axis=0)
+    present = np.logical_and.reduce([measure.present for measure in several])
+    if all(measure.kind != "corpus" for measure in several):
+        scores = np.mean([measure.statistics[:, 0] for measure in several], axis=0)
         return Measure("score", np.column_stack([scores * present, present]), present, ratio)
     width = several[0].statistics.shape[1]
     function = several[0].function
@@ -57,14 +57,14 @@ def _mean_measure(several: Sequence[Measure]) -> Measure:
         )
         return values
 
-    return Measure("corpus", np.hstack([one.on(present) for one in several]), present, averaged)
+    return Measure("corpus", np.hstack([measure.on(present) for measure in several]), present, averaged)
 
 
-def _mean_per_label(runs: Sequence[Measured], names: Sequence[str]) -> dict[str, dict[str, Metric]]:
+def _mean_per_label(runs: Sequence[Measured], names: Sequence[str]) -> dict[str, dict[str, MetricValue]]:
     first, *others = [run.system.results.per_label for run in runs]
     return {
         label: {
-            name: Metric(value=mean([metric.value, *(other[label][name].value for other in others)]), n=metric.n)
+            name: MetricValue(value=mean([metric.value, *(other[label][name].value for other in others)]), n=metric.n)
             for name, metric in metrics.items()
             if name in names and all(name in other.get(label, {}) for other in others)
         }

@@ -78,12 +78,12 @@ COSTS: Final = (
 def costs_of(system: System) -> dict[str, float]:
     """The costs that are known of a system, by the names of `COSTS`; what was not measured, or is 0, is left out."""
     costs, size = system.results.efficiency, system.size
-    found: dict[str, float | None] = {}
+    figures: dict[str, float | None] = {}
     if costs is not None:
-        found = {cost.name: cost.of(costs) for cost in COSTS}
+        figures = {cost.name: cost.of(costs) for cost in COSTS}
     elif size is not None:
-        found = {PARAMETERS: size.parameters, _BYTES: size.bytes}
-    return {name: float(value) for name, value in found.items() if value is not None and value > 0}
+        figures = {PARAMETERS: size.parameters, _BYTES: size.bytes}
+    return {name: float(value) for name, value in figures.items() if value is not None and value > 0}
 
 
 def unlike_costs(systems: Sequence[System]) -> dict[str, str]:

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from reasondistill.contracts.efficiency import Efficiency
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.run import RUN_FILE, RunInfo, StudentSize
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
+from reasondistill.data.splits import main_split
 from reasondistill.errors import DataError
 from reasondistill.storage.files import real_path
 
 RESULTS_FILE, COSTS_FILE = "results.json", "efficiency.json"
-_PREFERRED = ("test", "validation")  # of a run's parts, as in its report
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,21 @@ def load_system(folder: Path, name: str | None = None) -> System:
             fix="Evaluate again: the two files must come from one evaluation.",
         )
     run = _run_of(folder)
-    if results.efficiency is None:
-        beside = [place / COSTS_FILE for place in (folder, run) if place is not None]
-        costs = next((_costs(path, results) for path in beside if path.is_file()), None)
-        results = results.model_copy(update={"efficiency": costs})
+    results = with_costs(results, folder, run)
     return System(name or _default_name(folder, run), folder, results, rows, run)
+
+
+def with_costs(results: Results, *places: Path | None) -> Results:
+    """Results that hold no costs with those of an efficiency.json in the first of ``places`` that has one.
+
+    Raises:
+        DataError: they are those of another student.
+    """
+    files = [place / COSTS_FILE for place in places if place is not None]
+    file = next((file for file in files if file.is_file()), None)
+    if results.efficiency is not None or file is None:
+        return results
+    return results.model_copy(update={"efficiency": _costs(file, results)})
 
 
 def _costs(path: Path, results: Results) -> Efficiency:
@@ -126,11 +137,13 @@ def _results_folder(folder: Path) -> Path:
         return folder
     if (folder / RUN_FILE).is_file():
         parts = {p.parent.name: p.parent for p in sorted(folder.glob(f"results/*/{RESULTS_FILE}"))}
-        for name in (*_PREFERRED, *parts):
-            if name in parts:
-                return parts[name]
+        if (name := main_split(parts)) is not None:
+            return parts[name]
         raise DataError(
-            folder, expected="a run with results", found="none", fix="Run `reasondistill evaluate` on its predictions."
+            folder,
+            expected="a run with results",
+            found="none",
+            fix=f"Evaluate it: reasondistill evaluate {quote(str(folder))}",
         )
     if folder.is_dir() and (folder / SCORED_ROWS_FILE).is_file():
         return folder  # load_system says what is absent

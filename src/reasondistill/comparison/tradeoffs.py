@@ -39,12 +39,12 @@ def tradeoffs(
     Raises:
         DataError: ``base`` is neither, or names a system without costs, or there is nothing to compare with it.
     """
-    costs = {one.system.name: costs_of(one.system) for one in systems}
-    measured = [one for one in systems if PARAMETERS in costs[one.system.name]]
+    costs = {candidate.system.name: costs_of(candidate.system) for candidate in systems}
+    measured = [candidate for candidate in systems if PARAMETERS in costs[candidate.system.name]]
     left_out = {
         name: f"not measured: neither its results nor a {COSTS_FILE} beside them or in its run says its parameters"
-        for name, found in costs.items()
-        if PARAMETERS not in found
+        for name, figures in costs.items()
+        if PARAMETERS not in figures
     }
     if len(measured) < 2:
         if base is not None:
@@ -56,7 +56,9 @@ def tradeoffs(
             )
         note = f"Trade-offs need the costs of two systems; without them: {', '.join(left_out)}."
         return None, [note] if measured else []
-    named = _base(base, {one.system.name: costs[one.system.name][PARAMETERS] for one in measured}, left_out)
+    named = _base(
+        base, {candidate.system.name: costs[candidate.system.name][PARAMETERS] for candidate in measured}, left_out
+    )
     return _of_measured(systems, measured, costs, named, bootstrap, left_out), []
 
 
@@ -68,57 +70,62 @@ def _of_measured(
     bootstrap: GroupBootstrap,
     left_out: dict[str, str],
 ) -> Tradeoffs:
-    sizes = {one.system.name: (p := costs[one.system.name][PARAMETERS], base.parameters / p) for one in measured}
+    sizes = {
+        candidate.system.name: (p := costs[candidate.system.name][PARAMETERS], base.parameters / p)
+        for candidate in measured
+    }
     reference = base.name if base.compared else max(sizes, key=lambda name: sizes[name][0])
-    by_name = {one.system.name: one for one in measured}
+    by_name = {candidate.system.name: candidate for candidate in measured}
     labels: list[str | None] = [
         None, *sorted({row.gold for row in measured[0].system.rows if row.gold is not None})
     ]  # fmt: skip
-    found, missing = panels(measured, by_name[reference], qualities(), labels, bootstrap)
+    compared, missing = panels(measured, by_name[reference], qualities(), labels, bootstrap)
     results = by_name[reference].system.results
     zeros: dict[str, dict[Zero, float]] = {metric: zero_points(metric, results) for metric in curved()}
     smaller = sorted((n for n in sizes if sizes[n][0] < sizes[reference][0]), key=lambda n: sizes[n][0])
-    lost = losses(found, reference, smaller, zeros)
-    unlike = unlike_costs([one.system for one in measured])
+    lost = losses(compared, reference, smaller, zeros)
+    unlike = unlike_costs([candidate.system for candidate in measured])
     return Tradeoffs(
         base=base,
         reference=reference,
         smallest=smaller[0] if smaller else None,
         systems=[
             SystemSummary(
-                name=one.system.name,
-                n=one.system.results.dataset.n,
-                costs=costs[one.system.name],
-                compression=sizes[one.system.name][1] if one.system.name in sizes else None,
-                metrics=one.system.results.metrics,
-                per_label=one.system.results.per_label,
+                name=candidate.system.name,
+                n=candidate.system.results.dataset.n,
+                costs=costs[candidate.system.name],
+                compression=sizes[candidate.system.name][1] if candidate.system.name in sizes else None,
+                metrics=candidate.system.results.metrics,
+                per_label=candidate.system.results.per_label,
             )
-            for one in systems
+            for candidate in systems
         ],
         left_out=left_out,
         costs_left_out=unlike,
         metrics_left_out=missing,
-        fronts=_fronts(found, {name: costs[name] for name in by_name}, unlike),
+        fronts=_fronts(compared, {name: costs[name] for name in by_name}, unlike),
         curves=[
             curve(panel, reference, zeros[panel.metric] if panel.label is None else {"nothing": 0.0}, sizes)
-            for panel in found
+            for panel in compared
             if panel.metric in zeros
         ],
         losses=lost,
         answers={
-            zero: answer([one.verdict for one in lost if one.system == smaller[0] and one.zero == zero])
+            zero: answer([loss.verdict for loss in lost if loss.system == smaller[0] and loss.zero == zero])
             for zero in ZEROS
-            if any(one.zero == zero for one in lost)
+            if any(loss.zero == zero for loss in lost)
         },
         notes=[
             *_notes(sizes, reference, smaller),
-            *remarks([one.system for one in measured]),
+            *remarks([candidate.system for candidate in measured]),
         ],
     )
 
 
-def _fronts(found: Sequence[Panel], costs: Mapping[str, Mapping[str, float]], unlike: Mapping[str, str]) -> list[Front]:
-    by_metric = {panel.metric: panel for panel in found if panel.label is None}
+def _fronts(
+    panels: Sequence[Panel], costs: Mapping[str, Mapping[str, float]], unlike: Mapping[str, str]
+) -> list[Front]:
+    by_metric = {panel.metric: panel for panel in panels if panel.label is None}
     return [
         front
         for metric in qualities()

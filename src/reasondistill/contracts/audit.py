@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from reasondistill.contracts.audit_numbers import (
     Baselines,
@@ -19,8 +19,9 @@ from reasondistill.contracts.audit_numbers import (
     Phrases,
     SplitCounts,
 )
-from reasondistill.contracts.base import Block, Count, Versioned
+from reasondistill.contracts.base import Block, Count, Versioned, rename_keys
 from reasondistill.contracts.lost_texts import Lost
+from reasondistill.storage.files import JsonObject
 
 Severity = Literal["problem", "warning", "note"]
 
@@ -56,6 +57,25 @@ class Limits(Block):
     max_target_length: int
 
 
+class DoubtedLabel(Block):
+    """A row whose label is not the one that is proved; ``explanation`` is the proof as a sentence."""
+
+    id: str
+    label: str
+    proved: str
+    explanation: str
+    assumptions: tuple[str, ...]
+
+
+class LabelProofs(Block):
+    """What proofs say of the labels of ``rows`` pairs; ``doubted``: the worst first."""
+
+    rows: Count
+    proved: Count
+    agreeing: Count
+    doubted: list[DoubtedLabel] = []
+
+
 class AuditSettings(Block):
     """``order`` is what prompts and targets were made for; ``sample`` rows gave phrases, language and token lengths."""
 
@@ -65,27 +85,23 @@ class AuditSettings(Block):
     sample: Count
 
 
-def _from_version_1(value: dict[str, Any]) -> dict[str, Any]:
+def _from_version_1(value: JsonObject) -> JsonObject:
     """Parts are splits, what was set aside is dropped, and no field's name is a key beside fixed ones."""
     leakage, duplicates = value["leakage"], value["duplicates"]
-    _rename(value, parts="splits", set_aside="dropped")
-    _rename(leakage, train_part="train_split", between_parts="between_splits")
-    _rename(leakage["groups"], in_several_parts="in_several_splits")
-    _rename(duplicates["near"], across_parts="across_splits")
+    rename_keys(value, parts="splits", set_aside="dropped")
+    rename_keys(leakage, train_part="train_split", between_parts="between_splits")
+    rename_keys(leakage["groups"], in_several_parts="in_several_splits")
+    rename_keys(duplicates["near"], across_parts="across_splits")
     del duplicates["near"]["rows_left_out"], duplicates["normalised"]["n_distinct"]
     for copies in value["explanations"]["copies"].values():
         copies["fields"] = {name: copies.pop(name) for name in value["fields"]}
     for texts in value["lengths"].values():
         for lengths in (texts or {}).values():
-            _rename(lengths["histogram"], **{"from": "starts"})
+            rename_keys(lengths["histogram"], **{"from": "starts"})
             if "limit" in lengths:
-                _rename(lengths, share_over="share")
+                rename_keys(lengths, share_over="share")
                 lengths["cut"] = {key: lengths.pop(key) for key in ("limit", "over", "share")}
     return value
-
-
-def _rename(block: dict[str, Any], **names: str) -> None:
-    block |= {new: block.pop(old) for old, new in names.items()}
 
 
 class Audit(Versioned):
@@ -120,3 +136,4 @@ class Audit(Versioned):
     lost: Lost | None
     baselines: Baselines | NoBaselines
     language: Language
+    proofs: LabelProofs | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,7 @@ from pydantic import (
 
 from reasondistill.contracts.records import parse_record
 from reasondistill.errors import DataError
-from reasondistill.storage.files import read_json, write_json
+from reasondistill.storage.files import JsonObject, read_json, write_json
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -39,7 +39,7 @@ def _empty_for_none(value: object, serialise: SerializerFunctionWrapHandler) -> 
 OrEmpty = Annotated[T | None, BeforeValidator(_none_for_empty), WrapSerializer(_empty_for_none)]
 """A block that is None where there is nothing to say; ``{}`` in the file."""
 
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
+Migration = Callable[[JsonObject], JsonObject]
 """A file's content of one version to that of the next."""
 
 
@@ -49,7 +49,7 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Metric(Block):
+class MetricValue(Block):
     """A figure over ``n`` examples; ``ci95`` is the 95% interval of a bootstrap over groups, where one was made."""
 
     value: float
@@ -79,7 +79,8 @@ class Versioned(Block):
     """A JSON file between two stages.
 
     A subclass says what the file is, which command writes it anew, and how files of older versions become files of the
-    next, by the version that a migration takes. The version that is written is the default of ``schema_version``.
+    next, by the version that a migration takes, 0 for a file that names none. The version that is written is the
+    default of ``schema_version``; a file may also name its ``kind``, whose default is the only one that is read.
     """
 
     what: ClassVar[str]
@@ -114,11 +115,22 @@ class Versioned(Block):
             DataError: it is of a version that cannot be read, or not such a file.
         """
         value = read_json(path)
+        kind = cls.model_fields["kind"].default if "kind" in cls.model_fields else None
+        if kind is not None and value.get("kind", kind) != kind:
+            raise DataError(
+                path, expected=f"{cls.what} (kind {kind!r})", found=f"kind {value['kind']!r}", fix=cls.repair()
+            )
         written = value.get("schema_version")
-        version, current = written, cls.current()
-        while isinstance(version, int) and version in cls.migrations:
-            value, version = cls.migrations[version](value), version + 1
-        if version != current or isinstance(written, bool):
+        version, current = 0 if written is None else written, cls.current()
+        while type(version) is int and version in cls.migrations:
+            try:
+                value = cls.migrations[version](value)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise DataError(
+                    path, expected=f"{cls.what} of schema version {version}", found="another form", fix=cls.repair()
+                ) from error
+            version += 1
+        if version != current or isinstance(version, bool):
             readable = " or ".join(map(str, [*sorted(cls.migrations), current]))
             raise DataError(
                 path,
@@ -127,3 +139,16 @@ class Versioned(Block):
                 fix=cls.repair(),
             )
         return parse_record(cls, {**value, "schema_version": version}, str(path))
+
+
+def rename_keys(block: JsonObject, **names: str) -> None:
+    """In a migration: give keys of a block their new names, in place; each stays where it was in the order.
+
+    Raises:
+        KeyError: the block lacks one of them.
+    """
+    if missing := names.keys() - block.keys():
+        raise KeyError(*missing)
+    renamed = {names.get(key, key): value for key, value in block.items()}
+    block.clear()
+    block.update(renamed)

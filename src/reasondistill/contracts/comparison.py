@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, Count, DatasetInfo, Interval, Versioned
+from reasondistill.contracts.base import Block, Count, DatasetInfo, Interval, Versioned, rename_keys
 from reasondistill.contracts.tradeoffs import Tradeoffs
+from reasondistill.storage.files import JsonObject
 
 PValue = Annotated[float, Field(ge=0, le=1)]
 
@@ -101,11 +102,29 @@ class Family(Block):
     members: str
 
 
+def _from_version_1(value: JsonObject) -> JsonObject:
+    """The zero point ``baseline`` of trade-offs was called floor."""
+    tradeoffs = value.get("tradeoffs") or {}
+    curves = tradeoffs.get("curves", [])
+    blocks = [tradeoffs.get("answers", {})]
+    blocks += [block for curve in curves for block in (curve["zeros"], curve.get("undefined", {}))]
+    blocks += [point.get("kept", {}) for curve in curves for point in curve["points"]]
+    for block in blocks:
+        if "floor" in block:
+            rename_keys(block, floor="baseline")
+    for loss in tradeoffs.get("losses", []):
+        loss["zero"] = "baseline" if loss["zero"] == "floor" else loss["zero"]
+    return value
+
+
 class Comparison(Versioned):
     """Two or more systems on the same rows, by pairs."""
 
     what = "a comparison"
     again = "reasondistill compare"
+    migrations = {1: _from_version_1}
+
+    schema_version: int = 2
 
     kind: Literal["comparison"] = "comparison"
     systems: list[SystemInfo]
@@ -154,3 +173,13 @@ class Generalisation(Versioned):
     metrics: dict[str, Gap]
     left_out: dict[str, str] = {}
     notes: list[str] = []
+
+
+class Shift(Versioned):
+    """One system on the rows that it is usually scored on, and on sets of other kinds: a `Generalisation` each."""
+
+    what = "a shift"
+    again = "reasondistill compare --parts"
+
+    kind: Literal["shift"] = "shift"
+    sets: Annotated[list[Generalisation], Field(min_length=1)]

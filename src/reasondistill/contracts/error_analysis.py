@@ -66,7 +66,7 @@ class ConfusedLabels(Block):
     examples: list[ErrorExample]
 
 
-class FoundErrors(Sparse):
+class ErrorSummary(Sparse):
     """What is in error among the ``n`` rows that could be judged, in the parts that were ``judged``.
 
     ``rule`` says when an explanation counts as wrong: its ``metric`` is below ``threshold``, the median of

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import JsonValue, model_validator
 
-from reasondistill.contracts.base import Block, Metric, Sparse
+from reasondistill.contracts.base import Block, MetricValue, Sparse
 
-Entry = Metric | int | float | str | None
+Entry = MetricValue | int | float | str | None
 """What a cell of a `DetailTable` holds."""
 
 
@@ -57,14 +57,14 @@ class FaithfulnessDetails(Sparse):
     dropped: dict[str, int] = {}
     shortened: str = ""
     left_out: str = ""
-    figures: dict[str, Metric | int | float] = {}
+    figures: dict[str, MetricValue | int | float] = {}
     controls: dict[str, dict[str, float | None]] = {}
     tables: list[DetailTable] = []
     quotes: list[Quotes] = []
 
     @model_validator(mode="before")
     @classmethod
-    def _from_untyped(cls, value: Any) -> Any:
+    def _from_untyped(cls, value: object) -> object:
         """Results written before the details had a form of their own: numbers become figures, lists quotes."""
         if not isinstance(value, Mapping) or value.keys() <= cls.model_fields.keys():
             return value
@@ -82,7 +82,7 @@ class FaithfulnessDetails(Sparse):
 _FIGURE: Final = {"value", "n"}
 
 
-def _numbers(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _numbers(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Every number in nested dictionaries, and every metric, as ``outer.inner``."""
     for key, part in value.items():
         if isinstance(part, Mapping):

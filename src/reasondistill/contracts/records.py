@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reasondistill.contracts.notebook_tables import html_table
+from reasondistill.contracts.notebook_tables import html_rows, html_table
 from reasondistill.errors import CheckpointError, DataError, UserError
 from reasondistill.storage.files import read_jsonl, read_versioned_json, write_jsonl
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _no_lone_surrogates(text: str) -> str:
@@ -93,6 +96,8 @@ class Example(_Record):
     id: Id
     fields: dict[Text, Text]
     label: Name | None = None
+    accepted: tuple[Name, ...] | None = Field(default=None, strict=False)
+    """Further answers that count as right, where answers are texts; ``label`` is the one to learn."""
     choices: tuple[Name, ...] | None = Field(default=None, strict=False)
     explanations: tuple[Explanation, ...] = Field(default=(), strict=False)
     group: Name | None = None
@@ -103,6 +108,11 @@ class Example(_Record):
     def references(self) -> list[Explanation]:
         """The explanations that argue for this example's own label, in order: what to learn and to compare with."""
         return [e for e in self.explanations if e.label is None or e.label == self.label]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every answer that counts as right: ``label`` first; none where no label is known."""
+        return () if self.label is None else (self.label, *(self.accepted or ()))
 
     @property
     def cluster(self) -> tuple[str, str]:
@@ -125,6 +135,8 @@ class Prediction(BaseModel):
     label: Name | None
     explanation: Text = ""
     probabilities: dict[Text, Probability] = Field(default_factory=dict)
+    probability: Probability | None = None
+    """Of a written answer, which has no ``probabilities``: that of its sequence of tokens."""
     raw_output: Text | None = None
     parsed_label: Name | None = None
     truncated: bool = False
@@ -132,10 +144,18 @@ class Prediction(BaseModel):
     """Words at the end of ``explanation`` for how sure the system is; "" where it should have written some."""
     stated_confidence: Probability | None = None
     """The probability that these words, or figures, state."""
+    structure: dict[Text, Text] | None = None
+    """``relation``, ``from`` and ``to``, of which ``explanation`` is the text; see `tasks.structures`."""
 
     def _repr_html_(self) -> str:
         sure = {f"p({label})": f"{probability:.3f}" for label, probability in self.probabilities.items()}
+        sure |= {} if self.probability is None else {"probability": f"{self.probability:.3f}"}
         return html_table(f"Prediction {self.id}", {"label": self.label, **sure, "explanation": self.explanation})
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the answer that was given, chosen or written; None where there is none."""
+        return self.probability if self.probability is not None else self.probabilities.get(self.label or "")
 
     @property
     def states(self) -> bool:
@@ -149,10 +169,36 @@ class Prediction(BaseModel):
         return self.explanation.removesuffix(phrase).rstrip() if phrase else self.explanation
 
 
+class Predictions(list[Prediction]):
+    """A student's answers: a list that becomes a frame, and shows itself in a notebook."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each answer: ``id``, ``label``, ``probability`` (of the label), ``explanation`` and, where they are
+        there, further keys such as ``abstained``."""
+        import pandas as pd
+
+        rows = [dict(zip(_HEAD, _cells(p), strict=True)) | (p.model_extra or {}) for p in self]
+        return pd.DataFrame(rows, columns=None if rows else _HEAD)
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self):,} predictions{f', the first {_SHOWN}' if len(self) > _SHOWN else ''}"
+        return html_rows(title, _HEAD, map(_cells, self[:_SHOWN]))
+
+
+_HEAD = ("id", "label", "probability", "explanation")
+_SHOWN = 20
+"""Predictions that a notebook shows of a list."""
+
+
+def _cells(prediction: Prediction) -> tuple[str, str | None, float | None, str]:
+    """What a table shows of a prediction, by `_HEAD`: the probability is that of its label."""
+    return prediction.id, prediction.label, prediction.confidence, prediction.explanation
+
+
 R = TypeVar("R", bound=BaseModel)
 
 
-def parse_record(kind: type[R], row: dict[str, Any], where: str) -> R:
+def parse_record(kind: type[R], row: Mapping[str, object], where: str) -> R:
     """Build a record from a row of a file.
 
     Raises:
@@ -228,7 +274,7 @@ def write_records(path: str | Path, records: Iterable[Example] | Iterable[Predic
     write_jsonl(path, (as_row(record) for record in records))
 
 
-def as_row(record: Example | Prediction) -> dict[str, Any]:
+def as_row(record: Example | Prediction) -> dict[str, object]:
     """The JSON object of a record: None values are left out, but a prediction's label, which is always said."""
     row = record.model_dump(mode="json", exclude_none=True)
     if isinstance(record, Prediction):

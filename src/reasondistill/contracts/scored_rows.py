@@ -46,6 +46,10 @@ class ScoredRow(BaseModel):
     label: str | None = None
     correct: bool | None = None
     probabilities: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] | None = None
+    probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    """Of a written answer, as in its prediction."""
+    accepted: list[str] | None = None
+    """Answers beside ``gold`` that count as right."""
     explanation: str | None = None
     confidence_phrase: str | None = None
     references: list[str] | None = None
@@ -61,8 +65,8 @@ class ScoredRow(BaseModel):
 
     @property
     def confidence(self) -> float | None:
-        """The probability of the predicted label, where the system gave one."""
-        return (self.probabilities or {}).get(self.label or "")
+        """The probability of the predicted label, or written answer, where the system gave one."""
+        return self.probability if self.probability is not None else (self.probabilities or {}).get(self.label or "")
 
     @property
     def scores(self) -> dict[str, bool | int | float]:

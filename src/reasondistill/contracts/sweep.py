@@ -1,19 +1,49 @@
-"""The form of a sweep's ``summary.json``. What the figures mean: docs/sweeps.md."""
+"""A sweep's files: ``sweep.json``, a failed trial's ``.failed.json``, ``summary.json``. See docs/sweeps.md."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reasondistill.contracts.base import Block, DatasetInfo, Interval, Versioned
+from reasondistill.contracts.base import Block, DatasetInfo, Interval, Versioned, rename_keys
 from reasondistill.contracts.comparison import Effect, Family
+from reasondistill.storage.files import JsonObject
 
 State = Literal["finished", "running", "failed", "stopped", "waiting"]
 
 
-class CellState(Block):
-    """How far a cell is, and where it is not finished, what is known of why."""
+SWEEP_FILE = "sweep.json"
+
+
+class SweepRecord(Versioned):
+    """What a sweep's folder was begun with: part of the data → how it is scored, as ``evaluate`` in its YAML says."""
+
+    what = "a sweep"
+    again = "reasondistill sweep"
+
+    name: str
+    evaluate: dict[str, dict[str, object]] = {}
+
+    @classmethod
+    def repair(cls) -> str:
+        return "Give the new sweep another name: `--set name=…`."
+
+
+class TrialFailure(Versioned):
+    """Why a trial's last try has no result, and the exit ``status`` of a process that ended without a word."""
+
+    what = "a trial's failure"
+    again = "reasondistill sweep"
+    migrations = {0: dict}
+    """Files without a version have the same keys."""
+
+    error: str
+    status: int | None = None
+
+
+class TrialState(Block):
+    """How far a trial is, and where it is not finished, what is known of why."""
 
     name: str
     variant: str
@@ -38,10 +68,10 @@ class Figure(Block):
 
 
 class Variant(Block):
-    """A cell's trainings: what it changes, what came of it on one part of the data, and what it cost."""
+    """The trials of one name: what it changes, what came of it on one part of the data, and what it cost."""
 
     name: str
-    changes: dict[str, Any]
+    changes: dict[str, object]
     after: str | None = None
     seeds: list[int]
     """Those that are finished."""
@@ -103,12 +133,20 @@ class Scores(Block):
     notes: list[str] = []
 
 
+def _from_version_1(value: JsonObject) -> JsonObject:
+    """Trials were called cells."""
+    rename_keys(value, cells="trials")
+    return value
+
+
 class SweepSummary(Versioned):
-    """A sweep: its cells, and their figures on each part that was scored."""
+    """A sweep: its trials, and their figures on each part that was scored."""
 
     what = "a sweep's summary"
     again = "reasondistill sweep --summary"
+    migrations = {1: _from_version_1}
 
+    schema_version: int = 2
     name: str
-    cells: list[CellState]
+    trials: list[TrialState]
     parts: list[Scores]

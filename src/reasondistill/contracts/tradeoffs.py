@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reasondistill.contracts.base import Block, Interval
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 
-Zero = Literal["nothing", "chance", "floor"]
+Zero = Literal["nothing", "chance", "baseline"]
 """What counts as no quality at all: a figure of 0, chance, or the strongest system that explains nothing."""
 
 Verdict = Literal["more", "less", "untold", "undefined"]
@@ -37,8 +37,8 @@ class SystemSummary(Block):
     n: Annotated[int, Field(ge=0)]
     costs: dict[str, float]
     compression: float | None
-    metrics: dict[str, Metric]
-    per_label: dict[str, dict[str, Metric]] = {}
+    metrics: dict[str, MetricValue]
+    per_label: dict[str, dict[str, MetricValue]] = {}
 
 
 class Base(Block):
@@ -122,5 +122,5 @@ class Tradeoffs(Block):
     curves: list[Curve] = []
     losses: list[Loss] = []
     answers: dict[Zero, Answer] = {}
-    """For ``smallest``, all explanation metrics taken together; the answer is that above the floor."""
+    """For ``smallest``, all explanation metrics taken together; the answer is that above the baseline."""
     notes: list[str] = []

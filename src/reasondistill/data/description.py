@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.data.loaded import Loaded
+from reasondistill.data.splits import split_order
 
 UNLABELLED = "(none)"
+WRITTEN = "(a text)"
+"""As what written answers are counted."""
 _STRETCH = 1_000_000
 PERCENTILES = (5, 50, 95, 100)
 
 
-def describe(loaded: Loaded) -> dict[str, Any]:
+class Explained(TypedDict):
+    """The reference explanations of a data set."""
+
+    total: int
+    per_example: dict[str, int]
+    sources: dict[str, int]
+
+
+class Description(TypedDict):
+    """What `describe` counts."""
+
+    name: str
+    fingerprint: str
+    n: int
+    labels: dict[str, int]
+    splits: dict[str, dict[str, int]]
+    groups: int
+    explanations: Explained
+    highlighted: int
+    words: dict[str, dict[str, int]]
+    set_aside: dict[str, int]
+    ignored_columns: list[str]
+    notes: list[str]
+    sample: list[dict[str, Any]]
+
+
+def describe(loaded: Loaded) -> Description:
     """Count a data set.
 
     Returns:
@@ -27,47 +56,72 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         ``words``: field (and ``explanation``) → percentile of the number of words, ``p5`` … ``p100``; ``set_aside``:
         reason → count; ``ignored_columns``; ``notes``: what was recognised in the file; ``sample``: the first two rows.
     """
-    splits: dict[str, Counter[str]] = {}
-    labels: Counter[str] = Counter()
-    groups: set[int] = set()
-    per_example: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    lengths: dict[str, array[int]] = {}
-    explained = array("q")
-    highlighted = 0
+    counts = _Counts(writes_answers=loaded.task is not None and loaded.task.writes_answers)
     for example, part in zip(loaded.examples, loaded.stored.parts(), strict=True):
-        splits.setdefault(str(part), Counter())[_label(example)] += 1
-        labels[_label(example)] += 1
-        groups.add(hash(example.cluster))
-        sources.update(e.source for e in example.explanations)
-        references = example.references
-        per_example[str(len(references))] += 1
-        explained.extend(_words(e.text) for e in references)
-        for name, text in example.fields.items():
-            lengths.setdefault(name, array("q")).append(_words(text))
-        highlighted += any(example.highlights or ())
-    words = {name: _percentiles(found) for name, found in lengths.items()}
-    if explained:
-        words["explanation"] = _percentiles(explained)
+        counts.add(example, str(part))
     return {
         "name": loaded.name,
         "fingerprint": loaded.fingerprint,
         "n": len(loaded.examples),
-        "labels": _sorted(labels),
-        "splits": {name: _sorted(counts) for name, counts in sorted(splits.items())},
-        "groups": len(groups),
-        "explanations": {
-            "total": len(explained),
-            "per_example": _sorted(per_example),
-            "sources": _sorted(sources),
+        "labels": _sorted(counts.labels),
+        "splits": {
+            name: _sorted(labels)
+            for name, labels in sorted(counts.splits.items(), key=lambda item: split_order(item[0]))
         },
-        "highlighted": highlighted,
-        "words": words,
+        "groups": len(counts.groups),
+        "explanations": {
+            "total": len(counts.explained),
+            "per_example": _sorted(counts.per_example),
+            "sources": _sorted(counts.sources),
+        },
+        "highlighted": counts.highlighted,
+        "words": counts.words(),
         "set_aside": dict(loaded.set_aside),
         "ignored_columns": list(loaded.ignored_columns),
         "notes": list(loaded.notes),
         "sample": [as_row(example) for example in loaded.examples[:2]],
     }
+
+
+class _Counts:
+    """What is counted of each example."""
+
+    def __init__(self, *, writes_answers: bool) -> None:
+        self._writes_answers = writes_answers
+        self.splits: dict[str, Counter[str]] = {}
+        self.labels: Counter[str] = Counter()
+        self.groups: set[int] = set()
+        self.per_example: Counter[str] = Counter()
+        self.sources: Counter[str] = Counter()
+        self.explained = array("q")
+        self.highlighted = 0
+        self._lengths: dict[str, array[int]] = {}
+        self._answers = array("q")
+
+    def add(self, example: Example, part: str) -> None:
+        label = _label(example)
+        if self._writes_answers and example.label is not None:
+            label = WRITTEN  # there are as many answers as rows
+            self._answers.extend([_words(example.label)])
+        self.splits.setdefault(part, Counter())[label] += 1
+        self.labels[label] += 1
+        self.groups.add(hash(example.cluster))
+        self.sources.update(e.source for e in example.explanations)
+        references = example.references
+        self.per_example[str(len(references))] += 1
+        self.explained.extend(_words(e.text) for e in references)
+        for name, text in example.fields.items():
+            self._lengths.setdefault(name, array("q")).append(_words(text))
+        self.highlighted += any(example.highlights or ())
+
+    def words(self) -> dict[str, dict[str, int]]:
+        """Field → percentile → number of words."""
+        words = {name: _percentiles(counts) for name, counts in self._lengths.items()}
+        if self._answers:
+            words["answer"] = _percentiles(self._answers)
+        if self.explained:
+            words["explanation"] = _percentiles(self.explained)
+        return words
 
 
 def _words(text: str) -> int:

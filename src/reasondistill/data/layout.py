@@ -4,94 +4,47 @@ silently: what was found is said, and a user corrects it column by column."""
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, Literal
+from pathlib import Path
+from shlex import quote
+from typing import Final
 
-from reasondistill.contracts.records import number_as_text
+from reasondistill.data.answer_columns import holds_texts
+from reasondistill.data.column_facts import MOST_LABELS, Column, describe
+from reasondistill.data.column_roles import (
+    answer_column,
+    can_be_label,
+    explains,
+    identity_column,
+    label_column,
+    split_column,
+    text_columns,
+)
+from reasondistill.data.label_spellings import label_spellings
 from reasondistill.data.own_columns import own_columns
-from reasondistill.data.readers.own_tables import NO_FIELD, NO_LABEL, ColumnMapping, Row, field_name, label_text, listed
+from reasondistill.data.readers.csv_files import DELIMITERS
+from reasondistill.data.readers.explanation_cells import is_explanation
+from reasondistill.data.readers.flat_rows import Row, listed
+from reasondistill.data.readers.own_tables import (
+    NO_FIELD,
+    ColumnMapping,
+    LabelValues,
+    field_name,
+    label_values_of,
+)
 from reasondistill.errors import DataError
+from reasondistill.storage.packed import plain_suffix
+from reasondistill.tasks.reading_outputs import without_case
 from reasondistill.tasks.task import Task
-
-Kind = Literal["text", "number", "truth value", "list", "object", "empty"]
 
 LOOKED_AT: Final = 20_000
 """Rows by which columns are described. Labels are gathered from all rows."""
 
-MOST_LABELS: Final = 50
-"""A column of more different values holds no labels."""
-
-_LONG_LABEL = 6  # words, on average: more are a sentence
-_SENTENCE = 3  # words, on average, from which a column holds texts
-_SHOWN = 30  # characters of a value
-_REPEATED = 3  # times, on average, that values of a label column without a label's name must occur
-
-_LABELS = re.compile(
-    r"(gold_?)?labels?|categor(y|ies)|class(es)?|topics?|intents?|sentiments?|targets?|gold|answers?|verdicts?|ratings?"
-    r"|stars|polarity|emotions?|decisions?|outcomes?|tags?|label_name|label_text",
-    re.IGNORECASE,
-)
-_EXPLANATIONS = re.compile(
-    r"(.*[_ ])?(why|reasons?|reasoning|rationales?|justifications?|explanations?|chain_of_thought|cot)([_ ]?[0-9]+)?",
-    re.IGNORECASE,
-)
-_TEXTS = re.compile(
-    r"texts?|sentence([_ ]?[0-9ab])?|premise|hypothesis|questions?|context|passages?|title|headline|subject|body"
-    r"|message|review([_ ](text|body))?|content|document|article|inputs?|prompt|tweet|comment|caption|statement"
-    r"|claim|evidence|text[_ ]?[0-9ab]|query|instruction|ticket|description|utterance|paragraph|abstract",
-    re.IGNORECASE,
-)
-_IDS = re.compile(r"(.*[_ .-])?(id|uid|uuid|guid|no|nr|number|key|index)|unnamed: 0|", re.IGNORECASE)
-_NO_TEXT = re.compile(r"\s*(https?://\S+|[\w.+-]+@[\w-]+\.[\w.]+|\d{4}-\d{2}-\d{2}([T ][\d:.+Z-]+)?|[\d\W]+)\s*")
 
 NONE: Final = ""
 """Named as the column of something, it says that there is none."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """What one column holds, over the rows looked at.
-
-    Attributes:
-        filled: rows with a value.
-        words: per filled row, on average; 0 for what is no text.
-        commonest: the most frequent values, with how often each occurs; none where values hardly repeat.
-        distinct: different values.
-    """
-
-    name: str
-    kind: Kind
-    rows: int
-    filled: int
-    words: float
-    distinct: int
-    commonest: tuple[tuple[str, int], ...] = ()
-    plain: bool = True
-    """Not mostly addresses, dates and numbers."""
-
-    @property
-    def unique(self) -> bool:
-        return self.filled == self.rows == self.distinct
-
-    def __str__(self) -> str:
-        """As a person would say it: ``text, 12 words on average, 3 empty``."""
-        words: list[str] = [self.kind]
-        if self.kind == "text" and self.words >= _SENTENCE:
-            words.append(f"{self.words:.0f} words on average")
-        if self.commonest and self.words < _LONG_LABEL:
-            shown = ", ".join(f"{value[:_SHOWN]} ({n:,})" for value, n in self.commonest[:4])
-            more = f" and {self.distinct - 4:,} more" if self.distinct > 4 else ""
-            words.append(f"{self.distinct:,} different: {shown}{more}")
-        elif self.unique and self.rows > 1:
-            words.append("all different")
-        elif self.filled:
-            words.append(f"{self.distinct:,} different")
-        if self.filled < self.rows:
-            words.append(f"{self.rows - self.filled:,} empty")
-        return ", ".join(words)
 
 
 @dataclass(frozen=True)
@@ -105,6 +58,8 @@ class Choice:
     group: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     """Column → the name of the field that it becomes, where that is another."""
+    label_values: LabelValues = field(default_factory=dict)
+    """A value of the label's column → the label that it means."""
 
     @classmethod
     def of(cls, columns: ColumnMapping) -> Choice:
@@ -113,8 +68,9 @@ class Choice:
         fields = {str(name): what for what, name in columns.items() if what not in NO_FIELD}
         single = {what: str(columns[what]) for what in ("label", "id", "group") if what in columns}
         if explanation is not None:
-            explanation = (explanation,) if isinstance(explanation, str) else tuple(explanation)
-        return cls(text=tuple(fields), explanation=explanation, fields=fields, **single)
+            explanation = (explanation,) if isinstance(explanation, str) else tuple(map(str, explanation))
+        values = label_values_of(columns)
+        return cls(text=tuple(fields), explanation=explanation, fields=fields, label_values=values, **single)
 
     def mapping(self, task: Task) -> ColumnMapping:
         """The columns of a task that is known: its fields in its order.
@@ -129,8 +85,9 @@ class Choice:
                 found=", ".join(self.text),
                 fix="Name as many, in that order.",
             )
-        mapping: dict[str, str | Sequence[str]] = dict(zip(task.fields, self.text, strict=False))
+        mapping: dict[str, str | Sequence[str] | LabelValues] = dict(zip(task.fields, self.text, strict=False))
         mapping |= {what: name for what, name in self.names() if what not in ("text", "explanation")}
+        mapping |= {"label_values": self.label_values} if self.label_values else {}
         return mapping | ({"explanation": list(self.explanation)} if self.explanation else {})
 
     def names(self) -> list[tuple[str, str]]:
@@ -160,11 +117,15 @@ class Layout:
     columns: Mapping[str, Column] = field(repr=False)
     fields: Mapping[str, str] = field(default_factory=dict)
     """Column → its field's name, where a user gave it one."""
+    label_values: LabelValues = field(default_factory=dict)
+    written: bool = False
+    """The label's column holds answers that are texts."""
 
     @property
     def roles(self) -> dict[str, str]:
         """Column → what it holds, in words."""
-        single = {self.label: "label", self.id: "id", self.group: "group", self.split: "split", self.choices: "choices"}
+        label = "answer" if self.written else "label"
+        single = {self.label: label, self.id: "id", self.group: "group", self.split: "split", self.choices: "choices"}
         roles = dict.fromkeys(self.texts, "text") | dict.fromkeys(self.explanations, "explanation")
         roles |= {name: what for name, what in single.items() if name is not None}
         return {name: roles[name] for name in self.columns if name in roles}
@@ -180,27 +141,37 @@ class Layout:
         Args:
             labels: that a system gives, which may be more than the table's.
         """
-        return Task.model_validate(
-            {
-                "name": re.sub(r"\W+", "_", name).strip("_") or "own",
-                "fields": list(self._fields()),
-                "labels": None if self.choices is not None else sorted({*self.labels, *labels}),
-            }
-        )
+        answers: dict[str, object] = {"answer": "text"}
+        if not self.written:
+            known = {without_case(label): label for label in self.labels}
+            for label in labels:
+                known.setdefault(without_case(label), " ".join(label.split()))
+            answers = {"labels": None if self.choices is not None else sorted(known.values())}
+        own_name = re.sub(r"\W+", "_", name).strip("_") or "own"
+        return Task.model_validate({"name": own_name, "fields": list(self._fields()), **answers})
 
-    def mapping(self) -> dict[str, str | Sequence[str]]:
+    def mapping(self) -> dict[str, str | Sequence[str] | LabelValues]:
         """What → its column, as readers take it."""
-        mapping: dict[str, str | Sequence[str]] = dict(self._fields())
+        mapping: dict[str, str | Sequence[str] | LabelValues] = dict(self._fields())
         single = {"label": self.label, "id": self.id, "group": self.group, "split": self.split, "choices": self.choices}
         mapping |= {what: name for what, name in single.items() if name is not None}
         if self.explanations:
             mapping["explanation"] = list(self.explanations)
+        if self.label_values:
+            mapping["label_values"] = dict(self.label_values)
         return mapping
 
     def lines(self) -> list[tuple[str, str, str]]:
         """``(column, what it holds, what it looks like)`` of each column; those that are not used come last."""
-        described = [(name, what, str(self.columns[name])) for name, what in self.roles.items()]
+        described = [
+            (name, what, str(self.columns[name]) + (self._read_as() if what == "label" else ""))
+            for name, what in self.roles.items()
+        ]
         return described + [(name, "not used", str(self.columns[name])) for name in self.unused]
+
+    def _read_as(self) -> str:
+        values = [f"{value!r} as {label}" for value, label in self.label_values.items()]
+        return f"; read {listed(values, most=4)}" if values else ""
 
     def _fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
@@ -230,30 +201,29 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
     """
     choice = choice or Choice()
     columns = describe(row for _, row in islice(rows(), LOOKED_AT))
-    for what, name in choice.names():
-        if name not in columns:
-            raise DataError(
-                source,
-                expected=f"the column {name!r}, named as --{what}",
-                found=listed(list(columns)) or "no columns",
-                fix="Name one that is there.",
-            )
+    if not choice.names():
+        _require_header(source, columns, rows)
+    _require_named(source, choice, columns)
     taken = {name for _, name in choice.names()}
     free = {name: column for name, column in columns.items() if name not in taken}
     own = own_columns(free)
-    identity = choice.id if choice.id is not None else own.get("id") or _identity(free)
+    identity = choice.id if choice.id is not None else own.get("id") or identity_column(free)
     group = choice.group if choice.group is not None else own.get("group")
-    split = own.get("split")
+    split = own.get("split") or split_column(free)
     choices = next((n for n in ("choices", "options") if n in free and free[n].kind == "list"), None)
     for known in (identity, group, split, choices):
         free.pop(known or "", None)
     explanations = choice.explanation
     if explanations is None:
-        explanations = tuple(name for name, column in free.items() if _explains(column))
+        explanations = tuple(name for name, column in free.items() if explains(column))
     free = {name: column for name, column in free.items() if name not in explanations}
-    label = choice.label if choice.label is not None else _label(source, free, alone=not choice.text)
+    label = choice.label if choice.label is not None else label_column(source, free, alone=not choice.text)
+    if label is None and choices is None:
+        label = answer_column(free, named=bool(choice.text))
+    written = bool(label) and choices is None and not choice.label_values and holds_texts(columns[str(label)])
     free.pop(label or "", None)
-    texts = choice.text or _texts(free)
+    texts = choice.text or text_columns(free)
+    spellings = {} if not label or choices or written else label_spellings(label, rows(), choice.label_values)
     layout = Layout(
         texts=texts,
         label=label or None,
@@ -262,154 +232,59 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         group=group or None,
         split=split,
         choices=choices if label else None,
-        labels=() if not label or choices else _labels(label, rows()),
+        labels=tuple(sorted({*spellings.values()})),
+        written=written,
         columns=columns,
         fields=choice.fields,
+        label_values={**{value: name for value, name in spellings.items() if value != name}, **choice.label_values},
     )
     _require_usable(source, layout, named=bool(choice.text))
     return layout
 
 
-def describe(rows: Iterable[Mapping[str, Any]]) -> dict[str, Column]:
-    """Each column of some rows, by name, in the order in which they first occur."""
-    values: dict[str, list[object]] = {}
-    number = 0
-    for row in rows:
-        number += 1
-        for name, value in row.items():
-            if value is not None and value != "" and value == value:
-                values.setdefault(name, []).append(value)
-            else:
-                values.setdefault(name, [])
-    return {name: _described(name, column, number) for name, column in values.items()}
+def _require_named(source: object, choice: Choice, columns: Mapping[str, Column]) -> None:
+    for what, name in choice.names():
+        if name not in columns:
+            raise DataError(
+                source,
+                expected=f"the column {name!r}, named as --{what}",
+                found=listed(list(columns)) or "no columns",
+                fix="Name one that is there.",
+            )
 
 
-def _described(name: str, values: Sequence[object], rows: int) -> Column:
-    kind = _kind(values)
-    texts = [str(number_as_text(value)) for value in values]
-    counts = Counter(texts)
-    repeated = len(counts) <= MOST_LABELS and len(counts) < len(texts)
-    of_texts = kind == "text" and bool(texts)
-    return Column(
-        name=name,
-        kind=kind,
-        rows=rows,
-        filled=len(values),
-        words=sum(len(text.split()) for text in texts) / len(texts) if of_texts else 0.0,
-        distinct=len(counts),
-        commonest=tuple(counts.most_common(5)) if repeated and kind not in ("list", "object") else (),
-        plain=not of_texts or 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) <= len(texts),
-    )
+def usual_columns(table: Callable[[], Iterable[Row]]) -> dict[str, str | list[str]]:
+    """The columns of explanations, and of splits, that tables of a known task have under names of their own."""
+    columns = describe(row for _, row in islice(table(), LOOKED_AT))
+    explanations = [name for name, column in columns.items() if explains(column)]
+    direct = [name for name in columns if is_explanation(name)]
+    names: dict[str, str | list[str]] = {} if direct or not explanations else {"explanation": explanations}
+    if "split" not in own_columns(columns) and (split := split_column(columns)) is not None:
+        names["split"] = split
+    return names
 
 
-def _kind(values: Sequence[object]) -> Kind:
-    """The commonest kind; a text in a CSV file that is a number counts as one."""
-    if not values:
-        return "empty"
-    kinds = Counter(_kind_of(value) for value in values)
-    return kinds.most_common(1)[0][0]
-
-
-def _kind_of(value: object) -> Kind:
-    if isinstance(value, bool):
-        return "truth value"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, list | tuple):
-        return "list"
-    if isinstance(value, Mapping):
-        return "object"
-    text = str(value)
-    try:
-        float(text)
-    except ValueError:
-        return "text"
-    return "number"
-
-
-def _identity(columns: Mapping[str, Column]) -> str | None:
-    """The first column that is called an id and never repeats."""
-    return next(
-        (
-            name
-            for name, column in columns.items()
-            if _IDS.fullmatch(name.strip()) and column.unique and column.rows > 1 and column.words < _SENTENCE
-        ),
-        None,
-    )
-
-
-def _explains(column: Column) -> bool:
-    if not _EXPLANATIONS.fullmatch(column.name.strip()):
-        return False
-    # A reason out of a list is a label.
-    coded = column.words < 2 and column.distinct >= 2 and column.filled >= _REPEATED * column.distinct
-    return column.kind in ("list", "empty") or (column.kind == "text" and not coded)
-
-
-def _can_be_label(column: Column) -> bool:
-    """Whether values are few and short; those of one item, as ``["billing"]``, count too."""
-    return (
-        column.kind in ("text", "number", "truth value", "list")
-        and 1 <= column.distinct <= MOST_LABELS
-        and column.words <= _LONG_LABEL
-    )
-
-
-def _label(source: object, columns: Mapping[str, Column], *, alone: bool) -> str | None:
-    """The label's column; None where there is none.
+def _require_header(source: object, columns: Mapping[str, Column], rows: Callable[[], Iterable[Row]]) -> None:
+    """Refuse a table whose first line is a row: where the name of a column that repeats is one of its own values.
 
     Raises:
-        DataError: several could be it.
+        DataError: it is.
     """
-    able = {name: column for name, column in columns.items() if _can_be_label(column)}
-    if named := [name for name in able if _LABELS.fullmatch(name.strip())]:
-        return named[0]
-    likely = [
-        name
-        for name, column in able.items()
-        if column.kind in ("text", "truth value")
-        and column.distinct >= 2
-        and column.words < _SENTENCE
-        and column.filled >= _REPEATED * column.distinct
-        and not _TEXTS.fullmatch(name.strip())
-    ]
-    if alone and likely and len(likely) == len(columns):
-        likely = likely[1:]  # something has to be the input
-    if len(likely) > 1:
-        raise DataError(
-            source,
-            expected="one column that can be the label",
-            found=f"several: {listed(likely)}",
-            fix=f"Say which: --label {likely[0]!r} (from Python: label=…).",
-        )
-    return likely[0] if likely else None
-
-
-def _texts(columns: Mapping[str, Column]) -> tuple[str, ...]:
-    """The inputs: columns that are called texts, else those that hold sentences, else the text that differs most."""
-    texts = {
-        name: column for name, column in columns.items() if column.kind == "text" and column.plain and column.filled
-    }
-    if named := tuple(name for name in texts if _TEXTS.fullmatch(name.strip())):
-        return named
-    if sentences := tuple(
-        name for name, c in texts.items() if c.words >= _SENTENCE and (c.distinct > 1 or c.rows == 1)
-    ):
-        return sentences
-    best = max(texts.values(), key=lambda column: column.distinct, default=None)
-    return () if best is None else (best.name,)
-
-
-def _labels(column: str, rows: Iterable[Row]) -> tuple[str, ...]:
-    """The labels that a column holds, as readers take them."""
-    labels: set[str] = set()
-    for _, row in rows:
-        value = label_text(row.get(column))
-        value = str(value).lower() if isinstance(value, bool) else value
-        if isinstance(value, str) and value.strip() and value not in NO_LABEL:
-            labels.add(value)
-    return tuple(sorted(labels))
+    if plain_suffix(str(source)) not in DELIMITERS:
+        return
+    repeated = [name for name, column in columns.items() if can_be_label(column) and column.filled > column.distinct]
+    for name in repeated:
+        if name.strip() and any(row.get(name) == name for _, row in islice(rows(), LOOKED_AT)):
+            old = Path(str(source))
+            names = ",".join(f"column{number}" for number in range(1, len(columns) + 1))
+            cells = ", ".join(cell if len(cell) <= 30 else f"{cell[:30]}…" for cell in islice(columns, 3))
+            raise DataError(
+                source,
+                expected="a first line with the names of the columns",
+                found=f"a row ({cells}): {name!r} is a value in later rows too",
+                fix=f"Put one before it, with names that say what the columns hold: "
+                f"(echo {names}; cat {quote(str(old))}) > {quote(str(old.with_name(f'with_header_{old.name}')))}",
+            )
 
 
 def _require_usable(source: object, layout: Layout, *, named: bool) -> None:
@@ -430,15 +305,19 @@ def _require_usable(source: object, layout: Layout, *, named: bool) -> None:
             found=f"neither among the columns {columns}",
             fix="Name them: --label COLUMN, --explanation COLUMN; or where there are only texts: --text COLUMN.",
         )
-    if layout.label is not None and not layout.choices and not 1 <= len(layout.labels) <= 10 * MOST_LABELS:
+    if (
+        layout.label is not None
+        and not layout.choices
+        and not layout.written
+        and not 1 <= len(layout.labels) <= 10 * MOST_LABELS
+    ):
         raise DataError(
             source,
             expected=f"1 to {10 * MOST_LABELS} different labels in {layout.label!r}",
-            found=f"{len(layout.labels):,}",
+            found=f"{len(layout.labels):,}" + (", as rows have lists of several" if _is_listed(layout) else ""),
             fix="Name another column, --label COLUMN, or none, --label '' (from Python: label=…).",
         )
 
 
-def iterate(rows: Sequence[Mapping[str, Any]]) -> Callable[[], Iterator[Row]]:
-    """Rows in memory, as `look` reads them."""
-    return lambda: iter(enumerate(rows, start=1))
+def _is_listed(layout: Layout) -> bool:
+    return layout.columns[str(layout.label)].kind == "list"

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from reasondistill.contracts.records import Example
+from reasondistill.data.splits import split_order
 from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
 from reasondistill.storage.arrow_cache import TableCache
-from reasondistill.storage.files import add_note, fingerprint_of_texts
+from reasondistill.storage.files import JsonObject, add_note, fingerprint_of_texts
 from reasondistill.tasks.task import Task, distinct
 from reasondistill.tasks.verbalized_confidence import Phrase
 
@@ -78,8 +79,7 @@ class Loaded:
     def splits(self) -> dict[str, int]:
         """Split → how many examples are in it; by the hash of their groups where no row names one."""
         counts = Counter(str(split) for split in self.stored.parts())
-        known = [name for name in ("train", "validation", "test") if name in counts]
-        return {name: counts[name] for name in [*known, *sorted(counts.keys() - set(known))]}
+        return {name: counts[name] for name in sorted(counts, key=split_order)}
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each example: ``id``, its fields, ``label``, ``explanation`` (the first one), ``split``."""
@@ -178,9 +178,9 @@ def gather(
         DataError: a row does not fit the task, an id occurs twice, or no row is left.
     """
 
-    def fill() -> tuple[Iterator[pa.RecordBatch], dict[str, Any]]:
+    def fill() -> tuple[Iterator[pa.RecordBatch], JsonObject]:
         set_aside: Counter[str] = Counter()
-        facts: dict[str, Any] = {"name": name, "set_aside": {}, "ignored_columns": [], "notes": []}
+        facts: JsonObject = {"name": name, "set_aside": {}, "ignored_columns": [], "notes": []}
         rows = _checked_rows(where, read, task, set_aside, notes, drop_repeats=drop_repeats, need_label=need_label)
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -192,7 +192,7 @@ def gather(
     return replace(_loaded(*_CACHE.make(key, SCHEMA, fill)), reader=read, task=task)
 
 
-def _loaded(table: pa.Table, facts: dict[str, Any]) -> Loaded:
+def _loaded(table: pa.Table, facts: JsonObject) -> Loaded:
     return Loaded(
         facts["name"],
         StoredExamples(table),
@@ -247,7 +247,7 @@ def _checked_rows(
             found=f"none that can be used (dropped: {reasons})" if reasons else "none",
             fix="Add rows to the file.",
         )
-    if need_label and task.labels != () and not labelled:
+    if need_label and task.has_answers and not labelled:
         raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")
 
 

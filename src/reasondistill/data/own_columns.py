@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from reasondistill.contracts.records import number_as_text
 from reasondistill.data.splits import usual_split
@@ -24,7 +23,7 @@ def own_columns(header: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def own_values(row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> dict[str, str]:
+def own_values(row: Mapping[str, object], columns: Mapping[str, str], where: str) -> dict[str, str]:
     """What a row says of its id, group and split; what is empty is left out.
 
     Raises:

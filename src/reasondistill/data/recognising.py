@@ -11,9 +11,14 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.data.layout import Choice, Layout, look
-from reasondistill.data.readers.own_tables import ColumnMapping, Row, foreign_advice, listed
-from reasondistill.data.sources import open_rows, published_task
+from reasondistill.data.answer_columns import holds_texts
+from reasondistill.data.column_facts import describe
+from reasondistill.data.column_names import is_called
+from reasondistill.data.layout import LOOKED_AT, Choice, Layout, look, usual_columns
+from reasondistill.data.readers.any_table import Table, open_table
+from reasondistill.data.readers.flat_rows import Row, is_example, listed
+from reasondistill.data.readers.own_tables import ColumnMapping, is_empty, label_text, label_values_of
+from reasondistill.data.sources import form_of_table, published_task
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import NLI, Task, get_task
 
@@ -55,16 +60,35 @@ def recognise(
     """
     if not columns and choice is None and (task := published_task(source)) is not None:
         return Recognised(task, f"the form of {source}")
-    header, rows = open_rows(source)
-    recognised = None
-    if not columns and choice is None and "fields" in header:
-        parsed = ((row.get("fields"), row.get("label"), row.get("choices")) for _, row in rows())
-        recognised = _of_examples(Path(source).stem, parsed, labels)
-    elif choice is None:
-        recognised = _of_table(header, rows, columns or {})
-    if recognised is not None:
-        return recognised._replace(columns=columns)
-    return _of_any_table(source, header, rows, choice or (Choice.of(columns) if columns else None), labels)
+    return recognise_table(open_table(source), columns, labels, choice)
+
+
+def recognise_table(
+    table: Table,
+    columns: ColumnMapping | None = None,
+    labels: Iterable[str] = (),
+    choice: Choice | None = None,
+    *,
+    any_labels: bool = False,
+) -> Recognised:
+    """As `recognise`, for rows.
+
+    Args:
+        any_labels: a table with the fields of ``nli`` is one of that task's whatever its labels are, so that the
+            reader names the rows that do not fit.
+    """
+    if not columns and choice is None:
+        if form := form_of_table(table):
+            return Recognised(get_task(form), f"the form of {table.where}")
+        if is_example(dict.fromkeys(table.header)):
+            parsed = ((row.get("fields"), row.get("label"), row.get("choices")) for _, row in table.rows())
+            if (recognised := _of_examples(table.name, parsed, labels)) is not None:
+                return recognised
+    if choice is None:
+        recognised = _of_table(table.header, table.rows, columns or {}, any_labels=any_labels)
+        if recognised is not None:
+            return recognised._replace(columns=columns or usual_columns(table.rows) or columns)
+    return _of_any_table(table, choice or (Choice.of(columns) if columns else None), labels)
 
 
 def recognise_data(
@@ -76,11 +100,9 @@ def recognise_data(
     Raises:
         DataError: as `recognise`.
     """
-    if choice is None and (columns or published_task(source) is None):
-        header, _ = open_rows(source)
-        if {*NLI.fields} <= {*header, *(columns or {})} and "fields" not in header:
-            return Recognised(NLI, f"the columns {', '.join(NLI.fields)}", columns)
-    return recognise(source, columns, choice=choice)
+    if not columns and choice is None and (task := published_task(source)) is not None:
+        return Recognised(task, f"the form of {source}")
+    return recognise_table(open_table(source), columns, choice=choice, any_labels=True)
 
 
 def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[str] = ()) -> Task:
@@ -100,25 +122,13 @@ def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[
     return recognised.task
 
 
-def _of_any_table(
-    source: str | Path,
-    header: list[str],
-    rows: Callable[[], Iterator[Row]],
-    choice: Choice | None,
-    labels: Iterable[str],
-) -> Recognised:
+def _of_any_table(table: Table, choice: Choice | None, labels: Iterable[str]) -> Recognised:
     """What `look` makes of a table whose columns no task has.
 
     Raises:
-        DataError: as `look`; the file is another tool's, or holds predictions.
+        DataError: as `look`; the file holds predictions.
     """
-    if advice := foreign_advice(header):
-        raise DataError(
-            source,
-            expected="a table of texts, labels and explanations",
-            found=listed(header) or "no columns",
-            fix=advice,
-        )
+    header, source = list(table.header), table.where
     if choice is None and "id" in header and {*header} <= Prediction.model_fields.keys():
         raise DataError(
             source,
@@ -126,18 +136,25 @@ def _of_any_table(
             found=f"the columns {listed(header)} of predictions",
             fix="Name the data too; predictions are scored by: reasondistill evaluate PREDICTIONS DATA",
         )
-    layout = look(source, rows, choice)
+    layout = look(source, table.rows, choice)
     roles = ", ".join(f"{name!r} {what}" for name, what in layout.roles.items())
-    task = layout.task(Path(source).stem, labels)
+    task = layout.task(table.name, labels)
     return Recognised(task, f"the columns {roles}", layout.mapping(), layout)
 
 
-def _of_table(header: Iterable[str], rows: Callable[[], Iterator[Row]], columns: ColumnMapping) -> Recognised | None:
+def _of_table(
+    header: Iterable[str], rows: Callable[[], Iterator[Row]], columns: ColumnMapping, *, any_labels: bool
+) -> Recognised | None:
     named = {*header, *columns}
+    if any_labels and {*NLI.fields} <= named and "fields" not in named:
+        return Recognised(NLI, f"the columns {', '.join(NLI.fields)}")
+    label, values = str(columns.get("label", "label")), label_values_of(columns)
     for task in _KNOWN:
         needed = {*task.fields, *(("choices",) if task.labels is None else ())}
-        label = str(columns.get("label", "label"))
-        if needed <= named and _fit(task, Counter(str(row.get(label) or "") for _, row in islice(rows(), _LOOKED_AT))):
+        if task.labels is None and any(is_called("text", name) for name in named - needed):
+            continue  # a question about a context is another task
+        cells = (label_text(row.get(label), values) for _, row in islice(rows(), _LOOKED_AT))
+        if needed <= named and _fit(task, Counter("" if is_empty(cell) else str(cell) for cell in cells)):
             return Recognised(task, f"the columns {', '.join(sorted(needed))}")
     return None
 
@@ -147,6 +164,7 @@ def _of_examples(
 ) -> Recognised | None:
     """Fields, and labels or choices, as ``(fields, label, choices)`` of the rows have them."""
     labels = set(known_labels)
+    given: list[str] = []
     fields: list[str] | None = None
     with_choices = False
     for own, label, choices in rows:
@@ -156,15 +174,20 @@ def _of_examples(
         with_choices = with_choices or bool(choices)
         if isinstance(label, str):
             labels.add(label)
+            given += [label] if len(given) < LOOKED_AT else []
     for task in _KNOWN:
         if set(task.fields) == set(fields or ()) and with_choices == (task.labels is None):
             return Recognised(task, "its rows' fields")  # other labels than its own are refused with their rows
     names = sorted(labels)
     value = {"name": name, "fields": fields, "labels": None if with_choices else names}
+    if not with_choices and given and holds_texts(describe({"label": text} for text in given)["label"]):
+        value = {"name": name, "fields": fields, "answer": "text"}
     try:
         task = Task.model_validate(value)
     except ValidationError:
         return None
+    if task.writes_answers:
+        return Recognised(task, f"its rows' fields {', '.join(task.fields)}, and answers that are texts")
     answers = "choices" if with_choices else f"labels {', '.join(names)}" if names else "no labels"
     return Recognised(task, f"its rows' fields {', '.join(task.fields)} and {answers}")
 

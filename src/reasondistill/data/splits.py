@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, TypeAlias
 
 from reasondistill.contracts.records import Example
@@ -23,6 +23,12 @@ def split_of(group: str) -> Split:
     return "validation" if remainder == 7 else "test"
 
 
+def split_order(name: str) -> tuple[int, str]:
+    """A key that sorts train, validation and test before other names."""
+    usual = ("train", "validation", "test")
+    return (usual.index(name) if name in usual else len(usual), name)
+
+
 _KNOWN_AS = {
     name: split
     for split, names in {
@@ -40,6 +46,15 @@ def usual_split(name: str) -> str:
     Any other name stays as it is.
     """
     return _KNOWN_AS.get(name.strip().casefold(), name)
+
+
+HELD_OUT = ("test", "validation")
+"""The splits that nothing is learned from; the first of them that there is speaks for a system."""
+
+
+def main_split(names: Collection[str]) -> str | None:
+    """The split that speaks for a system, of those that there are: test, else validation, else the first by name."""
+    return next((name for name in (*HELD_OUT, *sorted(names)) if name in names), None)
 
 
 def part_of(split: str | None, group: str | None, identity: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reasondistill.contracts.records import Example, Explanation, Votes
 from reasondistill.data.splits import part_of
-from reasondistill.storage.files import fingerprint
+from reasondistill.storage.files import JsonObject, fingerprint
 
 _TEXT = pa.string()
 _VOTES = pa.struct([("acceptable", pa.int32()), ("of", pa.int32())])
@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
         ("id", _TEXT),
         ("fields", pa.map_(_TEXT, _TEXT)),
         ("label", _TEXT),
+        ("accepted", pa.list_(_TEXT)),
         ("choices", pa.list_(_TEXT)),
         (
             "explanations",
@@ -155,12 +156,15 @@ class StoredExamples(Sequence[Example]):
     def _built(self, rows: Rows) -> Iterator[Example]:
         names = [name for name in SCHEMA.names if name != "content"]
         columns = (column.to_pylist() for column in self._taken(rows, names).columns)
-        for identity, fields, label, choices, explanations, group, highlights, split in zip(*columns, strict=True):
+        for identity, fields, label, accepted, choices, explanations, group, highlights, split in zip(
+            *columns, strict=True
+        ):
             # The rows were checked before they were written.
             yield Example.model_construct(
                 id=identity,
                 fields=dict(fields),
                 label=label,
+                accepted=None if accepted is None else tuple(accepted),
                 choices=None if choices is None else tuple(choices),
                 explanations=tuple(map(_explanation, explanations)),
                 group=group,
@@ -169,7 +173,7 @@ class StoredExamples(Sequence[Example]):
             )
 
 
-def _explanation(value: dict[str, Any]) -> Explanation:
+def _explanation(value: JsonObject) -> Explanation:
     votes = value["votes"]
     return Explanation.model_construct(
         text=value["text"],
@@ -181,7 +185,7 @@ def _explanation(value: dict[str, Any]) -> Explanation:
 
 def to_batches(examples: Iterable[tuple[Example, str]]) -> Iterator[pa.RecordBatch]:
     """Examples, each with its `content_hash`, as record batches of `SCHEMA`."""
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
     characters = 0
     for example, content in examples:
         characters += sum(map(len, example.fields.values())) + sum(len(e.text) for e in example.explanations)
@@ -195,15 +199,16 @@ def to_batches(examples: Iterable[tuple[Example, str]]) -> Iterator[pa.RecordBat
         yield _batch(columns)
 
 
-def _batch(columns: dict[str, list[Any]]) -> pa.RecordBatch:
+def _batch(columns: dict[str, list[object]]) -> pa.RecordBatch:
     return pa.record_batch([pa.array(columns[f.name], type=f.type) for f in SCHEMA], schema=SCHEMA)
 
 
-def _row(example: Example, content: str) -> dict[str, Any]:
+def _row(example: Example, content: str) -> dict[str, object]:
     return {
         "id": example.id,
         "fields": list(example.fields.items()),
         "label": example.label,
+        "accepted": example.accepted,
         "choices": example.choices,
         "explanations": [
             {
@@ -222,11 +227,12 @@ def _row(example: Example, content: str) -> dict[str, Any]:
 
 
 def content_hash(example: Example) -> str:
-    """A hash of what is trained on and scored: id, fields, label, choices and explanations."""
+    """A hash of what is trained on and scored: id, fields, label (and further ones), choices and explanations."""
     return fingerprint(
         example.id,
         example.fields,
         example.label,
         example.choices,
         [(explanation.text, explanation.label) for explanation in example.explanations],
+        *([] if example.accepted is None else [example.accepted]),
     )

@@ -6,8 +6,9 @@ import contextlib
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +16,10 @@ import pyarrow.parquet as pq
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.readers.csv_files import DELIMITERS
+from reasondistill.data.splits import split_order
 from reasondistill.data.stored import StoredExamples
 from reasondistill.errors import DataError, OutputError
-from reasondistill.storage.files import atomic_folder, atomic_write, json_line
+from reasondistill.storage.files import JsonObject, atomic_folder, atomic_write, json_line
 
 WRITABLE = (".jsonl", ".parquet", *DELIMITERS)
 """Suffixes that a data set can be written with."""
@@ -83,9 +85,7 @@ def write_splits(loaded: Loaded, out: str | Path, suffix: str = ".jsonl") -> dic
     _require_suffix(out, suffix)
     stored = loaded.stored
     _require_whole_groups(stored, loaded.name)
-    parts = [str(part) for part in dict.fromkeys(stored.parts().tolist())]
-    usual = ("train", "validation", "test")
-    parts.sort(key=lambda part: (usual.index(part) if part in usual else len(usual), part))
+    parts = sorted(map(str, dict.fromkeys(stored.parts().tolist())), key=split_order)
     counts: dict[str, int] = {}
     with _writing(out), atomic_folder(out) as folder:
         for part in parts:
@@ -100,23 +100,23 @@ def write_splits(loaded: Loaded, out: str | Path, suffix: str = ".jsonl") -> dic
     return {part: WrittenPart(out / f"{part}{suffix}", count) for part, count in counts.items()}
 
 
-def restored(row: Mapping[str, Any]) -> dict[str, Any]:
+def restored(row: JsonObject) -> JsonObject:
     """An example's row of a Parquet file as it was before it was written.
 
     All rows of a Parquet file have the same fields, so that one that a row lacks is null there. Neither a field's
     text nor a list of highlighted words is ever null, so that those are the ones to leave out.
     """
-    found = {key: value for key, value in row.items() if value is not None}
-    if isinstance(found.get("fields"), Mapping):
-        found["fields"] = _without_nulls(found["fields"])
-    if isinstance(highlights := found.get("highlights"), list):
-        found["highlights"] = [
+    filled = {key: value for key, value in row.items() if value is not None}
+    if isinstance(filled.get("fields"), Mapping):
+        filled["fields"] = _without_nulls(filled["fields"])
+    if isinstance(highlights := filled.get("highlights"), list):
+        filled["highlights"] = [
             _without_nulls(h) if isinstance(h, Mapping) else {} if h is None else h for h in highlights
         ]
-    return found
+    return filled
 
 
-def _without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
+def _without_nulls(value: Mapping[str, object]) -> dict[str, object]:
     return {key: inner for key, inner in value.items() if inner is not None}
 
 
@@ -191,16 +191,16 @@ def _write_jsonl(stream: IO[str], examples: Iterable[Example]) -> int:
 def _write_parquet(stream: IO[str], examples: Iterable[Example]) -> int:
     schema = _schema(examples)
     count = 0
-    # The text stream is only there to be replaced atomically: Parquet goes to the bytes below it.
-    with pq.ParquetWriter(cast(Any, stream).buffer, schema, compression="zstd") as writer:
+    assert isinstance(stream, TextIOWrapper)  # it is only there to be replaced atomically: Parquet goes to its bytes
+    with pq.ParquetWriter(stream.buffer, schema, compression="zstd") as writer:
         for rows in _batched(examples):
             writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
             count += len(rows)
     return count
 
 
-def _batched(examples: Iterable[Example]) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
+def _batched(examples: Iterable[Example]) -> Iterator[list[dict[str, object]]]:
+    rows: list[dict[str, object]] = []
     for example in examples:
         rows.append(_parquet_row(example))
         if len(rows) == _BATCH:
@@ -210,7 +210,7 @@ def _batched(examples: Iterable[Example]) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def _parquet_row(example: Example) -> dict[str, Any]:
+def _parquet_row(example: Example) -> dict[str, object]:
     row = example.model_dump()
     if example.highlights is not None:
         row["highlights"] = [highlights or None for highlights in example.highlights]

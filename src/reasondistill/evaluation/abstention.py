@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.contracts.scored_confidence import CoveragePoint
 from reasondistill.errors import DataError
-from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.pairing import Row, right_answers
 from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics.selective import Ranked, coverage_curve
 from reasondistill.metrics.statistics import GroupBootstrap, mean
+from reasondistill.tasks.task import Task
 
 
-def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:
+def score_selective(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> None:
     """Add the curve to ``scored.calibration`` and ``aurc`` to its metrics; where predictions say ``abstained``, also
     ``coverage`` and ``selective_accuracy``. Nothing is fitted on these rows.
 
@@ -25,34 +25,34 @@ def score_selective(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstr
         DataError: ``abstained`` is no truth value somewhere, or is said of some rows only.
     """
     ranked = [
-        (place, row.prediction.probabilities[row.prediction.label], row.prediction.label == row.example.label)
-        for place, row in enumerate(rows)
-        if row.example.label is not None and row.prediction.label in row.prediction.probabilities
+        (place, sure, right)
+        for place, (row, right) in enumerate(zip(rows, right_answers(rows, task), strict=True))
+        if right is not None and (sure := row.prediction.confidence) is not None
     ]
     if ranked:
         places, confidence, correct = zip(*ranked, strict=True)
         points, area, interval = coverage_curve(Ranked(confidence, correct), bootstrap, places)
-        scored.metrics["aurc"] = Metric(value=area, ci95=interval, n=len(ranked))
+        scored.metrics["aurc"] = MetricValue(value=area, ci95=interval, n=len(ranked))
         curve = [CoveragePoint.model_validate(point._asdict()) for point in points]
         scored.calibration = scored.calibration.model_copy(update={"coverage": curve})
     _score_abstained(scored, rows, bootstrap)
 
 
 def _score_abstained(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap) -> None:
-    said: list[Any] = [(row.prediction.model_extra or {}).get("abstained") for row in rows]
-    if all(value is None for value in said):
+    abstained: list[object] = [(row.prediction.model_extra or {}).get("abstained") for row in rows]
+    if all(value is None for value in abstained):
         return
-    if wrong := [row.example.id for row, value in zip(rows, said, strict=True) if not isinstance(value, bool)]:
+    if wrong := [row.example.id for row, value in zip(rows, abstained, strict=True) if not isinstance(value, bool)]:
         raise DataError(
             "predictions",
             expected="abstained: true or false in every row, or in none",
             found=f"something else in {len(wrong)}, such as {wrong[0]}",
             fix="Complete the key, or leave it out.",
         )
-    scored.metrics["coverage"] = mean([float(not value) for value in said], bootstrap)
+    scored.metrics["coverage"] = mean([float(not value) for value in abstained], bootstrap)
     right = [
         None if value or row.example.label is None else float(row.prediction.label == row.example.label)
-        for row, value in zip(rows, said, strict=True)
+        for row, value in zip(rows, abstained, strict=True)
     ]
     if any(value is not None for value in right):
         scored.metrics["selective_accuracy"] = mean(right, bootstrap)

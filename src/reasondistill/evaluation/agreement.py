@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -17,11 +16,11 @@ from reasondistill.contracts.agreement import (
     TeacherAgreement,
     TeacherRows,
 )
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.evaluation.controls import SHUFFLED, shuffled_within_label
 from reasondistill.evaluation.explanations import load_bertscore
-from reasondistill.evaluation.named_teachers import Beside, Taught, Teacher
 from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.reference_teachers import MatchedTeacher, ReferenceAnswer, ReferenceTeacher
 from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.teacher_style import compare_style
 from reasondistill.languages.unknown_tokens import TOO_MANY
@@ -41,16 +40,16 @@ _PER_EXAMPLE = {"bertscore_f1": metric_of(AGREEMENT).score, "rougeL": "teacher_r
 class Agreed:
     """What agreement adds to the results: metrics and per-example scores of the first teacher, details of all."""
 
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
+    rows: list[dict[str, object]] = field(default_factory=list)
     details: dict[str, TeacherAgreement] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
 
 
 def score_agreement(
     rows: Sequence[Row],
     task: Task,
-    teachers: Sequence[Beside],
+    teachers: Sequence[MatchedTeacher],
     settings: EvaluationSettings,
     bootstrap: GroupBootstrap,
     texts: Scored,
@@ -94,13 +93,15 @@ def score_agreement(
     return agreed
 
 
-def _counts(rows: Sequence[Row], teacher: Teacher, answers: Sequence[Taught | None], task: Task) -> TeacherRows:
-    answered = [one for one in answers if one is not None]
+def _counts(
+    rows: Sequence[Row], teacher: ReferenceTeacher, answers: Sequence[ReferenceAnswer | None], task: Task
+) -> TeacherRows:
+    answered = [answer for answer in answers if answer is not None]
     return TeacherRows(
         answered=len(answered),
         lacking=len(answers) - len(answered),
-        without_label=sum(one.label is None for one in answered) if task.labels != () else 0,
-        without_explanation=sum(not one.explanations for one in answered),
+        without_label=sum(answer.label is None for answer in answered) if task.labels != () else 0,
+        without_explanation=sum(not answer.explanations for answer in answered),
         not_scored=len(teacher.taught.keys() - {row.example.id for row in rows}),
     )
 
@@ -109,12 +110,12 @@ class _Compared:
     """A system's rows beside one teacher's answers."""
 
     def __init__(
-        self, rows: Sequence[Row], answers: Sequence[Taught | None], task: Task, bootstrap: GroupBootstrap
+        self, rows: Sequence[Row], answers: Sequence[ReferenceAnswer | None], task: Task, bootstrap: GroupBootstrap
     ) -> None:
         self._rows, self._task, self._bootstrap = rows, task, bootstrap
         labelled = task.labels != ()
-        self._labels = [one.label if one is not None and labelled else None for one in answers]
-        self._texts = [one.explanations if one is not None else () for one in answers]
+        self._labels = [answer.label if answer is not None and labelled else None for answer in answers]
+        self._texts = [answer.explanations if answer is not None else () for answer in answers]
         self._right = [
             None if label is None or row.example.label is None else label == row.example.label
             for label, row in zip(self._labels, rows, strict=True)
@@ -148,14 +149,14 @@ class _Compared:
     ) -> dict[str, object]:
         """BERTScore and ROUGE-L against the teacher's explanations in each bin, and of what explains nothing.
 
-        A control or floor fools a score if it gets at least as much as the system does on the same rows.
+        A control or baseline fools a score if it gets at least as much as the system does on the same rows.
         """
-        said = [row.prediction.explanation for row in self._rows]
+        explanations = [row.prediction.explanation for row in self._rows]
         fields = [{name: row.example.fields[name] for name in self._task.fields} for row in self._rows]
-        places = [k for k, explanations in enumerate(self._texts) if explanations]
+        places = [k for k, texts in enumerate(self._texts) if texts]
         if not places:
             return {"explanation": {}, "controls": {}, "fooled": {}}
-        student = {k: Compared(said[k], self._texts[k], fields[k]) for k in places}
+        student = {k: Compared(explanations[k], self._texts[k], fields[k]) for k in places}
         controls = self._controls(student)
         scorer = ExplanationScorer(
             [turn[k] for k in places for turn in (student, *controls.values()) if k in turn],
@@ -164,20 +165,20 @@ class _Compared:
             bertscore=texts.bertscore,
             progress=progress,
         )
-        overlaps = {k: scorer.overlap(one) for k, one in student.items()}
+        overlaps = {k: scorer.overlap(compared) for k, compared in student.items()}
         unread = scorer.unread(list(student.values()))
         names = [name for name in _PER_EXAMPLE if name in overlaps[places[0]] and name not in unread.left_out]
         for name in names:
             self._scores[name] = [overlaps[k][name] if k in overlaps else None for k in range(len(self._rows))]
         beside: dict[str, dict[str, ControlAgreement]] = {}
         fooled: dict[str, list[str]] = {}
-        found: dict[str, object] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
-        found |= {"controls": beside, "fooled": fooled}
+        figures: dict[str, object] = {"explanation": {name: self._bins(self._scores[name]) for name in names}}
+        figures |= {"controls": beside, "fooled": fooled}
         if left_out := {name: unread.left_out[name] for name in _PER_EXAMPLE if name in unread.left_out}:
-            found["left_out"] = left_out
+            figures["left_out"] = left_out
         for control, turn in controls.items():
             for name in names:
-                pairs = [(scorer.overlap(one)[name], overlaps[k][name]) for k, one in turn.items()]
+                pairs = [(scorer.overlap(compared)[name], overlaps[k][name]) for k, compared in turn.items()]
                 read = [(value, own) for value, own in pairs if value is not None and own is not None]
                 if not read or len(pairs) - len(read) > TOO_MANY * len(pairs):
                     continue
@@ -186,7 +187,7 @@ class _Compared:
                 beside.setdefault(control, {})[name] = figure
                 if value >= own:
                     fooled.setdefault(name, []).append(control)
-        return found
+        return figures
 
     def _controls(self, student: Mapping[int, Compared]) -> dict[str, dict[int, Compared]]:
         """What explains nothing, by the places of the rows that have it."""
@@ -202,14 +203,16 @@ class _Compared:
             if other is not None
         }
         copies = {
-            f"copied_{name}": {k: one._replace(explanation=one.fields[name]) for k, one in student.items()}
+            f"copied_{name}": {
+                k: compared._replace(explanation=compared.fields[name]) for k, compared in student.items()
+            }
             for name in self._task.fields
         }
         return {SHUFFLED: shuffled, **copies}
 
-    def headline(self) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
+    def headline(self) -> tuple[dict[str, MetricValue], list[dict[str, object]]]:
         """The metrics, once both agreements have been asked for, and each row's label and scores."""
-        scores: dict[str, Sequence[Any]] = {
+        scores: dict[str, Sequence[object]] = {
             "teacher_label": self._labels,
             metric_of(LABEL_AGREEMENT).score: self._same_label,
             **{_PER_EXAMPLE[name]: values for name, values in self._scores.items()},

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.contracts.results import Metric, Results
+from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
 from reasondistill.data.recognising import recognise_examples
-from reasondistill.evaluation.agreement import score_agreement
+from reasondistill.errors import OutputError
+from reasondistill.evaluation.agreement import Agreed, score_agreement
 from reasondistill.evaluation.controls import fooled
-from reasondistill.evaluation.error_analysis import find_errors
+from reasondistill.evaluation.error_analysis import Errors, find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
-from reasondistill.evaluation.named_teachers import Teacher, match_teachers
 from reasondistill.evaluation.own_metrics import add_own_metrics
-from reasondistill.evaluation.pairing import Row, gives_labels, join, labels_given
+from reasondistill.evaluation.pairing import Row, join, labels_given, right_answers
+from reasondistill.evaluation.reference_teachers import MatchedTeacher, ReferenceTeacher, match_teachers
 from reasondistill.evaluation.scored import Scored
-from reasondistill.evaluation.slices import measure_slices
+from reasondistill.evaluation.slices import Slices, measure_slices
+from reasondistill.evaluation.structured_explanations import score_structures
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
+from reasondistill.evaluation.written_scores import score_answers
+from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, EXPLANATIONS_IN_ANY_SCRIPT
+from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
-from reasondistill.storage.files import atomic_folder, fingerprint
+from reasondistill.storage.files import atomic_folder, fingerprint, require_new_folder
 from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
@@ -44,39 +50,39 @@ class Evaluation:
     results: Results
     rows: list[ScoredRow]
 
-    def save(self, out: str | Path) -> None:
+    def save(self, out: str | Path, *, force: bool = False) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
-        save(self, out)
+        save(self, out, force=force)
 
     @property
-    def metrics(self) -> dict[str, Metric]:
+    def metrics(self) -> dict[str, MetricValue]:
         """Those of the results, by name."""
         return self.results.metrics
 
     def _repr_html_(self) -> str:
         return self.results._repr_html_()
 
-    def with_efficiency(self, found: Efficiency) -> Evaluation:
+    def with_efficiency(self, efficiency: Efficiency) -> Evaluation:
         """These figures and what the system costs."""
-        return Evaluation(self.results.model_copy(update={"efficiency": found}), self.rows)
+        return Evaluation(self.results.model_copy(update={"efficiency": efficiency}), self.rows)
 
-    def with_faithfulness(self, found: SuiteOutcome) -> Evaluation:
+    def with_faithfulness(self, faithfulness: SuiteOutcome) -> Evaluation:
         """These figures and those of tests of faithfulness, of the same examples in the same order."""
         results = self.results.model_copy(
             update={
-                "metrics": {**self.results.metrics, **found.metrics},
+                "metrics": {**self.results.metrics, **faithfulness.metrics},
                 "settings": {
                     **self.results.settings,
                     "faithfulness": {
                         name: {**details.settings, "metrics": details.metrics}
-                        for name, details in found.tests.items()
+                        for name, details in faithfulness.tests.items()
                         if not details.left_out
                     },
                 },
-                "faithfulness": found.tests,
+                "faithfulness": faithfulness.tests,
             }
         )
-        scores = found.per_example.items()
+        scores = faithfulness.per_example.items()
         rows = [row.with_scores({name: values[k] for name, values in scores}) for k, row in enumerate(self.rows)]
         return Evaluation(results, rows)
 
@@ -91,7 +97,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     train_examples: Iterable[Example] | None = None,
     judge: Judge | None = None,
-    teachers: Sequence[Teacher] = (),
+    teachers: Sequence[ReferenceTeacher] = (),
     made_by: str | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Evaluation:
@@ -103,7 +109,7 @@ def evaluate(
         task: that they are of; by default told by their fields and the labels at hand (`recognise_examples`).
         name: of the data set, to be recorded.
         split: which part of it ``examples`` are, to be recorded.
-        train_examples: where the template floor's templates are found; without them, in the scored references.
+        train_examples: where the template baseline's templates are found; without them, in the scored references.
         judge: gives each explanation's support; it must not have been trained on any of the examples.
         teachers: to compare with; the first one's agreement is among the metrics, that of all in ``agreement``.
         made_by: the fingerprint of the student that made the predictions, to be recorded.
@@ -126,90 +132,175 @@ def evaluate(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-    scored = score_labels(rows, task, bootstrap)
+    if train_examples is not None and task.writes_answers:
+        train_examples = list(train_examples)  # they are read twice
+    parts = _score(rows, task, settings, bootstrap, train_examples, judge, matched, progress)
+    results = parts.results(task, settings, bootstrap, _dataset(parts.rows, name, split), made_by)
+    verdicts = right_answers(parts.rows, task)
+    lines = [
+        _as_row(row, scores, verdict)
+        for row, scores, verdict in zip(parts.rows, parts.texts.rows, verdicts, strict=True)
+    ]
+    return Evaluation(*_add_own_metrics(results, lines, parts.rows, task, parts.texts, bootstrap))
+
+
+class _Parts(NamedTuple):
+    """The rows, and all that was measured on them."""
+
+    rows: Sequence[Row]
+    labels: Scored
+    texts: Scored
+    agreed: Agreed
+    errors: Errors
+    slices: Slices
+
+    def results(
+        self,
+        task: Task,
+        settings: EvaluationSettings,
+        bootstrap: GroupBootstrap,
+        dataset: DatasetInfo,
+        made_by: str | None,
+    ) -> Results:
+        return Results(
+            dataset=dataset,
+            settings={
+                "task": task.name,
+                **({} if made_by is None else {"student": made_by}),
+                **settings.model_dump(include={"aggregate", "stemmer"}),
+                **_references_used(self.rows),
+                **self.texts.settings,
+                **self.labels.settings,
+                **self.agreed.settings,
+                "slices": self.slices.settings,
+                "fooled": _fooled(self.texts),
+                "bootstrap": _resampling(bootstrap, settings),
+            },
+            metrics={**self.labels.metrics, **self.texts.metrics, **self.agreed.metrics},
+            per_label=_per_label(task, self.labels, self.texts),
+            confusion=self.labels.confusion,
+            baselines=_joined(self.texts.baselines, self.labels.baselines),
+            controls=self.texts.controls,
+            calibration=self.labels.calibration,
+            slices=self.slices.measured,
+            errors=self.errors.summary,
+            agreement=self.agreed.details,
+        )
+
+
+def _score(
+    rows: Sequence[Row],
+    task: Task,
+    settings: EvaluationSettings,
+    bootstrap: GroupBootstrap,
+    train_examples: Iterable[Example] | None,
+    judge: Judge | None,
+    teachers: Sequence[MatchedTeacher],
+    progress: Callable[[str], None],
+) -> _Parts:
+    written, rows = score_answers(rows, task, settings, bootstrap, train_examples)
+    scored = written if task.writes_answers else score_labels(rows, task, bootstrap)
     score_stated(scored, rows, bootstrap, settings.seed)
     texts = score_explanations(rows, task, settings, bootstrap, train_examples, progress)
+    score_structures(rows, task, texts, bootstrap)
     if judge is not None:
         add_support(texts, rows, task, judge, bootstrap, progress)
-    agreed = score_agreement(rows, task, matched, settings, bootstrap, texts, progress)
+    agreed = score_agreement(rows, task, teachers, settings, bootstrap, texts, progress)
+    for scores, of_answer in zip(texts.rows, written.rows, strict=True):
+        scores.update(of_answer)
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap)
     for scores, kind, names, taught in zip(texts.rows, errors.kinds, slices.names, agreed.rows, strict=True):
         scores.update(error=kind, slices=names, **taught)
+    return _Parts(rows, scored, texts, agreed, errors, slices)
+
+
+def _joined(
+    figures: Mapping[str, Mapping[str, float]], others: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """The figures of baselines, some of which have both some for answers and some for explanations."""
+    return {name: {**figures.get(name, {}), **others.get(name, {})} for name in {**figures, **others}}
+
+
+def _dataset(rows: Sequence[Row], name: str, split: str | None) -> DatasetInfo:
+    content = sorted([row.example.id, row.example.label or "", *row.references] for row in rows)
+    return DatasetInfo(name=name, split=split, fingerprint=fingerprint(*content), n=len(rows))
+
+
+def _references_used(rows: Sequence[Row]) -> dict[str, object]:
     used = [len(row.references) for row in rows if row.references]
-    results = Results(
-        dataset=DatasetInfo(
-            name=name,
-            split=split,
-            fingerprint=fingerprint(
-                *sorted([row.example.id, row.example.label or "", *row.references] for row in rows)
-            ),
-            n=len(rows),
-        ),
-        settings={
-            "task": task.name,
-            **({} if made_by is None else {"student": made_by}),
-            **settings.model_dump(include={"aggregate", "stemmer"}),
-            "references_used": {
-                "min": min(used, default=0),
-                "max": max(used, default=0),
-                "mean": sum(used) / len(used) if used else 0.0,
-            },
-            "reference_sources": _sources(rows),
-            **texts.settings,
-            **scored.settings,
-            **agreed.settings,
-            "slices": slices.settings,
-            "fooled": fooled(
-                {name: metric.value for name, metric in texts.metrics.items()},
-                texts.floors,
-                texts.controls,
-                texts.beside,
-            ),
-            "bootstrap": {
-                "interval": "95% percentile",
-                "resampled": "groups",
-                "groups": bootstrap.n_groups,
-                "resamples": settings.resamples,
-                "seed": settings.seed,
-            },
-        },
-        metrics={**scored.metrics, **texts.metrics, **agreed.metrics},
-        per_label={
-            name: {**scored.per_label.get(name, {}), **texts.per_label.get(name, {})}
-            for name in task.labels or ()
-            if name in scored.per_label or name in texts.per_label
-        },
-        confusion=scored.confusion,
-        floors={**texts.floors, **scored.floors},
-        controls=texts.controls,
-        calibration=scored.calibration,
-        slices=slices.measured,
-        errors=errors.summary,
-        agreement=agreed.details,
-    )
-    labelled = gives_labels(rows, task)
-    lines = [_as_row(row, scores, labelled) for row, scores in zip(rows, texts.rows, strict=True)]
-    return Evaluation(*_add_own_metrics(results, lines, rows, task, texts, bootstrap))
+    mean = sum(used) / len(used) if used else 0.0
+    return {
+        "references_used": {"min": min(used, default=0), "max": max(used, default=0), "mean": mean},
+        "reference_sources": _sources(rows),
+    }
 
 
-def save(evaluation: Evaluation, out: str | Path) -> None:
+def _fooled(texts: Scored) -> dict[str, list[str]]:
+    own = {name: metric.value for name, metric in texts.metrics.items()}
+    return fooled(own, texts.baselines, texts.controls, texts.beside)
+
+
+def _resampling(bootstrap: GroupBootstrap, settings: EvaluationSettings) -> dict[str, object]:
+    return {
+        "interval": "95% percentile",
+        "resampled": "groups",
+        "groups": bootstrap.n_groups,
+        "resamples": settings.resamples,
+        "seed": settings.seed,
+    }
+
+
+def _per_label(task: Task, labels: Scored, texts: Scored) -> dict[str, dict[str, MetricValue]]:
+    return {
+        name: {**labels.per_label.get(name, {}), **texts.per_label.get(name, {})}
+        for name in task.labels or ()
+        if name in labels.per_label or name in texts.per_label
+    }
+
+
+def save(evaluation: Evaluation, out: str | Path, *, force: bool = False) -> None:
     """Write results.json and per_example.jsonl into the new folder ``out``, both or neither.
 
+    Args:
+        force: replace results that are there.
+
     Raises:
-        OutputError: ``out`` is there already and holds something.
+        OutputError: ``out`` is there already and holds something else, or results and no ``force``.
     """
+    if force and are_results(out):
+        shutil.rmtree(out)
     with atomic_folder(out) as folder:
         evaluation.results.save(folder / "results.json")
         write_scored_rows(folder / SCORED_ROWS_FILE, evaluation.rows)
 
 
-def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> ScoredRow:
-    """A line of per_example.jsonl; scores that need references are None where there are none.
+def are_results(folder: str | Path) -> bool:
+    """Whether a folder holds results and nothing else."""
+    folder = Path(folder)
+    return folder.is_dir() and {path.name for path in folder.iterdir()} == {"results.json", SCORED_ROWS_FILE}
 
-    ``labelled``: the system gives labels, so that a missing one is wrong.
+
+def require_place_for_results(folder: str | Path, *, force: bool = False) -> None:
+    """Look, before anything takes time, whether results can be saved there.
+
+    Raises:
+        OutputError: as `save`.
     """
+    if not are_results(folder):
+        require_new_folder(folder)
+    elif not force:
+        raise OutputError(
+            folder,
+            expected="no results yet",
+            found="results of an earlier evaluation",
+            fix="Replace them with --force (in Python: force=True), or name another folder with --out.",
+        )
+
+
+def _as_row(row: Row, scores: Mapping[str, object], right: bool | None) -> ScoredRow:
+    """A line of per_example.jsonl; scores that need references are None where there are none."""
     example, prediction = row.example, row.prediction
     return ScoredRow.model_validate(
         {
@@ -217,8 +308,10 @@ def _as_row(row: Row, scores: Mapping[str, Any], labelled: bool) -> ScoredRow:
             "group": example.group,
             "gold": example.label,
             "label": prediction.label,
-            "correct": prediction.label == example.label if labelled and example.label is not None else None,
+            "correct": right,
             "probabilities": prediction.probabilities,
+            **({} if prediction.probability is None else {"probability": prediction.probability}),
+            **({} if example.accepted is None else {"accepted": list(example.accepted)}),
             "explanation": prediction.explanation,
             "references": row.references,
             "fields": example.fields,
@@ -239,8 +332,20 @@ def _add_own_metrics(
         bootstrap,
         labels=task.labels or (),
         baselines={**copies, "template": texts.templates},
+        further=_in_any_script(results, task),
         controls=texts.controlled,
     )
+
+
+def _in_any_script(results: Results, task: Task) -> list[Metric]:
+    """The metrics for any script, in the place of those that could not read these texts."""
+    unread = results.settings.get("unread")
+    explanations = isinstance(unread, Mapping) and "rougeL" in unread["left_out"]
+    answers = task.answer == "text" and "answer_f1" in results.metrics and "answer_rougeL" not in results.metrics
+    return [
+        *(EXPLANATIONS_IN_ANY_SCRIPT if explanations else ()),
+        *(ANSWERS_IN_ANY_SCRIPT if answers else ()),
+    ]
 
 
 def _sources(rows: Sequence[Row]) -> dict[str, int]:
@@ -249,7 +354,7 @@ def _sources(rows: Sequence[Row]) -> dict[str, int]:
     return dict(Counter(written).most_common())
 
 
-def _stated(prediction: Prediction) -> dict[str, Any]:
+def _stated(prediction: Prediction) -> dict[str, object]:
     """What ``explanation`` was cut by, and what that states."""
     value = prediction.stated_confidence
     return {"confidence_phrase": prediction.confidence_phrase, "stated": value is not None, "stated_confidence": value}

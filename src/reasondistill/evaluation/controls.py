@@ -1,6 +1,6 @@
 """Negative controls: explanations that explain nothing, which every metric has to score below the system's own.
 
-Copied fields and the commonest template are controls too; they stand among the floors, which has the same form.
+Copied fields and the commonest template are controls too; they stand among the baselines, which has the same form.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str 
 
     The same rows always get the same controls: the order is that of the ids' SHA-256, not of a generator.
     """
-    said = [row.prediction.explanation for row in rows]
+    explanations = [row.prediction.explanation for row in rows]
     places = shuffled_within_label(
         [_label(row) if task.labels is not None else None for row in rows],
         [row.example.id for row in rows],
         [row.example.cluster for row in rows],
     )
     return {
-        SHUFFLED: [None if place is None else said[place] for place in places],
+        SHUFFLED: [None if place is None else explanations[place] for place in places],
         OTHER_LABEL: _for_another_label(rows),
         EMPTY: [""] * len(rows),
     }
@@ -95,26 +95,26 @@ def _for_another_label(rows: Sequence[Row]) -> list[str | None]:
 
 def fooled(
     metrics: Mapping[str, float],
-    floors: Mapping[str, Mapping[str, float]],
+    baselines: Mapping[str, Mapping[str, float]],
     controls: Mapping[str, Mapping[str, float]],
     beside: Mapping[str, Mapping[str, float]],
 ) -> dict[str, list[str]]:
-    """The controls, and floors that explain nothing, that each metric gives at least as much as the system.
+    """The controls, and baselines that explain nothing, that each metric gives at least as much as the system.
 
     Args:
         metrics: the system's figures over all rows, for what is not in ``beside``.
-        floors: name -> metric -> figure; those of people's references are passed over.
+        baselines: name -> metric -> figure; those of people's references are passed over.
         controls: the same of each control.
-        beside: the system's figures on the rows that each control or floor is scored on.
+        beside: the system's figures on the rows that each control or baseline is scored on.
     """
-    found: dict[str, list[str]] = {}
-    nothing = {name: f for name, f in floors.items() if name.startswith("copied_") or name == "template"}
+    names_by_metric: dict[str, list[str]] = {}
+    nothing = {name: f for name, f in baselines.items() if name.startswith("copied_") or name == "template"}
     for name, figures in {**controls, **nothing}.items():
         own = {**({} if name in controls else metrics), **beside.get(name, {})}
         for metric in controlled_metrics():
             if metric in figures and metric in own and figures[metric] >= own[metric]:
-                found.setdefault(metric, []).append(name)
-    return found
+                names_by_metric.setdefault(metric, []).append(name)
+    return names_by_metric
 
 
 def _label(row: Row) -> str | None:

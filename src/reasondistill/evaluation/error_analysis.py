@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,16 +18,16 @@ from reasondistill.contracts.error_analysis import (
     ConfusedLabels,
     ErrorExample,
     ErrorKind,
-    FoundErrors,
+    ErrorSummary,
     Gap,
     Judged,
     Share,
 )
 from reasondistill.evaluation.column_means import as_column, column_means, percentiles
-from reasondistill.evaluation.pairing import Row, gives_labels
+from reasondistill.evaluation.pairing import Row, right_answers
 from reasondistill.metrics.registry import evidence_metrics, metric_of
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import is_one_of
+from reasondistill.metrics.text import is_among
 from reasondistill.tasks.task import Task
 
 KINDS: Final[tuple[ErrorKind, ...]] = ("none", "label", "explanation", "both")
@@ -50,7 +50,7 @@ class Rule(NamedTuple):
     metric: str | None
     sentence: str
 
-    def is_wrong(self, scores: Mapping[str, Any], *, is_reference: bool = False) -> bool | None:
+    def is_wrong(self, scores: Mapping[str, float | None], *, is_reference: bool = False) -> bool | None:
         """Whether a row's explanation is in error; None where the rule's metric has no score for it.
 
         ``is_reference``: it equals one of the row's references.
@@ -69,11 +69,14 @@ class Errors:
     """``kinds`` of the rows in their order, None where nothing can be said, and ``results.errors``."""
 
     kinds: list[ErrorKind | None]
-    summary: FoundErrors
+    summary: ErrorSummary
 
 
 def explanation_error_rule(
-    scores: Sequence[Mapping[str, Any]], shuffled: Sequence[Mapping[str, Any]], *, same_label: bool = True
+    scores: Sequence[Mapping[str, float | None]],
+    shuffled: Sequence[Mapping[str, float | None]],
+    *,
+    same_label: bool = True,
 ) -> Rule:
     """The rule for these rows, from the strictest evidence at hand: support, BERTScore, ROUGE-L, or none.
 
@@ -88,8 +91,8 @@ def explanation_error_rule(
     other_rows = f"other rows{' of the same predicted label' if same_label else ''}"
     for metric in evidence_metrics():
         name = metric_of(metric).phrase
-        own = [row[metric] for row in scores if row.get(metric) is not None]
-        control = [row[metric] for row in shuffled if row.get(metric) is not None]
+        own = [score for row in scores if (score := row.get(metric)) is not None]
+        control = [score for row in shuffled if (score := row.get(metric)) is not None]
         if metric == "support" and own and not control:
             return Rule(
                 SUPPORT_WITHOUT_CONTROL,
@@ -120,8 +123,8 @@ def explanation_error_rule(
 def find_errors(
     rows: Sequence[Row],
     task: Task,
-    scores: Sequence[Mapping[str, Any]],
-    shuffled: Sequence[Mapping[str, Any]],
+    scores: Sequence[Mapping[str, float | None]],
+    shuffled: Sequence[Mapping[str, float | None]],
     bootstrap: GroupBootstrap,
 ) -> Errors:
     """Judge every row, count, and choose examples.
@@ -137,18 +140,18 @@ def find_errors(
     rule = explanation_error_rule(scores, shuffled, same_label=task.labels is not None)
     explained = any(not row["empty"] for row in scores)
     explanation_wrong = [
-        rule.is_wrong(s, is_reference=is_one_of(row.prediction.explanation, row.references)) if explained else None
+        rule.is_wrong(s, is_reference=is_among(row.prediction.explanation, row.references)) if explained else None
         for row, s in zip(rows, scores, strict=True)
     ]
     verdicts_of: dict[Judged, list[bool | None]] = {"label": label_wrong, "explanation": explanation_wrong}
     judged = [name for name, verdicts in verdicts_of.items() if any(verdict is not None for verdict in verdicts)]
     if not judged:
-        return Errors([None] * len(rows), FoundErrors())
+        return Errors([None] * len(rows), ErrorSummary())
     kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
     gold = [row.example.label for row in rows]
-    about = [_Told(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
+    about = [_Mistake(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
     by_rule = "explanation" in judged
-    summary = FoundErrors(
+    summary = ErrorSummary(
         n=sum(kind is not None for kind in kinds),
         judged=judged,
         rule=rule.sentence if by_rule else None,
@@ -163,7 +166,7 @@ def find_errors(
         },
         association=_association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
         examples={
-            kind: [_example(one) for one in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
+            kind: [_example(mistake) for mistake in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
             for kind in KINDS[1:]
             if any(a.kind == kind for a in about)
         },
@@ -172,7 +175,7 @@ def find_errors(
     return Errors(kinds, summary)
 
 
-def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, Any]]) -> int | None:
+def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, float | None]]) -> int | None:
     """How many explanations of other rows the threshold is the median of; None where it is of none."""
     if rule.metric is None:
         return None
@@ -184,16 +187,17 @@ class _Severity(NamedTuple):
     score: float | None
 
 
-class _Told(NamedTuple):
+class _Mistake(NamedTuple):
     row: Row
     kind: ErrorKind | None
     severity: _Severity
 
 
 def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
-    if not gives_labels(rows, task):
+    right = right_answers(rows, task)
+    if task.writes_answers and not any(right):  # summaries, say: none equals its reference, which makes none wrong
         return [None] * len(rows)
-    return [None if r.example.label is None else r.prediction.label != r.example.label for r in rows]
+    return [None if verdict is None else not verdict for verdict in right]
 
 
 def _kind(label: bool | None, explanation: bool | None, judged: Sequence[Judged]) -> ErrorKind | None:
@@ -232,52 +236,52 @@ def _association(
     return Association(label_right=right, label_wrong=wrong, difference=difference)
 
 
-def _severity(row: Row, scores: Mapping[str, Any], rule: Rule) -> _Severity:
+def _severity(row: Row, scores: Mapping[str, float | None], rule: Rule) -> _Severity:
     score = scores.get(rule.metric) if rule.metric else None
-    return _Severity(row.prediction.probabilities.get(row.prediction.label or ""), score)
+    return _Severity(row.prediction.confidence, score)
 
 
-def _worst(rows: Sequence[_Told], count: int) -> list[_Told]:
+def _worst(rows: Sequence[_Mistake], count: int) -> list[_Mistake]:
     """The worst first: wrong labels by confidence, explanations by score; then by id, so that no order is by chance."""
 
-    def place(told: _Told) -> tuple[float, float, float, str]:
-        confidence, score = told.severity
-        sure = 0.0 if confidence is None or told.kind not in ("label", "both") else -confidence
-        empty = not told.row.prediction.explanation.strip()
-        return (sure, -float(empty), 1.0 if score is None else score, told.row.example.id)
+    def place(mistake: _Mistake) -> tuple[float, float, float, str]:
+        confidence, score = mistake.severity
+        sure = 0.0 if confidence is None or mistake.kind not in ("label", "both") else -confidence
+        empty = not mistake.row.prediction.explanation.strip()
+        return (sure, -float(empty), 1.0 if score is None else score, mistake.row.example.id)
 
     return sorted(rows, key=place)[:count]
 
 
-def _confusion(about: Sequence[_Told]) -> list[ConfusedLabels]:
+def _confusion(about: Sequence[_Mistake]) -> list[ConfusedLabels]:
     """The commonest cells off the diagonal, each with its worst rows; a row without an explanation's verdict counts."""
-    cells: dict[tuple[str, str | None], list[_Told]] = {}
-    for told in about:
-        gold, given = told.row.example.label, told.row.prediction.label
+    cells: dict[tuple[str, str | None], list[_Mistake]] = {}
+    for mistake in about:
+        gold, given = mistake.row.example.label, mistake.row.prediction.label
         if gold is not None and gold != given:
-            cells.setdefault((gold, given), []).append(told._replace(kind="label"))
+            cells.setdefault((gold, given), []).append(mistake._replace(kind="label"))
     ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0][0], item[0][1] or ""))
     return [
         ConfusedLabels(
             gold=gold,
             predicted=given,
             n=len(rows),
-            examples=[_example(told) for told in _worst(rows, CELL_EXAMPLES)],
+            examples=[_example(mistake) for mistake in _worst(rows, CELL_EXAMPLES)],
         )
         for (gold, given), rows in ordered[:MOST_CELLS]
     ]
 
 
-def _example(told: _Told) -> ErrorExample:
-    row = told.row
+def _example(mistake: _Mistake) -> ErrorExample:
+    row = mistake.row
     return ErrorExample(
         id=row.example.id,
         fields=row.example.fields,
         gold=row.example.label,
         label=row.prediction.label,
-        confidence=told.severity.confidence,
+        confidence=mistake.severity.confidence,
         explanation=row.prediction.explanation,
-        score=told.severity.score,
+        score=mistake.severity.score,
         references=list(row.references),
     )
 

@@ -1,23 +1,21 @@
-"""Text metrics of paired rows, for the system and for the floors to be seen beside it."""
+"""Text metrics of paired rows, for the system and its baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.languages.word_splitting import length
-from reasondistill.metrics import baselines as floors
-from reasondistill.metrics import text
+from reasondistill.metrics import baselines, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
 from reasondistill.metrics.explanations import Compared, ExplanationScorer, Unread, leave_one_out
 from reasondistill.metrics.known.explanation_metrics import LENGTH_METRICS, REFERENCE_METRICS, WORDING_METRICS
@@ -33,97 +31,145 @@ def score_explanations(
     train_examples: Iterable[Example] | None,
     progress: Callable[[str], None],
 ) -> Scored:
+    """Score the wording of explanations and compare them with references, next to baselines and controls."""
     scored = Scored()
-    asked = [{name: row.example.fields[name] for name in task.fields} for row in rows]
+    fields = [{name: row.example.fields[name] for name in task.fields} for row in rows]
+    explanations = [row.prediction.explanation for row in rows]
     scored.rows = [
-        {
-            "copy": text.is_copy(row.prediction.explanation, fields),
-            "length": length(row.prediction.explanation),
-            "empty": text.is_empty(row.prediction.explanation),
-        }
-        for row, fields in zip(rows, asked, strict=True)
+        {"copy": text.is_copy(explanation, own), "length": length(explanation), "empty": text.is_empty(explanation)}
+        for explanation, own in zip(explanations, fields, strict=True)
     ]
-    said = [row.prediction.explanation for row in rows]
-    scored.metrics["distinct_2"] = Metric(value=text.distinct_2(said), n=len(rows))
+    scored.metrics["distinct_2"] = MetricValue(value=text.distinct_2(explanations), n=len(rows))
     scored.settings["copy_threshold"] = text.COPY_THRESHOLD
     scored.templates = [None] * len(rows)
     scored.controlled = control_explanations(rows, task)
-
     referenced = [k for k, row in enumerate(rows) if row.references]
     if referenced:
-        student = [Compared(said[k], rows[k].references, asked[k]) for k in referenced]
-        systems, floor_settings = _floor_systems([rows[k] for k in referenced], student, task, train_examples)
-        for k, one in zip(referenced, systems.get("template", [[]])[0], strict=False):
-            scored.templates[k] = one.explanation
-        scored.bertscore, bertscore_settings = load_bertscore(settings, progress)
-        controls = {
-            name: [
-                (k, student[k]._replace(explanation=explanation))
-                for k, place in enumerate(referenced)
-                if (explanation := chosen[place]) is not None
-            ]
-            for name, chosen in scored.controlled.items()
-        }
-        controlled = [[one for _, one in control] for control in controls.values()]
-        everything = [one for turns in ([student, *controlled], *systems.values()) for turn in turns for one in turn]
-        # Systems explain the same examples: sorting by the fields puts what shares references side by side.
-        everything.sort(key=lambda one: tuple(one.fields.values()))
-        scorer = ExplanationScorer(
-            everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=scored.bertscore, progress=progress
-        )
-        progress("comparing explanations with references")
-        overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
-        unread = scorer.unread(student)
-        nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
-        left_out = dict.fromkeys(name for name in nothing if name in unread.left_out)
-        for k, row in enumerate(scored.rows):
-            row.update(overlaps.get(k, nothing) | left_out)
-        scored.shuffled = [scorer.overlap(one) | left_out for _, one in controls[SHUFFLED]]
-        _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap, unread)
-        # A signature tells the references of the last scoring: ask before the floors, which may have fewer.
-        signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
-        progress("scoring floors and controls")
-        fewer_rows = _add_beside(scored, scorer, student, systems, controls, unread)
-        if unread.rows or fewer_rows:
-            scored.settings["unread"] = {
-                "bounds": BOUNDS,
-                "of": len(referenced),
-                "rows": unread.rows,
-                "left_out": unread.left_out,
-                "floors": fewer_rows,
-            }
-        scored.settings |= {
-            "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
-            **signatures,
-            "bertscore": bertscore_settings,
-            "floors": floor_settings,
-        }
+        student = [Compared(explanations[k], rows[k].references, fields[k]) for k in referenced]
+        _add_reference_metrics(scored, rows, referenced, student, task, settings, bootstrap, train_examples, progress)
     _add_means(scored, rows, task, bootstrap)
     return scored
 
 
-def _add_beside(
+def _add_reference_metrics(
+    scored: Scored,
+    rows: Sequence[Row],
+    referenced: Sequence[int],
+    student: Sequence[Compared],
+    task: Task,
+    settings: EvaluationSettings,
+    bootstrap: GroupBootstrap,
+    train_examples: Iterable[Example] | None,
+    progress: Callable[[str], None],
+) -> None:
+    """Compare explanations with references, for the rows that have some (their places are ``referenced``)."""
+    systems, baseline_settings = _baseline_systems([rows[k] for k in referenced], student, task, train_examples)
+    for k, filled in zip(referenced, systems.get("template", [[]])[0], strict=False):
+        scored.templates[k] = filled.explanation
+    controls = _controls(scored.controlled, referenced, student)
+    scored.bertscore, bertscore_settings = load_bertscore(settings, progress)
+    scorer = _scorer(scored.bertscore, student, systems, controls, settings, progress)
+    progress("comparing explanations with references")
+    unread = _add_overlaps(scored, scorer, student, referenced, controls)
+    _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap, unread)
+    # A signature describes the references of the last scoring: read it before the baselines, which may have fewer.
+    signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
+    progress("scoring baselines and controls")
+    fewer_rows = _add_baselines(scored, scorer, student, systems, controls, unread)
+    if unread.rows or fewer_rows:
+        scored.settings["unread"] = {
+            "bounds": BOUNDS,
+            "of": len(referenced),
+            "rows": unread.rows,
+            "left_out": unread.left_out,
+            "baselines": fewer_rows,
+        }
+    scored.settings |= {
+        "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
+        **signatures,
+        "bertscore": bertscore_settings,
+        "baselines": baseline_settings,
+    }
+
+
+_Controls = dict[str, list[tuple[int, Compared]]]
+"""By control: the places of the student's rows that it has an explanation for, with that explanation."""
+
+
+def _controls(
+    controlled: Mapping[str, Sequence[str | None]], referenced: Sequence[int], student: Sequence[Compared]
+) -> _Controls:
+    return {
+        name: [
+            (k, student[k]._replace(explanation=explanation))
+            for k, place in enumerate(referenced)
+            if (explanation := explanations[place]) is not None
+        ]
+        for name, explanations in controlled.items()
+    }
+
+
+def _scorer(
+    bertscore: BertScore | None,
+    student: Sequence[Compared],
+    systems: Mapping[str, list[list[Compared]]],
+    controls: _Controls,
+    settings: EvaluationSettings,
+    progress: Callable[[str], None],
+) -> ExplanationScorer:
+    controlled = [[row for _, row in control] for control in controls.values()]
+    turns: list[Sequence[Compared]] = [student, *controlled, *(turn for system in systems.values() for turn in system)]
+    everything = [row for turn in turns for row in turn]
+    # Systems explain the same examples: sorting by the fields brings shared references together.
+    everything.sort(key=lambda row: tuple(row.fields.values()))
+    return ExplanationScorer(
+        everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore, progress=progress
+    )
+
+
+def _add_overlaps(
+    scored: Scored,
+    scorer: ExplanationScorer,
+    student: Sequence[Compared],
+    referenced: Sequence[int],
+    controls: _Controls,
+) -> Unread:
+    overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
+    unread = scorer.unread(student)
+    nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
+    left_out = dict.fromkeys(name for name in nothing if name in unread.left_out)
+    for k, row in enumerate(scored.rows):
+        row.update(overlaps.get(k, nothing) | left_out)
+    scored.shuffled = [scorer.overlap(row) | left_out for _, row in controls[SHUFFLED]]
+    return unread
+
+
+def _add_baselines(
     scored: Scored,
     scorer: ExplanationScorer,
     student: Sequence[Compared],
     systems: Mapping[str, list[list[Compared]]],
-    controls: Mapping[str, list[tuple[int, Compared]]],
+    controls: _Controls,
     unread: Unread,
-) -> dict[str, dict[str, Any]]:
-    """Score floors and controls on the rows where a metric can read both them and the student.
+) -> dict[str, dict[str, object]]:
+    """Score baselines and controls on the rows where a metric can read both them and the student.
 
-    A metric that could read too few rows of a floor is left out there.
+    A metric that could read too few rows of a baseline is left out there.
 
     Returns:
-        By floor and metric, where rows of the student's are absent: ``n``, the rows that are there, ``of`` the
-        student's, and ``student``, its own figure on them; None for a floor that was left out.
+        By baseline and metric, where rows of the student's are absent: ``n``, the rows that are there, ``of`` the
+        student's, and ``student``, its own figure on them; None for a baseline that was left out.
     """
-    fewer_rows: dict[str, dict[str, Any]] = {}
+    fewer_rows: dict[str, dict[str, object]] = {}
     humans = {"references": "student_fewer_references", "student_fewer_references": "references"}
-    beside = {name: ([[one for _, one in of]], [[student[k] for k, _ in of]]) for name, of in controls.items() if of}
+    compared = {
+        name: ([[row for _, row in control]], [[student[k] for k, _ in control]])
+        for name, control in controls.items()
+        if control
+    }
     for name, turns in systems.items():
-        beside[name] = turns, systems[humans[name]] if name in humans else [list(student)]
-    for name, (turns, others) in beside.items():
+        compared[name] = turns, systems[humans[name]] if name in humans else [list(student)]
+    for name, (turns, others) in compared.items():
         figures, own, rows = scorer.side_by_side(turns, others)
         for metric, (n, of) in rows.items():
             too_few = of - n > TOO_MANY * of
@@ -132,14 +178,14 @@ def _add_beside(
             if n < of and name in systems and name not in humans and metric not in unread.left_out:
                 student_figure = None if too_few else own[metric]
                 fewer_rows.setdefault(name, {})[metric] = {"n": n, "of": of, "student": student_figure}
-        (scored.floors if name in systems else scored.controls)[name] = figures
+        (scored.baselines if name in systems else scored.controls)[name] = figures
         scored.beside[name] = own
     return fewer_rows
 
 
 def load_bertscore(
     settings: EvaluationSettings, progress: Callable[[str], None]
-) -> tuple[BertScore | None, dict[str, Any]]:
+) -> tuple[BertScore | None, dict[str, object]]:
     """BERTScore and its settings, or None and why it is left out."""
     if not settings.bertscore:
         return None, {"left_out": "turned off"}
@@ -150,26 +196,28 @@ def load_bertscore(
     return bertscore, bertscore.settings
 
 
-def _floor_systems(
+def _baseline_systems(
     rows: Sequence[Row], student: Sequence[Compared], task: Task, train_examples: Iterable[Example] | None
-) -> tuple[dict[str, list[list[Compared]]], dict[str, Any]]:
-    """What the student is to be seen beside, each as turns to average over, and how they came about."""
+) -> tuple[dict[str, list[list[Compared]]], dict[str, object]]:
+    """The baselines, each as turns to average over, and their settings."""
     systems = {
-        f"copied_{name}": [[one._replace(explanation=one.fields[name]) for one in student]] for name in task.fields
+        f"copied_{name}": [[row._replace(explanation=row.fields[name]) for row in student]] for name in task.fields
     }
     source = [row.example for row in rows] if train_examples is None else [task.check(e) for e in train_examples]
     # Only a task's own labels can have a template each: choices differ from row to row.
     explained = [
-        floors.Explained(reference.text, (example.label or "") if task.labels else "", example.fields)
+        baselines.Explained(
+            task.own_words(reference.text), (example.label or "") if task.labels else "", example.fields
+        )
         for example in source
         for reference in example.references
     ]
-    templates = floors.commonest_templates(explained)
+    templates = baselines.commonest_templates(explained)
     if templates:
-        fallback = templates[floors.majority([one.label for one in explained if one.label in templates])]
+        fallback = templates[baselines.majority([e.label for e in explained if e.label in templates])]
         chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
-        filled = [floors.fill_template(t, one.fields) for t, one in zip(chosen, student, strict=True)]
-        systems["template"] = [[one._replace(explanation=f) for one, f in zip(student, filled, strict=True)]]
+        filled = [baselines.fill_template(t, row.fields) for t, row in zip(chosen, student, strict=True)]
+        systems["template"] = [[row._replace(explanation=f) for row, f in zip(student, filled, strict=True)]]
     held_out, fewer = leave_one_out(student)
     if held_out:
         systems["references"], systems["student_fewer_references"] = held_out, fewer
@@ -202,10 +250,10 @@ def _add_corpus_metrics(
         read[places] = ~np.isnan(counts[:, 0])
         metric = scorer.corpus[name]
 
-        def figure(inside: list[bool], metric: text.CorpusMetric = metric, of: FloatArray = statistics) -> Metric:
+        def figure(inside: list[bool], metric: text.CorpusMetric = metric, of: FloatArray = statistics) -> MetricValue:
             chosen = np.where(np.array(inside)[:, None], of, 0.0)
             interval = bootstrap.interval(chosen, metric.scores)
-            return Metric(value=metric.score(chosen.sum(axis=0)), ci95=interval, n=sum(inside))
+            return MetricValue(value=metric.score(chosen.sum(axis=0)), ci95=interval, n=sum(inside))
 
         scored.metrics[name] = figure(read.tolist())
         for label in task.labels or ():

@@ -1,10 +1,10 @@
-"""Label metrics of paired rows: accuracy, F1, confusion, calibration, and the majority floor."""
+"""Label metrics of paired rows: accuracy, F1, confusion, calibration, and the majority baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reasondistill.contracts.results import Confusion, Metric
+from reasondistill.contracts.results import Confusion, MetricValue
 from reasondistill.contracts.scored_confidence import CalibrationBin, ScoredConfidence
 from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.pairing import Row
@@ -38,12 +38,12 @@ def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> 
         _score_classes(scored, gold, predicted, task.labels, bootstrap)
         most_frequent = majority(known)
         guessed = label.label_statistics(known, [most_frequent] * len(known), task.labels)
-        scored.floors["majority_label"] = {
+        scored.baselines["majority_label"] = {
             "label_accuracy": label.accuracy(known, [most_frequent] * len(known)),
             "label_macro_f1": float(label.macro_f1(guessed.sum(axis=0))),
         }
     _score_calibration(scored, [p.probabilities or None for p in attempts], gold, bootstrap)
-    score_selective(scored, rows, bootstrap)
+    score_selective(scored, rows, task, bootstrap)
     return scored
 
 
@@ -58,12 +58,12 @@ def _score_classes(
     statistics = label.label_statistics([g or "" for g in gold], predicted, labels)
     n = sum(g is not None for g in gold)
 
-    def metric(function: Callable[[FloatArray], FloatArray], n: int) -> Metric:
+    def metric(function: Callable[[FloatArray], FloatArray], n: int) -> MetricValue:
         def of_flat(sums: FloatArray) -> FloatArray:
             return function(sums.reshape(*sums.shape[:-1], 3, len(labels)))
 
         flat = statistics.reshape(len(statistics), -1)
-        return Metric(value=float(of_flat(flat.sum(axis=0))), ci95=bootstrap.interval(flat, of_flat), n=n)
+        return MetricValue(value=float(of_flat(flat.sum(axis=0))), ci95=bootstrap.interval(flat, of_flat), n=n)
 
     scored.metrics["label_macro_f1"] = metric(label.macro_f1, n)
     for k, name in enumerate(labels):
@@ -94,7 +94,7 @@ def _score_calibration(
 
     value = float(calibration_error.ece(sums))
     interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
-    scored.metrics["ece"] = Metric(value=value, ci95=interval, n=n)
+    scored.metrics["ece"] = MetricValue(value=value, ci95=interval, n=n)
     scored.metrics["brier"] = mean(
         [
             calibration_error.brier(p, g) if p and g is not None else None

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reasondistill.contracts.results import Metric as MetricValue
-from reasondistill.contracts.results import Results
+from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation.controls import fooled
@@ -29,6 +28,7 @@ def add_own_metrics(
     labels: Sequence[str],
     baselines: Texts,
     controls: Texts,
+    further: Sequence[Metric] = (),
 ) -> tuple[Results, list[ScoredRow]]:
     """The results and rows with every registered metric that has a value for some row.
 
@@ -37,15 +37,16 @@ def add_own_metrics(
 
     Args:
         labels: to look at apart, as results.per_label does.
-        baselines: explanations of what explains nothing; those that ``results`` has among its floors count.
+        baselines: explanations of what explains nothing; those that ``results`` has among its baselines count.
         controls: explanations of negative controls.
+        further: metrics of the package that are scored in the same way.
 
     Raises:
         DataError: a metric gives a row what is no score.
         ConfigError: a metric is named as a key of the rows, or records settings under a key of the results.
     """
     scored = list(rows)
-    for metric in own_metrics():
+    for metric in (*further, *own_metrics()):
         if metric.row_score is not None:
             _require_free(metric, scored)
             scored = [row.with_scores({metric.score: _row_score(metric, row)}) for row in scored]
@@ -55,7 +56,7 @@ def add_own_metrics(
             continue
         results = _with_figures(results, metric, measure, scored, bootstrap, labels)
         if metric.controlled:
-            of = {name: texts for name, texts in baselines.items() if name in results.floors} | dict(controls)
+            of = {name: texts for name, texts in baselines.items() if name in results.baselines} | dict(controls)
             results = _with_controls(results, metric, measure, scored, of)
     return results, scored
 
@@ -120,7 +121,9 @@ def _figure(statistics: FloatArray, n: int, measure: Measure, bootstrap: GroupBo
 def _with_controls(
     results: Results, metric: Metric, own: Measure, rows: Sequence[ScoredRow], texts_of: Texts
 ) -> Results:
-    floors, controls = ({name: dict(of) for name, of in block.items()} for block in (results.floors, results.controls))
+    baselines, controls = (
+        {name: dict(of) for name, of in block.items()} for block in (results.baselines, results.controls)
+    )
     beside: dict[str, dict[str, float]] = {}
     for name, texts in texts_of.items():
         measure = metric.measure(
@@ -131,13 +134,13 @@ def _with_controls(
             continue
         both = own.present & measure.present & np.array([text is not None for text in texts])
         if both.any():
-            block = floors if name in floors else controls
+            block = baselines if name in baselines else controls
             block.setdefault(name, {})[metric.name] = float(measure.function(measure.on(both).sum(axis=0)))
             beside[name] = {metric.name: float(own.function(own.on(both).sum(axis=0)))}
-    only = {name: {k: v for k, v in of.items() if k == metric.name} for name, of in {**floors, **controls}.items()}
-    reached = fooled({}, {n: only[n] for n in floors}, {n: only[n] for n in controls}, beside)
+    only = {name: {k: v for k, v in of.items() if k == metric.name} for name, of in {**baselines, **controls}.items()}
+    reached = fooled({}, {n: only[n] for n in baselines}, {n: only[n] for n in controls}, beside)
     settings = {**results.settings, "fooled": {**results.settings.get("fooled", {}), **reached}}
-    return results.model_copy(update={"floors": floors, "controls": controls, "settings": settings})
+    return results.model_copy(update={"baselines": baselines, "controls": controls, "settings": settings})
 
 
 def _explained(row: ScoredRow, text: str | None, metric: Metric) -> ScoredRow:

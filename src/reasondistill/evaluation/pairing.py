@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.errors import DataError
+from reasondistill.metrics.answer_overlap import exact_match
 from reasondistill.metrics.text import is_empty
+from reasondistill.tasks.reading_outputs import without_case
 from reasondistill.tasks.task import Task
+
+_LOG = logging.getLogger(__name__)
 
 R = TypeVar("R", Example, Prediction)
 
@@ -20,12 +26,14 @@ class Row(NamedTuple):
     example: Example
     prediction: Prediction
     references: list[str]
+    right: bool | None = None
+    """Of a written answer with accepted ones, whether it is one of them."""
 
 
 def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> list[Row]:
     """Examples in their order, each with its prediction, all of them checked."""
     data = by_id("data", [task.check(example) for example in examples])
-    answers = by_id("predictions", list(predictions))
+    answers = spelled_as_data(by_id("predictions", list(predictions)), data, task)
     if not data:
         raise DataError("data", expected="examples to score", found="none", fix="Check the file and the split.")
     if missing := [i for i in data if i not in answers]:
@@ -47,9 +55,45 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
     _check_answers(pairs, task)
     # A reference without any text is none: there is nothing in it to compare with.
     return [
-        Row(example, prediction, [e.text for e in example.references if not is_empty(e.text)])
+        Row(
+            example,
+            prediction,
+            [task.own_words(e.text) for e in example.references if not is_empty(task.own_words(e.text))],
+            exact_match(prediction.label or "", example.answers) if task.writes_answers and example.answers else None,
+        )
         for example, prediction in pairs
     ]
+
+
+def spelled_as_data(
+    answers: Mapping[str, Prediction], data: Mapping[str, Example], task: Task
+) -> dict[str, Prediction]:
+    """Predictions with their labels as the task spells them, where they differ in case and white space only."""
+    spelled: dict[str, Prediction] = {}
+    other = 0
+    for name, answer in answers.items():
+        known = () if name not in data or not task.has_answers or task.writes_answers else task.choices_for(data[name])
+        given = [label for label in (answer.label, answer.parsed_label, *answer.probabilities) if label is not None]
+        if all(label in known for label in given) or not known:
+            spelled[name] = answer
+            continue
+        names = {without_case(label): label for label in known}
+        as_known = {label: names.get(without_case(label), label) for label in given if label not in known}
+        other += any(label != known_label for label, known_label in as_known.items())
+        changes: dict[str, object] = {
+            "label": as_known.get(answer.label or "", answer.label),
+            "parsed_label": as_known.get(answer.parsed_label or "", answer.parsed_label),
+            "probabilities": {as_known.get(label, label): p for label, p in answer.probabilities.items()},
+        }
+        spelled[name] = answer.model_copy(update=changes)
+    if other:
+        _say_once(f"{other:,} predictions spell a label otherwise than the data (case, spaces): taken as the data's")
+    return spelled
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    _LOG.warning("%s", sentence)
 
 
 def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
@@ -73,7 +117,21 @@ def labels_given(predictions: Iterable[Prediction]) -> set[str]:
 
 def gives_labels(rows: Sequence[Row], task: Task) -> bool:
     """Whether labels are asked for and the system gives any: only then is a missing one wrong."""
-    return task.labels != () and any(row.prediction.label for row in rows)
+    return task.has_answers and any(row.prediction.label for row in rows)
+
+
+def right_answers(rows: Sequence[Row], task: Task) -> list[bool | None]:
+    """Whether each row's label, or written answer, is right; None where none is known, or the system gives none."""
+    if not gives_labels(rows, task):
+        return [None] * len(rows)
+    return [
+        None
+        if row.example.label is None
+        else row.prediction.label == row.example.label
+        if row.right is None
+        else row.right
+        for row in rows
+    ]
 
 
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:
@@ -92,8 +150,8 @@ def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> N
     distributions = []
     for example, prediction in pairs:
         choices = task.choices_for(example)
-        said = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
-        labels += [(example, value) for value in said]
+        labels_given = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
+        labels += [(example, value) for value in labels_given]
         p = prediction.probabilities
         if p and (set(p) != set(choices) or abs(sum(p.values()) - 1) > _ROUNDED):
             distributions.append(f"{example.id} ({p})")

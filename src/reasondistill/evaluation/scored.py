@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reasondistill.contracts.results import Confusion, Metric
+from reasondistill.contracts.results import Confusion, MetricValue
 from reasondistill.contracts.scored_confidence import ScoredConfidence
 from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
 from reasondistill.metrics.bertscore import BertScore
@@ -19,18 +19,18 @@ BOUNDS: Final = {"tokens": UNREADABLE, "letters": UNREAD_LETTERS, "rows": TOO_MA
 class Scored:
     """What label metrics or text metrics add to the results."""
 
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    per_label: dict[str, dict[str, Metric]] = field(default_factory=dict)
-    floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
+    per_label: dict[str, dict[str, MetricValue]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
-    """The floor's filled template of each row."""
+    """The baseline's filled template of each row."""
     controlled: dict[str, list[str | None]] = field(default_factory=dict)
     """Each control's explanation of each row; see `controls.control_explanations`."""
     controls: dict[str, dict[str, float]] = field(default_factory=dict)
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What the system itself scores on the rows that a control, or a floor, has a figure of."""
+    """What the system itself scores on the rows that a control, or a baseline, has a figure of."""
     shuffled: list[dict[str, float | None]] = field(default_factory=list)
     """Scores of the control "shuffled within label": a row each of its reference metrics, and one of its support."""
     bertscore: BertScore | None = None

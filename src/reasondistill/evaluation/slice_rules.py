@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,36 +53,36 @@ class Sliced(NamedTuple):
     left_out: dict[str, str]
 
 
-def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> Sliced:
+def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, object]]) -> Sliced:
     """The slices of paired rows that hold some of the rows and not all; names are unique.
 
     Args:
         scores: of each row, as in per_example.jsonl: ``copy`` and ``empty`` are read.
     """
     inputs = [" ".join(row.example.fields[name] for name in task.fields) for row in rows]
-    said = [row.prediction.explanation for row in rows]
-    languages = {"input": language_of(inputs), "explanation": language_of([s for s in said if not is_empty(s)])}
+    explanations = [row.prediction.explanation for row in rows]
+    languages = {"input": language_of(inputs), "explanation": language_of([s for s in explanations if not is_empty(s)])}
     left_out = {
-        f"negation in the {where}": f"a list of English words finds it, and the {where}s' language is {told}"
-        for where, told in languages.items()
-        if told != "English"
+        f"negation in the {where}": f"a list of English words finds it, and the {where}s' language is {language}"
+        for where, language in languages.items()
+        if language != "English"
     }
-    found = [
+    candidates = [
         *_quartiles(
             "input", "words in all fields together, cut at the quartiles of these rows", "word",
             [length(text) for text in inputs],
         ),
         *_quartiles(
             "explanation", "words of explanations that are not empty, cut at their quartiles", "word",
-            [None if is_empty(text) else length(text) for text in said],
+            [None if is_empty(text) else length(text) for text in explanations],
         ),
         *_overlap(rows, task),
-        *_negation(rows, task, said, languages),
-        *_numbers(inputs, said, languages),
+        *_negation(rows, task, explanations, languages),
+        *_numbers(inputs, explanations, languages),
         *_labels(rows, task),
         *_bands(
             "confidence", "the probability of the predicted label", _CONFIDENCES,
-            [row.prediction.probabilities.get(row.prediction.label or "") for row in rows],
+            [row.prediction.confidence for row in rows],
         ),
         *_sources(rows),
         *_group_sizes(rows),
@@ -95,9 +95,9 @@ def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, A
         *_categories(rows, task),
     ]  # fmt: skip
     kept: dict[str, Slice] = {}
-    for one in found:
-        if 0 < one.members.sum() < len(rows):
-            kept.setdefault(one.name, one)
+    for candidate in candidates:
+        if 0 < candidate.members.sum() < len(rows):
+            kept.setdefault(candidate.name, candidate)
     return Sliced(list(kept.values()), languages, left_out)
 
 
@@ -152,24 +152,26 @@ def _overlap(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
     first, second = task.fields
     shares: list[float | None] = []
     for row in rows:
-        there, asked = set(words(row.example.fields[first])), set(words(row.example.fields[second]))
-        shares.append(len(asked & there) / len(asked) if there and asked else None)
+        first_words, second_words = set(words(row.example.fields[first])), set(words(row.example.fields[second]))
+        shares.append(len(second_words & first_words) / len(second_words) if first_words and second_words else None)
     rule = f"share of the {second}'s distinct words that stand in the {first} too"
     yield from _bands("overlap", rule, _OVERLAPS, shares)
 
 
-def _negation(rows: Sequence[Row], task: Task, said: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
+def _negation(
+    rows: Sequence[Row], task: Task, explanations: Sequence[str], languages: Mapping[str, str]
+) -> Iterator[Slice]:
     texts = {name: [row.example.fields[name] for row in rows] for name in task.fields}
     texts = texts if languages["input"] == "English" else {}
     if languages["explanation"] == "English" and "explanation" not in texts:
-        texts["explanation"] = list(said)
+        texts["explanation"] = list(explanations)
     for name, column in texts.items():
         rule = f"English: one of {', '.join(sorted(NEGATIONS))}, or a word in n't, in the {name}"
         yield Slice(f"negation in the {name}", "negation", rule, _having(column, _negates))
 
 
-def _numbers(inputs: Sequence[str], said: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
-    for where, column in (("input", inputs), ("explanation", said)):
+def _numbers(inputs: Sequence[str], explanations: Sequence[str], languages: Mapping[str, str]) -> Iterator[Slice]:
+    for where, column in (("input", inputs), ("explanation", explanations)):
         english = languages[where] == "English"
         rule = f"a digit{' or an English number word from two on' if english else ''} in the {where}"
         yield Slice(f"numbers in the {where}", "numbers", rule, _having(column, _counts if english else _has_digit))
@@ -226,7 +228,7 @@ def _categories(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
         yield from _values(f"prediction's {key}", [(row.prediction.model_extra or {}).get(key) for row in rows])
 
 
-def _values(family: str, values: Sequence[Any]) -> Iterator[Slice]:
+def _values(family: str, values: Sequence[object]) -> Iterator[Slice]:
     present = [value for value in values if value is not None]
     if not all(isinstance(value, str | bool | int) and len(str(value)) <= _LONGEST_VALUE for value in present):
         return

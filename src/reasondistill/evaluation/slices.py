@@ -10,15 +10,17 @@ import numpy as np
 
 from reasondistill.contracts.slices import MeasuredSlice, SliceFigures
 from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
-from reasondistill.evaluation.pairing import Row, gives_labels
+from reasondistill.evaluation.pairing import Row, gives_labels, right_answers
 from reasondistill.evaluation.slice_rules import Slice, find_slices
-from reasondistill.metrics.registry import evidence_metrics, metric_names
+from reasondistill.metrics.registry import evidence_metrics, known_metrics, metric_names
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.tasks.task import Task
 
 SMALLEST: Final = 30
 """A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""
 ACCURACY: Final = "label_accuracy"
+ANSWER_F1: Final = "answer_f1"
+"""By which slices of written answers are ranked: of long ones, none may match exactly."""
 
 
 class Slices(NamedTuple):
@@ -30,7 +32,7 @@ class Slices(NamedTuple):
 
 
 def measure_slices(
-    rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]], bootstrap: GroupBootstrap
+    rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, float | None]], bootstrap: GroupBootstrap
 ) -> Slices:
     """Every metric at hand on every slice, on the rows outside it, and the difference, with 95% intervals.
 
@@ -44,30 +46,30 @@ def measure_slices(
     Args:
         scores: of each row, as in per_example.jsonl.
     """
-    found = find_slices(rows, task, scores)
+    rules = find_slices(rows, task, scores)
     columns = _columns(rows, task, scores)
-    names = [[one.name for one in found.slices if one.members[k]] for k in range(len(rows))]
-    settings: dict[str, Any] = {"languages": found.languages}
-    if found.left_out:
-        settings["left_out"] = found.left_out
-    if not found.slices or not columns:
+    names = [[part.name for part in rules.slices if part.members[k]] for k in range(len(rows))]
+    settings: dict[str, object] = {"languages": rules.languages}
+    if rules.left_out:
+        settings["left_out"] = rules.left_out
+    if not rules.slices or not columns:
         return Slices([], names, settings)
-    ranking = next(name for name in (ACCURACY, *evidence_metrics()) if name in columns)
-    figures = {name: _adjusted(_compare(found.slices, column, bootstrap)) for name, column in columns.items()}
+    ranking = next(name for name in (ACCURACY, ANSWER_F1, *evidence_metrics()) if name in columns)
+    figures = {name: _adjusted(_compare(rules.slices, column, bootstrap)) for name, column in columns.items()}
     measured = [
         MeasuredSlice(
-            name=one.name,
-            family=one.family,
-            rule=one.rule,
-            n=int(one.members.sum()),
-            share=float(one.members.mean()),
+            name=part.name,
+            family=part.family,
+            rule=part.rule,
+            n=int(part.members.sum()),
+            share=float(part.members.mean()),
             ranked=_is_large(figures[ranking][k]),
             metrics={name: its for name, of in figures.items() if (its := of[k]) is not None},
         )
-        for k, one in enumerate(found.slices)
+        for k, part in enumerate(rules.slices)
     ]
-    measured.sort(key=lambda one: _place(one, ranking))
-    tested = sum(one.ranked for one in measured)
+    measured.sort(key=lambda measured_slice: _place(measured_slice, ranking))
+    tested = sum(measured_slice.ranked for measured_slice in measured)
     settings |= {
         "ranked_by": ranking,
         "order": "the upper bound of the difference's 95% interval, lowest first",
@@ -79,19 +81,21 @@ def measure_slices(
     return Slices(measured, names, settings)
 
 
-def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, Any]]) -> dict[str, FloatArray]:
+def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, float | None]]) -> dict[str, FloatArray]:
     """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
     evidence = evidence_metrics()
     columns = {name: as_column([row.get(name) for row in scores]) for name in metric_names() if name in evidence}
-    if gives_labels(rows, task):
-        correct = [None if r.example.label is None else r.prediction.label == r.example.label for r in rows]
-        columns = {ACCURACY: as_column(correct), **columns}
+    if task.writes_answers:
+        answers = [metric.name for metric in known_metrics() if metric.family == "answers"]
+        columns = {name: as_column([row.get(name) for row in scores]) for name in answers} | columns
+    elif gives_labels(rows, task):
+        columns = {ACCURACY: as_column(right_answers(rows, task)), **columns}
     return {name: column for name, column in columns.items() if not np.isnan(column).all()}
 
 
 def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[SliceFigures | None]:
     """The figures of one metric on each slice; None where no row of a slice has a value."""
-    inside = np.stack([one.members for one in slices], axis=1).astype(np.float64)
+    inside = np.stack([part.members for part in slices], axis=1).astype(np.float64)
     present = ~np.isnan(column)
     membership = np.hstack([inside, 1 - inside]) * present[:, None]
     means = means_of_sums(np.where(present, column, 0.0)[:, None] * membership, membership, bootstrap)
@@ -136,18 +140,18 @@ def _adjusted(figures: Sequence[SliceFigures | None]) -> list[SliceFigures | Non
     """With ``p_adjusted`` where there is a ``p``."""
     from scipy.stats import false_discovery_control
 
-    tested = {k: one.p for k, one in enumerate(figures) if one is not None and one.p is not None}
+    tested = {k: figure.p for k, figure in enumerate(figures) if figure is not None and figure.p is not None}
     adjusted = dict(zip(tested, false_discovery_control(list(tested.values())), strict=True)) if tested else {}
     return [
-        one.model_copy(update={"p_adjusted": float(adjusted[k])}) if one is not None and k in adjusted else one
-        for k, one in enumerate(figures)
+        figure.model_copy(update={"p_adjusted": float(adjusted[k])}) if figure is not None and k in adjusted else figure
+        for k, figure in enumerate(figures)
     ]
 
 
-def _place(one: MeasuredSlice, ranking: str) -> tuple[bool, float, float, str]:
+def _place(measured_slice: MeasuredSlice, ranking: str) -> tuple[bool, float, float, str]:
     """Ranked ones by upper bound, then by difference; the others after them by difference."""
-    figures = one.metrics.get(ranking)
+    figures = measured_slice.metrics.get(ranking)
     difference = math.inf if figures is None or figures.difference is None else figures.difference
     interval = None if figures is None else figures.difference_ci95
-    upper = interval[1] if interval and one.ranked else difference
-    return not one.ranked, upper, difference, one.name
+    upper = interval[1] if interval and measured_slice.ranked else difference
+    return not measured_slice.ranked, upper, difference, measured_slice.name

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Final
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.agreement import Histogram, Style, StyleAuc, StyleDistance, Telling
-from reasondistill.evaluation.named_teachers import Taught
 from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.reference_teachers import ReferenceAnswer
 from reasondistill.evaluation.slice_rules import language_of
 from reasondistill.metrics import style
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, percentile_interval, ratio
@@ -20,93 +20,120 @@ from reasondistill.storage.files import fingerprint
 from reasondistill.tasks.task import Task
 
 CLASSIFIED_ROWS: Final = 4_000
-"""The classifier is asked about no more rows: the first by the SHA-256 of their ids."""
+"""The classifier uses at most this many rows: the first by the SHA-256 of their ids."""
 HALVINGS: Final = 100
 _BARS = 24
 
 
 def compare_style(
     rows: Sequence[Row],
-    answers: Sequence[Taught | None],
+    answers: Sequence[ReferenceAnswer | None],
     task: Task,
     bootstrap: GroupBootstrap,
     settings: EvaluationSettings,
     progress: Callable[[str], None],
 ) -> Style | None:
-    """Style features of both corpora, their distances, and what stands beside them; see docs/metrics.md.
+    """Style features of both corpora, their distances and baselines; see docs/metrics.md.
 
-    Compared are the rows that both explain. A teacher with several explanations of a row has all of them counted.
+    Only rows that both explain are compared. If a teacher has several explanations of a row, all of them count.
 
     Returns:
-        None where no row has an explanation of both.
+        None if no row has an explanation of both.
     """
-    places = [k for k, one in enumerate(answers) if one and one.explanations and not is_empty(_said(rows[k]))]
+    places = [k for k, answer in enumerate(answers) if answer and answer.explanations and not is_empty(_own(rows[k]))]
     if not places:
         return None
     progress("comparing styles")
-    fields = {k: {name: rows[k].example.fields[name] for name in task.fields} for k in places}
-    student = [Styled(_said(rows[k]), fields[k]) for k in places]
-    owners = [k for k in places for _ in _texts(answers[k])]
-    teacher = [Styled(text, fields[k]) for k in places for text in _texts(answers[k])]
-    languages = {
-        who: language_of([one.text for one in corpus]) for who, corpus in (("student", student), ("teacher", teacher))
-    }
-    english = set(languages.values()) == {"English"}
-    rarity = style.inverse_document_frequency([one.text for one in (*student, *teacher)])
-    own = style.style_features(student, rarity, english=english)
-    theirs = style.style_features(teacher, rarity, english=english)
+    corpora = _Corpora.of(rows, answers, places, task)
+    english = set(corpora.languages.values()) == {"English"}
+    rarity = style.inverse_document_frequency([text.text for text in (*corpora.student, *corpora.teacher)])
+    own = style.style_features(corpora.student, rarity, english=english)
+    theirs = style.style_features(corpora.teacher, rarity, english=english)
     distances = style.style_distances(own, theirs)
-    copies = {
-        f"copied_{name}": style.style_features(
-            [one._replace(text=one.fields[name]) for one in student], rarity, english=english
-        )
-        for name in task.fields
-    }
-    groups = [rows[k].example.cluster for k in owners]
-    found: dict[str, object] = {
-        "rows": len(places),
-        "texts": {"student": len(student), "teacher": len(teacher)},
-        "languages": languages,
-        "left_out": [] if english else sorted(style.ENGLISH_FEATURES),
-        "features": {
-            name: {
-                "student": float(np.nanmean(own[:, k])),
-                "teacher": float(np.nanmean(theirs[:, k])),
-                **_difference(own[:, k], theirs[:, k], places, owners, len(rows), bootstrap),
-                "distance": distances[name],
-                "histogram": _histogram(own[:, k], theirs[:, k], whole=name == "words"),
-            }
-            for k, name in enumerate(FEATURES)
-            if name in distances
-        },
-        "style_distance": _mean(distances),
-        "beside": {
-            "teacher_halves": _halves(theirs, groups, settings.seed),
-            **{name: {"style_distance": _mean(style.style_distances(of, theirs))} for name, of in copies.items()},
-        },
-        "connectives": {},
-    }
-    if english:
-        shares = [style.connective_shares([one.text for one in corpus]) for corpus in (student, teacher)]
-        found["connectives"] = {
-            phrase: {"student": shares[0].get(phrase, 0.0), "teacher": shares[1].get(phrase, 0.0)}
-            for phrase in {**shares[1], **shares[0]}
+    groups = [rows[k].example.cluster for k in corpora.owners]
+    auc, telling = _classified(corpora, rows, bootstrap)
+    return Style.model_validate(
+        {
+            "rows": len(places),
+            "texts": {"student": len(corpora.student), "teacher": len(corpora.teacher)},
+            "languages": corpora.languages,
+            "left_out": [] if english else sorted(style.ENGLISH_FEATURES),
+            "features": {
+                name: {
+                    "student": float(np.nanmean(own[:, k])),
+                    "teacher": float(np.nanmean(theirs[:, k])),
+                    **_difference(own[:, k], theirs[:, k], places, corpora.owners, len(rows), bootstrap),
+                    "distance": distances[name],
+                    "histogram": _histogram(own[:, k], theirs[:, k], whole=name == "words"),
+                }
+                for k, name in enumerate(FEATURES)
+                if name in distances
+            },
+            "style_distance": _mean(distances),
+            "beside": {
+                "teacher_halves": _halves(theirs, groups, settings.seed),
+                **_copied(corpora.student, task, theirs, rarity, english=english),
+            },
+            "connectives": _connectives(corpora) if english else {},
+            "style_auc": auc,
+            "telling": telling,
         }
-    chosen = set(sorted(places, key=lambda k: fingerprint(rows[k].example.id))[:CLASSIFIED_ROWS])
-    auc, telling = _classified(
-        [(k, one.text) for k, one in zip(places, student, strict=True) if k in chosen],
-        [(k, one.text) for k, one in zip(owners, teacher, strict=True) if k in chosen],
-        rows,
-        bootstrap,
     )
-    return Style.model_validate({**found, "style_auc": auc, "telling": telling})
 
 
-def _said(row: Row) -> str:
+class _Corpora(NamedTuple):
+    """Both corpora; ``places`` holds the row of each of the student's texts, ``owners`` of the teacher's."""
+
+    student: list[Styled]
+    teacher: list[Styled]
+    places: Sequence[int]
+    owners: Sequence[int]
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], answers: Sequence[ReferenceAnswer | None], places: Sequence[int], task: Task
+    ) -> _Corpora:
+        fields = {k: {name: rows[k].example.fields[name] for name in task.fields} for k in places}
+        return cls(
+            [Styled(_own(rows[k]), fields[k]) for k in places],
+            [Styled(text, fields[k]) for k in places for text in _texts(answers[k])],
+            places,
+            [k for k in places for _ in _texts(answers[k])],
+        )
+
+    @property
+    def texts(self) -> dict[str, list[str]]:
+        return {"student": [s.text for s in self.student], "teacher": [t.text for t in self.teacher]}
+
+    @property
+    def languages(self) -> dict[str, str]:
+        return {name: language_of(texts) for name, texts in self.texts.items()}
+
+
+def _copied(
+    student: Sequence[Styled], task: Task, theirs: FloatArray, rarity: Mapping[str, float], *, english: bool
+) -> dict[str, object]:
+    """The distance of each field's own style from the teacher's: baselines that copy it."""
+    distances: dict[str, object] = {}
+    for name in task.fields:
+        copies = [styled._replace(text=styled.fields[name]) for styled in student]
+        features = style.style_features(copies, rarity, english=english)
+        distances[f"copied_{name}"] = {"style_distance": _mean(style.style_distances(features, theirs))}
+    return distances
+
+
+def _connectives(corpora: _Corpora) -> dict[str, dict[str, float]]:
+    ours, theirs = (style.connective_shares(texts) for texts in corpora.texts.values())
+    return {
+        phrase: {"student": ours.get(phrase, 0.0), "teacher": theirs.get(phrase, 0.0)} for phrase in {**theirs, **ours}
+    }
+
+
+def _own(row: Row) -> str:
     return row.prediction.explanation
 
 
-def _texts(answer: Taught | None) -> tuple[str, ...]:
+def _texts(answer: ReferenceAnswer | None) -> tuple[str, ...]:
     return answer.explanations if answer is not None else ()
 
 
@@ -138,21 +165,21 @@ def _halves(features: FloatArray, groups: Sequence[Hashable], seed: int) -> Styl
     """How far two halves of the teacher's own texts are apart, cut between groups at random, `HALVINGS` times.
 
     Halves are smaller and about other rows than the two corpora, which both make this larger than what two corpora of
-    one style would show: it is a cautious floor.
+    one style would show: it is a cautious baseline.
     """
     numbers = {group: k for k, group in enumerate(dict.fromkeys(groups))}
     if len(numbers) < 2:
         return None
     of_text = np.array([numbers[group] for group in groups])
     generator = np.random.default_rng(seed)
-    found = []
+    means = []
     for _ in range(HALVINGS):
         first = generator.permutation(len(numbers)) < len(numbers) // 2
         inside = first[of_text]
         if distances := style.style_distances(features[inside], features[~inside]):
-            found.append(_mean(distances))
-    p95 = float(np.percentile(found, 95))
-    return StyleDistance(style_distance=float(np.mean(found)), p95=p95, halvings=len(found))
+            means.append(_mean(distances))
+    p95 = float(np.percentile(means, 95))
+    return StyleDistance(style_distance=float(np.mean(means)), p95=p95, halvings=len(means))
 
 
 def _histogram(own: FloatArray, theirs: FloatArray, *, whole: bool) -> Histogram:
@@ -173,13 +200,11 @@ def _histogram(own: FloatArray, theirs: FloatArray, *, whole: bool) -> Histogram
     )
 
 
-def _classified(
-    student: Sequence[tuple[int, str]],
-    teacher: Sequence[tuple[int, str]],
-    rows: Sequence[Row],
-    bootstrap: GroupBootstrap,
-) -> tuple[StyleAuc | None, Telling]:
-    """The AUC of a classifier that tells the two apart, on groups it has not seen, and what it goes by."""
+def _classified(corpora: _Corpora, rows: Sequence[Row], bootstrap: GroupBootstrap) -> tuple[StyleAuc | None, Telling]:
+    """The AUC of a classifier that tells the two corpora apart on held-out groups, and the phrases that it uses."""
+    chosen = set(sorted(corpora.places, key=lambda k: fingerprint(rows[k].example.id))[:CLASSIFIED_ROWS])
+    student = [(k, s.text) for k, s in zip(corpora.places, corpora.student, strict=True) if k in chosen]
+    teacher = [(k, t.text) for k, t in zip(corpora.owners, corpora.teacher, strict=True) if k in chosen]
     texts = [[text for _, text in corpus] for corpus in (student, teacher)]
     owners = [k for k, _ in (*student, *teacher)]
     scores = style.tell_apart(texts[0], texts[1], [rows[k].example.cluster for k in owners])

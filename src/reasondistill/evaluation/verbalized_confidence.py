@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.contracts.scored_confidence import StatedConfidence, StatedValue
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
@@ -36,14 +36,14 @@ def score_stated(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap,
 
     sums = statistics.sum(axis=0)
     interval = bootstrap.interval(flat, lambda drawn: stated_ece(shaped(drawn), values))
-    scored.metrics["stated_ece"] = Metric(value=float(stated_ece(sums, values)), ci95=interval, n=n)
+    scored.metrics["stated_ece"] = MetricValue(value=float(stated_ece(sums, values)), ci95=interval, n=n)
     listed = StatedConfidence(values=_values(rows, values, statistics, bootstrap))
     scored.calibration = scored.calibration.model_copy(update={"stated": listed})
     if not sums.sum(axis=1).all():
         scored.settings["stated"] = {"left_out": "all answers are right, or all are wrong: there is nothing to rank"}
         return
     interval = bootstrap.interval(flat, lambda drawn: auroc(shaped(drawn)))
-    scored.metrics["stated_auroc"] = Metric(value=float(auroc(sums)), ci95=interval, n=n)
+    scored.metrics["stated_auroc"] = MetricValue(value=float(auroc(sums)), ci95=interval, n=n)
     places = [k for k in range(len(rows)) if statistics[k].any()]
     listed = listed.model_copy(update={"shuffled_auroc": _shuffled(statistics[places], seed)})
     scored.calibration = scored.calibration.model_copy(update={"stated": listed})
@@ -65,7 +65,7 @@ def _score_probabilities(scored: Scored, rows: Sequence[Row], places: Sequence[i
     ranked = Ranked([p.probabilities[p.label or ""] for p, _ in answers], [p.label == gold for p, gold in answers])
     drawn = [ranked_auroc(ranked, weights) for weights in bootstrap.row_weights(places)]
     interval = percentile_interval(np.concatenate(drawn)) if drawn else None
-    scored.metrics["confidence_auroc"] = Metric(value=float(ranked_auroc(ranked)), ci95=interval, n=len(places))
+    scored.metrics["confidence_auroc"] = MetricValue(value=float(ranked_auroc(ranked)), ci95=interval, n=len(places))
 
 
 def _values(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reasondistill.config import FAITHFULNESS_TIMES, EvaluateOptions
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation.assembly import Evaluation, evaluate
-from reasondistill.evaluation.named_teachers import Teacher
+from reasondistill.evaluation.reference_teachers import ReferenceTeacher
 from reasondistill.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def evaluate_whole(
     options: EvaluateOptions,
     train_examples: Iterable[Example] | None = None,
     judge: Judge | None = None,
-    teachers: Sequence[Teacher] = (),
+    teachers: Sequence[ReferenceTeacher] = (),
     student: Student | None = None,
     faithfulness: bool = True,
     unlimited_tests: bool = False,

@@ -1,14 +1,15 @@
-"""A student's weights in CTranslate2's form.
+"""Converting a student's weights to CTranslate2.
 
-CTranslate2's own loaders do the work. What they get wrong of students that transformers 5 made is put right here, one
-remark each; tests/test_export_traps.py pins what the loaders do by themselves, so that we notice when one is mended.
+CTranslate2's own loaders do the work. Their mistakes with students made by transformers 5 are corrected here, each with
+a comment; tests/test_export_traps.py pins the loaders' own behaviour, so that we notice when one is fixed.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,14 +22,19 @@ from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, those_that
 from reasondistill.students.forward import output_scale
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.package.manifest import Quantization
+
+if TYPE_CHECKING:
+    from ctranslate2.specs import TransformerSpec
+    from ctranslate2.specs.model_spec import ModelConfig
 
 
 def convert(student: Checkpoint, folder: str | Path, quantization: Quantization) -> None:
     """Write a student as CTranslate2's ``model.bin``, ``config.json`` and ``shared_vocabulary.json``.
 
     Raises:
-        CheckpointError: it is of a family that CTranslate2 is not known to run rightly here.
+        CheckpointError: its family is not known to run correctly in CTranslate2.
     """
     kind = student.model.config.model_type
     if not family_of(student.model).exports:
@@ -45,12 +51,12 @@ def convert(student: Checkpoint, folder: str | Path, quantization: Quantization)
 
 
 class _Student:
-    """What the loaders ask of a tokenizer, taken from the student's codec instead."""
+    """The loaders' view of a tokenizer, taken from the student's codec."""
 
-    def get_vocabulary(self, model: Any, codec: Codec) -> list[str]:
-        """Tokens by their ids, each once: the engine goes from ids to tokens and back.
+    def get_vocabulary(self, model: EncoderDecoder, codec: Codec) -> list[str]:
+        """Tokens by id, each once: the engine goes from ids to tokens and back.
 
-        The loaders list the tokenizer's tokens one after the other and fill up with ``<extra_id_…>``, which moves
+        The loaders list the tokenizer's tokens one after the other and fill the rest with ``<extra_id_…>``, which moves
         every token behind a gap in the ids, and names T5's own ``<extra_id_0>`` twice.
         """
         backend = codec.tokenizer.backend_tokenizer
@@ -62,7 +68,7 @@ class _Student:
             for i, token in enumerate(tokens)
         ]
 
-    def set_config(self, config: Any, model: Any, codec: Codec) -> None:
+    def set_config(self, config: ModelConfig, model: EncoderDecoder, codec: Codec) -> None:
         """Special tokens and the norms' epsilon.
 
         A warm start's tokenizer calls its ends [CLS] and [SEP], and has no ``bos_token`` and ``eos_token`` that a
@@ -79,7 +85,7 @@ class _Student:
 
 
 class _T5(_Student, T5Loader):  # type: ignore[misc]
-    def get_model_spec(self, model: Any) -> Any:
+    def get_model_spec(self, model: EncoderDecoder) -> TransformerSpec:
         spec = super().get_model_spec(model)
         # T5Loader takes tie_word_embeddings for "scales its decoder's output". transformers 5 sets that on every
         # T5Config, and keeps what it used to say in scale_decoder_outputs.
@@ -89,12 +95,12 @@ class _T5(_Student, T5Loader):  # type: ignore[misc]
 
 
 class _UMT5(_T5, UMT5Loader):  # type: ignore[misc]
-    """T5's, with positions of each layer's own."""
+    """T5's loader, with positions per layer."""
 
 
 class _Bart(_Student, BartLoader):  # type: ignore[misc]
-    def get_model_spec(self, model: Any) -> Any:
-        # BartLoader asks for two switches that no configuration of transformers 5 has; the model's parts tell them.
+    def get_model_spec(self, model: EncoderDecoder) -> TransformerSpec:
+        # BartLoader needs two switches that configurations of transformers 5 lack; they follow from the model's parts.
         sides = (model.get_encoder(), model.get_decoder())
         model.config.normalize_before = all(hasattr(side, "layer_norm") for side in sides)
         model.config.normalize_embedding = all(hasattr(side, "layernorm_embedding") for side in sides)
@@ -104,7 +110,7 @@ class _Bart(_Student, BartLoader):  # type: ignore[misc]
         return spec
 
 
-_LOADERS: dict[str, Any] = {
+_LOADERS: dict[str, Callable[[], Callable[[EncoderDecoder, Codec], TransformerSpec]]] = {
     "t5": _T5,
     "mt5": _T5,
     "umt5": _UMT5,
@@ -115,14 +121,14 @@ _LOADERS: dict[str, Any] = {
 }
 
 
-def _unused(i: int, taken: set[str]) -> str:
+def _unused(i: int, taken: set[str | None]) -> str:
     name = f"<unused_{i}>"
     while name in taken:
         name = f"<{name}>"
     return name
 
 
-def _epsilon(model: Any) -> float:
+def _epsilon(model: EncoderDecoder) -> float:
     epsilons = {module.eps for module in model.modules() if isinstance(module, nn.LayerNorm)}
     if not epsilons:
         return float(model.config.layer_norm_epsilon)

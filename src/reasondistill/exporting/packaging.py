@@ -1,26 +1,50 @@
-"""Export a student as a package: convert it, add its task and calibration, compare the two, seal."""
+"""Exporting a student as a package: convert it, add task and calibration, compare the two, seal the files."""
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reasondistill.contracts.seals import FileSeal
-from reasondistill.data import load
-from reasondistill.errors import CheckpointError, ConfigError, DataError, MissingExtraError, ParityError
+from reasondistill.contracts.update import UPDATE_FILE, refusal_of
+from reasondistill.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    NoSuchSplitError,
+    ParityError,
+)
 from reasondistill.exporting.package_card import package_card
 from reasondistill.exporting.parity import Sample, compare, limits_for
+from reasondistill.run_data import rows_for, run_at
 from reasondistill.runs import find_student, versions
 from reasondistill.storage.files import atomic_folder, require_new_folder, seal_of
 from reasondistill.students.calibration import CALIBRATION_FILE
-from reasondistill.students.package.manifest import Manifest, Origin, ParityData, ParityLimits, Quantization, is_package
+from reasondistill.students.package.manifest import (
+    Manifest,
+    Origin,
+    Parity,
+    ParityData,
+    ParityLimits,
+    Quantization,
+    is_package,
+)
 from reasondistill.students.package.opening import device, open_engine
 from reasondistill.students.package.tokenizer import TokenizerFacts, save_tokenizer
 from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import NLI
+
+if TYPE_CHECKING:
+    from reasondistill.data.readers.own_tables import ColumnMapping
+    from reasondistill.students.checkpoint import Checkpoint
+
+_LOG = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 200
 """Default number of rows for the parity check."""
@@ -48,75 +72,106 @@ def export(
     limits: ParityLimits | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Exported:
-    """Make a package out of a student.
+    """Export a student as a package.
 
     Args:
         student: a student's folder, or the run that made it.
         out: a new folder.
-        quantization: how weights are stored; what the machine cannot compute in is refused.
-        sample: rows on which the package is compared with the student, if not those of `load_sample`.
-        limits: what it may differ by, if not `limits_for` its quantization.
-        progress: called with what is done next.
+        quantization: how weights are stored; refused if this machine cannot compute in it.
+        sample: rows on which the package is compared with the student; by default those of `load_sample`.
+        limits: how much it may differ; by default `limits_for` its quantization.
+        progress: called with the next step.
 
     Raises:
-        CheckpointError: ``student`` is none, or of a family that cannot be exported.
+        CheckpointError: ``student`` is not a student, or its family cannot be exported.
         ConfigError: the machine does not compute in ``quantization``, or a sample is needed.
-        OutputError: ``out`` is there already.
-        ParityError: the package differs by more than the limits. Nothing is kept of it.
+        OutputError: ``out`` exists already.
+        ParityError: the package differs by more than the limits; nothing is written.
         MissingExtraError: PyTorch, transformers or CTranslate2 is not installed.
     """
     require_new_folder(out)
-    folder = find_student(student)
-    if is_package(folder):
-        raise CheckpointError(folder, expected="a student", found="a package", fix="Export the student it came from.")
+    folder = _student_folder(student)
     try:
-        from reasondistill.exporting.converting import convert
-        from reasondistill.exporting.sizes import architecture_of
-        from reasondistill.students.checkpoint import load_checkpoint, parameter_count
+        import ctranslate2  # noqa: F401  # before the student, which may be large, is loaded
+
+        from reasondistill.students.checkpoint import load_checkpoint
     except ImportError as error:
         raise MissingExtraError(f"exporting the student {folder}", "train,serve") from error
     _require_supported(quantization)
-    checkpoint = load_checkpoint(folder)
-    native = Student.load(folder)
-    sample = sample or load_sample(folder)
-    codec = checkpoint.codec
+    if (reasons := refusal_of(folder)) is not None:
+        _LOG.warning("%s was not published: %s", student, reasons)
+    checkpoint, native = load_checkpoint(folder), Student.load(folder)
+    sample = sample or load_sample(student)
     with atomic_folder(out) as part:
         progress(f"converting to {quantization}")
-        convert(checkpoint, part, quantization)
-        facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=codec.eos_token_id)
-        save_tokenizer(checkpoint.tokenizer, part)
-        checkpoint.settings.save(part)
-        if native.calibration is not None:
-            shutil.copyfile(folder / CALIBRATION_FILE, part / CALIBRATION_FILE)
+        packaged, facts = _convert(checkpoint, native, part, quantization)
         progress(f"comparing with the student on {len(sample.examples):,} rows of {sample.data.name}")
-        engine = open_engine(part, codec.decoder_start_token_id, facts, checkpoint.settings, positions=codec.positions)
-        packaged = replace(native, engine=engine)
         parity = compare(native, packaged, sample, limits or limits_for(quantization))
         if parity.beyond:
             raise ParityError(
                 out,
                 expected="a package that answers as the student does, within the limits",
                 found="; ".join(parity.beyond),
-                fix="Nothing was kept. Take another quantization, or other limits if this is good enough for you.",
+                fix="Nothing was kept. Choose another quantization, or wider limits if this is good enough for you.",
             )
-        manifest = Manifest(
-            quantization=quantization,
-            student=Origin(
-                fingerprint=native.fingerprint,
-                family=checkpoint.model.config.model_type,
-                parameters=parameter_count(checkpoint.model),
-            ),
-            tokenizer=facts,
-            decoder_start_token_id=codec.decoder_start_token_id,
-            architecture=architecture_of(checkpoint.model),
-            positions=codec.positions,
-            files={path.name: FileSeal.model_validate(seal_of(path)) for path in sorted(part.iterdir())},
-            versions=versions(),
-            parity=parity,
-        )
+        manifest = _manifest(checkpoint, native, part, quantization, facts, parity)
         manifest.save(part)
         (part / "README.md").write_text(package_card(manifest, checkpoint.settings), encoding="utf-8")
     return Exported(Path(out), manifest)
+
+
+def _student_folder(student: str | Path) -> Path:
+    folder = find_student(student)
+    if is_package(folder):
+        raise CheckpointError(folder, expected="a student", found="a package", fix="Export the student it came from.")
+    return folder
+
+
+def _convert(
+    checkpoint: Checkpoint, native: Student, package: Path, quantization: Quantization
+) -> tuple[Student, TokenizerFacts]:
+    """Write everything that the package needs to answer, and open it."""
+    from reasondistill.exporting.converting import convert
+
+    convert(checkpoint, package, quantization)
+    facts = TokenizerFacts.of(checkpoint.tokenizer, eos_token_id=checkpoint.codec.eos_token_id)
+    save_tokenizer(checkpoint.tokenizer, package)
+    checkpoint.settings.save(package)
+    if native.calibration is not None and native.folder is not None:
+        shutil.copyfile(native.folder / CALIBRATION_FILE, package / CALIBRATION_FILE)
+    if native.folder is not None and (native.folder / UPDATE_FILE).is_file():
+        shutil.copyfile(native.folder / UPDATE_FILE, package / UPDATE_FILE)
+    codec = checkpoint.codec
+    engine = open_engine(package, codec.decoder_start_token_id, facts, checkpoint.settings, positions=codec.positions)
+    return replace(native, engine=engine), facts
+
+
+def _manifest(
+    checkpoint: Checkpoint,
+    native: Student,
+    package: Path,
+    quantization: Quantization,
+    facts: TokenizerFacts,
+    parity: Parity,
+) -> Manifest:
+    from reasondistill.exporting.sizes import architecture_of
+    from reasondistill.students.checkpoint import parameter_count
+
+    return Manifest(
+        quantization=quantization,
+        student=Origin(
+            fingerprint=native.fingerprint,
+            family=checkpoint.model.config.model_type,
+            parameters=parameter_count(checkpoint.model),
+        ),
+        tokenizer=facts,
+        decoder_start_token_id=checkpoint.codec.decoder_start_token_id,
+        architecture=architecture_of(checkpoint.model),
+        positions=checkpoint.codec.positions,
+        files={path.name: FileSeal.model_validate(seal_of(path)) for path in sorted(package.iterdir())},
+        versions=versions(),
+        parity=parity,
+    )
 
 
 def _require_supported(quantization: Quantization) -> None:
@@ -128,7 +183,7 @@ def _require_supported(quantization: Quantization) -> None:
             "--quantization",
             expected=f"one that this machine computes in ({device()}: {', '.join(sorted(supported))})",
             found=quantization,
-            fix="A package that cannot be run here could not be compared with its student.",
+            fix="A package has to run here, so that it can be compared with its student.",
         )
 
 
@@ -137,23 +192,24 @@ def load_sample(
     data: str | None = None,
     *,
     split: str | None = None,
-    columns: Mapping[str, str | list[str]] | None = None,
+    columns: ColumnMapping | None = None,
     limit: int = SAMPLE_ROWS,
 ) -> Sample:
     """Rows to compare a package with its student on.
 
     Args:
         student: as for `export`.
-        data: what `datasets.load` takes; without it, built-in `scenes` for a student of their task.
+        data: what `load` takes; by default the rows that the student's run held out or, outside a run, built-in
+            `scenes` if the student has their task.
         limit: use only the first N rows.
 
     Raises:
-        CheckpointError: ``student`` is none.
+        CheckpointError: ``student`` is not a student.
         ConfigError: the student's task is another one, and no data is named.
         DataError: the data cannot be read, or there is none.
     """
     task = StudentTask.load(find_student(student)).task
-    if data is None:
+    if data is None and run_at(student) is None:
         if (task.fields, task.labels) != (NLI.fields, NLI.labels):
             raise ConfigError(
                 "--sample",
@@ -162,7 +218,13 @@ def load_sample(
                 fix="Name data: --sample DATA --split test.",
             )
         data = f"scenes:{limit}"
-    loaded = load(data, split=split, task=task, columns=columns, need_label=False).first(limit)
-    if not loaded.examples:
+    try:
+        rows = rows_for(student, task, data, split=split, columns=columns, validation=True)
+    except NoSuchSplitError:
+        if data is not None or split is not None:
+            raise
+        rows = rows_for(student, task)
+    rows = rows.first(limit)
+    if not rows.loaded.examples:
         raise DataError("--sample", expected="at least one row", found="none")
-    return Sample(loaded.examples, ParityData(name=loaded.name, split=split, fingerprint=loaded.fingerprint))
+    return Sample(rows.loaded.examples, ParityData.model_validate(rows.facts))

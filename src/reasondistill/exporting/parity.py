@@ -38,18 +38,18 @@ class Sample:
 
 
 def limits_for(quantization: Quantization) -> ParityLimits:
-    """What a package of that quantization may differ by, unless other limits are given."""
+    """The default limits for a quantization."""
     return _EXACT if quantization == "float32" else _ROUNDED
 
 
 def compare(student: Student, package: Student, sample: Sample, limits: ParityLimits) -> Parity:
-    """Answer the sample's rows with both.
+    """Compare the answers of both to the sample's rows.
 
     Args:
         student: the original.
         package: the exported one, with the same task, settings and calibration.
         sample: at least one row.
-        limits: to be kept in the result; what is beyond them is `Parity.beyond`.
+        limits: recorded in the result; `Parity.beyond` lists those that are not met.
     """
     of_student, of_package = student.predict(sample.examples), package.predict(sample.examples)
     pairs = list(zip(of_student, of_package, strict=True))
@@ -75,7 +75,7 @@ def compare(student: Student, package: Student, sample: Sample, limits: ParityLi
 
 
 def _greedy_identity(student: Student, package: Student, sample: Sample, of_student: Sequence[Prediction]) -> float:
-    """With one beam, and after the same label, nothing but the weights can make a difference."""
+    """With one beam and the same label, only the weights can make a difference."""
     greedy = Generation(**student.generation.model_dump() | {"num_beams": 1})
     texts = []
     for model in (student, package):
@@ -88,7 +88,7 @@ def _greedy_identity(student: Student, package: Student, sample: Sample, of_stud
 
 
 def _differences(pairs: Sequence[tuple[Prediction, Prediction]]) -> list[float]:
-    """For each row the largest difference of a label's probability between its two answers."""
+    """By row, the largest difference of a label's probability between the two answers."""
     return [
         max(abs(p - b.probabilities[label]) for label, p in a.probabilities.items())
         for a, b in pairs

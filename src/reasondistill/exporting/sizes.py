@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from reasondistill.evaluation.efficiency.torch_costs import count_parameters
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.families import family_of
+from reasondistill.students.model_protocol import EncoderDecoder
 
 
-def architecture_of(model: Any) -> Architecture:
+def architecture_of(model: EncoderDecoder) -> Architecture:
     """The architecture of a transformers model of the families of T5's or BART's layout."""
     config, counted = model.config, count_parameters(model)
     vocabulary = model.get_input_embeddings().weight.shape[0]

@@ -1,24 +1,25 @@
-"""Where a student looks in its prompt while it writes: cross-attention of one target.
+"""The cross-attention of one target: where a student looks in its prompt while it writes.
 
-Attention is what a layer mixes, not why it does so: a word that is looked at need not have moved the answer (Jain and
+Attention shows what a layer mixes, not why: a word with attention need not have moved the answer (Jain and
 Wallace 2019, "Attention is not Explanation"). Tests that change the input are in `faithfulness`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.contracts.records import Example
+from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.tasks.task import render_target
 
 
 class CrossAttention(NamedTuple):
-    """Weights (layers, heads, T, S): of each of T target tokens on S prompt tokens, each row a distribution."""
+    """Weights (layers, heads, T, S) of each of T target tokens on S prompt tokens; each row is a distribution."""
 
     prompt: list[str]
     target: list[str]
@@ -27,14 +28,14 @@ class CrossAttention(NamedTuple):
     @property
     def mean(self) -> NDArray[np.float32]:
         """(T, S), over layers and heads."""
-        found: NDArray[np.float32] = self.weights.mean(axis=(0, 1))
-        return found
+        attentions: NDArray[np.float32] = self.weights.mean(axis=(0, 1))
+        return attentions
 
 
 def cross_attention(student: Checkpoint, example: Example, *, label: str, explanation: str) -> CrossAttention:
     """The cross-attention of a student that writes ``label`` and ``explanation`` of an example.
 
-    Rows are those of the states that predict each token: the row beside a word says where it looked to write it.
+    Each row belongs to the state that predicts its token: it shows where the student looked to write that token.
 
     Raises:
         ValueError: the student's order is ``separate``, which has no target of both.
@@ -48,20 +49,20 @@ def cross_attention(student: Checkpoint, example: Example, *, label: str, explan
         raise ValueError(f"nothing is written for {example.id} in the order {order}")
     ids = codec.encode_targets([target])[0].ids
     model, implementation = student.model, student.model.config._attn_implementation
-    model.set_attn_implementation("eager")  # the fused one does not hand its weights out
+    model.set_attn_implementation("eager")  # the fused implementation does not return its weights
     try:
         with torch.inference_mode():
-            found = model.eval()(
+            attentions = model.eval()(
                 input_ids=torch.tensor([prompt]),
                 decoder_input_ids=torch.tensor([[codec.decoder_start_token_id, *ids[:-1]]]),
                 output_attentions=True,
             ).cross_attentions
     finally:
         model.set_attn_implementation(implementation)
-    weights = torch.stack([layer[0] for layer in found]).float().numpy()
+    weights = torch.stack([layer[0] for layer in attentions]).float().numpy()
     return CrossAttention(pieces(student.tokenizer, prompt), pieces(student.tokenizer, ids), weights)
 
 
-def pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+def pieces(tokenizer: PretrainedTokenizer, ids: Sequence[int]) -> list[str]:
     """The text of each token by itself."""
-    return [tokenizer.decode([i]) for i in ids]
+    return [tokenizer.decode([i], skip_special_tokens=False) for i in ids]

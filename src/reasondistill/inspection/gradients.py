@@ -16,7 +16,7 @@ from reasondistill.training.losses import joint_loss
 class PartGradient(NamedTuple):
     """Gradients of one part: norms of those of L_label and of L_explanation, both unweighted, and their cosine.
 
-    ``cosine`` is None where one of them is 0. At 1 both losses want the same change, at -1 opposite ones.
+    ``cosine`` is None if one of them is 0. At 1 both losses want the same change, at -1 opposite changes.
     """
 
     part: str
@@ -26,7 +26,7 @@ class PartGradient(NamedTuple):
 
 
 def gradient_flow(model: JointModel, batch: dict[str, Tensor]) -> list[PartGradient]:
-    """Gradients of both losses on one batch, part by part; the student's own gradients are left as they were.
+    """Gradients of both losses on one batch, part by part; the student's own gradients do not change.
 
     Args:
         model: the student with its losses.
@@ -35,7 +35,7 @@ def gradient_flow(model: JointModel, batch: dict[str, Tensor]) -> list[PartGradi
     named = [(part, p) for part, p in named_parts(model.student) if p.requires_grad]
     parameters = [parameter for _, parameter in named]
     training = model.training
-    model.eval()  # no dropout: the two passes have to see the same student
+    model.eval()  # no dropout: both passes must see the same student
     losses = model(**batch)
     terms = (joint_loss(losses, alpha=1, beta=0), joint_loss(losses, alpha=0, beta=1))
     label, explanation = (torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True) for term in terms)

@@ -3,18 +3,19 @@
 After Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets": each direction is Gaussian, and each of its
 filters (here a row of a matrix, the weights that make one output) is scaled to the norm of the student's own. A step of
 1 is then as large, relative to the weights, in every student, so that their pictures can be compared. Norms and biases
-stay where they are.
+do not move.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.training.joint_model import JointModel
 
 _SMALLEST = 1e-10
@@ -28,7 +29,7 @@ class Plane(NamedTuple):
     explanation: NDArray[np.float64]
 
 
-def direction(model: Any, generator: torch.Generator) -> dict[str, Tensor]:
+def direction(model: EncoderDecoder, generator: torch.Generator) -> dict[str, Tensor]:
     """A random direction in a model's weights, normalised filter by filter; names → tensors, zero where it has none."""
     tensors = {}
     for name, weight in model.named_parameters():
@@ -45,7 +46,7 @@ def direction(model: Any, generator: torch.Generator) -> dict[str, Tensor]:
 def loss_plane(
     model: JointModel, batch: dict[str, Tensor], *, radius: float = 1.0, points: int = 9, seed: int = 0
 ) -> Plane:
-    """Both losses on a grid of ``points`` by ``points`` around a student, which is left as it was.
+    """Both losses on a grid of ``points`` by ``points`` around a student, which does not change.
 
     Args:
         model: the student with its losses.

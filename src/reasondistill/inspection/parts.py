@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from torch import nn
+
+from reasondistill.students.model_protocol import EncoderDecoder
 
 _LAYER = re.compile(r"(?:^|\.)(encoder|decoder)\.(?:block|layers)\.(\d+)\.")
 
 
-def named_parts(model: Any) -> Iterator[tuple[str, nn.Parameter]]:
+def named_parts(model: EncoderDecoder) -> Iterator[tuple[str, nn.Parameter]]:
     """``(part, parameter)`` of every parameter, shared ones once.
 
     Parts are ``embeddings`` (tables of tokens and positions), ``encoder 1`` … and ``decoder 1`` … (layers, from 1),
@@ -34,7 +35,7 @@ def named_parts(model: Any) -> Iterator[tuple[str, nn.Parameter]]:
             yield "norms", parameter
 
 
-def parameters_by_part(model: Any) -> dict[str, int]:
+def parameters_by_part(model: EncoderDecoder) -> dict[str, int]:
     """Part → its number of parameters, in the order in which a text goes through them; see `named_parts`."""
     counts: dict[str, int] = {}
     for part, parameter in named_parts(model):
@@ -42,7 +43,7 @@ def parameters_by_part(model: Any) -> dict[str, int]:
     return {part: counts[part] for part in in_order(counts)}
 
 
-def in_order(parts: dict[str, Any]) -> list[str]:
+def in_order(parts: Iterable[str]) -> list[str]:
     """Embeddings, the encoder's layers, the decoder's layers, norms, head."""
     sides = {"embeddings": 0, "encoder": 1, "decoder": 2, "norms": 3, "head": 4}
 

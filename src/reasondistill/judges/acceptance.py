@@ -7,13 +7,14 @@ import numpy as np
 from reasondistill.judges.logistic_regression import FloatArray, fit_shares
 
 STRENGTH = 0.1
-"""Of the fit to standardised features: some hundreds of them, from some thousand explanations, need a firm hand."""
+"""Of the fit to standardised features: hundreds of features from some thousand explanations need strong
+regularisation."""
 
 
 class Acceptance:
     """Logistic regression on the networks' features.
 
-    The networks stay as they are, so that nothing that they know of spoiled explanations is lost to the votes.
+    The networks do not change, so that the votes overwrite nothing that they know of spoiled explanations.
 
     Args:
         weights: of the features, (D,).

@@ -11,7 +11,7 @@ from reasondistill.tasks.task import Task
 
 
 class Argued(NamedTuple):
-    """An explanation, the texts of the task's fields in their order, and the label that it is to argue for.
+    """An explanation, the texts of the task's fields in order, and the label that it should argue for.
 
     ``label`` is "" in a task without labels.
     """
@@ -22,12 +22,12 @@ class Argued(NamedTuple):
 
 
 def fields_of(example: Example, task: Task) -> tuple[str, ...]:
-    """The texts that the task asks about, in its order."""
+    """The texts of the task's fields, in its order."""
     return tuple(example.fields[name] for name in task.fields)
 
 
 def argued_of(example: Example, task: Task) -> Iterator[tuple[Argued, Explanation]]:
-    """Each explanation of an example that is not empty, arguing for its own label, or else for the example's."""
+    """The non-empty explanations of an example, each with its own label or else the example's."""
     for explanation in example.explanations:
         label = explanation.label if explanation.label is not None else example.label
         label = "" if label is None and task.labels == () else label
@@ -36,7 +36,7 @@ def argued_of(example: Example, task: Task) -> Iterator[tuple[Argued, Explanatio
 
 
 def texts_of(rows: Iterable[Argued]) -> Iterator[str]:
-    """Every text of the rows, doubled ones too."""
+    """Every text of the rows, with repetitions."""
     for row in rows:
         yield from row.fields
         yield row.label

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,9 @@ from reasondistill.judges.logistic_regression import FloatArray
 from reasondistill.judges.voting import Voted
 
 
-def told_apart(
+def separation(
     logits: FloatArray, good: NDArray[np.bool_], kinds: Sequence[str], names: Sequence[str], values: FloatArray
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """ROC-AUC of good against spoiled explanations: all, each component's, and each way of spoiling."""
     from sklearn.metrics import roc_auc_score
 
@@ -39,7 +38,7 @@ def told_apart(
     }
 
 
-def agreement(logits: FloatArray, votes: Sequence[Voted]) -> dict[str, Any]:
+def agreement(logits: FloatArray, votes: Sequence[Voted]) -> dict[str, object]:
     """How well scores agree with the majority of people; acceptable is more than half of them.
 
     ``best_of``: how often the explanation with the highest score is acceptable, over examples with several.

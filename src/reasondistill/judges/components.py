@@ -21,7 +21,7 @@ RELEVANCE = "relevance"
 """To all fields; ``relevance_2`` is to the second, as a judge with votes has it."""
 COMPONENTS = ("coherence", "evidence", "wording", "contrast", RELEVANCE)
 ACCEPTANCE, VERDICT = "acceptance", "verdict"
-"""The components that only a judge with votes has."""
+"""Components of judges with votes only."""
 _ROWS_PER_BATCH = 128
 
 
@@ -49,8 +49,8 @@ class Components:
     """The components of some rows; what several of them need is computed once.
 
     Args:
-        models: to ask.
-        rows: what they are asked about (n).
+        models: that compute them.
+        rows: the explanations (n).
         encoded: every text of the rows.
     """
 
@@ -63,7 +63,7 @@ class Components:
 
     @cached_property
     def features(self) -> FloatArray:
-        """What the networks' logits come from where they see the fields, side by side, (n, members · 2 · hidden)."""
+        """The networks' last features, given the fields, concatenated, (n, members · 2 · hidden)."""
         return self._outputs[0]
 
     @cached_property
@@ -71,7 +71,7 @@ class Components:
         return network_outputs(self._models.networks, self._rows, self._encoded, with_fields=True)
 
     def of(self, models: Models, places: NDArray[np.intp]) -> Components:
-        """Some of the rows, asked of other models with the same networks and patterns' words: nothing is run again."""
+        """Some of the rows with other models that share the networks and the patterns' words: nothing is run again."""
         some = Components(models, [self._rows[k] for k in places], self._encoded)
         some.patterns = [self.patterns[k] for k in places]
         some._outputs = (self._outputs[0][places], self._outputs[1][places])

@@ -1,8 +1,8 @@
-"""Bad explanations made out of good ones: what a judge without votes learns to tell from what people wrote.
+"""Bad explanations made from good ones, which a judge without votes learns to distinguish from people's.
 
-Each way of spoiling takes something from an explanation that a good one needs: that it is about this input, that it
-argues for this label, that its words stand in the right order and mean the right things, that it says more than the
-input does. None of them is recognisable by its length or by how many new words it brings.
+Each way of spoiling removes something that a good explanation needs: it is about this input, it argues for this label,
+its words are in the right order and mean the right things, it says more than the input. None can be recognised by its
+length or by its number of new words.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from reasondistill.metrics.baselines import fill_template, quotes_every_field, t
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _COMMON, _SHARE = 200, 0.1
-"""The commonest words, so many and at most this share of all, are taken for function words: neither swapped nor
+"""The most frequent words, at most this number and share of all, count as function words: neither swapped nor
 replaced."""
 
 _COMES_WITH = 4.0
-"""A common word is no function word if it stands in an explanation's own fields so many times as often as in those of
-another row, and at least once in so many explanations that hold it."""
+"""A frequent word is not a function word if it occurs this many times as often in an explanation's own fields as in
+another row's, and in the fields of at least one in this many explanations that contain it."""
 _DRAWN = 8
-"""So many other explanations are looked at for one about other fields."""
+"""How many other explanations are tried to find one about other fields."""
 _INSTEAD = ("of the same group", "two words swapped", "copied")
-"""The ways that are taken, in the order of all, where the one that was drawn does not fit an explanation."""
+"""The ways to try, in order, if the drawn one does not fit an explanation."""
 
 # English only, as the next two: in other languages nothing matches.
 _JOINING = {"and", "or", "nor"}
 
-# Where nothing matches, another way of spoiling is taken.
+# Without a match, another way of spoiling is used.
 _NEGATIONS = (
     (r"\bcannot\b", "can"),
     (r"\bcan(?:'|’)t\b", "can"),
@@ -59,11 +59,11 @@ class Good:
 
 
 class Corruptor:
-    """Spoils explanations in many ways, the same ones for the same seed.
+    """Spoils explanations in many ways; the same seed gives the same results.
 
     Args:
-        good: all good explanations; those of other examples are what some are replaced with.
-        seed: of the choices.
+        good: all good explanations; some are replaced with those of other examples.
+        seed: of the random choices.
     """
 
     def __init__(self, good: Sequence[Good], seed: int) -> None:
@@ -80,19 +80,19 @@ class Corruptor:
             ("of the same group", 0.20, self._of_same_group),
             ("for another label", 0.13, self._for_another_label),
             ("of another example of this label", 0.08, self._of_same_label),
-            ("negated", 0.10, self._said(self._negated)),
-            ("two words swapped", 0.10, self._said(self._swapped)),
+            ("negated", 0.10, self._of_explanation(self._negated)),
+            ("two words swapped", 0.10, self._of_explanation(self._swapped)),
             ("a word of the input put in", 0.10, self._with_word_of_input),
             ("a usual pattern filled anew", 0.10, self._pattern_filled_anew),
             ("a template of whole fields", 0.05, self._template_filled),
             ("copied", 0.05, self._copied),
             ("followed by another", 0.03, self._followed_by_another),
-            ("cut off", 0.03, self._said(self._cut_off)),
-            ("halves exchanged", 0.03, self._said(self._halves_exchanged)),
+            ("cut off", 0.03, self._of_explanation(self._cut_off)),
+            ("halves exchanged", 0.03, self._of_explanation(self._halves_exchanged)),
         ]
 
     def spoil(self, good: Good) -> tuple[str, Argued]:
-        """A bad explanation for the same fields, and how it was made."""
+        """A bad explanation for the same fields, and the way it was made."""
         drawn = self._random.choices(self._ways, weights=[weight for _, weight, _ in self._ways])[0]
         instead = [way for way in self._ways if way[0] in _INSTEAD]
         for name, _, way in (drawn, *instead):
@@ -108,7 +108,7 @@ class Corruptor:
         return self._with_that_of(good, self._other(good, self._of_label[good.argued.label]))
 
     def _other(self, good: Good, places: Sequence[int]) -> Argued | None:
-        """One of ``places`` about other fields; None where there is none among a few drawn."""
+        """A place with an explanation about other fields; None if a few draws give none."""
         for k in self._random.sample(places, min(_DRAWN, len(places))):
             if self._good[k].argued.fields != good.argued.fields:
                 return self._good[k].argued
@@ -149,7 +149,7 @@ class Corruptor:
         return good.argued._replace(explanation=_joined(tokens))
 
     def _pattern_filled_anew(self, good: Good) -> Argued | None:
-        """Another explanation of this label, its words of the fields replaced by such words of this input's fields."""
+        """Another explanation of this label, with words from its fields replaced by words from this input's."""
         other = self._other(good, self._of_label[good.argued.label])
         if other is None:
             return None
@@ -170,13 +170,13 @@ class Corruptor:
         return good.argued._replace(explanation=_joined(tokens)) if instead else None
 
     def _of_fields(self, fields: Sequence[str]) -> dict[str, frozenset[int]]:
-        """Each content word of the fields, and which of them it occurs in."""
-        found: dict[str, set[int]] = defaultdict(set)
+        """Each content word of the fields, with the fields that it occurs in."""
+        places_of: dict[str, set[int]] = defaultdict(set)
         for k, text in enumerate(fields):
             words = _TOKEN.findall(text)
             for place in self._content(words):
-                found[words[place].lower()].add(k)
-        return {word: frozenset(places) for word, places in found.items()}
+                places_of[words[place].lower()].add(k)
+        return {word: frozenset(places) for word, places in places_of.items()}
 
     def _template_filled(self, good: Good) -> Argued | None:
         templates = self._templates.get(good.argued.label)
@@ -186,7 +186,7 @@ class Corruptor:
         return good.argued._replace(explanation=fill_template(self._random.choice(templates), fields))
 
     @staticmethod
-    def _said(change: Callable[[str], str | None]) -> Callable[[Good], Argued | None]:
+    def _of_explanation(change: Callable[[str], str | None]) -> Callable[[Good], Argued | None]:
         def way(good: Good) -> Argued | None:
             changed = change(good.argued.explanation)
             return None if changed is None else good.argued._replace(explanation=changed)
@@ -235,29 +235,29 @@ class Corruptor:
 
 
 def function_words(rows: Sequence[Argued]) -> set[str]:
-    """The commonest words of explanations, less those that come with the fields: "dog", "outside", not "not"."""
+    """The most frequent words of explanations, without those that depend on the fields, such as "dog" or "outside"."""
     counts: Counter[str] = Counter()
     own: Counter[str] = Counter()
     others: Counter[str] = Counter()
     about = [{word for text in row.fields for word in _TOKEN.findall(text.lower())} for row in rows]
     shift = len(rows) // 2
     for k, row in enumerate(rows):
-        said = _TOKEN.findall(row.explanation.lower())
-        counts.update(said)
-        own.update(word for word in said if word in about[k])
-        others.update(word for word in said if word in about[k - shift])
+        tokens = _TOKEN.findall(row.explanation.lower())
+        counts.update(tokens)
+        own.update(word for word in tokens if word in about[k])
+        others.update(word for word in tokens if word in about[k - shift])
     common = sorted(counts, key=lambda word: (-counts[word], word))[: min(_COMMON, round(_SHARE * len(counts)))]
     return {w for w in common if own[w] < max(counts[w] / _COMES_WITH, _COMES_WITH * others[w])}
 
 
 def _templates(good: Sequence[Good]) -> dict[str, list[str]]:
-    """For each label the templates that quote every field whole, after `metrics.baselines.to_template`."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for one in good:
-        fields = {str(k): text for k, text in enumerate(one.argued.fields)}
-        if quotes_every_field(one.argued.explanation, fields):
-            found[one.argued.label].append(to_template(one.argued.explanation, fields))
-    return found
+    """By label, the templates that quote every field whole; see `metrics.baselines.to_template`."""
+    templates: dict[str, list[str]] = defaultdict(list)
+    for example in good:
+        fields = {str(k): text for k, text in enumerate(example.argued.fields)}
+        if quotes_every_field(example.argued.explanation, fields):
+            templates[example.argued.label].append(to_template(example.argued.explanation, fields))
+    return templates
 
 
 def _joined(tokens: Sequence[str]) -> str:

@@ -12,23 +12,24 @@ import torch
 from reasondistill.errors import CheckpointError
 from reasondistill.languages.unknown_tokens import UNREADABLE, Reader
 from reasondistill.metrics.bertscore import weights_hash
+from reasondistill.quiet import quietly
 from reasondistill.students.warm_start import encoder_path
 
 MAX_TOKENS = 64
-"""Of each text; what is longer is cut off."""
+"""Per text; longer ones are cut."""
 _BATCH = 128
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Encoded(NamedTuple):
-    """The tokens of a text: their numbers (L), and their states (L, width) in half precision where there are some."""
+    """The tokens of a text: their ids (L), and their states (L, width) in half precision, if any."""
 
     ids: list[int]
     states: torch.Tensor | None
 
 
 class Encoder(Protocol):
-    """Encodes each distinct text once, without the texts around it."""
+    """Encodes each distinct text once, without context."""
 
     width: int
     """Of a token's state; 0 for numbers only."""
@@ -36,13 +37,13 @@ class Encoder(Protocol):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What `load_encoder` needs to make the same encoder."""
+        """The settings from which `load_encoder` makes the same encoder."""
         ...
 
     def encode(self, texts: Iterable[str]) -> dict[str, Encoded]: ...
 
     def reads(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is more than tokens that all mean "unknown"."""
+        """Whether each text has tokens other than "unknown"."""
         ...
 
 
@@ -51,7 +52,7 @@ class FrozenEncoder:
 
     Args:
         name: as `reasondistill.students.warm_start.encoder_path` takes it.
-        weights_sha256: what the weights' hash has to be; None to take any.
+        weights_sha256: the expected hash of the weights; None for any.
 
     Raises:
         CheckpointError: there is no such encoder, or it has other weights.
@@ -63,8 +64,9 @@ class FrozenEncoder:
 
         path = encoder_path(name)
         try:
-            self._model = AutoModel.from_pretrained(path, use_safetensors=True, dtype=torch.float32).eval()
-            self._tokenizer = AutoTokenizer.from_pretrained(path)
+            with quietly():
+                self._model = AutoModel.from_pretrained(path, use_safetensors=True, dtype=torch.float32).eval()
+                self._tokenizer = AutoTokenizer.from_pretrained(path)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(
                 name, expected="a BERT-like encoder", found=str(error).strip().split("\n")[0]
@@ -78,7 +80,7 @@ class FrozenEncoder:
                 name,
                 expected=f"the encoder that the judge was trained on (weights {weights_sha256})",
                 found=f"other weights ({self._hash})",
-                fix="Install the version it was trained with, or train the judge anew.",
+                fix="Install the version it was trained with, or train the judge again.",
             )
         self._reader = Reader(self._tokenizer)
         self.width = int(self._model.config.hidden_size)
@@ -100,7 +102,7 @@ class FrozenEncoder:
                 states = self._model(**batch).last_hidden_state.to(torch.float16)
                 lengths = batch["attention_mask"].sum(dim=1).tolist()
                 for k, (text, n) in enumerate(zip(chunk, lengths, strict=True)):
-                    # A copy, for a slice would keep its whole batch in memory.
+                    # A copy: a slice would keep its whole batch in memory.
                     encoded[text] = Encoded(batch["input_ids"][k, 1 : n - 1].tolist(), states[k, 1 : n - 1].clone())
         return encoded
 
@@ -109,7 +111,7 @@ class FrozenEncoder:
 
 
 class WordEncoder:
-    """Numbers of the words of a vocabulary; the network learns what they mean. 0 stands for every other word."""
+    """Word ids of a vocabulary; the network learns their embeddings. 0 stands for every other word."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = list(words)
@@ -119,7 +121,7 @@ class WordEncoder:
 
     @classmethod
     def of(cls, texts: Iterable[str], size: int) -> WordEncoder:
-        """The commonest words of ``texts``, at most ``size``, lowercased."""
+        """The most frequent words of ``texts``, at most ``size``, lowercased."""
         counts = Counter(word for text in texts for word in _WORD.findall(text.lower()))
         return cls(sorted(counts, key=lambda word: (-counts[word], word))[:size])
 
@@ -134,12 +136,12 @@ class WordEncoder:
         }
 
     def reads(self, texts: Sequence[str]) -> list[bool]:
-        """All are: words that it did not learn from say nothing for or against a label."""
+        """Always true: unknown words say nothing for or against a label."""
         return [True] * len(texts)
 
 
-def load_encoder(settings: dict[str, Any]) -> Encoder:
-    """The encoder that ``settings`` came from.
+def load_encoder(settings: dict[str, object]) -> Encoder:
+    """The encoder of these ``settings``.
 
     Raises:
         CheckpointError: it is not available, or its weights have changed.

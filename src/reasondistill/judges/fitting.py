@@ -23,7 +23,7 @@ _SHARE_OF_VOTES = 0.05
 
 
 class Row(NamedTuple):
-    """What to learn from: is the explanation a good one (1) or not (0), or something between; with what weight."""
+    """A training row: an explanation with its target, 1 for good, 0 for bad or anything between, and its weight."""
 
     argued: Argued
     target: float
@@ -73,7 +73,7 @@ def fit(
 
 
 def _batches(rows: Sequence[Row], size: int, generator: random.Random) -> Iterator[list[Row]]:
-    """Batches without end: each row once a round, rows of like length together, batches in random order."""
+    """Endless batches: each row once per epoch, rows of similar length together, batches in random order."""
     while True:
         order = list(range(len(rows)))
         generator.shuffle(order)
@@ -90,7 +90,7 @@ def _characters(row: Row) -> int:
 
 
 def weigh_alike(components: Sequence[str], values: FloatArray, good: NDArray[np.bool_]) -> Combination:
-    """Components that count alike, the sum scaled so that support is the probability of being good.
+    """Components with equal weights, their sum scaled so that support is the probability of being good.
 
     Args:
         components: their names (C).
@@ -120,8 +120,8 @@ def weigh_by_votes(
 ) -> Combination:
     """Components weighed by logistic regression on people's verdicts.
 
-    Votes are on the explanations of few models, one as a rule, and lack the flaws of others: no vote can say what a
-    component is worth that tells those. So good and spoiled explanations count too, together a twentieth of the votes.
+    Votes cover the explanations of few models, mostly one, and lack the flaws of others: they cannot show the value of
+    a component that detects those. So good and spoiled explanations count too, with a twentieth of the votes' weight.
 
     Args:
         components: their names (C).

@@ -20,6 +20,7 @@ from safetensors.torch import save as as_bytes
 from reasondistill.config import JudgeNetwork
 from reasondistill.contracts.records import Example, read_model
 from reasondistill.contracts.seals import require_unchanged, seal_folder
+from reasondistill.counted import Counted
 from reasondistill.errors import CheckpointError, DataError, refused
 from reasondistill.judges.acceptance import Acceptance
 from reasondistill.judges.argued import Argued, fields_of, texts_of
@@ -40,12 +41,12 @@ _GRAMS, _SEEN, _ACCEPTANCE = "patterns.grams", "seen", "acceptance"
 _SHIPPED = Path(__file__).parents[1] / "builtin" / "scenes_judge"
 SCHEMA_VERSION: Final = 2
 RESTATED = 0.25
-"""What is left of the support of an explanation that restates a field, or quotes every field whole: it says nothing
-that was not given, but a judge takes its words for fitting ones."""
+"""The factor for the support of an explanation that restates a field, or quotes every field whole: it says nothing new,
+but a judge finds its words fitting."""
 KEPT_LIMIT = 2**27
-"""Bytes of verdicts in the cache folder: some million."""
-_CACHE_VERSION = 1  # goes up with any change of this code that changes what a judge of the same weights says
-_ROWS_PER_CHUNK = 2048  # bounds the states kept in memory to some hundred megabytes
+"""Bytes of verdicts in the cache folder: about a million verdicts."""
+_CACHE_VERSION = 1  # increase it with any change of code that changes the verdicts of unchanged weights
+_ROWS_PER_CHUNK = 2048  # limits the states in memory to some hundred megabytes
 
 
 _Number = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -63,7 +64,7 @@ class Combination(BaseModel):
     bias: _Number
 
     @model_validator(mode="after")
-    def _one_for_each(self) -> Self:
+    def _equally_many(self) -> Self:
         if len({len(self.components), len(self.mean), len(self.deviation), len(self.weight)}) > 1:
             raise ValueError("components, mean, deviation and weight are not equally many")
         return self
@@ -75,7 +76,7 @@ class Combination(BaseModel):
 
 
 class JudgeInfo(BaseModel):
-    """What ``judges.json`` holds beside the weights."""
+    """The content of ``judge.json``: everything but the weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -83,20 +84,20 @@ class JudgeInfo(BaseModel):
     name: str
     kind: Literal["without_votes", "with_votes"]
     task: dict[str, Any]
-    encoder: dict[str, Any]
+    encoder: dict[str, object]
     network: dict[str, Any]
     members: Annotated[int, Field(ge=1, le=64)]
-    """So many networks give coherence and evidence, by the mean of their logits."""
+    """Number of networks; coherence and evidence are the means of their logits."""
     combination: Combination
     words: list[str]
     """The words that patterns keep."""
     pattern_labels: list[str]
     pattern_tokens: list[str]
-    verdict: dict[str, Any] | None = None
-    trained_on: list[dict[str, Any]]
+    verdict: dict[str, object] | None = None
+    trained_on: list[dict[str, object]]
     """Name, fingerprint and rows of each data set."""
     held_out: dict[str, Any]
-    """What it reached on groups that it was not trained on."""
+    """Its results on groups that it was not trained on."""
     versions: dict[str, str]
 
     @model_validator(mode="after")
@@ -112,9 +113,9 @@ class JudgeInfo(BaseModel):
         """Figures of ``held_out``, such as ``roc_auc`` of ``votes.with_votes``.
 
         Raises:
-            ValueError: one is missing or not a number.
+            ValueError: a figure is missing or not a number.
         """
-        part: Any = self.held_out
+        part: object = self.held_out
         for key in what.split("."):
             part = part.get(key) if isinstance(part, dict) else None
         figures = [part.get(name) if isinstance(part, dict) else None for name in names]
@@ -124,7 +125,7 @@ class JudgeInfo(BaseModel):
 
 
 class Support(NamedTuple):
-    """What a judge says of one explanation: the support, and the components that it is made of."""
+    """A judge's verdict on an explanation: the support and its components."""
 
     support: float
     components: dict[str, float]
@@ -132,13 +133,13 @@ class Support(NamedTuple):
 
 @dataclass
 class Judge:
-    """How well explanations argue for their labels, by small models that learned it from explained data.
+    """How well explanations argue for their labels, according to small models trained on explained data.
 
-    Five things count. *Coherence*: does the explanation belong to this label and these fields? *Evidence*: does it
-    argue for this label to one who has not seen the fields? *Wording*: is its pattern one of good explanations of this
-    label? *Contrast*: more so than of the other labels'? *Relevance*: is it about what the fields are about (only with
-    a frozen encoder)? A judge *without votes* weighs them alike. One *with votes* has learned from people's verdicts
-    how to weigh them, its network was fitted to those too, and it has a sixth, *verdict*: which patterns people accept.
+    It has five components. *Coherence*: does the explanation belong to this label and these fields? *Evidence*: does it
+    argue for this label even without the fields? *Wording*: does its pattern occur in good explanations of this label?
+    *Contrast*: more than in those of other labels? *Relevance*: is it about the same as the fields (only with a frozen
+    encoder)? A judge *without votes* weighs them equally. One *with votes* learned the weights from people's verdicts,
+    its network was fitted to those too, and it has a sixth component, *verdict*: which patterns people accept.
     """
 
     info: JudgeInfo
@@ -147,12 +148,12 @@ class Judge:
     seen: NDArray[np.uint64]
     """Hashes of the groups and fields it was trained on."""
     cache: bool = True
-    """Whether verdicts are looked up and kept in the cache folder: systems share people's texts and baselines."""
+    """Whether verdicts are cached on disk: systems share people's texts and baselines."""
     _memory: dict[Argued, Support] = field(default_factory=dict, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over the weights and all settings: equal judges say equal things."""
+        """16 hex digits of SHA-256 over the weights and all settings."""
         digest = hashlib.sha256(self.info.model_dump_json().encode())
         for name, tensor in sorted(self._fitted().items()):
             digest.update(name.encode())
@@ -160,7 +161,7 @@ class Judge:
         return digest.hexdigest()[:16]
 
     def _fitted(self) -> dict[str, torch.Tensor]:
-        """Everything that was fitted and is no setting, by the name that it is kept under."""
+        """All fitted tensors, by the names that they are stored under."""
         tensors = {
             f"network.{k}.{name}": tensor.contiguous()
             for k, network in enumerate(self.models.networks)
@@ -173,7 +174,7 @@ class Judge:
         return tensors
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """What to record with scores from this judge."""
         return {
             "judge": self.info.name,
@@ -183,17 +184,21 @@ class Judge:
         }
 
     def support(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[float]:
-        """The support of each row, in [0, 1]; 0 by rule for an explanation of nothing but white space.
+        """The support of each row, in [0, 1]; 0 by rule for an explanation of white space.
 
         An explanation that restates a field (`metrics.text.is_copy`), or quotes each of several fields whole
-        (`metrics.baselines.quotes_every_field`), has a quarter of the support that it would have.
+        (`metrics.baselines.quotes_every_field`), has a quarter of its support.
 
-        ``progress`` is called with a sentence now and then.
+        ``progress`` is called with a sentence for each chunk.
         """
         return [verdict.support for verdict in self.explained(rows, progress)]
 
+    def forget(self) -> None:
+        """Drop the verdicts in memory: whoever judges without end would keep them all."""
+        self._memory.clear()
+
     def explained(self, rows: Iterable[Argued], progress: Callable[[str], None] = lambda stage: None) -> list[Support]:
-        """`support` of each row with the components it comes from; no components for an empty explanation."""
+        """`support` of each row with its components; an empty explanation has no components."""
         rows = list(rows)
         new = [row for row in dict.fromkeys(rows) if row not in self._memory]
         for row in new:
@@ -201,7 +206,7 @@ class Judge:
                 self._memory[row] = Support(0.0, {})
         new = sorted((row for row in new if row not in self._memory), key=lambda row: (row.fields, row.explanation))
         for start in range(0, len(new), _ROWS_PER_CHUNK):
-            progress(f"support: {start:,} of {len(new):,} explanations judged")
+            progress(Counted("support", start, len(new), "explanations"))
             self._learn(new[start : start + _ROWS_PER_CHUNK])
         return [self._memory[row] for row in rows]
 
@@ -232,7 +237,7 @@ class Judge:
 
     @cached_property
     def _identity(self) -> str:
-        """Everything that a verdict depends on but its texts."""
+        """Everything that a verdict depends on, except its texts."""
         modules = ("torch", "transformers", "tokenizers") if self.encoder.width else ("torch",)
         return "\n".join(
             [f"{_CACHE_VERSION} {self.fingerprint}", *(f"{module} {version(module)}" for module in modules)]
@@ -272,10 +277,10 @@ class Judge:
             )
 
     def _require_judging(self) -> None:
-        """Have the judge judge one made-up explanation, which must give a number.
+        """Let the judge judge a made-up explanation.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the support is not a number.
         """
         labels = [*self.info.pattern_labels, "none of them"]
         rows = [Argued(("a word",) * len(self.info.task["fields"]), label, "one, and another") for label in labels]
@@ -285,15 +290,17 @@ class Judge:
             raise ValueError("a support that is no number")
 
     def save(self, out: str | Path, card: str) -> None:
-        """Write the judge into the new folder ``out``, all of it or nothing.
+        """Write the judge into the new folder ``out``: whole or not at all.
 
         Raises:
-            OutputError: ``out`` is there already and holds something.
+            OutputError: ``out`` exists and is not empty.
         """
         with atomic_folder(out) as folder:
             write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
             tensors = {**self._fitted(), _SEEN: torch.from_numpy(self.seen.view(np.int64))}
-            (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))  # save_file would write for this user's eyes only
+            (folder / WEIGHTS_FILE).write_bytes(
+                as_bytes(tensors)
+            )  # save_file would make it readable for this user only
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
             seal_folder(folder)
 
@@ -302,8 +309,8 @@ class Judge:
         """Read a judge: a folder, or ``builtin:scenes``, which is shipped.
 
         Raises:
-            CheckpointError: this is no judge's folder, it is damaged, was changed since it was sealed, or was written
-                by a version with another format of judges; or its encoder is not available.
+            CheckpointError: the folder is not a judge, is damaged, was changed since it was sealed, or has another
+                format version; or its encoder is not available.
             MissingExtraError: its encoder comes with an extra that is not installed.
         """
         folder = _SHIPPED if str(folder) == "builtin:scenes" else Path(folder)
@@ -315,11 +322,13 @@ class Judge:
                 fix="`reasondistill judge train CONFIG` makes one.",
             )
         require_unchanged(folder)
-        fix = "Copy the judge's folder anew, or train the judge anew."
+        fix = "Copy the judge's folder again, or train the judge again."
         info = read_model(JudgeInfo, folder / JUDGE_FILE, SCHEMA_VERSION, expected="a judge", fix=fix)
         with refused(folder, "a judge as `judge train` writes it"):
             tensors = load_file(folder / WEIGHTS_FILE)
-            if odd := [name for name, one in tensors.items() if one.is_floating_point() and not one.isfinite().all()]:
+            if odd := [
+                name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+            ]:
                 found = f"NaN or infinity in {odd[0]}"
                 raise CheckpointError(folder, expected="weights that are finite numbers", found=found, fix=fix)
             encoder = load_encoder(info.encoder)
@@ -342,7 +351,7 @@ def _restates(row: Argued) -> bool:
 
 
 def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, torch.Tensor]) -> Network:
-    with torch.device("meta"):  # whatever sizes are named, there is nothing to fill but what was stored
+    with torch.device("meta"):  # whatever sizes are named, only stored weights are filled in
         network = Network(width=encoder.width, vocabulary_size=encoder.vocabulary_size, **info.network)
     prefix = f"network.{member}."
     stored = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if n.startswith(prefix)}
@@ -351,7 +360,7 @@ def _network(member: int, info: JudgeInfo, encoder: Encoder, tensors: dict[str, 
 
 
 def hashes_of(example: Example, task: Task) -> NDArray[np.uint64]:
-    """What an example is known by again, in whatever file: its group and the texts of its fields, hashed, (1 or 2)."""
+    """Hashes that identify an example in any file: of its group and of its fields' texts, (1 or 2)."""
     known = ["\x1f".join(text.casefold().strip() for text in fields_of(example, task))]
     if example.group is not None:
         known.append(f"group\x1f{example.group}")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from reasondistill.config import JudgeConfig
 from reasondistill.data import Loaded
 from reasondistill.errors import DataError
 from reasondistill.judges.argued import Argued, argued_of, texts_of
-from reasondistill.judges.checking import agreement, told_apart
+from reasondistill.judges.checking import agreement, separation
 from reasondistill.judges.components import (
     ACCEPTANCE,
     COMPONENTS,
@@ -53,11 +52,11 @@ def train_judge(
     Args:
         config: what to train.
         explained: examples with labels and explanations, of one task.
-        voted: examples whose explanations have votes; with them the judge is one *with votes*.
-        progress: called with a sentence now and then.
+        voted: examples whose explanations have votes; they make a judge *with votes*.
+        progress: called with a sentence about each step.
 
     Raises:
-        OutputError: the judge's folder is there already and holds something.
+        OutputError: the judge's folder exists and is not empty.
         DataError: there are too few explanations, or votes, or too few of one kind.
         CheckpointError, MissingExtraError: the encoder is not available.
     """
@@ -71,16 +70,36 @@ def train_judge(
 
     values, is_good = _good_against_spoiled(models, material, names)
     combination = weigh_alike(names, values, is_good)
-    report: dict[str, Any] = {
-        "good_against_spoiled": told_apart(combination.logit(values), is_good, material.spoiled_how, names, values)
+    report: dict[str, object] = {
+        "good_against_spoiled": separation(combination.logit(values), is_good, material.spoiled_how, names, values)
     }
     if votes:
         models, combination, report["votes"] = _with_votes(models, combination, votes, material, config, progress)
-    info = JudgeInfo(
+    trained_on = [*_described(explained, votes=False), *_described(voted, votes=True)]
+    info = _info(config, material.encoder, models, combination, report, trained_on)
+    seen = sorted({h for data in [*explained, *voted] for e in data.examples for h in hashes_of(e, task).tolist()})
+    judge = Judge(info, material.encoder, models, np.array(seen, dtype=np.uint64))
+    judge.save(folder, judge_card(judge, good=len(material.good), votes=len(votes)))
+    return folder
+
+
+def _described(data: Sequence[Loaded], *, votes: bool) -> list[dict[str, object]]:
+    return [{"name": d.name, "fingerprint": d.fingerprint, "examples": len(d.examples), "votes": votes} for d in data]
+
+
+def _info(
+    config: JudgeConfig,
+    encoder: Encoder,
+    models: Models,
+    combination: Combination,
+    report: dict[str, object],
+    trained_on: list[dict[str, object]],
+) -> JudgeInfo:
+    return JudgeInfo(
         name=config.name,
-        kind="with_votes" if votes else "without_votes",
-        task=task.model_dump(mode="json"),
-        encoder=material.encoder.settings,
+        kind="with_votes" if "votes" in report else "without_votes",
+        task=config.task.model_dump(mode="json"),
+        encoder=encoder.settings,
         network=config.network.model_dump(exclude={"members"}),
         members=config.network.members,
         combination=combination,
@@ -88,22 +107,10 @@ def train_judge(
         pattern_labels=models.patterns.labels,
         pattern_tokens=models.patterns.vocabulary(),
         verdict=None if models.verdict is None else models.verdict.to_json(),
-        trained_on=[
-            {
-                "name": data.name,
-                "fingerprint": data.fingerprint,
-                "examples": len(data.examples),
-                "votes": k >= len(explained),
-            }
-            for k, data in enumerate([*explained, *voted])
-        ],
+        trained_on=trained_on,
         held_out=report,
         versions=_versions(),
     )
-    seen = sorted({h for data in [*explained, *voted] for e in data.examples for h in hashes_of(e, task).tolist()})
-    judge = Judge(info, material.encoder, models, np.array(seen, dtype=np.uint64))
-    judge.save(folder, judge_card(judge, good=len(material.good), votes=len(votes)))
-    return folder
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Mod
     """The models that need no votes."""
     networks = tuple(_network(material, config, member, progress) for member in range(config.network.members))
     delexicalizer = Delexicalizer(kept_words(explanation.argued.explanation for explanation in material.good))
-    # Where each example has choices of its own, labels are as many as examples: one model for all of them.
+    # If each example has its own choices, there are as many labels as examples: one model for all of them.
     patterns = PatternModel.of(
         (explanation.argued.label if config.task.labels else "", delexicalizer.pattern(explanation.argued))
         for explanation in material.good
@@ -157,7 +164,7 @@ def _fitted(material: _Material, config: JudgeConfig, progress: Progress) -> Mod
 
 
 def _good_against_spoiled(models: Models, material: _Material, names: Sequence[str]) -> GoodAgainstSpoiled:
-    """What the models say of the explanations that are held out and of the ones that were spoiled."""
+    """The components of held-out and of spoiled explanations."""
     rows = [*(explanation.argued for explanation in material.held_out), *material.spoiled]
     return GoodAgainstSpoiled(
         component_values(models, rows, material.encoded, names), np.arange(len(rows)) < len(material.held_out)
@@ -185,18 +192,18 @@ def _with_votes(
     material: _Material,
     config: JudgeConfig,
     progress: Progress,
-) -> tuple[Models, Combination, dict[str, Any]]:
-    """Models, weights and what they reach, after votes; ``combination`` is the one without."""
+) -> tuple[Models, Combination, dict[str, object]]:
+    """Models, weights and results after votes; ``combination`` is the one without votes."""
     names, folds = material.components, config.votes_training.folds
-    asked = Components(models, [v.argued for v in votes], material.encoded)
-    before = combination.logit(asked.table(names))
-    # Votes can tell what each field is worth.
+    components = Components(models, [v.argued for v in votes], material.encoded)
+    before = combination.logit(components.table(names))
+    # Votes can show the value of each field.
     fields = [f"{RELEVANCE}_{k}" for k in range(1, len(config.task.fields) + 1)] if RELEVANCE in names else []
     names = [*(name for name in names if name != RELEVANCE), *fields, ACCEPTANCE, VERDICT]
-    values = cross_fitted(models, votes, asked, names, folds, progress)
-    models = with_votes(models, votes, asked.features)
+    values = cross_fitted(models, votes, components, names, folds, progress)
+    models = with_votes(models, votes, components.features)
     held_out = _good_against_spoiled(models, material, names)
-    reached = {
+    reached: dict[str, object] = {
         "without_votes": agreement(before, votes),
         "with_votes": agreement(cross_weighed(names, values, votes, held_out, folds), votes),
         "components": {name: agreement(values[:, k], votes)["roc_auc"] for k, name in enumerate(names)},
@@ -231,7 +238,7 @@ def _good(explained: Iterable[Loaded], task: Task, config: JudgeConfig) -> list[
 
 
 def _held_out(good: Sequence[Good]) -> tuple[list[Good], list[Good]]:
-    """Nine tenths of the groups to train on and one to check with, by the hash of the group."""
+    """Nine tenths of the groups for training and one for checking, by the hash of the group."""
     parts: tuple[list[Good], list[Good]] = ([], [])
     for explanation in good:
         parts[int(hashlib.sha256(f"judge {explanation.group}".encode()).hexdigest(), 16) % 10 == 0].append(explanation)

@@ -1,4 +1,4 @@
-"""Logistic regression on shares of people: how many of those who were asked found an explanation acceptable."""
+"""Logistic regression on shares: the share of people who found an explanation acceptable."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FloatArray = NDArray[np.float64]
 def fit_shares(
     x: FloatArray | csr_matrix, share: FloatArray, *, strength: float, count: FloatArray | None = None
 ) -> tuple[FloatArray, float]:
-    """Weights and bias that give each row's share, by regularised logistic regression.
+    """Fit each row's share by regularised logistic regression.
 
     Args:
-        x: what is known of each row, (n, D).
+        x: the features of each row, (n, D).
         share: of the people who found it acceptable, in [0, 1], (n,).
         strength: of the fit against the regularisation, scikit-learn's ``C``.
-        count: what each row counts, (n,); 1 by default.
+        count: the weight of each row, (n,); by default 1.
 
     Returns:
         Weights (D,) and bias of the logit.
@@ -30,7 +30,7 @@ def fit_shares(
     from scipy.sparse import issparse, vstack
     from sklearn.linear_model import LogisticRegression
 
-    # A share is two weighted rows: so many for, so many against.
+    # A share becomes two weighted rows: one for, one against.
     weight = np.concatenate([share, 1 - share]) * (1.0 if count is None else np.tile(count, 2))
     twice = vstack([x, x]).tocsr() if issparse(x) else np.concatenate([x, x])
     model = LogisticRegression(C=strength, max_iter=500).fit(

@@ -1,7 +1,7 @@
 """The network of a judge: does this explanation argue for this label of these fields?
 
-Fields, label and explanation are encoded apart (late interaction, as in DeFormer, Cao et al. 2020): each text costs
-the encoder once, however often it comes back, and only two small layers see them side by side.
+Fields, label and explanation are encoded separately (late interaction, as in DeFormer, Cao et al. 2020): the encoder
+reads each text once, however often it occurs, and only two small layers see all of them together.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MAX_FIELDS = 14
 
 
 class Batch(NamedTuple):
-    """Rows side by side, padded: B rows of at most L tokens."""
+    """A padded batch: B rows of at most L tokens."""
 
     tokens: torch.Tensor
-    """Numbers (B, L), or states (B, L, width)."""
+    """Ids (B, L), or states (B, L, width)."""
     segment: torch.Tensor
     """(B, L): 0 the label's tokens, 1 the explanation's, 2 and on the fields'."""
     position: torch.Tensor
@@ -41,7 +41,7 @@ def collate(rows: Sequence[Argued], encoded: Mapping[str, Encoded], *, with_fiel
     Args:
         rows: those of the batch (B).
         encoded: every text of the rows.
-        with_fields: whether the fields are to be seen, for all rows or for each (B).
+        with_fields: whether to include the fields, for all rows or for each (B).
     """
     seen = [with_fields] * len(rows) if isinstance(with_fields, bool) else with_fields
     lines = [_line(row, encoded, shown) for row, shown in zip(rows, seen, strict=True)]
@@ -89,11 +89,11 @@ class Network(nn.Module):
     """Two layers of a transformer over the tokens of label, fields and explanation.
 
     Args:
-        width: of the states that tokens come as; 0 where they come as numbers.
-        vocabulary_size: how many numbers there are, where they do.
+        width: of the tokens' states; 0 if tokens are ids.
+        vocabulary_size: the number of ids, if tokens are ids.
         hidden: the layers' width.
-        layers: how many.
-        dropout: everywhere.
+        layers: the number of layers.
+        dropout: in all layers.
     """
 
     def __init__(
@@ -132,13 +132,13 @@ class Network(nn.Module):
         return logit
 
     def features(self, batch: Batch) -> torch.Tensor:
-        """What the logit comes from: the states of a first, learned token and of the explanation, (B, 2 · hidden)."""
+        """The features of the logit: the states of a first, learned token and of the explanation, (B, 2 · hidden)."""
         x = self.tokens(batch.tokens) + self.segment(batch.segment) + self.position(batch.position)
         x = x + self.match(batch.match)
         first = self.first.expand(len(x), 1, -1)
         x = self.dropout(self.norm(torch.cat([first, x], dim=1)))
         seen = torch.cat([torch.ones_like(batch.mask[:, :1]), batch.mask], dim=1)
         x = self.layers(x, src_key_padding_mask=~seen)
-        said = ((batch.segment == _EXPLANATION) & batch.mask).unsqueeze(-1)
-        mean = (x[:, 1:] * said).sum(dim=1) / said.sum(dim=1).clamp(min=1)
+        in_explanation = ((batch.segment == _EXPLANATION) & batch.mask).unsqueeze(-1)
+        mean = (x[:, 1:] * in_explanation).sum(dim=1) / in_explanation.sum(dim=1).clamp(min=1)
         return torch.cat([x[:, 0], mean], dim=-1)

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,11 @@ from scipy.sparse import csr_matrix
 
 from reasondistill.judges.argued import Argued
 from reasondistill.judges.logistic_regression import FloatArray, fit_shares
+from reasondistill.storage.files import JsonObject
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _KEPT = 250
-"""So many of the commonest words of good explanations stay as they are."""
+"""This many of the most frequent words of good explanations are kept."""
 _START, _END = "<s>", "</s>"
 _ORDER = 3
 _DISCOUNT = 5.0
@@ -35,7 +35,7 @@ def tokens(text: str) -> list[str]:
 
 
 def kept_words(explanations: Iterable[str]) -> list[str]:
-    """The commonest words of explanations, which patterns keep."""
+    """The most frequent words of explanations, which patterns keep."""
     counts = Counter(token for text in explanations for token in tokens(text))
     return sorted(counts, key=lambda word: (-counts[word], word))[:_KEPT]
 
@@ -97,7 +97,7 @@ class PatternModel:
         return sorted(self._counts)
 
     def score(self, pattern: Sequence[str], label: str) -> float:
-        """Mean log-probability of a pattern's tokens and its end for a label, in nats; for an unknown one, the best."""
+        """Mean log-probability (nats) of a pattern's tokens and its end for a label; the highest for an unknown one."""
         if label not in self._counts:
             return max(self._score(pattern, known) for known in self._counts)
         return self._score(pattern, label)
@@ -186,11 +186,11 @@ class Verdict:
             return self.bias
         return self.bias + sum(self._weights[gram][0] * value for gram, value in values.items()) / norm
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {"bias": self.bias, "grams": {g: [round(w, 5), round(i, 4)] for g, (w, i) in self._weights.items()}}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Verdict:
+    def from_json(cls, value: JsonObject) -> Verdict:
         weights = {gram: (float(weight), float(idf)) for gram, (weight, idf) in value["grams"].items()}
         if not all(map(math.isfinite, (*(n for pair in weights.values() for n in pair), float(value["bias"])))):
             raise ValueError("a verdict with a weight that is no number")
@@ -198,7 +198,7 @@ class Verdict:
 
 
 _LEAST = 3
-"""An n-gram has to occur in so many voted explanations."""
+"""An n-gram has to occur in at least this many voted explanations."""
 
 
 def _grams(label: str, pattern: Sequence[str]) -> list[str]:

@@ -26,7 +26,7 @@ _LEAST_VOTED, _LEAST_ACCEPTABLE = 100, 10
 
 
 class Voted(NamedTuple):
-    """An explanation that people judged: the share of them who found it acceptable, and the example it belongs to."""
+    """An explanation that people judged, the share who found it acceptable, and its example."""
 
     argued: Argued
     acceptable: float
@@ -37,7 +37,7 @@ def votes_of(voted: Sequence[Loaded], task: Task) -> list[Voted]:
     """Every explanation with votes.
 
     Raises:
-        DataError: there is data, and too few in it have votes, or nearly all were judged alike.
+        DataError: there is data, but too few explanations have votes, or nearly all got the same verdict.
     """
     votes = [
         Voted(argued, explanation.votes.acceptable / explanation.votes.of, example.id)
@@ -51,14 +51,14 @@ def votes_of(voted: Sequence[Loaded], task: Task) -> list[Voted]:
         raise DataError(
             "data.votes",
             expected=f"at least {_LEAST_VOTED} explanations with votes, {_LEAST_ACCEPTABLE} acceptable ones and others",
-            found=f"{len(votes)}, {acceptable} of them acceptable to more than half of the people asked",
+            found=f"{len(votes)}, {acceptable} of them acceptable to more than half of the people",
             fix="docs/data_formats.md says how votes are written.",
         )
     return votes
 
 
 def with_votes(models: Models, votes: Sequence[Voted], features: FloatArray) -> Models:
-    """The models and what votes teach beside them; ``features`` (n, D) are the networks' of each voted explanation."""
+    """The models with those learned from votes; ``features`` (n, D) are the networks' for each voted explanation."""
     acceptable = np.array([v.acceptable for v in votes])
     verdict = Verdict.fit([(v.argued.label, models.delexicalizer.pattern(v.argued)) for v in votes], acceptable)
     return replace(models, verdict=verdict, acceptance=Acceptance.fit(features, acceptable))
@@ -70,26 +70,26 @@ def _folds(votes: Sequence[Voted], folds: int) -> NDArray[np.intp]:
 
 
 def cross_fitted(
-    models: Models, votes: Sequence[Voted], asked: Components, names: Sequence[str], folds: int, progress: Progress
+    models: Models, votes: Sequence[Voted], components: Components, names: Sequence[str], folds: int, progress: Progress
 ) -> FloatArray:
     """Components of each voted explanation, (n, C); those that need votes have learned from the other folds'.
 
     Args:
         models: those without votes.
         votes: the explanations (n).
-        asked: their components from ``models``.
-        names: of the components wanted (C).
-        folds: how many; all explanations of an example are in the same.
-        progress: called with a sentence for each.
+        components: their components from ``models``.
+        names: of the wanted components (C).
+        folds: number of folds; all explanations of an example are in one.
+        progress: called with a sentence for each fold.
     """
-    values = np.stack([asked.values(n) if n not in OF_VOTES else np.zeros(len(votes)) for n in names], axis=1)
+    values = np.stack([components.values(n) if n not in OF_VOTES else np.zeros(len(votes)) for n in names], axis=1)
     fold_of = _folds(votes, folds)
     for fold in sorted(set(fold_of.tolist())):
         progress(f"votes, fold {fold + 1}")
         inside = fold_of == fold
         others = [v for v, f in zip(votes, fold_of, strict=True) if f != fold]
-        fitted = with_votes(models, others, asked.features[~inside])
-        of_fold = asked.of(fitted, np.flatnonzero(inside))
+        fitted = with_votes(models, others, components.features[~inside])
+        of_fold = components.of(fitted, np.flatnonzero(inside))
         for k, name in enumerate(names):
             if name in OF_VOTES:
                 values[inside, k] = of_fold.values(name)

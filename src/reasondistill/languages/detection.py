@@ -1,4 +1,4 @@
-"""Which language a text is in: a light guess by script and stop words, without a model."""
+"""The language of a text: a quick guess by script and stop words, without a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from reasondistill.languages.word_splitting import tokens
 
 UNKNOWN: Final = "unknown"
-"""What `language` gives where it cannot tell."""
+"""What `language` returns if it cannot tell."""
 
 LATIN_LETTER: Final = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff\uff21-\uff5a]")
 
@@ -40,10 +40,10 @@ _SCRIPTS: Final = {
 
 
 def language(text: str) -> str:
-    """A light guess: by script where that is not Latin, else by the stop words of ten languages.
+    """A quick guess: by script if that is not Latin, else by the stop words of ten languages.
 
-    `UNKNOWN` where there are fewer than two stop words, or as many of one language as of another. It tells a set's
-    language and foreign stretches in it, not the language of a single short text.
+    `UNKNOWN` if there are fewer than two stop words, or equally many of two languages. It is for the language of a data
+    set and foreign stretches in it, not for a single short text.
     """
     if not text.isascii():
         letters = [character for character in text if character.isalpha()]

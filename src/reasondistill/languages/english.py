@@ -1,7 +1,7 @@
-"""English function words and phrases: negations, numbers, connectives, what opens a clause, what carries no content.
+"""English function words and phrases: negations, numbers, connectives, subordinators, words without content.
 
-The lists are for English only. Who uses them finds out first which language a set is in, and leaves out what they
-would measure in another one.
+The lists are for English only. Callers detect the language of a data set first, and leave out in other languages what
+the lists would measure.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _OTHER_FUNCTION_WORDS = (
     "she's isn't aren't wasn't weren't don't doesn't didn't can't couldn't won't wouldn't hasn't haven't hadn't "
     "shouldn't mustn't"
 )
+_NEVER_LAST = "a an the and or nor but because since if than although unless whether my your"
 
 NEGATIONS: Final = frozenset(_NEGATIONS.split())
 """Words that end in ``n't`` are negations too."""
@@ -56,6 +57,9 @@ _CANONICAL: Final = dict.fromkeys(_MEANS, "does not mean")
 _CONNECTIVE = re.compile(
     "(?<!\\S)(?:" + "|".join(sorted(map(re.escape, (*CONNECTIVES, *_MEANS)), key=lambda p: -len(p))) + ")(?!\\S)"
 )
+
+NEVER_LAST: Final = frozenset(_NEVER_LAST.split())
+"""Words that end no sentence: where a text stops after one, it was cut."""
 
 
 def is_negation(word: str) -> bool:

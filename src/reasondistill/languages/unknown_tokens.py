@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from reasondistill.languages.tokenizer_protocol import Tokenizer
+
 UNREADABLE: Final = 0.1
 """A text that lost more than this share of its tokens, or of its characters, was not read."""
 TOO_MANY: Final = 0.2
@@ -19,7 +21,7 @@ READS_EVERYTHING: Final = (
 RAISE: Final = "Raise max_source_length: prompts that differ at their end were cut."
 
 WORTH_SAYING: Final = 0.001
-"""A command says that texts lose something from this share of them on; single odd characters spoil nothing."""
+"""A command warns when at least this share of the texts lost something; a few odd characters do no harm."""
 
 _SHOWN: Final = 8  # characters that are named
 _SHOWN_IDS: Final = 3  # sets of prompts that became the same, and prompts of each
@@ -41,14 +43,14 @@ class Loss(NamedTuple):
 
 
 class Reader:
-    """A tokenizer, asked what it loses.
+    """A tokenizer, and what it loses of texts.
 
     Args:
         tokenizer: of transformers, or a `students.package.tokenizer.PlainTokenizer`. Of a slow one only tokens
             are counted.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._backend = getattr(tokenizer, "backend_tokenizer", None) if getattr(tokenizer, "is_fast", False) else None
         self.unknown_id: int | None = getattr(tokenizer, "unk_token_id", None)
@@ -63,7 +65,7 @@ class Reader:
         ids = self.encode(texts)
         if self._backend is None:
             return [(own, self._of_ids(own)) for own in ids]
-        # Where characters stand takes as long again, and is asked only where some may be lost.
+        # Offsets take as long again: they are computed only for texts that may have lost characters.
         uncertain = [k for k, text in enumerate(texts) if self.unknown_id in ids[k] or not plain(text)]
         encoded = self._backend.encode_batch([texts[k] for k in uncertain], add_special_tokens=False)
         offsets = {k: encoding.offsets for k, encoding in zip(uncertain, encoded, strict=True)}
@@ -124,7 +126,7 @@ class LossCount:
         max_source_length: longer prompts lose their end, which can make them the same too.
     """
 
-    def __init__(self, tokenizer: Any, max_source_length: int | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_source_length: int | None = None) -> None:
         self._reader = Reader(tokenizer)
         framed, bare = (self._reader.encode(["a"], special=special)[0] for special in (True, False))
         self._limit = None if max_source_length is None else max(0, max_source_length - len(framed) + len(bare))
@@ -163,8 +165,8 @@ class LossCount:
         self._counts[name].update(with_unknown=bool(loss.unknown), tokens=loss.tokens, unknown=loss.unknown)
         self._characters.update(loss.characters)
 
-    def found(self) -> dict[str, Any]:
-        """What JSON can hold.
+    def totals(self) -> dict[str, Any]:
+        """All counts, as JSON values.
 
         ``prompts`` and ``targets``: ``n``, ``lossy`` (how many lost something), ``with_unknown`` (of those, how many
         hold an unknown token), ``tokens`` and ``unknown``; ``characters``: the commonest lost ones with their number;
@@ -180,13 +182,13 @@ class LossCount:
             "same_prompts": {
                 "n": sum(map(len, self._same.values())),
                 "cut": sum(len(self._same[key]) for key in self._cut),
-                "ids": [list(one.values())[:_SHOWN_IDS] for one in list(self._same.values())[:_SHOWN_IDS]],
+                "ids": [list(ids.values())[:_SHOWN_IDS] for ids in list(self._same.values())[:_SHOWN_IDS]],
             },
         }
 
 
-def sentences(losses: Mapping[str, Any], *, from_share: float = 0.0) -> list[str]:
-    """What `LossCount.found` found, in sentences; without what is lost in less than a share of the texts."""
+def sentences(losses: Mapping[str, object], *, from_share: float = 0.0) -> list[str]:
+    """`LossCount.totals` in sentences; losses in less than ``from_share`` of the texts are left out."""
     lost = lost_share(losses) >= from_share and loss_sentence(losses)
     return [sentence for sentence in (lost, same_sentence(losses)) if sentence]
 
@@ -197,7 +199,7 @@ def lost_share(losses: Mapping[str, Any]) -> float:
 
 
 def loss_sentence(losses: Mapping[str, Any]) -> str:
-    """How much was lost, and what most often; empty where nothing was."""
+    """How much was lost, and what most often; empty if nothing was."""
     parts = [
         f"{counts['lossy']:,} of {counts['n']:,} {name} ({counts['unknown']:,} of {counts['tokens']:,} tokens unknown)"
         for name in ("prompts", "targets")
@@ -220,13 +222,13 @@ def same_sentence(losses: Mapping[str, Any]) -> str:
     some = "; ".join(" = ".join(ids) for ids in same["ids"])
     more = "; …" if same["n"] > sum(map(len, same["ids"])) else ""
     return (
-        f"{same['n']:,} prompts have the tokens of another, different one, so that a student cannot tell them apart: "
+        f"{same['n']:,} prompts have the same tokens as a different prompt, so a student cannot tell them apart: "
         f"{some}{more}."
     )
 
 
 def advice(losses: Mapping[str, Any]) -> str:
-    """What to do about what `LossCount.found` found."""
+    """What to do about the losses of `LossCount.totals`."""
     same = losses["same_prompts"]
     lost = lost_share(losses) > 0 or same["n"] > same["cut"]
     return " ".join([*([RAISE] if same["cut"] else []), *([READS_EVERYTHING] if lost else [])])

@@ -18,7 +18,9 @@ from reasondistill.metrics.registry import forget as forget
 from reasondistill.metrics.registry import known_metrics as known_metrics
 from reasondistill.metrics.registry import register as register
 from reasondistill.metrics.statistics import GroupBootstrap as GroupBootstrap
+from reasondistill.metrics.style import connective_shares as connective_shares
 from reasondistill.metrics.text import CorpusMetric as CorpusMetric
 from reasondistill.metrics.text import Rouge as Rouge
+from reasondistill.metrics.text import copied_share as copied_share
 from reasondistill.metrics.text import distinct_2 as distinct_2
 from reasondistill.metrics.text import is_copy as is_copy

@@ -29,7 +29,7 @@ def to_template(explanation: str, fields: Mapping[str, str]) -> str:
     Case and the field's final punctuation do not count; a field inside a longer word is no quotation.
     """
     template = explanation.strip()
-    # The longest first: one field may be part of another.
+    # The longest first, as one field may be part of another.
     for name, text in sorted(fields.items(), key=lambda item: -len(item[1])):
         quoted = text.strip().rstrip(_FINAL)
         if quoted and quoted.casefold() in template.casefold():  # a quick look before the slow pattern
@@ -47,7 +47,7 @@ def quotes_every_field(explanation: str, fields: Mapping[str, str]) -> bool:
 def commonest_templates(explained: Iterable[Explained]) -> dict[str, str]:
     """For each label, the template that most of its explanations fit.
 
-    A template needs a placeholder, a word beside it (a bare copy is a floor of its own) and two explanations that
+    A template needs a placeholder, a word beside it (a bare copy is a baseline of its own) and two explanations that
     fit. A label without such a template gets its commonest explanation. Case does not count; of equally common ones
     the first met is taken.
     """
@@ -71,7 +71,7 @@ def fill_template(template: str, fields: Mapping[str, str]) -> str:
 
 
 def majority(labels: Sequence[str]) -> str:
-    """The most frequent label; of equally frequent ones the first met."""
+    """The most frequent label; in a tie, the first."""
     return Counter(labels).most_common(1)[0][0]
 
 

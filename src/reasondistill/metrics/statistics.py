@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.contracts.base import Interval as Interval
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 
 FloatArray = NDArray[np.float64]
 
 _DRAWS_PER_CHUNK = 2_000_000  # bounds memory to some tens of megabytes
+_KEPT_BYTES = 2**30
+"""Of draws that are kept from statistic to statistic: making them takes most of the time. A thousand resamples of
+550,000 groups are half of it; more are drawn anew each time."""
 
 
 class GroupBootstrap:
@@ -38,9 +41,10 @@ class GroupBootstrap:
         self.n_groups = len(numbers)
         self._resamples = resamples
         self._seed = seed
+        self._kept: NDArray[np.uint8 | np.uint16] | None = None
 
     def of(self, rows: Sequence[int]) -> GroupBootstrap:
-        """The same for some of the rows, in the order of ``rows``."""
+        """The bootstrap of some of the rows, in the order of ``rows``."""
         groups = self._group[np.asarray(rows, dtype=np.intp)].tolist()
         return GroupBootstrap(groups, resamples=self._resamples, seed=self._seed)
 
@@ -57,12 +61,23 @@ class GroupBootstrap:
         groups = self._group[np.asarray(rows, dtype=np.intp)]
         if self.n_groups >= 2:
             for times in self._draws(max(self.n_groups, len(groups))):
-                yield times[:, groups].astype(np.float64)
+                yield times[:, groups]
 
-    def _draws(self, width: int) -> Iterator[NDArray[np.intp]]:
+    def _draws(self, width: int) -> Iterator[FloatArray]:
         """How often each group is in each resample, (…, groups), in chunks that suit rows of ``width`` numbers."""
-        generator = np.random.default_rng(self._seed)
         chunk = max(1, _DRAWS_PER_CHUNK // width)
+        # A group is drawn once on average: among many, none is drawn 256 times.
+        kind = np.dtype(np.uint16 if self.n_groups < 2**16 else np.uint8)
+        if self._resamples * self.n_groups * kind.itemsize > _KEPT_BYTES:
+            yield from (times.astype(np.float64) for times in self._drawn(chunk))
+            return
+        if self._kept is None:
+            self._kept = np.concatenate([times.astype(kind) for times in self._drawn(chunk)])
+        for start in range(0, self._resamples, chunk):
+            yield self._kept[start : start + chunk].astype(np.float64)
+
+    def _drawn(self, chunk: int) -> Iterator[NDArray[np.intp]]:
+        generator = np.random.default_rng(self._seed)
         for start in range(0, self._resamples, chunk):
             rows = min(chunk, self._resamples - start)
             draws = generator.integers(0, self.n_groups, size=(rows, self.n_groups))
@@ -97,10 +112,10 @@ class GroupBootstrap:
         return self.interval(statistics, ratio)
 
 
-def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> Metric:
+def mean(values: Sequence[float | None], bootstrap: GroupBootstrap) -> MetricValue:
     """The mean of the rows that have a value, at least one, with its interval; the others are None."""
     present = [value for value in values if value is not None]
-    return Metric(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))
+    return MetricValue(value=sum(present) / len(present), ci95=bootstrap.mean_interval(values), n=len(present))
 
 
 def percentile_interval(values: FloatArray) -> Interval | None:

@@ -1,4 +1,4 @@
-"""How explanations are written, whatever they say: features of single texts, and how far two corpora are apart.
+"""The style of explanations, regardless of their content: features of texts, and the distance of two corpora.
 
 Two corpora on the same inputs talk about the same things, so that what differs between them is how they are written.
 """
@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,15 @@ from reasondistill.languages.word_splitting import length, tokens
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import copied_share
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 FEATURES: Final = (
     "words", "depth", "connectives", "negations", "new_words", "rarity", "variety", "copying",
 )  # fmt: skip
-"""What `style_features` measures, in the order of its columns."""
+"""The columns of `style_features`."""
 ENGLISH_FEATURES: Final = frozenset({"depth", "connectives", "negations"})
-"""Those that rest on lists of English words: NaN in texts of another language."""
+"""Features that need lists of English words: NaN in other languages."""
 FOLDS: Final = 5
 
 _SENTENCE_END = re.compile(r"[.!?…。！？]+(?:\s|$)")
@@ -55,30 +58,30 @@ def style_features(styled: Iterable[Styled], rarity: Mapping[str, float], *, eng
             English words is NaN.
     """
     rarest = max(rarity.values(), default=1.0)
-    rows = [_features(one, rarity, rarest, english) for one in styled]
+    rows = [_features(styled_text, rarity, rarest, english) for styled_text in styled]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))
 
 
 def _features(styled: Styled, rarity: Mapping[str, float], rarest: float, english: bool) -> list[float]:
-    said = tokens(styled.text)
-    if not said:
+    explained = tokens(styled.text)
+    if not explained:
         return [float(length(styled.text)), *[math.nan] * (len(FEATURES) - 1)]
     given = {word for field in styled.fields.values() for word in tokens(field)}
-    content = content_words(said) if english else said
+    content = content_words(explained) if english else explained
     return [
         float(length(styled.text)),
-        sum(word in SUBORDINATORS for word in said) / sentences(styled.text) if english else math.nan,
-        100 * sum(1 for _ in connectives(said)) / len(said) if english else math.nan,
-        100 * sum(map(is_negation, said)) / len(said) if english else math.nan,
+        sum(word in SUBORDINATORS for word in explained) / sentences(styled.text) if english else math.nan,
+        100 * sum(1 for _ in connectives(explained)) / len(explained) if english else math.nan,
+        100 * sum(map(is_negation, explained)) / len(explained) if english else math.nan,
         sum(word not in given for word in content) / len(content) if content else math.nan,
         sum(rarity.get(word, rarest) for word in content) / len(content) if content else math.nan,
-        len(set(said)) / len(said),
+        len(set(explained)) / len(explained),
         copied_share(styled.text, styled.fields),
     ]
 
 
 def sentences(text: str) -> int:
-    """How many sentences a text has, at least 1: runs of final punctuation that end it or stand before white space."""
+    """The number of sentences, at least 1: runs of final punctuation at the end or before white space."""
     ends = [part for part in _SENTENCE_END.split(text) if part.strip()]
     return max(1, len(ends))
 
@@ -90,7 +93,7 @@ def inverse_document_frequency(texts: Collection[str]) -> dict[str, float]:
 
 
 def style_distance(first: FloatArray, second: FloatArray) -> float | None:
-    """How far two samples of a number are apart, (n,) and (m,), in [0, 1]; NaN count as no value, None without any.
+    """The distance of two samples of a number, (n,) and (m,), in [0, 1]; NaN are ignored, None without values.
 
     The Wasserstein-1 distance over twice the standard deviation of both samples together, each weighing half. It is 0
     for equal distributions only, 1 for two different constants only, and does not depend on the unit. A shift by d
@@ -111,8 +114,8 @@ def style_distance(first: FloatArray, second: FloatArray) -> float | None:
 
 def style_distances(first: FloatArray, second: FloatArray) -> dict[str, float]:
     """`style_distance` of each feature, from two results of `style_features`; those without values are left out."""
-    found = {name: style_distance(first[:, k], second[:, k]) for k, name in enumerate(FEATURES)}
-    return {name: value for name, value in found.items() if value is not None}
+    distances = {name: style_distance(first[:, k], second[:, k]) for k, name in enumerate(FEATURES)}
+    return {name: value for name, value in distances.items() if value is not None}
 
 
 def connective_shares(texts: Sequence[str]) -> dict[str, float]:
@@ -139,21 +142,53 @@ def tell_apart(first: Sequence[str], second: Sequence[str], groups: Sequence[Has
     """
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
-    numbers = {group: k for k, group in enumerate(sorted(set(groups), key=str))}
+    of_text = _numbered(groups)
     texts = [*first, *second]
-    folds = min(FOLDS, len(numbers))
+    folds = min(FOLDS, len(set(groups)))
     if folds < 2 or not (first and second) or not any(map(tokens, texts)):
         return None
     is_first = np.repeat([1, 0], [len(first), len(second)])
-    of_text = np.array([numbers[group] for group in groups])
     splitter = GroupKFold(folds)
     for train, _ in splitter.split(texts, is_first, of_text):
         if len(set(is_first[train])) < 2 or not any(tokens(texts[k]) for k in train):
             return None
-    found: NDArray[np.float64] = cross_val_predict(
+    probabilities: NDArray[np.float64] = cross_val_predict(
         _classifier(), texts, is_first, groups=of_text, cv=splitter, method="decision_function"
     )
-    return found
+    return probabilities
+
+
+def _numbered(groups: Sequence[Hashable]) -> NDArray[np.int64]:
+    numbers = {group: k for k, group in enumerate(sorted(set(groups), key=str))}
+    return np.array([numbers[group] for group in groups])
+
+
+def held_out_probabilities(
+    texts: Sequence[str], labels: Sequence[str], groups: Sequence[Hashable]
+) -> NDArray[np.float64]:
+    """The probability that a bag of words gives to each text's own label, (n,), having learned from other groups.
+
+    The classifier of `tell_apart`, in `FOLDS` folds. A label that no other fold has gets 0.
+
+    Args:
+        texts: (n,); one of them at least has a word.
+        labels: (n,), two different ones at least.
+        groups: (n,), `FOLDS` different ones at least.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    of_text, own = np.array(labels), np.zeros(len(texts))
+    for train, held_out in GroupKFold(FOLDS).split(texts, of_text, _numbered(groups)):
+        known = of_text[train]
+        if len(set(known.tolist())) < 2 or not any(tokens(texts[k]) for k in train):
+            own[held_out] = of_text[held_out] == known[0]
+            continue
+        fitted = _classifier().fit([texts[k] for k in train], known)
+        place = {label: k for k, label in enumerate(fitted.classes_.tolist())}
+        probabilities = fitted.predict_proba([texts[k] for k in held_out])
+        for row, k in enumerate(held_out.tolist()):
+            own[k] = probabilities[row, place[labels[k]]] if labels[k] in place else 0.0
+    return own
 
 
 def weighted_auc(scores: FloatArray, is_first: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
@@ -187,7 +222,7 @@ def telling_phrases(first: Sequence[str], second: Sequence[str], most: int = 8) 
     return [n for w, n in ranked[:most] if w > 0], [n for w, n in ranked[::-1][:most] if w < 0]
 
 
-def _classifier() -> Any:
+def _classifier() -> Pipeline:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

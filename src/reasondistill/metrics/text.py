@@ -1,4 +1,4 @@
-"""Explanations against references, and by themselves: ROUGE, BLEU, chrF, distinct-2, copying, length.
+"""Explanations against references, and on their own: ROUGE, BLEU, chrF, distinct-2, copying, length.
 
 An empty explanation (nothing but white space) scores 0 on every metric here by rule.
 """
@@ -19,13 +19,13 @@ from reasondistill.languages.word_splitting import ONE_UNSPACED, words
 from reasondistill.metrics.statistics import FloatArray
 
 Aggregate = Literal["max", "mean"]
-"""How an explanation's scores against several references become one."""
+"""How an explanation's scores against several references are combined."""
 
 ROUGE_NAMES = ("rouge1", "rouge2", "rougeL")
 COPY_THRESHOLD = 0.9
 UNREAD_LETTERS = 0.2
-"""ROUGE and BLEU do not score a text of which more than this share of the letters is not for them. Accents stay below:
-German has some 2%, Czech 15%; Vietnamese does not."""
+"""ROUGE and BLEU do not score a text with more than this share of letters that they cannot read. Languages with accents
+stay below, such as German (2%) and Czech (15%), but not Vietnamese."""
 
 _TEXTS_REMEMBERED = 2**10  # some 4 KB each; rows that share texts come one after the other
 _T = TypeVar("_T")
@@ -35,17 +35,17 @@ _WRITTEN = ("L", "M", "N", "So", "Cn", "Co")  # letters, marks, digits, pictures
 
 
 def is_empty(text: str) -> bool:
-    """Whether a text holds nothing but white space."""
+    """Whether a text is only white space."""
     return not text.strip()
 
 
-def is_one_of(text: str, others: Iterable[str]) -> bool:
-    """Whether a text, not an empty one, equals one of ``others`` but for case, spaces and punctuation."""
+def is_among(text: str, others: Iterable[str]) -> bool:
+    """Whether a non-empty text equals one of ``others``, ignoring case, spaces and punctuation."""
     return not is_empty(text) and _bare(text) in set(map(_bare, others))
 
 
 def _bare(text: str) -> str:
-    """A text without what `is_one_of` overlooks. Marks that make another number of a number stay: 1.5, 3/2, -2, 5%."""
+    """A text without what `is_among` overlooks. Marks that change a number are kept: 1.5, 3/2, -2, 5%."""
     whole = unicodedata.normalize("NFKC", text).replace("\u2212", "-").casefold()
     around = zip(f" {whole}", whole, f"{whole[1:]} ", strict=False)
     kept = "".join(
@@ -59,7 +59,7 @@ def _bare(text: str) -> str:
 
 
 def readable(explanation: str, references: Sequence[str], reads: Callable[[str], bool]) -> list[str]:
-    """The references that a metric can compare an explanation with; none where it cannot read the explanation.
+    """The references that a metric can compare an explanation with; none if it cannot read the explanation.
 
     An empty explanation scores 0 whatever it is compared with.
     """
@@ -69,7 +69,7 @@ def readable(explanation: str, references: Sequence[str], reads: Callable[[str],
 
 
 def aggregate(scores: Sequence[float], how: Aggregate) -> float:
-    """One score out of one for each reference; at least one is needed."""
+    """Combine the scores against each reference, at least one."""
     return max(scores) if how == "max" else sum(scores) / len(scores)
 
 
@@ -111,12 +111,12 @@ class Rouge:
     def _count_tokens(self, text: str) -> _Tokens:
         from rouge_score.tokenize import tokenize
 
-        found = tokenize(text, self._stemmer)
-        return _Tokens(found, Counter(found), Counter(pairwise(found)), _places(found))
+        stems = tokenize(text, self._stemmer)
+        return _Tokens(stems, Counter(stems), Counter(pairwise(stems)), _places(stems))
 
 
 class _Tokens(NamedTuple):
-    """What ROUGE asks of a text: its words, how often each and each pair comes, and where each stands (`_places`)."""
+    """A text as ROUGE needs it: its words, counts of words and pairs, and the places of each word (`_places`)."""
 
     words: list[str]
     unigrams: Counter[str]
@@ -131,7 +131,7 @@ def _overlap(a: Counter[_T], b: Counter[_T]) -> int:
 
 
 def _f_score(shared: int, of_candidate: int, of_reference: int) -> float:
-    """Step by step as rouge_score has it, for the same rounding."""
+    """The same steps as in rouge_score, for the same rounding."""
     precision, recall = shared / max(of_candidate, 1), shared / max(of_reference, 1)
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
@@ -157,9 +157,9 @@ class CorpusMetric:
 
         # force=True only silences a warning about text that ends in " .", as some tokenizers write.
         self.name = name
-        self._metric: Any = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
+        self._metric: BLEU | CHRF = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
         self.width = 2 + 2 * 4 if name == "bleu" else 3 * 6
-        # Systems that explain the same row have its references in common, one after the other.
+        # Systems that explain the same row share its references, one after the other.
         self._reference_info = functools.lru_cache(64)(self._count_references)
 
     def reads(self, text: str) -> bool:
@@ -174,12 +174,12 @@ class CorpusMetric:
 
     def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
         """The counts of one row, `width` of them; it needs a reference."""
-        # Not public, but what sacrebleu's own significance tests rest on; a test holds the sum to corpus_score.
+        # Not public, but sacrebleu's own significance tests use it; a test compares the sum with corpus_score.
         text = self._metric._preprocess_segment("" if is_empty(candidate) else candidate)
-        found: list[int] = self._metric._compute_segment_statistics(text, self._reference_info(tuple(references)))
-        return found
+        counts: list[int] = self._metric._compute_segment_statistics(text, self._reference_info(tuple(references)))
+        return counts
 
-    def _count_references(self, references: tuple[str, ...]) -> Any:
+    def _count_references(self, references: tuple[str, ...]) -> dict[str, Any]:
         return self._metric._extract_reference_info([self._metric._preprocess_segment(text) for text in references])
 
     def statistics(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> FloatArray:
@@ -208,13 +208,17 @@ class CorpusMetric:
         return str(self._metric.get_signature())
 
 
-def likeness(rouge: Rouge, one: str, other: str) -> float:
+def likeness(rouge: Rouge, text: str, other: str) -> float:
     """ROUGE-L of two texts, in [0, 1]; over their `words`, not stemmed, where ROUGE cannot read one of them."""
-    if one == other:
+    if text == other:
         return 1.0
-    if rouge.reads(one) and rouge.reads(other):
-        return rouge.score(one, other)["rougeL"]
-    a, b = words(one), words(other)
+    if rouge.reads(text) and rouge.reads(other):
+        return rouge.score(text, other)["rougeL"]
+    return subsequence_f(words(text), words(other))
+
+
+def subsequence_f(a: Sequence[str], b: Sequence[str]) -> float:
+    """F-score of the longest common subsequence of two lists of words, in [0, 1]."""
     return _f_score(_common_subsequence(a, _places(b), len(b)), len(a), len(b))
 
 
@@ -235,8 +239,8 @@ def is_copy(explanation: str, fields: Mapping[str, str]) -> bool:
     words not stemmed): equal to the field, part of it, or with one word in ten changed or added. Words put around a
     field ("it says that …") make it no copy, and an empty explanation copies nothing.
     """
-    said = words(explanation)
-    return bool(said) and any(_restates(said, words(field)) for field in fields.values())
+    explained = words(explanation)
+    return bool(explained) and any(_restates(explained, words(field)) for field in fields.values())
 
 
 def copied_share(explanation: str, fields: Mapping[str, str]) -> float:
@@ -244,23 +248,23 @@ def copied_share(explanation: str, fields: Mapping[str, str]) -> float:
 
     `is_copy` asks whether it is `COPY_THRESHOLD` or more. An empty explanation copies nothing: 0.
     """
-    said = words(explanation)
-    found = [
-        _common_subsequence(said, _places(field), len(field)) / len(said)
+    explained = words(explanation)
+    shares = [
+        _common_subsequence(explained, _places(field), len(field)) / len(explained)
         for field in map(words, fields.values())
-        if said
+        if explained
     ]
-    return max(found, default=0.0)
+    return max(shares, default=0.0)
 
 
-def _restates(said: Sequence[str], field: Sequence[str]) -> bool:
-    enough = COPY_THRESHOLD * len(said)
-    if said == field:
+def _restates(explained: Sequence[str], field: Sequence[str]) -> bool:
+    enough = COPY_THRESHOLD * len(explained)
+    if explained == field:
         return True
     vocabulary = set(field)  # most explanations have too many words of their own: no need to align those
     return (
-        sum(word in vocabulary for word in said) >= enough
-        and _common_subsequence(said, _places(field), len(field)) >= enough
+        sum(word in vocabulary for word in explained) >= enough
+        and _common_subsequence(explained, _places(field), len(field)) >= enough
     )
 
 

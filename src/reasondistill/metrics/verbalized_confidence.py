@@ -1,4 +1,4 @@
-"""Confidence that a system states in words or figures: does it mean what it says, and does it tell right from wrong?
+"""Confidence that a system states in words or figures: is it calibrated, and does it tell right from wrong?
 
 Sources: Lin, Hilton & Evans 2022, Teaching Models to Express Their Uncertainty in Words; Xiong et al. 2024, Can LLMs
 Express Their Uncertainty? An Empirical Evaluation of Confidence Elicitation in LLMs (ECE and AUROC of what is stated).

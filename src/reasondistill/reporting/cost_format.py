@@ -24,7 +24,7 @@ COST_TITLES: Final = {
 ZERO_TITLES: Final[dict[Zero, str]] = {
     "nothing": "0",
     "chance": "chance",
-    "floor": "the strongest floor",
+    "baseline": "the strongest baseline",
 }
 _THOUSANDS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -57,12 +57,12 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%".replace("-", "−")
 
 
-def percent_estimate(found: Estimate | None) -> str:
+def percent_estimate(estimate: Estimate | None) -> str:
     """A share with its interval: ``12.3% (8.1% to 16.0%)``."""
-    if found is None:
+    if estimate is None:
         return "–"
-    within = "" if found.ci95 is None else f" ({' to '.join(map(percent, found.ci95))})"
-    return percent(found.value) + within
+    within = "" if estimate.ci95 is None else f" ({' to '.join(map(percent, estimate.ci95))})"
+    return percent(estimate.value) + within
 
 
 def base_text(base: Base) -> str:

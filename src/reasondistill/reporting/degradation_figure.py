@@ -33,9 +33,9 @@ class Panel(NamedTuple):
     lines: tuple[tuple[str, Curve], ...]
 
 
-def degradation_panels(found: Tradeoffs) -> list[Panel]:
-    """The panels that there are curves for, over two sizes at least: above floors, labels, explanations, by label."""
-    whole = {curve.metric: curve for curve in found.curves if curve.label is None}
+def degradation_panels(tradeoffs: Tradeoffs) -> list[Panel]:
+    """The panels with a curve over at least two sizes: above baselines, labels, explanations, by label."""
+    whole = {curve.metric: curve for curve in tradeoffs.curves if curve.label is None}
     planned: list[Panel] = []
 
     def plan(name: str, title: str, zero: Zero, lines: Sequence[tuple[str, Curve]]) -> None:
@@ -46,7 +46,7 @@ def degradation_panels(found: Tradeoffs) -> list[Panel]:
     def of(metrics: Sequence[str]) -> list[tuple[str, Curve]]:
         return [(metric_title(metric), whole[metric]) for metric in metrics if metric in whole]
 
-    plan("above-floors", f"Above {ZERO_TITLES['floor']}", "floor", of((ACCURACY, *evidence_metrics())))
+    plan("above-baselines", f"Above {ZERO_TITLES['baseline']}", "baseline", of((ACCURACY, *evidence_metrics())))
     plan("labels", "Labels", "nothing", of([name for name in curved() if metric_of(name).about == "labels"]))
     plan(
         "explanations",
@@ -55,56 +55,61 @@ def degradation_panels(found: Tradeoffs) -> list[Panel]:
         of([name for name in headline_metrics() if metric_of(name).controlled]),
     )
     for metric in (ACCURACY, *evidence_metrics()):
-        by_label = [(c.label, c) for c in found.curves if c.metric == metric and c.label is not None]
+        by_label = [(c.label, c) for c in tradeoffs.curves if c.metric == metric and c.label is not None]
         plan(f"by-label-{metric}", f"{metric_title(metric)} by gold label", "nothing", by_label)
     return planned
 
 
-def degradation_figure(found: Tradeoffs, panels: Sequence[Panel]) -> Drawing:
+def degradation_figure(tradeoffs: Tradeoffs, panels: Sequence[Panel]) -> Drawing:
     """All panels in one figure, for degradation_curves.png."""
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     draw = drawing(height=_HEIGHT * rows + 0.8, width=_WIDTH * columns)(_draw_all)
     caption = (
-        f"Share of {found.reference}'s quality that is kept (1 is all of it) over compression, from "
-        f"{found.base.name}. Bands: 95% intervals of a paired bootstrap over groups. Where a panel does not say "
+        f"Share of {tradeoffs.reference}'s quality that is kept (1 is all of it) over compression, from "
+        f"{tradeoffs.base.name}. Bands: 95% intervals of a paired bootstrap over groups. Where a panel does not say "
         "otherwise, a figure of 0 counts as nothing."
     )
-    return draw(NAME, "Degradation curves", caption, found, panels, columns, rows)
+    return draw(NAME, "Degradation curves", caption, tradeoffs, panels, columns, rows)
 
 
-def panel_figure(found: Tradeoffs, panel: Panel) -> Drawing:
+def panel_figure(tradeoffs: Tradeoffs, panel: Panel) -> Drawing:
     """One panel by itself, for a page."""
-    caption = f"Share of {found.reference}'s quality above {ZERO_TITLES[panel.zero]} that is kept, over compression."
-    return drawing()(_draw_one)(f"degradation-{panel.name}", panel.title, caption, found, panel)
+    caption = (
+        f"Share of {tradeoffs.reference}'s quality above {ZERO_TITLES[panel.zero]} that is kept, over compression."
+    )
+    return drawing()(_draw_one)(f"degradation-{panel.name}", panel.title, caption, tradeoffs, panel)
 
 
-def _draw_one(figure: Figure, found: Tradeoffs, panel: Panel) -> None:
-    _draw_panel(figure.subplots(), found, panel, titled=False)
+def _draw_one(figure: Figure, tradeoffs: Tradeoffs, panel: Panel) -> None:
+    axes = figure.subplots()
+    _draw_panel(axes, tradeoffs, panel)
+    axes.set_title("", loc="left")  # the page has it as text
+    axes.set_xlabel("compression")
 
 
-def _draw_all(figure: Figure, found: Tradeoffs, panels: Sequence[Panel], columns: int, rows: int) -> None:
+def _draw_all(figure: Figure, tradeoffs: Tradeoffs, panels: Sequence[Panel], columns: int, rows: int) -> None:
     grid = figure.subplots(rows, columns, squeeze=False)
-    title = f"Share of the quality of {short_label(found.reference, 40)} that is kept, with 95% intervals"
+    title = f"Share of the quality of {short_label(tradeoffs.reference, 40)} that is kept, with 95% intervals"
     figure.suptitle(printable(title), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
     for place, axes in enumerate(grid.flat):
         if place < len(panels):
-            _draw_panel(axes, found, panels[place], titled=True)
+            _draw_panel(axes, tradeoffs, panels[place])
         else:
             axes.set_visible(False)
     sizes = [
         f"{cost_value('compression', system.compression)} {system.name} ({count(system.costs['parameters'])})"
-        for system in sorted(found.systems, key=lambda one: one.compression or 0.0)
+        for system in sorted(tradeoffs.systems, key=lambda system: system.compression or 0.0)
         if system.compression is not None
     ]
     text = (
-        f"Compression: parameters of {found.base.name} over a system's own. {' · '.join(sizes)}. Counted from 0 where "
-        "no other zero point is named."
+        f"Compression: parameters of {tradeoffs.base.name} over a system's own. {' · '.join(sizes)}. Counted from 0 "
+        "where no other zero point is named."
     )
     figure.supxlabel("\n".join(textwrap.wrap(printable(text), 52 * columns)), fontsize=8.5, color=MUTED)
 
 
-def _draw_panel(axes: Axes, found: Tradeoffs, panel: Panel, *, titled: bool) -> None:
+def _draw_panel(axes: Axes, tradeoffs: Tradeoffs, panel: Panel) -> None:
     axes.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     for index, (text, curve) in enumerate(panel.lines):
         points = _points(curve, panel.zero)
@@ -125,12 +130,9 @@ def _draw_panel(axes: Axes, found: Tradeoffs, panel: Panel, *, titled: bool) -> 
             color=colour,
             label=printable(short_label(text, 24)),
         )
-    _compression_axis(axes, sorted({s.compression for s in found.systems if s.compression is not None}))
+    _compression_axis(axes, sorted({s.compression for s in tradeoffs.systems if s.compression is not None}))
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}%".replace("-", "−"))
-    if titled:
-        axes.set_title(panel.title, loc="left", fontsize=10)
-    else:
-        axes.set_xlabel("compression")
+    axes.set_title(panel.title, loc="left", fontsize=10)
     axes.legend(loc="best", handlelength=1.5, fontsize=8.2, frameon=True, framealpha=0.75, edgecolor="none")
 
 

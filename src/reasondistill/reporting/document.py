@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -11,7 +11,7 @@ from reasondistill.reporting.figures import Drawing
 
 
 class Cell(NamedTuple):
-    """A table's cell; ``detail`` stands beneath it, ``flagged`` marks a floor that reaches the student."""
+    """A table's cell; ``detail`` stands beneath it, ``flagged`` marks a baseline that reaches the student."""
 
     text: str
     detail: str = ""
@@ -107,16 +107,60 @@ class Explorer:
     kind: ClassVar[str] = "explorer"
 
 
-Block = Paragraph | Table | Facts | Gallery | Cards | Explorer
+@dataclass(frozen=True)
+class Fold:
+    """Details that a page shows on demand, under their title."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    kind: ClassVar[str] = "fold"
+
+
+Block = Paragraph | Table | Facts | Gallery | Cards | Explorer | Fold
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled stretch of a report; ``anchor`` is unique in it and made of letters, digits and hyphens."""
+    """A titled stretch of a report; ``anchor`` is unique in it and made of letters, digits and hyphens.
+
+    ``folded`` ones hold details: a page shows them on demand.
+    """
 
     title: str
     anchor: str
     blocks: tuple[Block, ...]
+    folded: bool = False
+
+
+class Figure(NamedTuple):
+    """One of the large figures; ``verdict`` is above, level or below what it has to beat, or None."""
+
+    title: str
+    value: str
+    interval: str
+    baseline: str
+    verdict: str | None
+
+
+class Sample(NamedTuple):
+    """One answer and what it stands for, such as "typical"."""
+
+    name: str
+    card: Card
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """What a reader sees before anything else.
+
+    ``rule`` says how the samples were chosen, ``cost`` what an answer costs; either may be empty.
+    """
+
+    figures: tuple[Figure, ...]
+    verdict: str
+    samples: tuple[Sample, ...]
+    rule: str
+    cost: str
 
 
 @dataclass(frozen=True)
@@ -130,12 +174,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Document:
-    """A report. ``standing`` is a short line under the title, ``summary`` one paragraph."""
+    """A report. ``standing`` is a short line under the title, ``summary`` one paragraph.
+
+    Where there is a ``first`` screen, a page shows it in the summary's place, and folds the summary.
+    """
 
     title: str
     standing: str
     summary: str
     parts: tuple[Part, ...]
+    first: FirstScreen | None = None
 
     @property
     def drawings(self) -> list[Drawing]:
@@ -148,4 +196,13 @@ class Document:
         return [block for block in self._blocks() if isinstance(block, Explorer)]
 
     def _blocks(self) -> Iterator[Block]:
-        return (block for part in self.parts for section in part.sections for block in section.blocks)
+        return unfolded(block for part in self.parts for section in part.sections for block in section.blocks)
+
+
+def unfolded(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Every block, those in folds too."""
+    for block in blocks:
+        if isinstance(block, Fold):
+            yield from unfolded(block.blocks)
+        else:
+            yield block

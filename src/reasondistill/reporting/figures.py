@@ -13,16 +13,17 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, Final, NamedTuple, ParamSpec
 
-from reasondistill.contracts.results import NOT_FLOORS, Confusion, Metric, Results
+from reasondistill.contracts.results import NOT_BASELINES, Confusion, MetricValue, Results
 from reasondistill.contracts.scored_confidence import CalibrationBin
 from reasondistill.data.audit.findings import percent
 from reasondistill.metrics.registry import metric_of
-from reasondistill.reporting.formatting import floor_title, metric_title, printable
+from reasondistill.reporting.formatting import baseline_title, metric_title, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -140,9 +141,15 @@ def learning_curve(
     """Series over optimizer steps; ``best_step`` marks the checkpoint that validation selected."""
     axes = figure.subplots()
     for line in lines:
-        style: dict[str, Any] = {"marker": "o", "markersize": 3.6} if line.marked or len(line.steps) < 3 else {}
-        style |= {"color": SERIES[line.colour % len(SERIES)], "linestyle": _DASHES[line.colour // len(SERIES) % 3]}
-        axes.plot(line.steps, line.values, label=printable(short_label(line.label, 32)), **style)
+        axes.plot(
+            line.steps,
+            line.values,
+            label=printable(short_label(line.label, 32)),
+            color=SERIES[line.colour % len(SERIES)],
+            linestyle=_DASHES[line.colour // len(SERIES) % 3],
+            marker="o" if line.marked or len(line.steps) < 3 else None,
+            markersize=3.6,
+        )
     if best_step is not None:
         axes.axvline(best_step, color=MUTED, linewidth=1, linestyle=(0, (3, 3)), label="selected")
     if unit_scale:
@@ -180,20 +187,22 @@ def confusion(figure: Figure, table: Confusion) -> None:
 
 
 @drawing(height=3.2)
-def beside_floors(figure: Figure, results: Results, metrics: Sequence[str]) -> None:
-    """The student's figures with their intervals, and every floor's, one row a metric; the axis is [0, 1]."""
+def beside_baselines(figure: Figure, results: Results, metrics: Sequence[str]) -> None:
+    """The student's figures with their intervals, and every baseline's, one row a metric; the axis is [0, 1]."""
     axes = figure.subplots()
     names = [n for n in metrics if n in results.metrics and metric_of(n).on_unit_scale]
     markers = ("s", "D", "^", "v", "P", "X")
     for y, name in enumerate(names):
-        _with_interval(axes, results.metrics[name], y - 0.14, SERIES[0], label="Student" if y == 0 else None)
-    floors = [f for f in results.floors if f not in NOT_FLOORS and any(n in results.floors[f] for n in names)]
-    for index, floor in enumerate(floors):
-        points = [(results.floors[floor][n], y) for y, n in enumerate(names) if n in results.floors[floor]]
+        with_interval(axes, results.metrics[name], y - 0.14, SERIES[0], label="Student" if y == 0 else None)
+    baselines = [
+        f for f in results.baselines if f not in NOT_BASELINES and any(n in results.baselines[f] for n in names)
+    ]
+    for index, baseline in enumerate(baselines):
+        points = [(results.baselines[baseline][n], y) for y, n in enumerate(names) if n in results.baselines[baseline]]
         colour = SERIES[1 + index % (len(SERIES) - 1)]
         axes.scatter(
             [x for x, _ in points], [y + 0.14 for _, y in points], marker=markers[index % 6], s=26, linewidths=1.3,
-            facecolors="none", edgecolors=colour, label=floor_title(printable(floor)),
+            facecolors="none", edgecolors=colour, label=baseline_title(printable(baseline)),
         )  # fmt: skip
     axes.set_yticks(range(len(names)), [metric_title(n) for n in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -201,25 +210,6 @@ def beside_floors(figure: Figure, results: Results, metrics: Sequence[str]) -> N
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     figure.legend(loc="outside upper left", ncols=2, handletextpad=0.4, columnspacing=1.2)
-
-
-@drawing(height=3.2)
-def per_label(figure: Figure, table: Mapping[str, Mapping[str, Metric]], metrics: Sequence[str]) -> None:
-    """Each label's figures with their intervals, one row a metric; the axis is [0, 1]."""
-    axes = figure.subplots()
-    spread = 0.5 / max(len(table), 1)
-    for index, (label, values) in enumerate(table.items()):
-        shift = (index - (len(table) - 1) / 2) * spread
-        for y, name in enumerate(metrics):
-            if name in values:
-                legend = printable(short_label(label)) if name == next(n for n in metrics if n in values) else None
-                _with_interval(axes, values[name], y + shift, SERIES[index % len(SERIES)], label=legend)
-    axes.set_yticks(range(len(metrics)), [metric_title(n) for n in metrics])
-    axes.set_ylim(len(metrics) - 0.5, -0.5)
-    axes.set_xlim(0, 1)
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(length=0)
-    figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
 @drawing(height=3.4)
@@ -265,13 +255,14 @@ def lengths(figure: Figure, groups: Mapping[str, Sequence[int]]) -> None:
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.4)
 
 
-def _with_interval(axes: Axes, metric: Metric, y: float, colour: str, *, label: str | None) -> None:
+def with_interval(axes: Axes, metric: MetricValue, y: float, colour: str, *, label: str | None) -> None:
+    """A figure's value as a dot, with its interval as a bar."""
     if metric.ci95 is not None:
         axes.plot(metric.ci95, [y, y], color=colour, linewidth=2.4, alpha=0.45, solid_capstyle="butt")
     axes.plot([metric.value], [y], "o", color=colour, markersize=5.5, label=label)
 
 
-def _thousands(axis: Any) -> None:
+def _thousands(axis: Axis) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else "")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from reasondistill.metrics.registry import metric_of
 
-FLOOR_TITLES: Final = {
+BASELINE_TITLES: Final = {
     "majority_label": "Majority label",
     "template": "Commonest template",
     "references": "References against each other",
@@ -35,9 +35,9 @@ def marked_title(name: str) -> str:
     return f"{metric.title} ↓" if metric.lower_is_better else metric.title
 
 
-def floor_title(name: str) -> str:
-    """A floor's or control's name in words."""
-    return FLOOR_TITLES.get(name) or _sentence(name)
+def baseline_title(name: str) -> str:
+    """A baseline's or control's name in words."""
+    return BASELINE_TITLES.get(name) or _sentence(name)
 
 
 def metric_value(name: str, value: float) -> str:
@@ -78,7 +78,7 @@ def listing(items: list[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def references_of(settings: Mapping[str, Any]) -> str:
+def references_of(settings: Mapping[str, object]) -> str:
     """``references`` and, in brackets, whose they are, where ``results.settings`` says so."""
     sources = settings.get("reference_sources")
     if not isinstance(sources, Mapping) or not sources:
@@ -87,7 +87,7 @@ def references_of(settings: Mapping[str, Any]) -> str:
     return f"references ({listing(named[:_SOURCES] + ([f'{len(named) - _SOURCES} more'] if named[_SOURCES:] else []))})"
 
 
-def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The leaves of nested dictionaries as ``("outer.inner", "value")``; lists are written on one line."""
     for key, inner in value.items():
         name = f"{prefix}{key}"

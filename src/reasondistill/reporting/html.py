@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 from reasondistill.reporting.document import Document
 from reasondistill.reporting.formatting import printable
@@ -20,8 +21,9 @@ GENERATOR: Final = "reasondistill report"
 """The page's ``generator``: how a later report knows this one, and may put itself in its place."""
 KICKER: Final = "Student report"
 FOOTER: Final = "Made by reasondistill from the files of the run; the same files give the same page."
-SCRIPT_FILES: Final = ("element.js", "table.js", "state.js", "reader.js", "controls.js", "explorer.js")
+SCRIPT_FILES: Final = ("element.js", "parts.js", "table.js", "state.js", "reader.js", "controls.js", "explorer.js")
 """The parts of the page's script, in ``reporting/viewer/explorer_js/``, in the order in which they need each other."""
+_EXPLORER: Final = tuple(f"explorer_js/{name}" for name in SCRIPT_FILES)
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -44,16 +46,18 @@ def to_html(document: Document, *, generator: str = GENERATOR, kicker: str = KIC
     )
 
 
-def page_script() -> str:
-    """The script that filters, sorts and shows rows."""
-    folder = resources.files("reasondistill.reporting") / "viewer" / "explorer_js"
-    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES]
+def page_script(files: Sequence[str] = _EXPLORER) -> str:
+    """The script of a page out of files of ``viewer/``; by default the one that filters, sorts and shows rows."""
+    folder = resources.files("reasondistill.reporting") / "viewer"
+    parts = [folder.joinpath(*name.split("/")).read_text(encoding="utf-8") for name in files]
     # In a function of its own, so that nothing in the page can reach or change its names.
     return "\n".join(['(() => {\n"use strict";', *parts, "})();\n"])
 
 
-def content_policy(script: str = "") -> str:
+def content_policy(script: str = "", *, asks: bool = False) -> str:
     """What the page allows itself: no request of any kind, and only this script, by its hash.
+
+    A page that ``asks`` may send requests to where it came from.
 
     The hash is that of the text between the tags in UTF-8 (CSP level 3, section 6.7.3); lines must end in \\n, since
     that is what a browser turns other ends into before it hashes.
@@ -61,10 +65,10 @@ def content_policy(script: str = "") -> str:
     if not script:
         return _POLICY
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return f"{_POLICY}; script-src 'sha256-{digest}'"
+    return f"{_POLICY}; script-src 'sha256-{digest}'" + ("; connect-src 'self'" if asks else "")
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, **values: object) -> str:
     """A page out of a template.
 
     Jinja escapes every text. Only what this library makes passes as it is: SVGs, the policy, the script and the JSON

@@ -7,17 +7,37 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from reasondistill.comparison import (
+    Comparison,
+    ComparisonSettings,
+    Generalisation,
+    Shift,
+    System,
+    compare,
+    generalisation,
+    shift,
+)
+from reasondistill.comparison.systems import with_costs
+from reasondistill.contracts.federation import FEDERATION_FILE, ROUNDS_FILE, FederationRecord, RoundRow
+from reasondistill.contracts.records import parse_record
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.run import RUN_FILE, RunInfo
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, read_scored_rows
 from reasondistill.contracts.seals import SEAL_FILE, WEIGHTS, require_unchanged
+from reasondistill.contracts.update import UPDATE_FILE, UpdateRecord
+from reasondistill.data.splits import main_split
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl, real_path
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
 
-_PREFERRED_SPLITS: Final = ("test", "validation")
+_EARLIER, _LATER = "train", "test"
+_OWN_PARTS: Final = frozenset({"train", "validation", "test", "all"})
+"""Parts of the data that a run was made from; other folders of results are of other sets (`evaluate --shift`)."""
+_NOT_IN_REPORTS: Final = frozenset({"bleu", "chrf"})
+"""A report must not take minutes on a large training part; `compare --parts` counts n-grams and resamples more."""
+_GENERALISATION: Final = ComparisonSettings(resamples=1_000)
 
 
 @dataclass(frozen=True)
@@ -32,19 +52,29 @@ class Scored:
 
 @dataclass(frozen=True)
 class Source:
-    """Everything that one folder holds for a report."""
+    """Everything that one folder holds for a report.
+
+    ``generalisation`` is what the system loses from its train to its test part, or why that cannot be told; None
+    without both parts, and until `with_generalisation` has filled it. ``shift`` is the same of
+    the headline's part and sets of other kinds.
+    """
 
     name: str
     run: RunInfo | None
-    log: tuple[dict[str, Any], ...] | None
+    log: tuple[dict[str, object], ...] | None
     scored: dict[str, Scored] = field(default_factory=dict)
     calibration: Calibration | None = None
+    generalisation: Generalisation | str | None = None
+    shift: Shift | str | None = None
+    update: UpdateRecord | None = None
+    federation: FederationRecord | None = None
+    rounds: tuple[RoundRow, ...] = ()
 
     @property
     def main(self) -> Scored | None:
         """The part that the headline speaks of: test, else validation, else the first by name."""
-        names = [*(s for s in _PREFERRED_SPLITS if s in self.scored), *sorted(self.scored)]
-        return self.scored[names[0]] if names else None
+        name = main_split(self.scored)
+        return None if name is None else self.scored[name]
 
 
 def load_sources(paths: Sequence[Path]) -> list[Source]:
@@ -81,8 +111,11 @@ def load_source(path: Path) -> Source:
             run.name or real_path(path).name,
             run,
             log,
-            {p.name: _read_scored(p) for p in parts},
+            {p.name: replace(_read_scored(p, path), split=p.name) for p in parts},
             _calibration(path / "student"),
+            update=UpdateRecord.load(path / UPDATE_FILE) if (path / UPDATE_FILE).is_file() else None,
+            federation=FederationRecord.load(path / FEDERATION_FILE) if (path / FEDERATION_FILE).is_file() else None,
+            rounds=_rounds(path / ROUNDS_FILE),
         )
     if (path / "results.json").is_file():
         scored = _read_scored(path)
@@ -100,6 +133,68 @@ def load_source(path: Path) -> Source:
     )
 
 
+def with_generalisation(source: Source) -> Source:
+    """The source with its parts compared to each other. It bootstraps; pages only draw what comes of it."""
+    return _with_shift(_with_gap(source))
+
+
+def _with_gap(source: Source) -> Source:
+    """The source with its train part compared to its test part."""
+    parts = [part for name in (_EARLIER, _LATER) if (part := source.scored.get(name)) is not None]
+    folders = [part.folder for part in parts if part.folder is not None]
+    if len(folders) < 2:
+        return source
+    if missing := [folder for part, folder in zip(parts, folders, strict=True) if part.rows is None]:
+        return replace(source, generalisation=f"{missing[0].name} has no {SCORED_ROWS_FILE}.")
+    systems = [
+        System(folder.name, folder, part.results, part.rows or ()) for part, folder in zip(parts, folders, strict=True)
+    ]
+    metrics = {name for part in parts for name in part.results.metrics} - _NOT_IN_REPORTS
+    try:
+        gaps = generalisation(systems[0], systems[1], metrics=metrics, settings=_GENERALISATION)
+    except DataError as error:  # a report shows what it can: parts that overlap are a finding, not its end
+        return replace(source, generalisation=f"the parts cannot be compared. {error}.")
+    return replace(source, generalisation=gaps)
+
+
+def comparison_of(sources: Sequence[Source]) -> Comparison | None:
+    """The sources as `compare` compares them; None where not all were scored, row by row, on the same rows."""
+    systems = [
+        System(source.name, scored.folder, scored.results, scored.rows)
+        for source in sources
+        if (scored := source.main) is not None and scored.folder is not None and scored.rows is not None
+    ]
+    if len(systems) < 2 or len(systems) < len(sources):
+        return None
+    try:
+        return compare(systems)
+    except DataError:  # a report shows what it can; `compare` names the rows that differ
+        return None
+
+
+def _with_shift(source: Source) -> Source:
+    """The source with its test part compared to each set that is none of its own parts."""
+    base = source.main
+    others = [part for name, part in source.scored.items() if name not in _OWN_PARTS and part is not base]
+    if base is None or not others:
+        return source
+    if missing := [part.split for part in (base, *others) if part.rows is None]:
+        return replace(source, shift=f"{missing[0]} has no {SCORED_ROWS_FILE}.")
+    first, *rest = [
+        System(part.split, part.folder or Path(part.split), part.results, part.rows or ()) for part in (base, *others)
+    ]
+    metrics = set(base.results.metrics) - _NOT_IN_REPORTS
+    try:
+        return replace(source, shift=shift(first, rest, metrics=metrics, settings=_GENERALISATION))
+    except DataError as error:
+        return replace(source, shift=f"the sets cannot be compared. {error}.")
+
+
+def _rounds(file: Path) -> tuple[RoundRow, ...]:
+    rows = read_jsonl(file) if _has_content(file) else ()
+    return tuple(parse_record(RoundRow, row, f"{file}:{number}") for number, row in rows)
+
+
 def _calibration(student: Path) -> Calibration | None:
     """A student's calibration, held to the student beside it where that is there: a run may be kept without it."""
     if not (student / CALIBRATION_FILE).is_file():
@@ -110,8 +205,8 @@ def _calibration(student: Path) -> Calibration | None:
     return Calibration.load(student, student=checkpoint_fingerprint(student))
 
 
-def _read_scored(folder: Path) -> Scored:
-    results = Results.load(folder / "results.json")
+def _read_scored(folder: Path, run: Path | None = None) -> Scored:
+    results = with_costs(Results.load(folder / "results.json"), folder, run)
     rows_file = folder / SCORED_ROWS_FILE
     rows = tuple(read_scored_rows(rows_file)) if _has_content(rows_file) else None
     return Scored(results.dataset.split or real_path(folder).name, results, rows, folder)
@@ -121,6 +216,6 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
+def _finite(row: dict[str, object]) -> dict[str, object]:
     # JSON written by Python may hold NaN, which no axis can show.
     return {k: v for k, v in row.items() if not isinstance(v, float) or math.isfinite(v)}

@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reasondistill.reporting.document import Block, Card, Cards, Document, Explorer, Facts, Gallery, Paragraph, Table
+from reasondistill.reporting.document import (
+    Block,
+    Card,
+    Cards,
+    Document,
+    Explorer,
+    Facts,
+    FirstScreen,
+    Fold,
+    Gallery,
+    Paragraph,
+    Table,
+)
 from reasondistill.reporting.formatting import printable
 from reasondistill.reporting.sections.tables import FLAG
 
@@ -17,7 +29,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#$])")
 def to_markdown(document: Document, generator: str = GENERATOR) -> str:
     """The same text and tables as the page; figures are read from ``figures/<name>.png``."""
     lines = [generator, "", f"# {escape(document.title)}", "", escape(document.standing), ""]
-    lines += [escape(document.summary), ""]
+    lines += [*_first(document.first), escape(document.summary), ""]
     for part in document.parts:
         if part.title:
             lines += [f"## {escape(part.title)}", ""]
@@ -28,6 +40,21 @@ def to_markdown(document: Document, generator: str = GENERATOR) -> str:
             for block in section.blocks:
                 lines += block_lines(block)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _first(first: FirstScreen | None) -> Iterator[str]:
+    if first is None:
+        return
+    if first.verdict:
+        yield from (f"**{escape(first.verdict)}**", "")
+    for figure in first.figures:
+        details = "; ".join(text for text in (figure.interval, figure.baseline) if text)
+        yield f"- {escape(figure.title)}: **{escape(figure.value)}**" + (f" ({escape(details)})" if details else "")
+    yield ""
+    for name, card in first.samples:
+        yield f"- {name}: {escape(card.explanation)} (`{escape(card.label or 'no label')}`, {card.verdict})"
+    yield from ("", escape(first.rule), "") if first.samples else ()
+    yield from (escape(first.cost), "") if first.cost else ()
 
 
 def escape(text: str) -> str:
@@ -54,6 +81,10 @@ def block_lines(block: Block) -> Iterator[str]:
             for drawing in drawings:
                 yield from (f"**{escape(drawing.title)}.** {escape(drawing.caption)}", "")
                 yield from (f"![{escape(drawing.title)}]({folder}{drawing.name}.png)", "")
+        case Fold(title, blocks):
+            yield from (f"**{escape(title)}**", "")
+            for inner in blocks:
+                yield from block_lines(inner)
         case Cards(title, rule, cards):
             yield from (f"**{escape(title)}.** {escape(rule)}", "")
             for card in cards:

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 
 from reasondistill.comparison import Comparison
 from reasondistill.comparison.system_costs import COSTS
-from reasondistill.contracts.results import Metric
+from reasondistill.contracts.results import MetricValue
 from reasondistill.contracts.tradeoffs import SystemSummary, Tradeoffs
 
 ALL_ROWS = ""
 """What stands for the gold label in the row over all labels."""
 
 
-def metrics_summary(found: Comparison, tradeoffs: Tradeoffs) -> str:
+def metrics_summary(comparison: Comparison, tradeoffs: Tradeoffs) -> str:
     """The table as CSV text; an absent figure is an empty cell. Its columns: docs/data_formats.md."""
     tables = [table for system in tradeoffs.systems for table in (system.metrics, *system.per_label.values())]
     names = list(dict.fromkeys(name for table in tables for name in table))
@@ -25,7 +25,7 @@ def metrics_summary(found: Comparison, tradeoffs: Tradeoffs) -> str:
     writer = csv.DictWriter(stream, head, lineterminator="\n")
     writer.writeheader()
     for system in tradeoffs.systems:
-        standing = {"system": system.name, "dataset": found.dataset.name, "split": found.dataset.split}
+        standing = {"system": system.name, "dataset": comparison.dataset.name, "split": comparison.dataset.split}
         standing |= {"compression": system.compression, **system.costs}  # type: ignore[dict-item]
         writer.writerows({**standing, **row} for row in _rows(system))
     return stream.getvalue()
@@ -38,7 +38,7 @@ def _rows(system: SystemSummary) -> Iterator[dict[str, object]]:
         yield {"label": label, "n": n, **_figures(metrics)}
 
 
-def _figures(metrics: Mapping[str, Metric]) -> dict[str, object]:
+def _figures(metrics: Mapping[str, MetricValue]) -> dict[str, object]:
     figures: dict[str, object] = {}
     for name, metric in metrics.items():
         low, high = metric.ci95 or (None, None)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reasondistill.errors import OutputError
 from reasondistill.reporting import html, markdown
-from reasondistill.reporting.inputs import load_sources
+from reasondistill.reporting.inputs import comparison_of, load_sources, with_generalisation
 from reasondistill.reporting.sections.compose import compose
 from reasondistill.storage.files import atomic_write, real_path, require_place, writing
 
@@ -37,7 +37,8 @@ def build_report(sources: Sequence[Path], out: Path) -> ReportFiles:
     """
     files = ReportFiles(out / "report.md", out / "report.html", out / "figures")
     _require_room(files, require_place(out), sources)
-    document = compose(load_sources(sources))
+    loaded = [with_generalisation(source) for source in load_sources(sources)]
+    document = compose(loaded, comparison_of(loaded))
     page, text = html.to_html(document), markdown.to_markdown(document)
     with writing(files.figures):
         files.figures.mkdir(parents=True, exist_ok=True)

@@ -20,42 +20,45 @@ _HEADS: Final[dict[Answer, str]] = {
 }
 
 
-def main_answer(found: Tradeoffs) -> tuple[Zero, Answer] | None:
-    """The answer above the strictest zero point that there is one for: the floor, else chance, else 0."""
+def main_answer(tradeoffs: Tradeoffs) -> tuple[Zero, Answer] | None:
+    """The answer above the strictest zero point that there is one for: the baseline, else chance, else 0."""
     for zero in reversed(ZEROS):
-        if zero in found.answers:
-            return zero, found.answers[zero]
+        if zero in tradeoffs.answers:
+            return zero, tradeoffs.answers[zero]
     return None
 
 
-def answer_text(found: Tradeoffs) -> str:
+def answer_text(tradeoffs: Tradeoffs) -> str:
     """The answer and how sure it is, in one paragraph."""
-    if found.smallest is None:
-        return f"{QUESTION} No system has fewer parameters than {found.reference}, so there is nothing to tell it from."
-    main = main_answer(found)
+    if tradeoffs.smallest is None:
+        fewest = tradeoffs.reference
+        return f"{QUESTION} No system has fewer parameters than {fewest}, so there is nothing to tell it from."
+    main = main_answer(tradeoffs)
     if main is None:
-        return f"{QUESTION} It cannot be told: label accuracy and an explanation metric are needed of {_both(found)}."
+        return (
+            f"{QUESTION} It cannot be told: label accuracy and an explanation metric are needed of {_both(tradeoffs)}."
+        )
     zero, answer = main
     sentences = [
         QUESTION,
-        f"From {_sized(found, found.reference)} to {_sized(found, found.smallest)}, counted above "
-        f"{ZERO_TITLES[zero]}: {_head(found, zero, answer)}.",
-        *_figures(found, zero),
-        *_otherwise(found, zero, answer),
+        f"From {_sized(tradeoffs, tradeoffs.reference)} to {_sized(tradeoffs, tradeoffs.smallest)}, counted above "
+        f"{ZERO_TITLES[zero]}: {_head(tradeoffs, zero, answer)}.",
+        *_figures(tradeoffs, zero),
+        *_otherwise(tradeoffs, zero, answer),
     ]
     return " ".join(sentences)
 
 
-def reservations(found: Tradeoffs) -> str:
+def reservations(tradeoffs: Tradeoffs) -> str:
     """What the answer hangs on: the zero point, and how many systems there are."""
-    if (main := main_answer(found)) is None:
+    if (main := main_answer(tradeoffs)) is None:
         return ""
     others = [
-        f"Counted above {ZERO_TITLES[zero]} instead: {_lower(_head(found, zero, found.answers[zero]))}."
+        f"Counted above {ZERO_TITLES[zero]} instead: {_lower(_head(tradeoffs, zero, tradeoffs.answers[zero]))}."
         for zero in reversed(ZEROS)
-        if zero in found.answers and zero != main[0]
+        if zero in tradeoffs.answers and zero != main[0]
     ]
-    measured = sum(system.compression is not None for system in found.systems)
+    measured = sum(system.compression is not None for system in tradeoffs.systems)
     return " ".join(
         [
             *others,
@@ -65,41 +68,43 @@ def reservations(found: Tradeoffs) -> str:
     )
 
 
-def losses_of(found: Tradeoffs, system: str, zero: Zero) -> list[Loss]:
+def losses_of(tradeoffs: Tradeoffs, system: str, zero: Zero) -> list[Loss]:
     """What ``system`` lost above a zero point, a row for each explanation metric."""
-    return [loss for loss in found.losses if loss.system == system and loss.zero == zero]
+    return [loss for loss in tradeoffs.losses if loss.system == system and loss.zero == zero]
 
 
-def _figures(found: Tradeoffs, zero: Zero) -> Iterator[str]:
-    losses = losses_of(found, found.smallest or "", zero)
-    whole = f"of what {found.reference} has above {ZERO_TITLES[zero]}"
-    if told := [loss for loss in losses if loss.difference is not None]:
-        yield f"Label accuracy loses {percent_estimate(told[0].label_loss)} {whole}."
-        for loss in told:
+def _figures(tradeoffs: Tradeoffs, zero: Zero) -> Iterator[str]:
+    losses = losses_of(tradeoffs, tradeoffs.smallest or "", zero)
+    whole = f"of what {tradeoffs.reference} has above {ZERO_TITLES[zero]}"
+    if estimated := [loss for loss in losses if loss.difference is not None]:
+        yield f"Label accuracy loses {percent_estimate(estimated[0].label_loss)} {whole}."
+        for loss in estimated:
             yield (
                 f"{metric_title(loss.metric)} loses {percent_estimate(loss.explanation_loss)}; accuracy's loss less "
                 f"that is {percent_estimate(loss.difference)}."
             )
-        if all(_shows_no_loss(loss) for loss in told):
+        if all(_shows_no_loss(loss) for loss in estimated):
             yield "None of these losses is shown to be above 0."
     for reason in dict.fromkeys(loss.reason for loss in losses if loss.verdict == "undefined"):
         name, _, why = reason.partition(": ")
         yield f"{metric_title(name)} has no share to lose: {why}."
 
 
-def _otherwise(found: Tradeoffs, zero: Zero, answer: Answer) -> Iterator[str]:
+def _otherwise(tradeoffs: Tradeoffs, zero: Zero, answer: Answer) -> Iterator[str]:
     """Sizes in between for which it is the other way round: what was made smaller may matter more than by how much."""
     opposite = {"more": "less", "less": "more"}.get(answer)
-    for system in found.systems:
-        if system.name in (found.reference, found.smallest):
+    for system in tradeoffs.systems:
+        if system.name in (tradeoffs.reference, tradeoffs.smallest):
             continue
-        turned = [metric_title(one.metric) for one in losses_of(found, system.name, zero) if one.verdict == opposite]
+        turned = [
+            metric_title(loss.metric) for loss in losses_of(tradeoffs, system.name, zero) if loss.verdict == opposite
+        ]
         if turned:
             yield f"It is the other way round for {system.name}, by {listing(turned)}."
 
 
-def _head(found: Tradeoffs, zero: Zero, answer: Answer) -> str:
-    losses = losses_of(found, found.smallest or "", zero)
+def _head(tradeoffs: Tradeoffs, zero: Zero, answer: Answer) -> str:
+    losses = losses_of(tradeoffs, tradeoffs.smallest or "", zero)
     by_verdict = {v: listing([metric_title(loss.metric) for loss in losses if loss.verdict == v]) for v in _VERDICTS}
     text = _HEADS[answer].format(told=by_verdict.get(answer, ""), **by_verdict)
     if answer in ("more", "less", "mixed") and by_verdict["untold"]:
@@ -117,16 +122,16 @@ def _shows_no_loss(loss: Loss) -> bool:
     return all(interval is not None and interval[0] <= 0 for interval in both)
 
 
-def _sized(found: Tradeoffs, name: str) -> str:
-    system = next(one for one in found.systems if one.name == name)
+def _sized(tradeoffs: Tradeoffs, name: str) -> str:
+    system = next(system for system in tradeoffs.systems if system.name == name)
     text = f"{name} ({count(system.costs['parameters'])} parameters"
-    if name != found.base.name and system.compression is not None:
+    if name != tradeoffs.base.name and system.compression is not None:
         text += f", compression {cost_value('compression', system.compression)}"
     return text + ")"
 
 
-def _both(found: Tradeoffs) -> str:
-    return f"both {found.reference} and {found.smallest}"
+def _both(tradeoffs: Tradeoffs) -> str:
+    return f"both {tradeoffs.reference} and {tradeoffs.smallest}"
 
 
 def _lower(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Tables on disk, found again by what they were made from, and read without being loaded into memory.
+"""Tables on disk, keyed by what they were made from and read without being loaded into memory.
 
-What is costly to make (examples out of a large file, token ids out of examples) is written once, batch by batch, as an
-Arrow stream into the cache folder, under a key that hashes everything it depends on, and mapped into memory from
-there. Deleting the folder costs time, never results.
+What is costly to make (examples from a large file, token ids from examples) is written once, batch by batch, as an
+Arrow stream into the cache folder, under a hash of everything it depends on, and mapped into memory from there.
+Deleting the folder costs time, never results.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from reasondistill.errors import OutputError, UserError
-from reasondistill.storage.files import read_json, write_json
+from reasondistill.storage.files import JsonObject, read_json, write_json
 
 CACHE_VARIABLE = "REASONDISTILL_CACHE"
 
@@ -44,15 +43,15 @@ class TableCache:
     def path(self, key: str) -> Path:
         return cache_folder() / self.kind / f"{key}.arrow"
 
-    def get(self, key: str) -> tuple[pa.Table, dict[str, Any]] | None:
-        """The table of that key with its facts; None where there is none, or none that can be read."""
+    def get(self, key: str) -> tuple[pa.Table, JsonObject] | None:
+        """The table of that key with its facts; None if there is none, or if it cannot be read."""
         path = self.path(key)
         facts = path.with_suffix(".json")
         if not (path.is_file() and facts.is_file()):
             return None
         try:
             description = read_json(facts)
-            # Two files are put there one after the other: a table that is not the one described is made again.
+            # The two files are written one after the other: a table that does not match its facts is made again.
             if path.stat().st_size != description.get("bytes"):
                 return None
             return map_table(path), dict(description["facts"])
@@ -60,8 +59,8 @@ class TableCache:
             return None
 
     def make(
-        self, key: str | None, schema: pa.Schema, fill: Callable[[], tuple[Iterator[pa.RecordBatch], dict[str, Any]]]
-    ) -> tuple[pa.Table, dict[str, Any]]:
+        self, key: str | None, schema: pa.Schema, fill: Callable[[], tuple[Iterator[pa.RecordBatch], JsonObject]]
+    ) -> tuple[pa.Table, JsonObject]:
         """Make a table and keep it under ``key``; None keeps it in memory only.
 
         Args:
@@ -74,7 +73,7 @@ class TableCache:
                 return self._keep(self.path(key), schema, fill)
             except (OSError, OutputError) as error:
                 warnings.warn(
-                    f"{self.path(key).parent}: the cache cannot be written to ({error}); going on without it. "
+                    f"{self.path(key).parent}: the cache cannot be written to ({error}); continuing without it. "
                     f"{CACHE_VARIABLE} names another folder.",
                     stacklevel=2,
                 )
@@ -83,8 +82,8 @@ class TableCache:
         return table, facts
 
     def _keep(
-        self, path: Path, schema: pa.Schema, fill: Callable[[], tuple[Iterator[pa.RecordBatch], dict[str, Any]]]
-    ) -> tuple[pa.Table, dict[str, Any]]:
+        self, path: Path, schema: pa.Schema, fill: Callable[[], tuple[Iterator[pa.RecordBatch], JsonObject]]
+    ) -> tuple[pa.Table, JsonObject]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(descriptor)
@@ -104,6 +103,6 @@ class TableCache:
 
 
 def map_table(path: Path) -> pa.Table:
-    """An Arrow stream's table, mapped into memory: rows are read from the disk when they are looked at."""
+    """An Arrow stream's table, mapped into memory: rows are read from disk when they are used."""
     with pa.memory_map(str(path), "r") as source:
         return pa.ipc.open_stream(source).read_all()

@@ -1,15 +1,15 @@
-"""YAML read strictly: a key given twice, a key that is no word and broken syntax are mistakes, named by line.
+"""Strict YAML: duplicate keys, keys that are not strings and broken syntax are mistakes, named by line.
 
-A file may be laid over others: ``include: [other.yaml]``, relative to it. See `read_layered`.
+A file may build on others: ``include: [other.yaml]``, relative to it. See `read_layered`.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,20 +17,23 @@ from pydantic import BaseModel, ValidationError
 from reasondistill.errors import ConfigError
 from reasondistill.storage.files import read_lines, real_path
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 M = TypeVar("M", bound=BaseModel)
 
 _MOST_NODES, _DEEPEST, _MOST_FILES = 20_000, 50, 200
-"""No configuration comes near. Aliases count as what they stand for: a few lines of them can stand for any number."""
+"""Far above any configuration. Aliases count as what they stand for: a few lines can stand for any number of nodes."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, and what is too large or too deep, and reads 1e-4 as a number."""
+    """YAML that refuses duplicate keys and what is too large or too deep, and reads 1e-4 as a number."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._nodes = self._depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._nodes += 1
         self._depth += 1
         if self._nodes > _MOST_NODES or self._depth > _DEEPEST:  # before the rest of a long file is read
@@ -46,7 +49,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def _measure(self, node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-        """How many nodes there are below and with ``node``, and how deep; ``known`` has (0, 0) while it is measured."""
+        """The number of nodes from ``node`` down, and their depth; ``known`` holds (0, 0) while it is measured."""
         if (measured := known.get(id(node))) is None:
             known[id(node)] = 0, 0
             below = node.value if isinstance(node, yaml.CollectionNode) else ()
@@ -58,17 +61,17 @@ class _StrictLoader(yaml.SafeLoader):
         line = node.start_mark.line
         if measured == (0, 0):
             where = f"{self.name}:{line + 1}"
-            raise ConfigError(where, expected="aliases of something else", found="one that stands for itself")
+            raise ConfigError(where, expected="aliases of something else", found="an alias that stands for itself")
         if measured[0] > _MOST_NODES or measured[1] > _DEEPEST:
             raise self._too_much(line)
         return measured
 
     def _too_much(self, line: int) -> ConfigError:
         limit = f"at most {_MOST_NODES:,} values, nested at most {_DEEPEST} deep"
-        return ConfigError(f"{self.name}:{line + 1}", expected=limit, found="more, with what aliases stand for")
+        return ConfigError(f"{self.name}:{line + 1}", expected=limit, found="more, counting what aliases stand for")
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        seen: set[object] = set()
         # A user's tag can send another node here (`!!map [1]`), which PyYAML refuses below.
         for key_node, _ in node.value if node.id == "mapping" else ():
             key = self.construct_object(key_node, deep=True)
@@ -99,13 +102,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
     Raises:
         DataError: the file is absent, empty or not UTF-8.
-        ConfigError: it is no YAML, no mapping, or holds a key twice; line and key are named.
+        ConfigError: it is not YAML, not a mapping, or has a duplicate key; line and key are named.
     """
     return _parse_yaml("\n".join(line for _, line in read_lines(path)), str(path))
 
 
 class Layer(NamedTuple):
-    """What one file says, without what it includes."""
+    """The content of one file, without its included files."""
 
     name: str
     value: dict[str, Any]
@@ -120,7 +123,7 @@ def read_layered(path: str | Path) -> list[Layer]:
 
     Raises:
         DataError: one of the files is absent, empty or not UTF-8.
-        ConfigError: one of them is no YAML, no mapping, holds a key twice or includes itself; it is named.
+        ConfigError: a file is not YAML, not a mapping, has a duplicate key or includes itself; it is named.
     """
     layers: list[Layer] = []
     _add_layers(Path(path), (), layers)
@@ -147,15 +150,15 @@ def _add_layers(path: Path, trail: tuple[Path, ...], layers: list[Layer]) -> Non
 def merge(layers: Sequence[Layer]) -> dict[str, Any]:
     """Merge layers key by key; later layers override earlier ones, and lists are replaced, not merged.
 
-    A mapping with another ``kind`` than the one below it takes its whole place, as the keys of kinds differ.
+    A mapping with another ``kind`` replaces the one below it entirely, as the keys of kinds differ.
     """
-    merged: dict[str, Any] = {}
+    merged: dict[str, object] = {}
     for layer in layers:
         _lay_over(merged, copy.deepcopy(layer.value))
     return merged
 
 
-def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+def _lay_over(below: dict[str, object], above: dict[str, object]) -> None:
     for key, value in above.items():
         inner = below.get(key)
         if (
@@ -176,10 +179,10 @@ def _parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def parse_yaml_value(text: str, name: str) -> Any:
-    """A YAML value out of text; ``name`` is what errors call it.
+    """A YAML value from text; errors call it ``name``.
 
     Raises:
-        ConfigError: it is no YAML, or holds a key twice.
+        ConfigError: it is not YAML, or has a duplicate key.
     """
     try:
         loader = _StrictLoader(text)
@@ -188,10 +191,10 @@ def parse_yaml_value(text: str, name: str) -> Any:
         raise ConfigError(
             f"{name}:{line}", expected="YAML", found=f"the character U+{ord(text[error.position]):04X}"
         ) from error
-    loader.name = name  # what marks call the stream
+    loader.name = name  # the name of the stream in marks
     try:
         return loader.get_single_data()
-    # PyYAML's constructors let odd scalars end in any of these: `!!int ""` is an IndexError.
+    # PyYAML's constructors raise any of these on odd scalars: `!!int ""` is an IndexError.
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
@@ -203,16 +206,15 @@ def parse_yaml_value(text: str, name: str) -> Any:
         loader.dispose()
 
 
-def validate_config(kind: type[M], value: dict[str, Any], *, where: object, layers: Sequence[Layer] = ()) -> M:
+def validate_config(kind: type[M], value: Mapping[str, object], *, where: object, layers: Sequence[Layer] = ()) -> M:
     """Build a model from plain values, such as those of a YAML file.
 
     Args:
-        where: what messages call all of it.
+        where: the name of the whole in messages.
         layers: the files that ``value`` was merged from, as `read_layered` gives them.
 
     Raises:
-        ConfigError: every mistake is named at once, with its key and, where that stands in a file that was included,
-            with that file.
+        ConfigError: every mistake is named at once, with its key and, if that is in an included file, the file.
     """
     try:
         return kind.model_validate(value)
@@ -220,14 +222,14 @@ def validate_config(kind: type[M], value: dict[str, Any], *, where: object, laye
         raise ConfigError.gather(where, [_problem(e) + _origin(e, layers) for e in error.errors()]) from error
 
 
-def _key_path(error: Any) -> list[Any]:
+def _key_path(error: ErrorDetails) -> list[int | str]:
     # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
     noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
     return [part for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
 
 
-def _origin(error: Any, layers: Sequence[Layer]) -> str:
-    """The included files that a mistake stands in, in brackets; nothing where it is the file's own, or nobody's."""
+def _origin(error: ErrorDetails, layers: Sequence[Layer]) -> str:
+    """The included files that a mistake is in, in brackets; empty if it is in the file itself, or in none."""
     path, layer_names = _key_path(error), []
     for layer in layers if path else ():
         value: Any = layer.value
@@ -236,7 +238,7 @@ def _origin(error: Any, layers: Sequence[Layer]) -> str:
                 value = value[part]
         except (LookupError, TypeError):
             continue
-        # A mapping may come from several files; anything else is as the last one says, or was changed by the caller.
+        # A mapping may come from several files; any other value from the last of them, or from the caller.
         if isinstance(value, dict) or value == error["input"]:
             layer_names.append(layer.name)
     if layer_names and not isinstance(error["input"], dict):
@@ -244,13 +246,17 @@ def _origin(error: Any, layers: Sequence[Layer]) -> str:
     return f" (in {', '.join(layer_names)})" if any(name != layers[-1].name for name in layer_names) else ""
 
 
-def _problem(error: Any) -> str:
+def _problem(error: ErrorDetails) -> str:
     key = ".".join(map(str, _key_path(error))) or "configuration"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         kind = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
-        return f"{key}.kind: expected one of hub, scratch, warm_start, found {kind!r}"[:400]
+        kinds = error["ctx"].get("expected_tags", "hub, scratch, warm_start").replace("'", "")
+        return f"{key}.kind: expected one of {kinds}, found {kind!r}"[:400]
     if error["type"] == "missing":
         return f"{key}: required, but not there"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r}"[:400]
+    message = f"{key}: {error['msg'].removeprefix('Value error, ')}"
+    if error["type"] == "value_error" and isinstance(error["input"], dict):
+        return message[:400]  # it names the keys that do not go together; the whole block would bury it
+    return f"{message}, found {error['input']!r}"[:400]

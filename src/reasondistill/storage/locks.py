@@ -1,6 +1,6 @@
 """File locks that let one process work at a time; the system releases them however the process ends.
 
-Who holds a lock may remove its file: filelock, from 3.24 on, takes no lock on a file that was removed while it waited.
+The holder of a lock may remove its file: from 3.24 on, filelock takes no lock on a file removed while it waited.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ _MOMENT = 1.0
 
 
 class BusyError(OutputError):
-    """Another process is at work there."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> Iterator[None]:
-    """Hold a lock, whose folder is made.
+    """Hold a lock; its folder is made.
 
     Args:
-        of: what it is the lock of, and ``expected``, ``found``, ``fix``: what to say where another process holds it.
+        of: the file or folder that it locks, with ``expected``, ``found`` and ``fix``: the error if another process
+            holds it.
 
     Raises:
         BusyError: another process holds it.
-        OutputError: the file system locks no files, or not here.
+        OutputError: the file system does not lock files here.
     """
     from filelock import FileLock, Timeout
 
@@ -41,9 +42,9 @@ def held(lock_file: Path, *, of: Path, expected: str, found: str, fix: str) -> I
     except OSError as error:
         raise OutputError(
             lock_file,
-            expected="a file system that locks files, so that two processes do not do the same at once",
+            expected="a file system that locks files, so that two processes do not do the same work at once",
             found=error.strerror or str(error),
-            fix="Name a folder on another one.",
+            fix="Name a folder on another file system.",
         ) from error
     try:
         yield

@@ -1,7 +1,7 @@
 """Bytes under keys in one SQLite file: vectors of a text, scores of a pair of texts, a judge's verdicts.
 
-Any number of processes may read and write at once; a writer that is killed leaves what the last `Store.put_many` left.
-Every value carries a checksum, and one that does not hold counts as absent. docs/design/stores.md says why SQLite, and
+Any number of processes may read and write at once; a killed writer leaves the state of the last `Store.put_many`.
+Every value has a checksum; a value that does not match it counts as absent. docs/design/stores.md says why SQLite, and
 why not its write-ahead log.
 """
 
@@ -32,9 +32,10 @@ _TABLE = (
     "(key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, used INTEGER NOT NULL, value BLOB NOT NULL)"
 )
 _PAGE_BYTES = 8192  # vectors of 25 KB: 4096 takes 1.3 times as long to write, 16384 takes 1.3 times the room
+_HEAD = b"SQLite format 3\0"
 _KEYS_AT_ONCE = 500  # in one query; old versions of SQLite take 999
 _PATIENCE = 60.0  # seconds to wait for another process, which holds the file for one batch
-_TOUCHED_AFTER = 3600  # seconds: the time of a value's last use need not be more exact
+_TOUCHED_AFTER = 3600  # seconds: precision of the time of a value's last use
 _REFUSED = {  # by the system, not because of what is in the file
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -52,7 +53,7 @@ _REFUSED = {  # by the system, not because of what is in the file
 
 
 def content_key(*parts: str | bytes) -> bytes:
-    """The key of what depends on ``parts``; their borders count."""
+    """The key of a value that depends on ``parts``; their boundaries count."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
@@ -62,14 +63,14 @@ def content_key(*parts: str | bytes) -> bytes:
 
 
 class Store:
-    """Values by key in one file. A damaged file is set aside with a warning, and begun anew.
+    """Values by key in one file. A damaged file is moved aside with a warning, and a new one started.
 
     Args:
         path: the file. The first `put_many` makes it, and its folder.
-        limit: bytes on disk, beyond which the values that were not used for longest go. That makes it a cache, whose
-            loss costs time only: writing does not wait for the disk, and a file that cannot be used is warned of and
-            done without. With None nothing goes, `put_many` returns when the values are on the disk, and a file that
-            cannot be used is an `OutputError`.
+        limit: bytes on disk, beyond which the least recently used values are deleted. The store is then a cache, whose
+            loss costs only time: writing does not wait for the disk, and an unusable file causes a warning. With None
+            nothing is deleted, `put_many` returns when the values are on disk, and an unusable file is an
+            `OutputError`.
     """
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
@@ -77,7 +78,7 @@ class Store:
         self.limit = limit
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The values that are there, by key.
+        """The stored values, by key.
 
         Raises:
             OutputError: the store has no limit, and its file cannot be read.
@@ -85,8 +86,26 @@ class Store:
         wanted = list(dict.fromkeys(keys))
         return (self._attempt(lambda connection: self._get(connection, wanted)) if wanted else None) or {}
 
+    def count(self) -> int:
+        """How many values there are.
+
+        Raises:
+            OutputError: the store has no limit, and its file cannot be read.
+        """
+        return self._attempt(lambda connection: len(_all_keys(connection))) or 0
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every value with its key, in the order in which they were first put; damaged ones are left out.
+
+        Raises:
+            OutputError: the store has no limit, and its file cannot be read.
+        """
+        for keys in _batches(self._attempt(_all_keys) or []):
+            values = self.get_many(keys)
+            yield from ((key, values[key]) for key in keys if key in values)
+
     def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        """Keep ``values``: all of them or, if the process is killed, none.
+        """Store ``values``: all or, if the process is killed, none.
 
         Raises:
             OutputError: the store has no limit, and its file cannot be written.
@@ -95,7 +114,7 @@ class Store:
             self._attempt(lambda connection: self._put(connection, values), make=True)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], *, make: bool = False) -> T | None:
-        """What ``work`` gives, on a new file if this one is damaged; None where there is no file that can be used."""
+        """The result of ``work``, on a new file if this one is damaged; None if no file can be used."""
         try:
             if make:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +218,30 @@ class Store:
                     f"{self.path}: damaged ({error}); set aside as {aside.name}, and begun anew", stacklevel=4
                 )
             lock.unlink(missing_ok=True)
+
+
+def require_store(path: Path) -> Path:
+    """``path``, if there is nothing yet, or a file of SQLite's: what `Store` writes to must not be a user's other file.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    if path.exists() and not (path.is_file() and _is_sqlite(path)):
+        raise OutputError(
+            path, expected="a new name, or a SQLite file", found="something else", fix="Name another place."
+        )
+    return path
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_HEAD)) in (b"", _HEAD)
+
+
+def _all_keys(connection: sqlite3.Connection) -> list[bytes]:
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        return []
+    return [key for (key,) in connection.execute("SELECT key FROM entries ORDER BY rowid") if isinstance(key, bytes)]
 
 
 def _checksum(key: bytes, value: bytes) -> int:

@@ -1,7 +1,7 @@
-"""In which encoding a text file is: certain by its first bytes, or Windows-1252 where its words speak for that.
+"""In which encoding a text file is: certain by its first bytes, or recognised by its words where they are enough.
 
-No detector that guesses languages is asked: on short tables they take "Tür" for Chinese. docs/experiment_log.md has
-the figures.
+Windows-1252 is recognised here; for the others chardet is asked, over the lines that are not ASCII only.
+docs/experiment_log.md has what it, charset-normalizer and the rules here make of the same tables.
 """
 
 from __future__ import annotations
@@ -22,6 +22,19 @@ _MARKS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WORD = re.compile(rb"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")
+
+_SAMPLE = 1 << 16
+"""Bytes of lines that are not ASCII by which an encoding is recognised."""
+
+_LINES = 1000
+"""Lines of a file's beginning by which its encoding is recognised, to look at its separators."""
+
+_FEWEST = 3
+"""Words from which a detector's reading is believed."""
+
+_OTHERWISE = 2
+"""Words of a Western text that have to read otherwise for a detector to be believed."""
+_PIECE = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")
 
 # Letters of Western Europe; Icelandic ones are left out, as their bytes are letters of Turkish.
 _LETTERS = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßÿœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ"
@@ -60,7 +73,71 @@ def wide_encoding(head: bytes) -> str | None:
 def decode_head(head: bytes) -> str:
     """A file's beginning, to look at separators and line ends: ASCII is right, other letters may be wrong."""
     wide = wide_encoding(head)
-    return head.decode(wide or "latin-1", errors="ignore").removeprefix("\ufeff" if wide else "ï»¿")
+    if wide is not None:
+        return head.decode(wide, errors="ignore").removeprefix("\ufeff")
+    head = head.removeprefix(codecs.BOM_UTF8)
+    # In some encodings a letter's second byte is a separator in ASCII.
+    encoding = None if head.isascii() else narrow_encoding(head.splitlines(keepends=True)[:_LINES])
+    return head.decode(encoding or "latin-1", errors="ignore")
+
+
+def narrow_encoding(lines: Iterable[bytes]) -> str | None:
+    """The encoding, of those without a mark, that a file's lines are in and UTF-8 is not; None where that is not sure.
+
+    Windows-1252 where its words are those of Western Europe, and a detector does not read several of them otherwise;
+    else the detector's reading, where all of its words are words of one script and they are three at least. Lines in
+    UTF-8 among the others speak against any.
+    """
+    western, size = True, 0
+    sample: list[bytes] = []
+    for line in lines:
+        if line.isascii():
+            continue
+        if _is_utf8(line):
+            return None
+        western = western and is_western([line])
+        if size < _SAMPLE:
+            sample.append(line)
+            size += len(line)
+    detected = _detected(b"".join(sample))
+    if western:
+        words = [] if detected is None else _words(sample, detected)
+        differ = len({*words} - {*_words(sample, "cp1252")}) >= _OTHERWISE
+        return detected if differ and _enough(words, _OTHERWISE) else "cp1252"
+    return detected if detected is not None and _enough(_words(sample, detected), _FEWEST) else None
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not text.isascii()
+
+
+def _detected(sample: bytes) -> str | None:
+    import chardet
+
+    encoding = chardet.detect(sample)["encoding"] if sample else None
+    if encoding is None:
+        return None
+    try:
+        sample.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
+    return encoding
+
+
+def _words(lines: Iterable[bytes], encoding: str) -> list[str]:
+    """The different words with letters that are not ASCII, in order."""
+    text = b"".join(lines).decode(encoding, errors="replace")
+    spaced = "".join(" " if unicodedata.category(letter)[0] in "PZ" else letter for letter in text)
+    return list(dict.fromkeys(word for word in _PIECE.findall(spaced) if not word.isascii()))
+
+
+def _enough(words: list[str], fewest: int) -> bool:
+    """Whether so many words, or a text of six times as many letters, are words of one script each."""
+    return all(map(_is_word, words[:200])) and (len(words) >= fewest or len("".join(words)) >= 6 * _FEWEST)
 
 
 def is_western(lines: Iterable[bytes]) -> bool:
@@ -72,18 +149,22 @@ def is_western(lines: Iterable[bytes]) -> bool:
     for line in lines:
         if line.isascii():
             continue
+        if _is_utf8(line):
+            return False
         try:
-            line.decode("utf-8")
+            text = line.decode("cp1252")
         except UnicodeDecodeError:
-            try:
-                text = line.decode("cp1252")
-            except UnicodeDecodeError:
-                return False
-            if not _WESTERN.fullmatch(text) or _UNLIKELY.search(text):
-                return False
-        else:
+            return False
+        if not _WESTERN.fullmatch(text) or _UNLIKELY.search(text):
             return False
     return True
+
+
+def first_words(lines: Iterable[bytes], encoding: str, most: int = 3) -> list[str]:
+    """The first pieces between spaces and signs of ASCII that have letters which are not ASCII."""
+    odd = islice((line for line in lines if not line.isascii()), 20)
+    pieces = _PIECE.findall(b"".join(odd).decode(encoding, errors="replace"))
+    return [*dict.fromkeys(piece for piece in pieces if not piece.isascii())][:most]
 
 
 def odd_words(lines: Iterable[bytes], most: int = 3) -> list[bytes]:

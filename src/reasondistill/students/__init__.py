@@ -1,4 +1,4 @@
-"""Students: built, saved, loaded, asked.
+"""Students: build, save, load, predict.
 
 In come a configuration with examples, or a folder; out goes a `Student` that answers and explains. An `Engine` computes
 for it, over PyTorch or CTranslate2 (``engines/``); ``package/`` is the exported form, which needs no PyTorch.

@@ -1,36 +1,39 @@
-"""A new student out of a configuration and the examples that it will learn from."""
+"""Build a new student from a configuration and its training examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from reasondistill.config import HubStudent, ScratchStudent, TrainConfig
 from reasondistill.contracts.records import Example
-from reasondistill.errors import TaskError
+from reasondistill.errors import DataError, TaskError
 from reasondistill.students.checkpoint import Checkpoint, load_seq2seq
 from reasondistill.students.codec import Codec
 from reasondistill.students.scratch import make_scratch
 from reasondistill.students.shrinking import shrink
 from reasondistill.students.student_task import StudentTask
 from reasondistill.students.vocabulary import trim
+from reasondistill.students.vocabulary_growth import grow
 from reasondistill.students.warm_start import make_warm_start
 from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix
 from reasondistill.tasks.verbalized_confidence import Phrase
 
 
 def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Sequence[Phrase] = ()) -> Checkpoint:
-    """Make the student that ``config`` describes; ``examples`` are its training split, whose explanations end with
-    ``phrases`` where there are some.
+    """Build the student that ``config`` describes; ``examples`` are its training split, whose explanations may end with
+    ``phrases``.
 
     Random weights come from torch's global generator: seed it first.
 
     Raises:
-        CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
+        CheckpointError: the checkpoint or encoder is not available, or is of the wrong kind.
         TaskError: its tokenizer cannot tell the task's labels apart; for choices see `choice_problems`.
-        ConfigError: a length is more than it has positions.
+        ConfigError: a length exceeds its positions.
+        DataError: explanations are to have a structure, and none has.
     """
     task = config.task
+    _require_structures(task, examples)
     student_config = config.student
     if isinstance(student_config, ScratchStudent):
         model, tokenizer = make_scratch(student_config, texts_of(examples, task, config.order))
@@ -45,6 +48,8 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
             texts = texts_of(examples, task, config.order)
             model, tokenizer = trim(model, tokenizer, texts, min_count=student_config.vocabulary_min_count)
         model = shrink(model, student_config.shrink)
+        if config.update is not None and config.update.grow_vocabulary:
+            model, tokenizer = grow(model, tokenizer, texts_of(examples, task, config.order))
     settings = StudentTask(
         task=task,
         order=config.order,
@@ -62,12 +67,24 @@ def create_student(config: TrainConfig, examples: Sequence[Example], phrases: Se
     return student
 
 
+def _require_structures(task: Task, examples: Iterable[Example]) -> None:
+    structure = task.structure
+    if structure is None or any(structure.parse(e.text, row.fields) for row in examples for e in row.references):
+        return
+    raise DataError(
+        "training data",
+        expected=f"explanations with a structure of the task {task.name}: relation | from | to ; text",
+        found="none",
+        fix="Make them: reasondistill data structures DATA --out FILE, and train on that file.",
+    )
+
+
 def choice_problems(
     codec: Codec, task: Task, order: OutputOrder, examples: Sequence[Example]
 ) -> list[TaskError | None]:
-    """What is wrong with each example's own choices: it has none, or the tokenizer cannot write or tell them apart.
+    """The problem with each example's choices: there are none, or the tokenizer cannot write or tell them apart.
 
-    None for an example with which nothing is wrong, and for all where the labels are the task's own.
+    None for an example without a problem, and for all if the labels are the task's own.
     """
     if task.labels is not None or order == "explanation_only":
         return [None] * len(examples)
@@ -90,7 +107,7 @@ def choice_problems(
 
 
 def texts_of(examples: Sequence[Example], task: Task, order: OutputOrder) -> Iterator[str]:
-    """Everything that a student of these examples reads and writes: for a vocabulary of the task's own."""
+    """Everything that a student of these examples reads and writes: the texts of a task's vocabulary."""
     yield from task.labels or ()
     for example in examples:
         for prompt, targets in task.render(order, example, [e.text for e in example.references] or [None]):

@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class CalibrationData(_Part):
-    """What was fitted on; ``fingerprint`` is the part's, as in ``run.json``."""
+    """The fitted data; ``fingerprint`` is that of the split, as in ``run.json``."""
 
     name: str
     split: str | None
@@ -43,11 +43,11 @@ class BeforeAfter(_Part):
 
 
 class Threshold(_Part):
-    """When to answer for a wanted ``precision``: where the confidence is at least ``threshold``.
+    """When to answer for a target ``precision``: if the confidence is at least ``threshold``.
 
-    ``threshold`` is None where no confidence was enough. ``n``, ``coverage`` and ``observed`` are how many of the
-    fitted rows are answered with it, which share that is, and which share of their labels is right; ``lower_bound``
-    is the least precision that they leave open (see `metrics.selective.abstain_threshold`).
+    ``threshold`` is None if no confidence was high enough. ``n`` of the fitted rows are answered with it, ``coverage``
+    is their share, ``observed`` the share of correct labels among them, and ``lower_bound`` the confidence bound on
+    the precision (see `metrics.selective.abstain_threshold`).
     """
 
     precision: Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -61,9 +61,9 @@ class Threshold(_Part):
 class Calibration(_Part):
     """The content of ``calibration.json``.
 
-    ``student`` is the fingerprint of the student that it belongs to, ``n`` the number of rows that were fitted on of
-    the ``labelled`` ones that there were, ``accuracy`` the share of them that were answered rightly. NLL is the mean
-    negative log likelihood in nats a row, ECE the expected calibration error.
+    ``student`` is the fingerprint of its student, ``n`` the number of fitted rows out of all ``labelled`` ones,
+    ``accuracy`` the share of fitted rows with a correct label. NLL is the mean negative log-likelihood in nats per
+    row, ECE the expected calibration error.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -90,35 +90,35 @@ class Calibration(_Part):
 
     @property
     def fingerprint(self) -> str:
-        """A content hash: what calibrated predictions depend on."""
+        """A content hash, recorded with calibrated predictions."""
         return fingerprint(self.model_dump(mode="json"))
 
     @property
     def remark(self) -> str | None:
-        """What is to be known where the fit ended at a bound, in words."""
+        """What to know if the fit ended at a bound, in words."""
         if self.at_bound == "lower":
             return (
-                f"The likelihood has no maximum within reach: {self.accuracy:.1%} of the rows are answered rightly. "
-                "The temperature is left at 1; rows that the student gets wrong are needed to measure its confidence."
+                f"The likelihood has no maximum within the bounds: {self.accuracy:.1%} of the rows are correct. The "
+                "temperature stays 1; measuring confidence needs rows that the student gets wrong."
             )
         if self.at_bound == "upper":
             return (
-                "The label scores tell next to nothing of these rows' labels "
-                f"({self.accuracy:.1%} are answered rightly): probabilities become nearly equal."
+                "The label scores say almost nothing about these rows' labels "
+                f"({self.accuracy:.1%} are correct): probabilities become nearly equal."
             )
         return None
 
     def save(self, folder: str | Path) -> None:
-        """Write ``calibration.json`` into a student's folder, and its seal anew: both or neither."""
+        """Write ``calibration.json`` into a student's folder and renew its seal: both or neither."""
         write_sealed(Path(folder) / CALIBRATION_FILE, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: str | Path, *, student: str | None = None) -> Self | None:
-        """The calibration in a student's folder; None where there is none.
+        """The calibration in a student's folder; None if there is none.
 
         Args:
             folder: the student's.
-            student: its fingerprint, to be compared.
+            student: its expected fingerprint.
 
         Raises:
             CheckpointError: the file is torn, of another schema version, or belongs to another student.
@@ -126,22 +126,22 @@ class Calibration(_Part):
         path = Path(folder) / CALIBRATION_FILE
         if not path.exists():
             return None
-        mend = "Fit it anew (reasondistill calibrate … --force), or do without: --no-calibration."
+        mend = "Fit it again (reasondistill calibrate … --force), or use --no-calibration."
         calibration = read_model(cls, path, SCHEMA_VERSION, expected="a student's calibration", fix=mend)
         if student is not None and calibration.student != student:
             raise CheckpointError(
                 path,
-                expected=f"the calibration of the student beside it ({student})",
-                found=f"one that was fitted for another ({calibration.student})",
+                expected=f"the calibration of the student in this folder ({student})",
+                found=f"that of another student ({calibration.student})",
                 fix=mend,
             )
         return calibration
 
     def threshold_for(self, precision: float) -> float:
-        """Below which confidence to abstain, for a wanted precision.
+        """The confidence below which to abstain, for a target precision.
 
         Raises:
-            ConfigError: it is none of those that were looked for, or no confidence is enough for it.
+            ConfigError: it has no threshold, or no confidence is high enough for it.
         """
         for row in self.thresholds:
             if row.precision == precision:
@@ -149,25 +149,25 @@ class Calibration(_Part):
                     within = [f"{r.precision:g}" for r in self.thresholds if r.threshold is not None]
                     raise ConfigError(
                         "precision",
-                        expected="one that the validation rows showed to be within reach"
-                        + (f" ({', '.join(within)})" if within else ", of which there is none"),
+                        expected="a precision that was reached on the validation rows"
+                        + (f" ({', '.join(within)})" if within else " (none was)"),
                         found=f"{precision:g}",
-                        fix="Ask for less, or calibrate on more rows.",
+                        fix="Choose a lower one, or calibrate on more rows.",
                     )
                 return row.threshold
         raise ConfigError(
             "precision",
             expected=f"one of {', '.join(f'{row.precision:g}' for row in self.thresholds) or 'none'}",
             found=f"{precision:g}",
-            fix=f"Have its threshold chosen: reasondistill calibrate … --force --precision {precision:g}",
+            fix=f"Choose a threshold for it: reasondistill calibrate … --force --precision {precision:g}",
         )
 
 
 def checkpoint_fingerprint(folder: str | Path) -> str:
     """A content hash of a student: its weights, tokenizer and task, wherever the folder lies.
 
-    Its calibration is left out: that names, by this hash, the student that it was fitted for. A sealed student is known
-    by its seal, to which loading holds it.
+    Its calibration is left out, which refers to its student by this hash. For a sealed student the hash comes from the
+    seal, which loading verifies.
     """
     if (seal := Seal.load(folder)) is not None:
         names = sorted(filter(_is_counted, seal.files))

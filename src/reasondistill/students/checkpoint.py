@@ -1,17 +1,20 @@
-"""A student on disk: a plain Hugging Face checkpoint with its tokenizer, and ``task.json`` with what it was asked."""
+"""A student on disk: a plain Hugging Face checkpoint with its tokenizer, and ``task.json`` with its task."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reasondistill.contracts.seals import WEIGHTS, require_unchanged, seal_folder
 from reasondistill.errors import CheckpointError, refused
+from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
+from reasondistill.quiet import quietly
 from reasondistill.students.calibration import CALIBRATION_FILE
 from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, require_supported
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.positions import Positions
 from reasondistill.students.soundness import (
     require_answering,
@@ -22,13 +25,17 @@ from reasondistill.students.soundness import (
 from reasondistill.students.student_task import StudentTask
 from reasondistill.students.tokenizers import as_fast
 
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A student in memory: a transformers encoder-decoder, its tokenizer, and the settings of its task."""
 
-    model: Any
-    tokenizer: Any
+    model: EncoderDecoder
+    tokenizer: PretrainedTokenizer
     settings: StudentTask
 
     @property
@@ -43,10 +50,11 @@ class Checkpoint:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the checkpoint into ``folder``, its seal last; plain transformers can load it."""
+        """Write the checkpoint into ``folder``, the seal last; plain transformers can load it."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        with quietly():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.settings.save(folder)
         seal_folder(folder)
@@ -57,10 +65,10 @@ def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoin
 
     Args:
         folder: the student's.
-        calibrated: also hold its calibration to the seal; it is not read here.
+        calibrated: also verify the seal of its calibration, which is not read here.
 
     Raises:
-        CheckpointError: the folder is no student, is damaged, or was changed since it was sealed.
+        CheckpointError: the folder is not a student, is damaged, or was changed since it was sealed.
     """
     require_student(folder, besides=() if calibrated else (CALIBRATION_FILE,))
     settings = StudentTask.load(folder)
@@ -72,13 +80,13 @@ def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoin
 
 
 def require_student(folder: str | Path, *, besides: Collection[str] = ()) -> None:
-    """Hold a student's folder to its seal, where it has one; what is no folder of a student is left to its task."""
+    """Verify the seal of a student's folder, if it has one; other folders are left to `StudentTask.load`."""
     if Path(folder).is_dir():
         require_unchanged(folder, besides=besides)
 
 
-def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> Any:
-    """A saved student's tokenizer alone, or with ``local_files_only=False`` that of a hub id too.
+def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> PretrainedTokenizer:
+    """Only the tokenizer of a saved student or, with ``local_files_only=False``, of a hub id.
 
     Raises:
         CheckpointError: the folder has none, or was changed since it was sealed.
@@ -89,35 +97,36 @@ def load_tokenizer(folder: str | Path, *, local_files_only: bool = True) -> Any:
     if local_files_only:
         require_values(folder)
     with refused(folder, "a tokenizer"):
-        return as_fast(
+        tokenizer: PretrainedTokenizer = as_fast(
             AutoTokenizer.from_pretrained(str(folder), local_files_only=local_files_only, trust_remote_code=False)
         )
+        return tokenizer
 
 
 def load_seq2seq(
     name: str, *, revision: str = "main", local: bool = False, dropout: float | None = None
-) -> tuple[Any, Any]:
+) -> tuple[EncoderDecoder, PretrainedTokenizer]:
     """Load an encoder-decoder and its tokenizer from the hub or a folder; weights from safetensors only.
 
-    No code of a checkpoint's own is run.
+    Code that comes with a checkpoint is never run.
 
     Args:
-        revision: of the hub.
-        local: it is a student in a folder: nothing is downloaded, and unexpected weights are refused.
-        dropout: in embeddings and blocks, instead of what the checkpoint's configuration says.
+        revision: on the hub.
+        local: it is a student's folder: nothing is downloaded, and unexpected weights are refused.
+        dropout: in embeddings and blocks; by default that of the checkpoint's configuration.
 
     Raises:
-        CheckpointError: it cannot be had, is damaged or not whole, or is of no supported family.
+        CheckpointError: it is not available, damaged or incomplete, or of an unsupported family.
     """
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     config = seq2seq_config(name, revision=revision, local=local)
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    options: dict[str, object] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     if dropout is not None:
         _set_dropout(name, config, dropout)
     if local:
         require_backed(name, config, AutoModelForSeq2SeqLM._model_mapping[type(config)])
-    with refused(name, "weights and tokenizer"):
+    with refused(name, "weights and tokenizer"), quietly():
         model, loading_info = AutoModelForSeq2SeqLM.from_pretrained(
             name, config=config, use_safetensors=True, output_loading_info=True, **options
         )
@@ -127,11 +136,11 @@ def load_seq2seq(
     return keep_epsilon(keep_untied(model)), tokenizer
 
 
-def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) -> Any:
+def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) -> PretrainedConfig:
     """The configuration of an encoder-decoder, as in `load_seq2seq`.
 
     Raises:
-        CheckpointError: it cannot be had, was changed since it was sealed, or is of no supported family.
+        CheckpointError: it is not available, was changed since it was sealed, or is of an unsupported family.
     """
     from transformers import AutoConfig
 
@@ -140,14 +149,14 @@ def seq2seq_config(name: str, *, revision: str = "main", local: bool = False) ->
     else:  # a folder may be a student, too, to be trained on
         require_student(name, besides=(CALIBRATION_FILE,))
     # Without a word on remote code transformers asks on the terminal whether to run it.
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    options: dict[str, object] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     with refused(name, "an encoder-decoder of Hugging Face: a hub id or a folder with config.json"):
         config = AutoConfig.from_pretrained(name, **options)
     require_supported(name, config)
     return config
 
 
-def decoder_start(model: Any) -> int:
+def decoder_start(model: EncoderDecoder) -> int:
     """The token that a model's decoder reads first.
 
     Raises:
@@ -166,7 +175,7 @@ def decoder_start(model: Any) -> int:
     )
 
 
-def _set_dropout(name: str, config: Any, dropout: float) -> None:
+def _set_dropout(name: str, config: PretrainedConfig, dropout: float) -> None:
     """Write a rate into a model's configuration, under the name that its family gives it.
 
     T5Gemma reads it from configurations of either side, inside its own.
@@ -189,7 +198,7 @@ def _set_dropout(name: str, config: Any, dropout: float) -> None:
         insides += [part for part in vars(inside).values() if isinstance(part, PreTrainedConfig)]
 
 
-def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> Any:
+def rebuilt(model: EncoderDecoder, config: object, state: Mapping[str, object], generation: object) -> EncoderDecoder:
     """A model of the same class and mode with another configuration and other weights; what is shared stays shared.
 
     transformers 5 makes a T5 whose head is its own with separate tables for encoder and decoder, where a loaded
@@ -203,7 +212,8 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
 
     # Its random weights are overwritten at once: they must not change what is drawn afterwards.
     with torch.random.fork_rng(devices=[]):
-        other = keep_epsilon(type(model)(config))
+        make: Callable[[object], EncoderDecoder] = type(model)
+        other = keep_epsilon(make(config))
     other.load_state_dict(state)
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -216,7 +226,7 @@ def rebuilt(model: Any, config: Any, state: dict[str, Any], generation: Any) -> 
     return keep_untied(other.train(model.training))
 
 
-def _require_all(name: str, loading_info: dict[str, Any], model: Any, *, local: bool) -> None:
+def _require_all(name: str, loading_info: Mapping[str, Collection[str]], model: EncoderDecoder, *, local: bool) -> None:
     """Refuse weights that transformers would only warn about: missing (initialised at random) or unexpected.
 
     Checkpoints of the hub may have extra weights, as the first T5 ones do; T5's encoder alone lacks some.
@@ -234,7 +244,7 @@ def _require_all(name: str, loading_info: dict[str, Any], model: Any, *, local: 
             )
 
 
-def keep_untied(model: Any) -> Any:
+def keep_untied(model: EncoderDecoder) -> EncoderDecoder:
     """Say in a model's config that its head is its own, where it is.
 
     transformers 5 sets ``tie_word_embeddings`` on every T5 config, also for T5 v1.1 and FLAN-T5, whose heads are
@@ -245,14 +255,14 @@ def keep_untied(model: Any) -> Any:
     return model
 
 
-def head_is_tied(model: Any) -> bool:
+def head_is_tied(model: EncoderDecoder) -> bool:
     """Whether a model's head is the table of one of its sides: T5Gemma's is its decoder's."""
     sides = (model, model.get_encoder(), model.get_decoder())
     head = model.get_output_embeddings().weight
     return any(head is side.get_input_embeddings().weight for side in sides)
 
 
-def keep_epsilon(model: Any) -> Any:
+def keep_epsilon(model: EncoderDecoder) -> EncoderDecoder:
     """Give the norms of a BART-shaped student the epsilon that its config names, where it names one.
 
     `BartConfig` has no such key of its own, and the model's code always uses torch's default; a warm start from BERT
@@ -268,12 +278,12 @@ def keep_epsilon(model: Any) -> Any:
     return model
 
 
-def parameter_count(model: Any) -> int:
+def parameter_count(model: EncoderDecoder) -> int:
     """Parameters of a model, shared ones counted once."""
     return sum(p.numel() for p in model.parameters())
 
 
-def positions_of(model: Any) -> Positions:
+def positions_of(model: EncoderDecoder) -> Positions:
     """The rows of a model's position tables; None for a side that has none.
 
     Only families of BART's form have tables for texts. T5Gemma 2's encoder has one for images.
@@ -283,7 +293,7 @@ def positions_of(model: Any) -> Positions:
     return Positions(_rows(model.get_encoder()), _rows(model.get_decoder()))
 
 
-def _rows(side: Any) -> int | None:
+def _rows(side: nn.Module) -> int | None:
     from torch.nn import Embedding
 
     for name, module in side.named_modules():

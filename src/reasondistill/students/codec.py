@@ -1,7 +1,7 @@
 """Texts to token ids and back, and which loss term each token of a target belongs to.
 
-That is found by a token's place in the text: a target is tokenised whole, as the student will write it, and each token
-goes to the segment that holds its last character.
+A token's loss term follows from its place in the text: a target is tokenized as a whole, as the student will write it,
+and each token belongs to the segment of its last character.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reasondistill.config import Generation
 from reasondistill.errors import CheckpointError, ConfigError, TaskError
+from reasondistill.languages.tokenizer_protocol import Tokenizer
 from reasondistill.storage.files import fingerprint
 from reasondistill.students.positions import Positions
 from reasondistill.tasks.task import OutputOrder, Segment, Target, choice_targets, close_label
 
 if TYPE_CHECKING:
     import torch
+    from tokenizers import Tokenizer as BackendTokenizer
 
 CONTEXT, LABEL, EXPLANATION = 0, 1, 2
 _ROLES = {"context": CONTEXT, "label": LABEL, "explanation": EXPLANATION}
 
 
 class EncodedTarget(NamedTuple):
-    """A target's token ids, and for each the loss term that it belongs to (0 none, 1 label, 2 explanation)."""
+    """A target's token ids, with the loss term of each (0 none, 1 label, 2 explanation)."""
 
     ids: list[int]
     roles: list[int]
@@ -38,22 +40,22 @@ class Codec:
     """Texts to token ids and back, for one student.
 
     Args:
-        tokenizer: a fast tokenizer of transformers, or one in its form: `students.package.tokenizer.PlainTokenizer` and
-            `students.tokenizers.MarianPair`.
-        decoder_start_token_id: what the student's decoder reads first.
-        max_source_length: longest prompt in tokens; longer ones lose their end.
+        tokenizer: a fast tokenizer of transformers, or one with its interface:
+            `students.package.tokenizer.PlainTokenizer` and `students.tokenizers.MarianPair`.
+        decoder_start_token_id: the decoder's first input.
+        max_source_length: longest prompt in tokens; the end of longer ones is cut.
         max_target_length: longest target in tokens; see `encode_targets`.
-        positions: how many tokens the student has positions for.
-        order: in which the student writes; see `encode_choices`.
+        positions: the numbers of positions of the student.
+        order: the student's output order; see `encode_choices`.
 
     Raises:
         ConfigError: it has fewer positions than these lengths.
-        CheckpointError: the tokenizer cannot tell where in a text its tokens stand, or lacks an end or padding token.
+        CheckpointError: the tokenizer has no offsets, or lacks an end or padding token.
     """
 
     def __init__(
         self,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         *,
         decoder_start_token_id: int,
         max_source_length: int,
@@ -71,12 +73,12 @@ class Codec:
         self.decoder_start_token_id = decoder_start_token_id
         if not tokenizer.is_fast:
             raise CheckpointError(type(tokenizer).__name__, expected="a fast tokenizer", found="a slow one")
-        eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+        eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else getattr(tokenizer, "sep_token_id", None)
         if eos is None or tokenizer.pad_token_id is None:
             raise CheckpointError(
                 type(tokenizer).__name__,
                 expected="a tokenizer with an end (or separator) token and a padding token",
-                found=str(tokenizer.special_tokens_map),
+                found=str(getattr(tokenizer, "special_tokens_map", {})),
             )
         self.eos_token_id: int = eos
         self.pad_token_id: int = tokenizer.pad_token_id
@@ -88,10 +90,10 @@ class Codec:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything that decides which ids a text becomes."""
+        """A hash of everything that the ids of a text depend on."""
         state = json.loads(self.tokenizer.backend_tokenizer.to_str())
         return fingerprint(
-            # A call with truncation or padding leaves its settings behind.
+            # A call with truncation or padding leaves these settings behind.
             {name: part for name, part in state.items() if name not in ("truncation", "padding")},
             self.decoder_start_token_id,
             self.eos_token_id,
@@ -104,10 +106,10 @@ class Codec:
         return self.encode_and_mark_prompts(prompts)[0]
 
     def encode_and_mark_prompts(self, prompts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
-        """Token ids of prompts, and for each whether it was over the limit and lost its end."""
+        """Token ids of prompts, and for each whether it exceeded the limit and was cut."""
         if not prompts:
             return [], []
-        # The tokenizer's own Rust half, without transformers' conversion around it, which takes as long again.
+        # The tokenizer's Rust part alone: transformers' conversion around it would double the time.
         backend = self._backend()
         ids = [encoding.ids for encoding in backend.encode_batch_fast(list(prompts))]
         cut = [len(encoding) > self.max_source_length for encoding in ids]
@@ -115,7 +117,7 @@ class Codec:
             ids[place] = self.tokenizer(prompts[place], truncation=True, max_length=self.max_source_length)["input_ids"]
         return ids, cut
 
-    def _backend(self) -> Any:
+    def _backend(self) -> BackendTokenizer:
         backend = self.tokenizer.backend_tokenizer
         if backend.truncation is not None:  # left behind by an earlier call
             backend.no_truncation()
@@ -126,9 +128,9 @@ class Codec:
     def encode_targets(self, targets: Sequence[Target]) -> list[EncodedTarget]:
         """Token ids and roles of targets.
 
-        A target over the limit loses the end of its longest segment, never a label that stands after it. The end
-        token is added where the target `ends` and its last segment is whole: a student is not taught to stop in the
-        middle of a sentence. Tokens that the student's format puts before a target belong to no loss term.
+        A target over the limit loses the end of its longest segment, never a label after it. The end token is added if
+        the target `ends` and its last segment is whole: a student must not learn to stop in the middle of a sentence.
+        Tokens that the student's format puts before a target belong to no loss term.
         """
         if not targets:
             return []
@@ -139,14 +141,14 @@ class Codec:
         ]
 
     def encode_choices(self, targets: Sequence[Target]) -> list[EncodedTarget]:
-        """Token ids and roles of the labels that an answer is chosen from, as `tasks.choice_targets` gives them.
+        """Token ids and roles of the possible labels, given as `tasks.choice_targets`.
 
-        Where the tokens of one label begin another's, all labels are encoded with what follows them, which then
-        belongs to the label: see `tasks.close_label`. Without it the shorter label, whose tokens are all among the
-        longer one's, would always have the higher score.
+        If the tokens of one label begin another's, all labels are encoded with what follows them, which then belongs
+        to the label: see `tasks.close_label`. Otherwise the shorter label, whose tokens are all in the longer one,
+        would always have the higher score.
 
         Returns:
-            One for each target; none at all where even so nothing tells two of them apart.
+            One for each target; an empty list if two of them still cannot be told apart.
         """
         encoded = self.encode_targets(targets)
         if _begins_another(encoded) is None:
@@ -155,7 +157,7 @@ class Codec:
         return encoded if _begins_another(encoded) is None else []
 
     def closes(self, labels: Sequence[str], order: OutputOrder) -> bool:
-        """Whether one label's tokens begin another's, so that what follows them has to be learned as part of them."""
+        """Whether one label's tokens begin another's, so that what follows a label must be learned as part of it."""
         return _begins_another(self.encode_targets(choice_targets(order, labels, None))) is not None
 
     def _assemble(self, target: Target, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedTarget:
@@ -178,15 +180,20 @@ class Codec:
         return EncodedTarget(ids, roles, truncated=surplus > 0)
 
     def encode_prefix(self, text: str) -> list[int]:
-        """What the decoder is made to read before it writes: the start token, and the ids of ``text``."""
-        ids: list[int] = self._backend().encode_batch([text], add_special_tokens=False)[0].ids if text else []
-        return [self.decoder_start_token_id, *self.target_start, *ids]
+        """The decoder's forced input before it writes: the start token, and the ids of ``text``."""
+        return self.encode_prefixes([text])[0]
+
+    def encode_prefixes(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_prefix` of each text."""
+        start = [self.decoder_start_token_id, *self.target_start]
+        encoded = self._backend().encode_batch(list(texts), add_special_tokens=False)
+        return [[*start, *(encoding.ids if text else [])] for text, encoding in zip(texts, encoded, strict=True)]
 
     def require_room(self, prefixes: Iterable[str], generation: Generation) -> None:
-        """Hold what is to be written after ``prefixes`` to the positions that the student has.
+        """Check that the student has enough positions for what it writes after ``prefixes``.
 
         Raises:
-            ConfigError: it may be longer; the message has what fits.
+            ConfigError: it has too few; the message says how many tokens fit.
         """
         if self.positions.decoder is None:
             return
@@ -195,16 +202,16 @@ class Codec:
             raise ConfigError.gather("lengths", problems)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of token ids, without special tokens and without white space around it."""
+        """The text of token ids, without special tokens and surrounding white space."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text.strip()
 
     def check_labels(self, labels: Sequence[str], order: OutputOrder) -> None:
-        """Hold the labels to what scoring them needs.
+        """Check that the labels can be scored.
 
         Raises:
-            TaskError: the tokenizer cannot write a label, nothing tells two of them apart, or a label's tokens change
-                with what follows it.
+            TaskError: the tokenizer cannot write a label or tell two apart, or a label's tokens change with what
+                follows it.
         """
         alone = [target.ids for target in self.encode_targets([Target((Segment(label, "label"),)) for label in labels])]
         for label, ids in zip(labels, alone, strict=True):
@@ -236,8 +243,8 @@ class Codec:
 
 
 def _begins_another(targets: Sequence[EncodedTarget]) -> tuple[int, int] | None:
-    """The places of two targets of which one's tokens begin, or are, the other's; None where there are none."""
-    # What begins with the same tokens stands together when it is sorted.
+    """The places of two targets of which one's tokens begin, or equal, the other's; None if there are none."""
+    # Sorting brings targets with the same beginning together.
     places = sorted(range(len(targets)), key=lambda place: targets[place].ids)
     for place, other in pairwise(places):
         if targets[other].ids[: len(targets[place].ids)] == targets[place].ids:

@@ -1,37 +1,41 @@
-"""Which encoder-decoders of transformers a student can be, and what works with each.
+"""The encoder-decoders of transformers that a student can be, and what works with each.
 
-A family is one of transformers' model types. Everything in this table is held by ``tests/test_families.py``, with small
-random weights: trained, saved, loaded, asked and, where the table says so, packed, made smaller, trimmed and exported.
-A model type that is not here is refused before anything is trained: transformers has others that run, but differently,
-or that end in the middle. Adding one is an entry here and a maker in ``tests/tiny.py``.
+A family is one of transformers' model types. ``tests/test_families.py`` checks everything in this table with small
+random weights: training, saving, loading, predicting and, where the table says so, packing, shrinking, trimming and
+exporting. Other model types are refused before training: some of transformers' run, but differently, or fail midway.
+Adding one takes an entry here and a maker in ``tests/tiny.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from reasondistill.errors import CheckpointError
+from reasondistill.students.model_protocol import EncoderDecoder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of a model type."""
+    """What works with a model type."""
 
     members: str
-    """What its checkpoints are called."""
+    """Names of its checkpoints."""
     head: Literal["t5", "bart", "gemma"]
-    """How logits come out of the decoder's states: see `forward.head`."""
+    """How logits are computed from the decoder's states: see `forward.head`."""
     packs: bool = False
-    """Whether several texts can stand in one row while it trains: `packing`."""
+    """Whether several texts can share a row in training: `packing`."""
     shrinks: bool = False
-    """Whether layers and feed-forward units can be left out: `shrinking`."""
+    """Whether layers and feed-forward units can be pruned: `shrinking`."""
     trims: bool = False
     """Whether its vocabulary can be trimmed to a task's: `vocabulary`."""
     exports: bool = False
-    """Whether CTranslate2 runs it as PyTorch does: `export.converting`."""
+    """Whether CTranslate2 gives the same results as PyTorch: `exporting.converting`."""
     makes_positions: bool = False
-    """Whether its position tables are computed, not learned: old checkpoints leave them out."""
+    """Whether its position tables are computed, not learned: old checkpoints lack them."""
 
 
 FAMILIES = {
@@ -50,28 +54,28 @@ FAMILIES = {
 """By model type, as ``config.json`` names it."""
 
 
-def family_of(model: Any) -> Family:
+def family_of(model: EncoderDecoder) -> Family:
     """The family of a student's model."""
     return FAMILIES[model.config.model_type]
 
 
 def those_that(what: Literal["shrinks", "trims", "exports"]) -> str:
-    """The names of the families with which something works, for a message."""
+    """The names of the families that support something, for a message."""
     return ", ".join(family.members for family in FAMILIES.values() if getattr(family, what))
 
 
-def require_supported(name: str, config: Any) -> None:
-    """Hold a checkpoint's configuration to the table.
+def require_supported(name: str, config: PretrainedConfig) -> None:
+    """Check that a checkpoint's family is supported.
 
     Raises:
-        CheckpointError: it is of no supported family, or says that it is no encoder-decoder.
+        CheckpointError: it is not, or the model is not an encoder-decoder.
     """
     if config.model_type in FAMILIES and config.is_encoder_decoder:
         return
-    one_sided = " that is no encoder-decoder" if not config.is_encoder_decoder else ""
+    one_sided = " that is not an encoder-decoder" if not config.is_encoder_decoder else ""
     raise CheckpointError(
         name,
         expected=f"an encoder-decoder of a supported family: {', '.join(f.members for f in FAMILIES.values())}",
         found=f"a model of type {config.model_type!r}{one_sided}",
-        fix="Take a checkpoint of one of these, or a warm start from a BERT-like encoder (student.kind: warm_start).",
+        fix="Use a checkpoint of one of these, or a warm start from a BERT-like encoder (student.kind: warm_start).",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example
@@ -12,20 +13,26 @@ from reasondistill.errors import ConfigError, DataError
 from reasondistill.students.calibration import BeforeAfter, Calibration, CalibrationData, Threshold
 from reasondistill.students.engines.answering import label_scores, softmax
 from reasondistill.students.engines.engine import Engine
+from reasondistill.students.engines.written_answers import sequence_probability, write_answers
 from reasondistill.tasks.task import OutputOrder, Task
 
+if TYPE_CHECKING:
+    from reasondistill.metrics.selective import Ranked
+    from reasondistill.metrics.temperature import Fit
+
 LEAST_ROWS = 50
-"""With fewer labelled rows a temperature is mostly chance, and none is fitted."""
+"""With fewer labelled rows a temperature would be mostly chance: none is fitted."""
 
 MOST_ROWS = {"explanation_first": 500}
-"""How many rows are scored at most, by output order: there each needs an explanation first."""
+"""How many rows are scored at most, by output order: with this one each row needs an explanation first. Of written
+answers, too: each is generated."""
 
 _MOST_ROWS = 2000  # with every other order
 PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.99)
-"""For which wanted precisions a threshold is looked for."""
+"""Target precisions for which thresholds are chosen."""
 
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
-"""What a part may be called that is taken for validation data without further words."""
+"""Names of splits that are taken for validation data without a confirmation."""
 
 
 def calibrate(
@@ -41,16 +48,16 @@ def calibrate(
 ) -> Calibration:
     """Fit the temperature of a student's probabilities and choose its abstain thresholds. Nothing is written.
 
-    At most 2,000 of the labelled rows are scored (500 where an explanation has to be written first): those whose ids
-    have the smallest SHA-256.
+    At most 2,000 labelled rows are scored (500 if an explanation has to be written first): those whose ids have the
+    smallest SHA-256.
 
     Args:
         engine: runs the student.
         order: the student's output order.
-        examples: validation rows; those without a label are passed over.
-        generation: how it writes, where an explanation comes first.
+        examples: validation rows; those without a label are skipped.
+        generation: how explanations are written, if they come first.
         student: its fingerprint.
-        data: what ``examples`` are, to be recorded.
+        data: what ``examples`` are, for the record.
         precisions: target precisions in addition to `PRECISIONS`.
 
     Raises:
@@ -58,47 +65,122 @@ def calibrate(
         DataError: fewer than `LEAST_ROWS` rows have a label.
         CheckpointError: the student's scores are NaN.
     """
-    from reasondistill.metrics.selective import CERTAINTY, Ranked, abstain_threshold
-    from reasondistill.metrics.temperature import fit_temperature
-
     if (why := without_labels(task, order)) is not None:
         raise ConfigError("calibrate", expected="a student that decides on a label", found=why)
-    chosen, labelled = choose_rows(examples, MOST_ROWS.get(order, _MOST_ROWS))
+    most = MOST_ROWS["explanation_first"] if task.writes_answers else MOST_ROWS.get(order, _MOST_ROWS)
+    chosen, labelled = choose_rows(examples, most)
     if labelled < LEAST_ROWS:
         raise _too_few(data, f"{labelled}" if labelled else "none")
-    scores = label_scores(engine, task, order, chosen, generation)
-    # Nothing tells the choices of the others apart for this student: it decides on no label there.
-    chosen = [example for example, row in zip(chosen, scores, strict=True) if row]
-    scores = [row for row in scores if row]
-    if len(scores) < LEAST_ROWS:
-        raise _too_few(data, f"{len(scores)} whose choices the student's tokenizer can tell apart")
-    gold = [task.choices_for(example).index(example.label or "") for example in chosen]
-    fit = fit_temperature(scores, gold)
-    right = [max(range(len(row)), key=row.__getitem__) == place for row, place in zip(scores, gold, strict=True)]
-    ranked = Ranked([max(softmax(row, fit.temperature)) for row in scores], right)
-    thresholds = [(p, abstain_threshold(ranked, p)) for p in sorted({*PRECISIONS, *precisions})]
-    return Calibration(
-        student=student,
-        temperature=fit.temperature,
-        at_bound=fit.at_bound,
-        data=data,
-        n=len(chosen),
-        labelled=labelled,
-        accuracy=sum(right) / len(right),
-        nll=BeforeAfter(before=fit.nll_before, after=fit.nll_after),
-        ece=BeforeAfter(before=_ece(scores, gold, 1.0), after=_ece(scores, gold, fit.temperature)),
-        certainty=CERTAINTY,
-        thresholds=[
-            Threshold(
-                precision=p,
-                threshold=t.threshold,
-                n=t.n,
-                coverage=t.coverage,
-                observed=t.precision,
-                lower_bound=t.lower_bound,
-            )
-            for p, t in thresholds
-        ],
+    fitting = _fit_written if task.writes_answers else _fit_decided
+    fitted = fitting(engine, task, order, chosen, generation, data)
+    return fitted.calibration(student, data, labelled, precisions)
+
+
+class _Fitted(NamedTuple):
+    """A temperature, whether each answer is right, and how sure the student is of each at a temperature."""
+
+    fit: Fit
+    correct: list[bool]
+    confidence: Callable[[float], list[float]]
+    ece: Callable[[float], float]
+
+    def calibration(
+        self, student: str, data: CalibrationData, labelled: int, precisions: Sequence[float]
+    ) -> Calibration:
+        from reasondistill.metrics.selective import CERTAINTY, Ranked
+
+        fit, correct = self.fit, self.correct
+        ranked = Ranked(self.confidence(fit.temperature), correct)
+        return Calibration(
+            student=student,
+            temperature=fit.temperature,
+            at_bound=fit.at_bound,
+            data=data,
+            n=len(correct),
+            labelled=labelled,
+            accuracy=sum(correct) / len(correct),
+            nll=BeforeAfter(before=fit.nll_before, after=fit.nll_after),
+            ece=BeforeAfter(before=self.ece(1.0), after=self.ece(fit.temperature)),
+            certainty=CERTAINTY,
+            thresholds=[_threshold(ranked, precision) for precision in sorted({*PRECISIONS, *precisions})],
+        )
+
+
+def _fit_decided(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    chosen: Sequence[Example],
+    generation: Generation,
+    data: CalibrationData,
+) -> _Fitted:
+    """The temperature of probabilities over labels."""
+    from reasondistill.metrics.temperature import fit_temperature
+
+    decided = _decided(engine, task, order, chosen, generation)
+    if len(decided) < LEAST_ROWS:
+        raise _too_few(data, f"{len(decided)} whose choices the student's tokenizer can tell apart")
+    scores = [row for _, row in decided]
+    gold = [task.choices_for(example).index(example.label or "") for example, _ in decided]
+    return _Fitted(
+        fit_temperature(scores, gold),
+        [max(range(len(row)), key=row.__getitem__) == place for row, place in zip(scores, gold, strict=True)],
+        lambda temperature: [max(softmax(row, temperature)) for row in scores],
+        lambda temperature: _ece(scores, gold, temperature),
+    )
+
+
+def _fit_written(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    chosen: Sequence[Example],
+    generation: Generation,
+    data: CalibrationData,
+) -> _Fitted:
+    """The temperature of sequence probabilities: right is what `is_accepted`."""
+    from reasondistill.metrics.answer_overlap import is_accepted
+    from reasondistill.metrics.calibration_error import calibration_statistics, ece
+    from reasondistill.metrics.temperature import fit_sequence_temperature
+
+    prompts = [task.render_prompts(order, example) for example in chosen]
+    texts = write_answers(engine, order, [(p["label"], p["explanation"]) for p in prompts], generation, explain=False)
+    scored = [(text, e) for text, e in zip(texts, chosen, strict=True) if text.score is not None]
+    if len(scored) < LEAST_ROWS:
+        raise _too_few(data, f"{len(scored)} that the student writes an answer to")
+    scores = [text.score or 0.0 for text, _ in scored]
+    correct = [is_accepted(task, text.text or "", example.answers) for text, example in scored]
+
+    def confidence(temperature: float) -> list[float]:
+        return [sequence_probability(score, temperature) for score in scores]
+
+    def error(temperature: float) -> float:
+        probabilities = [{"right": probability} for probability in confidence(temperature)]
+        statistics = calibration_statistics(probabilities, ["right" if right else "" for right in correct])
+        return float(ece(statistics.sum(axis=0)))
+
+    return _Fitted(fit_sequence_temperature(scores, correct), correct, confidence, error)
+
+
+def _decided(
+    engine: Engine, task: Task, order: OutputOrder, examples: Sequence[Example], generation: Generation
+) -> list[tuple[Example, list[float]]]:
+    """Examples with the scores of their labels, but those whose choices the tokenizer cannot tell apart."""
+    scores = label_scores(engine, task, order, examples, generation)
+    return [(example, row) for example, row in zip(examples, scores, strict=True) if row]
+
+
+def _threshold(ranked: Ranked, precision: float) -> Threshold:
+    from reasondistill.metrics.selective import abstain_threshold
+
+    chosen = abstain_threshold(ranked, precision)
+    return Threshold(
+        precision=precision,
+        threshold=chosen.threshold,
+        n=chosen.n,
+        coverage=chosen.coverage,
+        observed=chosen.precision,
+        lower_bound=chosen.lower_bound,
     )
 
 
@@ -107,15 +189,15 @@ def _too_few(data: CalibrationData, found: str) -> DataError:
         data.name if data.split is None else f"{data.name}, {data.split}",
         expected=f"at least {LEAST_ROWS} rows with a label to calibrate on",
         found=found,
-        fix="Take more validation data.",
+        fix="Use more validation data.",
     )
 
 
 def without_labels(task: Task, order: OutputOrder) -> str | None:
-    """Why a student has nothing to calibrate, in words; None where it decides on labels."""
+    """Why a student has nothing to calibrate, in words; None if it decides on labels."""
     if order == "explanation_only":
         return "one that writes explanations only"
-    return f"the task {task.name!r}, which has none" if task.labels == () else None
+    return None if task.has_answers else f"the task {task.name!r}, which has none"
 
 
 def choose_rows(examples: Iterable[Example], most: int) -> tuple[list[Example], int]:
@@ -135,20 +217,20 @@ def choose_rows(examples: Iterable[Example], most: int) -> tuple[list[Example], 
 
 
 def require_validation(split: str | None, *, confirmed: bool) -> None:
-    """Refuse a split that is not called validation, unless the caller confirms that it is validation data.
+    """Refuse a split that is not named validation, unless the caller confirms that it is validation data.
 
     Raises:
-        DataError: it is another part, or all of the data.
+        DataError: it is another split, or all of the data.
     """
     if split in VALIDATION_NAMES or confirmed:
         return
     raise DataError(
         "--split",
-        expected="validation: a temperature that is fitted on training rows is too low, and one that is fitted on "
-        "test rows spoils the test",
+        expected="validation: a temperature fitted on training rows is too low, and fitting on test rows spoils the "
+        "test",
         found=repr(split) if split is not None else "none, which is all of DATA",
-        fix="Say --split validation; or --as-validation, if the student has not learnt from these rows and will not "
-        "be scored on them.",
+        fix="Use --split validation; or --as-validation, if the student has not been trained on these rows and will "
+        "not be scored on them.",
     )
 
 

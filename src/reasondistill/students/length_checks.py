@@ -1,6 +1,6 @@
-"""How many tokens a student will be able to read and write: as many as its tables of positions have rows.
+"""How many tokens a student can read and write: as many as its position tables have rows.
 
-T5 and its kin have relative positions and no table; BART and a warm start from BERT have one for each side.
+T5's families have relative positions and no table; BART and a warm start from BERT have a table for each side.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from reasondistill.students.warm_start import encoder_path
 
 
 def check_lengths(config: TrainConfig) -> None:
-    """Hold a training's lengths to the positions of the student that it will make; no weights are read.
+    """Check a training's lengths against the positions of its future student; no weights are read.
 
     Raises:
-        ConfigError: some are too long; the message has what fits.
-        CheckpointError: the checkpoint or encoder cannot be had, or is of the wrong kind.
+        ConfigError: some are too long; the message says what fits.
+        CheckpointError: the checkpoint or encoder is not available, or is of the wrong kind.
         MissingExtraError: an extra that it needs is not installed.
     """
     student = config.student

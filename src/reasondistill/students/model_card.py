@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from reasondistill.contracts.run import RunInfo
+from reasondistill.storage.files import atomic_write
 from reasondistill.students.calibration import Calibration
 from reasondistill.students.student_task import StudentTask
 
@@ -75,6 +76,16 @@ def model_card(run: RunInfo, settings: StudentTask, calibration: Calibration | N
     return card if calibration is None else with_calibration(card, calibration)
 
 
+def keep_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write a calibration into a student's folder, its seal anew, and what its card says of it."""
+    calibration.save(folder)
+    card = folder / "README.md"
+    if card.is_file():
+        text = with_calibration(card.read_text(encoding="utf-8"), calibration)
+        with atomic_write(card) as stream:
+            stream.write(text)
+
+
 def with_calibration(card: str, calibration: Calibration) -> str:
     """A card whose section on calibration says what ``calibration`` holds; it stands before the limits, or last."""
     without = re.sub(r"^## Calibration\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
@@ -96,5 +107,5 @@ def with_calibration(card: str, calibration: Calibration) -> str:
     return f"{before.rstrip()}\n\n{section}{limits}{after}"
 
 
-def _weight(value: Any) -> str:
+def _weight(value: object) -> str:
     return f"{value['start']} to {value['end']}" if isinstance(value, dict) else str(value)

@@ -1,9 +1,9 @@
 """Pack several prompts into one row and their targets into another: a training step without padding.
 
-A batch's texts differ in length, and what fills up the shorter ones is computed like text. Here short prompts stand
-behind one another in rows of about equal length, each with all of its targets. Masks keep them apart: a token attends
-to its own text, a target to its own prompt. Positions are counted within each text. What a student computes for a
-token is the same as in a row of its own, up to rounding. A prompt's keys and values are computed once for all of
+The texts of a batch differ in length, and padding costs as much as text. Here short prompts are concatenated into rows
+of about equal length, each with all of its targets. Masks keep them apart: a token attends to its own text, a target to
+its own prompt. Positions are counted within each text. A student computes the same for a token as in a row of its own,
+up to rounding. A prompt's keys and values are computed once for all of
 its targets, where a padded batch repeats them for each.
 
 Source: sequence packing, Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination".
@@ -16,21 +16,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from reasondistill.students.families import family_of
 from reasondistill.students.forward import head
+from reasondistill.students.model_protocol import EncoderDecoder
+
+if TYPE_CHECKING:
+    from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbedding
 
 ROW_TOKENS = 160
-"""Prompt tokens that a row is filled up to: four or five pairs of captions. Longer rows have hardly less padding, and
-the cost of attention grows with their square."""
+"""Prompt tokens per row: four or five pairs of captions. Longer rows have hardly less padding, and the cost of
+attention grows with the square of their length."""
 
 
-def can_pack(model: Any) -> bool:
-    """Whether it is known how this model's texts are kept apart in one row."""
+def can_pack(model: EncoderDecoder) -> bool:
+    """Whether several texts of this model can be kept apart in one row."""
     family = family_of(model)
     if not family.packs or model.config._attn_implementation != "sdpa":  # which takes masks as they are given
         return False
@@ -39,10 +43,10 @@ def can_pack(model: Any) -> bool:
 
 @dataclass(frozen=True)
 class Side:
-    """Where the texts of one side (prompts or targets) stand in R rows of L places; all of it (R, L).
+    """The places of the texts of one side (prompts or targets) in R rows of L tokens; every tensor is (R, L).
 
-    ``source`` is a token's place in the flattened padded batch. ``text`` is the number of its text, ``prompt`` that
-    of the prompt that it is, or belongs to; both are -1 where a row is filled up.
+    ``source`` is a token's place in the flattened padded batch. ``text`` is the number of its text, ``prompt`` the
+    number of that text's prompt; both are -1 in padding.
     """
 
     source: Tensor
@@ -57,19 +61,19 @@ class Side:
 
 
 def plan_rows(prompts: Sequence[int], targets: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:
-    """Which prompts stand in which row.
+    """Assign prompts to rows.
 
     Args:
         prompts: tokens of each prompt.
         targets: tokens of all targets of each prompt together.
-        row_tokens: about how many prompt tokens a row has at most, and half of how many target tokens; a text that is
-            longer has a row to itself.
+        row_tokens: the approximate limit on a row's prompt tokens, and half of that on its target tokens; a longer text
+            has its own row.
 
     Returns:
-        Numbers of prompts, in rows that are about equally long on both sides: the longest first, each into the row
-        that has the smallest share of all tokens of either side.
+        Numbers of prompts by row, with rows of about equal length on both sides: the longest prompt first, each into
+        the row with the smallest share of the tokens of either side.
     """
-    # Twice as many target tokens: a prompt's explanations share its row. More would be paid for in attention's square.
+    # Twice as many target tokens: a prompt's explanations share its row. Attention's square makes more too costly.
     most = ((prompts, row_tokens), (targets, 2 * row_tokens))
     needed = max(-(-sum(tokens) // max(*tokens, limit)) for tokens, limit in most)
     rows: list[list[int]] = [[] for _ in range(min(len(prompts), needed))]
@@ -101,7 +105,7 @@ def _side(rows: Sequence[Sequence[tuple[int, int]]], lengths: Sequence[int], wid
 
 
 def packed_logits(
-    model: Any,
+    model: EncoderDecoder,
     input_ids: Tensor,
     attention_mask: Tensor,
     encoder_rows: Tensor,
@@ -113,7 +117,7 @@ def packed_logits(
     """Logits at the supervised positions of a batch as `features.Collator` makes it.
 
     Args:
-        supervised: (D, T) bool, at least one true. What follows a target's last supervised position is not computed.
+        supervised: (D, T) bool, at least one true. Nothing after a target's last supervised position is computed.
 
     Returns:
         Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).
@@ -149,7 +153,7 @@ def packed_logits(
     return head(model, outputs[chosen]), written_from[chosen]
 
 
-def _position_tables(model: Any) -> list[Any]:
+def _position_tables(model: EncoderDecoder) -> list[BartLearnedPositionalEmbedding]:
     from transformers.models.bart.modeling_bart import BartLearnedPositionalEmbedding
 
     sides = (model.get_encoder(), model.get_decoder())
@@ -158,16 +162,16 @@ def _position_tables(model: Any) -> list[Any]:
 
 
 @contextmanager
-def _positions(model: Any, *positions: Tensor) -> Iterator[None]:
-    """While it lasts, encoder and decoder of a BART look up these positions (R, L) instead of a row's places."""
+def _positions(model: EncoderDecoder, *positions: Tensor) -> Iterator[None]:
+    """In this context, a BART's encoder and decoder use these positions (R, L) instead of places in the row."""
     with ExitStack() as stack:
         if family_of(model).head == "bart":
             for table, row_positions in zip(_position_tables(model), positions, strict=True):
-                # BART counts positions from 0 in every row, and takes others for its decoder alone.
+                # BART counts positions from 0 in every row, and accepts others only in its decoder.
                 table.forward = partial(_look_up, table, row_positions)
                 stack.callback(delattr, table, "forward")
         yield
 
 
-def _look_up(table: Any, positions: Tensor, *_: Any, **__: Any) -> Tensor:
+def _look_up(table: BartLearnedPositionalEmbedding, positions: Tensor, *_: object, **__: object) -> Tensor:
     return torch.nn.functional.embedding(positions + table.offset, table.weight)

@@ -8,7 +8,7 @@ from reasondistill.config import Generation
 
 
 class Positions(NamedTuple):
-    """How many tokens the encoder and the decoder have positions for; None: as many as there is memory for."""
+    """The number of positions of the encoder and of the decoder; None: limited by memory only."""
 
     encoder: int | None = None
     decoder: int | None = None
@@ -21,7 +21,7 @@ class Positions(NamedTuple):
         generation: Generation | None = None,
         prefix: int = 1,
     ) -> list[str]:
-        """Which lengths are more than there are positions, each with what fits.
+        """The lengths that exceed the positions, each with what fits.
 
         Args:
             prefix: tokens that the decoder reads before it writes, its start token among them.
@@ -30,7 +30,7 @@ class Positions(NamedTuple):
         limits = [
             ("max_source_length", max_source_length, self.encoder),
             ("max_target_length", max_target_length, self.decoder),
-            # What is written last is not read again.
+            # The last written token is not read again.
             ("generation.max_new_tokens", written, None if self.decoder is None else self.decoder - prefix + 1),
         ]
         return [

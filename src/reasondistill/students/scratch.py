@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from reasondistill.config import ScratchStudent
+from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
+from reasondistill.students.model_protocol import EncoderDecoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD, EOS = "<pad>", "</s>"
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
-    """A byte-level BPE tokenizer: it can write any text, and gives back exactly what it was given.
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, kind: Literal["bpe", "unigram"] = "bpe"
+) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer: it encodes any text without loss.
 
-    The vocabulary is the 256 bytes, two special tokens, and as many merges as ``vocab_size`` leaves room for.
+    The vocabulary is the 256 bytes, two special tokens, and as many merges, or pieces, as ``vocab_size`` allows. BPE
+    joins the commonest pairs inside words; Unigram (Kudo 2018) keeps the pieces that make the texts likeliest, which
+    suits scripts without spaces, where a sentence is one word.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
-    # A space before the first word makes a word the same tokens wherever it stands.
+    tokenizer = Tokenizer(models.BPE() if kind == "bpe" else models.Unigram())
+    # With a space before the first word, a word has the same tokens wherever it occurs.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
+    trainer = (trainers.BpeTrainer if kind == "bpe" else trainers.UnigramTrainer)(
         vocab_size=vocab_size,
         special_tokens=[PAD, EOS],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -37,14 +46,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
     )
 
 
-def make_scratch(config: ScratchStudent, texts: Iterable[str]) -> tuple[Any, Any]:
+def make_scratch(config: ScratchStudent, texts: Iterable[str]) -> tuple[EncoderDecoder, PretrainedTokenizer]:
     """A student of the given depth and width in T5 v1.1's form (gated GELU), with a head tied to its embedding.
 
     Random weights come from torch's global generator: seed it first.
     """
     from transformers import T5Config, T5ForConditionalGeneration
 
-    tokenizer = train_tokenizer(texts, config.vocab_size)
+    tokenizer = train_tokenizer(texts, config.vocab_size, config.tokenizer)
     model = T5ForConditionalGeneration(
         T5Config(
             vocab_size=len(tokenizer),

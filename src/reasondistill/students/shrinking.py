@@ -1,9 +1,9 @@
 """Prune a student: keep some of its layers and the feed-forward units with the largest weights.
 
 The kept layers are evenly spaced, as in DistilBERT (Sanh et al. 2019) and in shrink-and-fine-tune (Shleifer and Rush
-2020), and the last one is always among them. Of a feed-forward part the units with the largest product of the norms of
-their ingoing and outgoing weights are kept: structured pruning by magnitude. Everything else is carried over as it is,
-so a student that loses nothing computes what it did.
+2020), and the last one is always among them. Feed-forward units are kept by the product of the norms of their ingoing
+and outgoing weights: structured pruning by magnitude. Everything else is copied, so that a student that loses nothing
+computes the same as before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,10 +20,11 @@ from reasondistill.config import Shrink
 from reasondistill.errors import ConfigError
 from reasondistill.students.checkpoint import rebuilt
 from reasondistill.students.families import family_of, those_that
+from reasondistill.students.model_protocol import EncoderDecoder
 
 
 class _Layout(NamedTuple):
-    """Where a family of encoder-decoders keeps what can be made smaller."""
+    """Where a family of encoder-decoders keeps the parts that can be pruned."""
 
     layer: re.Pattern[str]
     """Of a parameter inside a layer: side, the layer's number, and the rest of its name."""
@@ -52,7 +53,7 @@ _BART = _Layout(
     outgoing="fc2",
 )
 _LAYOUTS = {"t5": _T5, "bart": _BART}
-"""By the form of the head, which families of one layout share."""
+"""By the form of the head: families with one layout share it."""
 _T5_POSITIONS = "relative_attention_bias.weight"
 
 
@@ -61,15 +62,15 @@ def evenly(count: int, of: int) -> list[int]:
     return [(i + 1) * of // count - 1 for i in range(count)]
 
 
-def shrink(model: Any, sizes: Shrink) -> Any:
+def shrink(model: EncoderDecoder, sizes: Shrink) -> EncoderDecoder:
     """A smaller model of the same class, with copies of the weights that it keeps.
 
     Args:
-        model: an encoder-decoder of a family that can be made smaller: see `families`.
+        model: an encoder-decoder of a family that can be pruned: see `families`.
         sizes: how many layers and feed-forward units to keep; None keeps all.
 
     Returns:
-        A new model; the same one where nothing is to be left out.
+        A new model; the same one if nothing is to be pruned.
 
     Raises:
         ConfigError: the model has fewer than requested, or belongs to another family.
@@ -80,9 +81,9 @@ def shrink(model: Any, sizes: Shrink) -> Any:
     if not family.shrinks:
         raise ConfigError(
             "student.shrink",
-            expected=f"a student of a family that can be made smaller ({those_that('shrinks')})",
+            expected=f"a student of a family that can be pruned ({those_that('shrinks')})",
             found=f"a model of type {model.config.model_type!r}",
-            fix="Leave student.shrink out.",
+            fix="Remove student.shrink.",
         )
     layout = _LAYOUTS[family.head]
     config = copy.deepcopy(model.config)
@@ -109,28 +110,28 @@ def _checked(size: int | None, there: int, what: str) -> int:
 
 
 def _renumbered(state: dict[str, Tensor], layout: _Layout, layers: dict[str, list[int]]) -> dict[str, Tensor]:
-    """The parameters of the kept layers under their new numbers, and all that is in no layer."""
+    """The parameters of the kept layers with their new numbers, and all parameters outside layers."""
     places: dict[str, dict[int, int]] = defaultdict(dict)
     for side, kept in layers.items():
         places[side] = {old: new for new, old in enumerate(kept)}
     result = {}
     for name, value in state.items():
-        found = layout.layer.fullmatch(name)
-        if found is None:
+        place = layout.layer.fullmatch(name)
+        if place is None:
             result[name] = value
             continue
-        side, number, rest = found[1], int(found[2]), found[3]
+        side, number, rest = place[1], int(place[2]), place[3]
         new = places[side].get(number)
         if new is not None:
-            result[f"{name[: found.start(2)]}{new}.{rest}"] = value
-        # T5 keeps the positions of a whole side in its first layer; in UMT5 each layer has its own, which go before.
+            result[f"{name[: place.start(2)]}{new}.{rest}"] = value
+        # T5 keeps the positions of a whole side in its first layer; in UMT5 each layer has its own, which come first.
         elif rest.endswith(_T5_POSITIONS) and number == 0:
-            result.setdefault(f"{name[: found.start(2)]}0.{rest}", value)
+            result.setdefault(f"{name[: place.start(2)]}0.{rest}", value)
     return result
 
 
 def _keep_units(state: dict[str, Tensor], prefix: str, layout: _Layout, count: int) -> None:
-    """Leave ``count`` units in the feed-forward part whose parameters' names begin with ``prefix``, in place."""
+    """Keep ``count`` units in the feed-forward part whose parameters' names begin with ``prefix``, in place."""
     outgoing = f"{prefix}{layout.outgoing}.weight"
     ingoing = [f"{prefix}{name}" for name in layout.ingoing if f"{prefix}{name}.weight" in state]
     if state[outgoing].shape[1] == count:

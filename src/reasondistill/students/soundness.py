@@ -1,7 +1,7 @@
-"""What loading holds a student to: values in range, sizes that its weights bear out, numbers, and a first answer.
+"""Checks when a student is loaded: values in range, sizes that match the weights, finite numbers, a first answer.
 
-A folder may hold anything. What would take all memory is refused before it is made, and what the libraries below trip
-over ends in a sentence.
+A folder may contain anything. What would exhaust the memory is refused before it is built, and errors of the libraries
+below become one sentence.
 """
 
 from __future__ import annotations
@@ -11,38 +11,44 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reasondistill.errors import CheckpointError, UserError, first_line, refused
-from reasondistill.storage.files import read_json
+from reasondistill.storage.files import JsonObject, read_json
+from reasondistill.students.model_protocol import EncoderDecoder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from reasondistill.students.codec import Codec
 
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 _READ = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", INDEX_FILE)
 _LARGEST_FILE = 2**26
-"""Bytes of a JSON file; the vocabularies of tokenizers are the largest, with some 2**24."""
+"""Bytes of a JSON file; the largest are vocabularies of tokenizers, with about 2**24."""
 _SPARE = 2**24
-"""Numbers that a model may hold beside the stored ones: tables that are computed, and weights that are missing, which
-are named afterwards."""
+"""Numbers that a model may have besides the stored ones: computed tables, and missing weights, which are reported
+later."""
 _TRIED = 32
 """Prompt tokens of the first answer: enough for T5's positions to reach their logarithmic buckets."""
 
 _RANGES: tuple[tuple[str, float, float], ...] = (
     (r"layer_norm_eps(ilon)?", 1e-15, 0.1),
     (r".*dropout(_rate)?|.*layerdrop", 0.0, 1.0),
-    (r".*layers", 0, 2**31 - 1),  # how many is held to the weights
+    (r".*layers", 0, 2**31 - 1),  # checked against the weights
     (r".*(positions?|position_embeddings)", 1, 2**16),
     (r"d_.*|.*_heads|.*_dim|vocab_size|.*_buckets|.*_distance", 1, 2**31 - 1),
 )
-"""Keys of config.json, and the least and largest number that is taken; null and keys that are not there pass."""
+"""Keys of config.json with their smallest and largest values; null and absent keys pass."""
 _SWITCH = re.compile(r"(is|use|tie|scale|normalize)_.*")
 _IDS = re.compile(r".*_token_id")
 
 
 def require_values(folder: str | Path) -> None:
-    """Hold the small JSON files of a checkpoint's folder to being JSON, and ``config.json`` to types and ranges.
+    """Check that the small files of a checkpoint's folder are JSON, and the types and ranges of ``config.json``.
 
     Raises:
-        CheckpointError: one is torn, too large, or holds a value that no model can have.
+        CheckpointError: a file is torn or too large, or has a value that no model can have.
     """
     for path in (Path(folder) / name for name in (*_READ, "tokenizer.json")):
         if path.is_file() and path.stat().st_size > _LARGEST_FILE:
@@ -57,10 +63,10 @@ def require_values(folder: str | Path) -> None:
             raise CheckpointError(error.where, expected=error.expected, found=error.found) from error
         if path.name == "config.json":
             for problem in _odd_values(values):
-                raise CheckpointError(path, problem=problem, fix="Copy the folder anew, or mend the value.")
+                raise CheckpointError(path, problem=problem, fix="Copy the folder again, or correct the value.")
 
 
-def _odd_values(values: dict[str, Any]) -> Iterator[str]:
+def _odd_values(values: JsonObject) -> Iterator[str]:
     vocabulary = values.get("vocab_size")
     for key, value in values.items():
         if value is None:
@@ -82,24 +88,24 @@ def _odd_values(values: dict[str, Any]) -> Iterator[str]:
                     yield f"{key}: expected a token's number below vocab_size, found {token_id!r:.60}"
 
 
-def require_backed(folder: str | Path, config: Any, model_class: Any) -> None:
-    """Hold the sizes that ``config.json`` names to those of the stored weights, of which only the shapes are read.
+def require_backed(folder: str | Path, config: PretrainedConfig, model_class: type[PreTrainedModel]) -> None:
+    """Compare the sizes in ``config.json`` with the shapes of the stored weights, which are not read.
 
     Raises:
-        CheckpointError: there are no weights in safetensors, or they are of other sizes, or far fewer.
+        CheckpointError: there are no weights in safetensors, or they differ in size, or far too few.
     """
     import torch
 
     shapes = _stored_shapes(Path(folder))
     stored = sum(math.prod(shape) for shape in shapes.values())
-    expected = "the weights that config.json asks for"
-    fix = "Copy the folder anew."
+    expected = "the weights that config.json describes"
+    fix = "Copy the folder again."
     layers = {key: value for key, value in config.to_dict().items() if key.endswith("layers") and value}
     for key, value in layers.items():
         if value > len(shapes):
             found = f"{key} {value:,} and {len(shapes):,} tensors"
             raise CheckpointError(folder, expected=expected, found=found, fix=fix)
-    with refused(folder, "a config.json of which a model can be made"), torch.device("meta"):
+    with refused(folder, "a config.json that describes a model"), torch.device("meta"):
         model = model_class(copy.deepcopy(config))
     tensors = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
     for name, tensor in tensors.items():
@@ -114,7 +120,7 @@ def require_backed(folder: str | Path, config: Any, model_class: Any) -> None:
 
 
 def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor that lies in a folder, by its name."""
+    """The shapes of the tensors in a folder, by name."""
     from safetensors import SafetensorError, safe_open
 
     files = [folder / WEIGHTS_FILE]
@@ -133,7 +139,7 @@ def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
             )
         try:
             with safe_open(path, "pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - it is no dict
+                for name in tensors.keys():  # noqa: SIM118 - not a dict
                     part = tensors.get_slice(name)
                     if part.get_dtype() not in ("F64", "F32", "F16", "BF16"):
                         found = f"{name} of the type {part.get_dtype()}"
@@ -148,11 +154,11 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.endswith(".safetensors") and Path(value).name == value
 
 
-def require_numbers(name: object, model: Any) -> None:
+def require_numbers(name: object, model: EncoderDecoder) -> None:
     """Refuse weights that are not finite.
 
     Raises:
-        CheckpointError: one is NaN or infinite; the first tensor that holds one is named.
+        CheckpointError: a weight is NaN or infinite; the first such tensor is named.
     """
     import torch
 
@@ -164,15 +170,15 @@ def require_numbers(name: object, model: Any) -> None:
                 name,
                 expected="weights that are finite numbers",
                 found=f"NaN or infinity in {key}",
-                fix="Copy the folder anew, or take another checkpoint of the run that it came from.",
+                fix="Copy the folder again, or use another checkpoint of its run.",
             )
 
 
-def require_answering(folder: object, model: Any, codec: Any, prompt: str) -> None:
-    """Have a student read a prompt and score a first token.
+def require_answering(folder: object, model: EncoderDecoder, codec: Codec, prompt: str) -> None:
+    """Let a student read a prompt and score a first token.
 
     Args:
-        folder: where it lies.
+        folder: its folder, for messages.
         model: in evaluation mode.
         codec: of the same student.
         prompt: any text.
@@ -191,7 +197,7 @@ def require_answering(folder: object, model: Any, codec: Any, prompt: str) -> No
     with refused(folder, "a student that can answer"), torch.inference_mode():
         words = codec.encode_prompts([prompt])[0]
         if not words:
-            raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
+            raise CheckpointError(folder, expected="a tokenizer that encodes a prompt", found="no tokens")
         ids = torch.tensor([(words * _TRIED)[:_TRIED]], device=model.device)
         start = torch.tensor([[codec.decoder_start_token_id]], device=model.device)
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=start).logits
@@ -201,5 +207,5 @@ def require_answering(folder: object, model: Any, codec: Any, prompt: str) -> No
             folder,
             expected="a student whose scores are finite numbers",
             found="NaN or infinity",
-            fix="Its weights are damaged, or overflow in this precision. Copy the folder anew.",
+            fix="Its weights are damaged, or overflow in this precision. Copy the folder again.",
         )

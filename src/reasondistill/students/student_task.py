@@ -30,7 +30,7 @@ class StudentTask(BaseModel):
     max_target_length: Annotated[int, Field(ge=1, le=LONGEST)]
     generation: Generation
     phrases: tuple[Phrase, ...] = ()
-    """With which it ends its explanations to say how sure it is, and what each states."""
+    """The phrases that end its explanations and say how sure it is, with the probability that each states."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -39,7 +39,7 @@ class StudentTask(BaseModel):
         return self
 
     def save(self, folder: str | Path) -> None:
-        # A student without phrases keeps the file, and so the fingerprint, that it had before there were any.
+        # Without phrases the file, and so the fingerprint, is the same as in versions before phrases.
         value = self.model_dump(mode="json", exclude=None if self.phrases else {"phrases"})
         write_json(Path(folder) / TASK_FILE, value)
 
@@ -48,7 +48,7 @@ class StudentTask(BaseModel):
         """Read ``task.json``.
 
         Raises:
-            CheckpointError: the folder is no student, one of another schema version, or its task is damaged.
+            CheckpointError: the folder is not a student, its schema version is unknown, or its task is damaged.
         """
         path = Path(folder) / TASK_FILE
         if not path.is_file():
@@ -59,5 +59,5 @@ class StudentTask(BaseModel):
                 found=what,
                 fix="Name a run, or the folder `student` inside it.",
             )
-        fix = "Copy the student's folder anew."
+        fix = "Copy the student's folder again."
         return read_model(cls, path, SCHEMA_VERSION, expected="a student's task", fix=fix)

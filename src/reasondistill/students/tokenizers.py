@@ -1,8 +1,8 @@
-"""Tokenizers that transformers has in Python alone, in the form that `students.codec.Codec` asks for.
+"""Tokenizers that transformers has only in Python, with the interface that `students.codec.Codec` needs.
 
-The codec needs to know where in a text each token stands, which only tokenizers of the library `tokenizers` tell.
-ByT5's is made one of these. Marian's, two SentencePiece models with one list of ids, stays what it is, and its
-SentencePiece models are asked for the places.
+The codec needs the offsets of tokens in a text, which only the library `tokenizers` provides. ByT5's tokenizer is
+rebuilt with that library. Marian's, two SentencePiece models with one list of ids, is wrapped: its SentencePiece models
+give the offsets.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasondistill.errors import CheckpointError
 from reasondistill.storage.files import fingerprint
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-def as_fast(tokenizer: Any) -> Any:
-    """A tokenizer with the same ids that a `students.codec.Codec` can be made of.
+
+def as_fast(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """A tokenizer with the same ids that `students.codec.Codec` can use.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is no such tokenizer.
     """
     if tokenizer.is_fast:
         return tokenizer
@@ -32,12 +35,12 @@ def as_fast(tokenizer: Any) -> Any:
     raise CheckpointError(
         kind,
         expected="a tokenizer of the library tokenizers (with a tokenizer.json), ByT5's or Marian's",
-        found="one that transformers has in Python alone",
-        fix="Take a checkpoint with another tokenizer.",
+        found="a tokenizer that transformers has only in Python",
+        fix="Use a checkpoint with another tokenizer.",
     )
 
 
-def _bytes_as_fast(slow: Any) -> Any:
+def _bytes_as_fast(slow: PreTrainedTokenizer) -> PreTrainedTokenizerFast:
     """ByT5's tokenizer: a token for each byte of a text's UTF-8, behind three special ones."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -69,27 +72,27 @@ def _characters_of_bytes() -> list[str]:
 
 
 class _Encoded(NamedTuple):
-    """A text's token ids, and for each its place (begin, end) in the text."""
+    """A text's token ids, and the offsets (begin, end) of each in the text."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
 
 
 class MarianPair:
-    """Marian's tokenizer in the form that `students.codec.Codec` asks for: a model for prompts, another for targets.
+    """Marian's tokenizer with the interface that `students.codec.Codec` needs: one model for prompts, one for targets.
 
     Args:
-        slow: a `transformers.MarianTokenizer`. What is not here is asked of it.
+        slow: a `transformers.MarianTokenizer`, which provides all other attributes.
     """
 
     is_fast = True
 
-    def __init__(self, slow: Any) -> None:
+    def __init__(self, slow: PreTrainedTokenizer) -> None:
         self.slow = slow
         self.backend_tokenizer = _MarianBackend(slow)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "slow":  # not there yet, while a copy is made
+        if name == "slow":  # not set yet while a copy is made
             raise AttributeError(name)
         return getattr(self.slow, name)
 
@@ -97,7 +100,7 @@ class MarianPair:
         return len(self.slow)
 
     def __call__(self, texts: Any, *, add_special_tokens: bool = True, **options: Any) -> Any:
-        """Prompts; without special tokens, which only targets lack, targets."""
+        """Encode prompts or, without special tokens, targets."""
         if add_special_tokens:
             return self.slow(texts, **options)
         return self.slow(text_target=texts, add_special_tokens=False, **options)
@@ -111,11 +114,11 @@ class MarianPair:
 
 
 class _MarianBackend:
-    """What the codec asks of a `tokenizers.Tokenizer`."""
+    """What the codec uses of a `tokenizers.Tokenizer`."""
 
     truncation = padding = None
 
-    def __init__(self, slow: Any) -> None:
+    def __init__(self, slow: PreTrainedTokenizer) -> None:
         self._slow = slow
         self._ids: dict[str, int] = slow.target_encoder if slow.separate_vocabs else slow.encoder
 

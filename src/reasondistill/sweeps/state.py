@@ -1,115 +1,106 @@
-"""How far each cell is, read from files alone: a sweep that was killed knows all that it needs."""
+"""The state of each trial, read from files alone, so that a killed sweep can be resumed."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from reasondistill.contracts.run import RUN_FILE
-from reasondistill.contracts.sweep import State
+from reasondistill.contracts.sweep import SWEEP_FILE, State, SweepRecord, TrialFailure
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.runs import Run
-from reasondistill.storage.files import read_json, read_versioned_json, write_json
 from reasondistill.storage.locks import held, is_held
-from reasondistill.sweeps.grid import Cell, Sweep
+from reasondistill.sweeps.grid import Sweep, Trial
 from reasondistill.sweeps.settings import Scored
 
-SWEEP_FILE = "sweep.json"
-SCHEMA_VERSION = 1
+
+def run_of(trial: Trial) -> Run:
+    return Run(Path(trial.config.runs_dir) / trial.config.name)
 
 
-def run_of(cell: Cell) -> Run:
-    return Run(Path(cell.config.runs_dir) / cell.config.name)
+def log_of(sweep: Sweep, trial: Trial) -> Path:
+    return sweep.folder / "logs" / f"{trial.name}.log"
 
 
-def log_of(sweep: Sweep, cell: Cell) -> Path:
-    return sweep.folder / "logs" / f"{cell.name}.log"
-
-
-def state_of(sweep: Sweep, cell: Cell) -> State:
-    """``finished``: all results are there; ``stopped``: begun, and nobody is at work on it; ``waiting``: not begun."""
-    busy = in_use(sweep, cell)  # asked first: a process that ends in between has finished it
-    if finished(sweep, cell):
+def state_of(sweep: Sweep, trial: Trial) -> State:
+    """``finished``: all results are there; ``stopped``: begun, and no process is running it; ``waiting``: not begun."""
+    busy = in_use(sweep, trial)  # read first: a process that ends in between has finished the trial
+    if finished(sweep, trial):
         return "finished"
     if busy:
         return "running"
-    if failure_of(sweep, cell) is not None:
+    if failure_of(sweep, trial) is not None:
         return "failed"
-    return "stopped" if (run_of(cell).folder / RUN_FILE).is_file() else "waiting"
+    return "stopped" if (run_of(trial).folder / RUN_FILE).is_file() else "waiting"
 
 
-def finished(sweep: Sweep, cell: Cell) -> bool:
-    parts = [scored.part for scored in sweep.scored(cell)]
-    return all((run_of(cell).results(part) / "results.json").is_file() for part in parts)
+def finished(sweep: Sweep, trial: Trial) -> bool:
+    parts = [scored.part for scored in sweep.scored(trial)]
+    return all((run_of(trial).results(part) / "results.json").is_file() for part in parts)
 
 
-def failure_of(sweep: Sweep, cell: Cell) -> dict[str, Any] | None:
-    """Why the last try failed: ``error`` and, of a process that died, its ``status``; None where none did."""
-    path = _failure_file(sweep, cell)
+def failure_of(sweep: Sweep, trial: Trial) -> TrialFailure | None:
+    """Why the last attempt failed; None if it did not."""
     try:
-        return read_json(path)
-    except DataError:  # none, or another process has just taken it away to try again
+        return TrialFailure.load(_failure_file(sweep, trial))
+    except DataError:  # none, or another process has just removed it to try again
         return None
 
 
-def record_failure(sweep: Sweep, cell: Cell, error: str, status: int | None = None) -> None:
-    write_json(_failure_file(sweep, cell), {"error": error, "status": status})
+def record_failure(sweep: Sweep, trial: Trial, error: str, status: int | None = None) -> None:
+    TrialFailure(error=error, status=status).save(_failure_file(sweep, trial))
 
 
-def forget_failure(sweep: Sweep, cell: Cell) -> None:
-    _failure_file(sweep, cell).unlink(missing_ok=True)
+def forget_failure(sweep: Sweep, trial: Trial) -> None:
+    _failure_file(sweep, trial).unlink(missing_ok=True)
 
 
-def _failure_file(sweep: Sweep, cell: Cell) -> Path:
-    return sweep.folder / "logs" / f"{cell.name}.failed.json"
+def _failure_file(sweep: Sweep, trial: Trial) -> Path:
+    return sweep.folder / "logs" / f"{trial.name}.failed.json"
 
 
-def claimed(sweep: Sweep, cell: Cell) -> AbstractContextManager[None]:
-    """Keep other processes off this cell.
+def claimed(sweep: Sweep, trial: Trial) -> AbstractContextManager[None]:
+    """Keep other processes from running this trial.
 
     Raises:
-        BusyError: on entering: another process is at work on it.
+        BusyError: on entering: another process is running it.
         OutputError: on entering: the folder cannot be locked.
     """
     return held(
-        _lock_file(sweep, cell),
-        of=run_of(cell).folder,
-        expected="a cell that nobody else is at work on",
-        found="one that another process is running",
-        fix="Wait for it; the sweep goes on with the others.",
+        _lock_file(sweep, trial),
+        of=run_of(trial).folder,
+        expected="a trial that no other process is running",
+        found="a trial that another process is running",
+        fix="Wait for it; the sweep continues with the other trials.",
     )
 
 
-def in_use(sweep: Sweep, cell: Cell) -> bool:
-    """Whether a process is at work on the cell."""
-    return is_held(_lock_file(sweep, cell), unsure=False)  # `claimed` says what is wrong to whoever begins
+def in_use(sweep: Sweep, trial: Trial) -> bool:
+    """Whether a process is running the trial."""
+    return is_held(_lock_file(sweep, trial), unsure=False)  # `claimed` reports the problem when a trial begins
 
 
-def _lock_file(sweep: Sweep, cell: Cell) -> Path:
-    return sweep.folder / "locks" / f"{cell.name}.lock"
+def _lock_file(sweep: Sweep, trial: Trial) -> Path:
+    return sweep.folder / "locks" / f"{trial.name}.lock"
 
 
 def begin(sweep: Sweep) -> None:
-    """Hold the sweep to what its folder was begun with, and write down what that is.
+    """Hold the sweep to the settings that its folder was begun with, and record them.
 
-    A cell that has begun keeps its configuration, and a part that was scored its settings: figures of two recipes are
-    not mixed under one name. New cells and new parts may be added.
+    A trial that has begun keeps its configuration, and an evaluation its settings: results of two recipes are not mixed
+    under one name. New trials and new evaluations may be added.
 
     Raises:
-        ConfigError: a cell's or a part's differ; all of them are named.
+        ConfigError: settings of a trial or an evaluation differ; all are named.
         DataError: the folder's record is of another schema version.
         OutputError: the folder cannot be made.
     """
-    problems = [f"cell {cell.name}: {problem}" for cell in sweep.cells if (problem := _changed(cell))]
+    problems = [f"trial {trial.name}: {problem}" for trial in sweep.trials if (problem := _changed(trial))]
     path = sweep.folder / SWEEP_FILE
-    scored = {one.part: one.model_dump(mode="json") for one in sweep.settings.evaluations}
-    before: dict[str, Any] = {}
-    if path.is_file():
-        fix = "Give the new sweep another name."
-        before = read_versioned_json(path, SCHEMA_VERSION, what="a sweep of ", fix=fix).get("evaluate", {})
+    scored = {evaluation.part: evaluation.model_dump(mode="json") for evaluation in sweep.settings.evaluations}
+    before = SweepRecord.load(path).evaluate if path.is_file() else {}
     for part in sorted(scored.keys() & before.keys()):
-        then = Scored(source="").model_dump(mode="json") | before[part]  # keys that came since
+        then = Scored(source="").model_dump(mode="json") | before[part]  # with keys added since
         if keys := sorted(k for k in scored[part] if k != "cells" and scored[part][k] != then.get(k)):
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
@@ -120,18 +111,18 @@ def begin(sweep: Sweep) -> None:
         raise OutputError(
             sweep.folder, expected="a folder that can be made", found=error.strerror or str(error), fix="Name another."
         ) from error
-    write_json(path, {"schema_version": SCHEMA_VERSION, "name": sweep.settings.name, "evaluate": before | scored})
+    SweepRecord(name=sweep.settings.name, evaluate=before | scored).save(path)
 
 
-def _changed(cell: Cell) -> str | None:
-    """How a cell that has begun differs from what is asked now."""
-    run = run_of(cell)
+def _changed(trial: Trial) -> str | None:
+    """How the configuration of a trial that has begun differs from the current one."""
+    run = run_of(trial)
     if not (run.folder / RUN_FILE).is_file():
         return None
     try:
         begun = run.config()
     except (DataError, ConfigError) as error:
         return str(error)
-    now, then = cell.config.model_dump(mode="json"), begun.model_dump(mode="json")
+    now, then = trial.config.model_dump(mode="json"), begun.model_dump(mode="json")
     keys = sorted(key for key in now if now[key] != then.get(key))
     return f"was begun with another configuration (see {run.folder / RUN_FILE}: {', '.join(keys)})" if keys else None

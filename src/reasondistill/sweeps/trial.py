@@ -1,4 +1,4 @@
-"""One cell of a sweep, from its configuration to its results; what is there already is not done again."""
+"""One trial of a sweep, from its configuration to its results; finished steps are not repeated."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import load_source
 from reasondistill.errors import CheckpointError, ConfigError, StoppedError
 from reasondistill.evaluation import evaluate_whole, save
-from reasondistill.evaluation.named_teachers import named
+from reasondistill.evaluation.reference_teachers import named
 from reasondistill.runs import Run
-from reasondistill.students.student import Student, predict_file
-from reasondistill.sweeps.grid import Cell, Sweep
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
+from reasondistill.sweeps.grid import Sweep, Trial
 from reasondistill.sweeps.settings import Scored
 from reasondistill.sweeps.state import claimed, finished, forget_failure, record_failure, run_of
 
@@ -23,55 +24,57 @@ if TYPE_CHECKING:
     from reasondistill.judges import Judge
 
 
-def run_cell(sweep: Sweep, cell: Cell, *, progress: Callable[[str], None] = lambda stage: None) -> None:
-    """Train, predict and evaluate; a cell that was stopped goes on from its last checkpoint or row.
+def run_trial(sweep: Sweep, trial: Trial, *, progress: Callable[[str], None] = lambda stage: None) -> None:
+    """Train, predict and evaluate; a stopped trial resumes from its last checkpoint or row.
 
-    Why it failed, if it does, is kept in the sweep's folder.
+    The reason for a failure is recorded in the sweep's folder.
 
     Raises:
-        BusyError: another process is at work on it.
+        BusyError: another process is running it.
         UserError, Exception: whatever the training or the evaluation raises.
     """
-    with claimed(sweep, cell):
-        if finished(sweep, cell):
+    with claimed(sweep, trial):
+        if finished(sweep, trial):
             progress("finished already")
             return
-        forget_failure(sweep, cell)
+        forget_failure(sweep, trial)
         try:
-            _run(sweep, cell, progress)
+            _run(sweep, trial, progress)
         except (StoppedError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            record_failure(sweep, cell, f"{type(error).__name__}: {error}")
+            record_failure(sweep, trial, f"{type(error).__name__}: {error}")
             raise
 
 
 def check_trainings(sweep: Sweep) -> None:
-    """Hold each variant's configuration to what its training would refuse; its seeds are alike in that.
+    """Check each variant's configuration as its training would; one seed stands for all.
 
     Raises:
-        ConfigError: some are refused; all of them are named.
+        ConfigError: some are refused; all are named.
         MissingExtraError: an extra that one needs is not installed.
     """
     from reasondistill.training.train import check
 
     problems = []
-    for variant, cells in sweep.variants.items():
+    for variant, trials in sweep.variants.items():
         try:
-            check(cells[0].config, lengths=cells[0].after is None)  # the student that it begins with is yet to be made
+            check(
+                trials[0].config, lengths=trials[0].after is None
+            )  # the student that it starts from does not exist yet
         except (ConfigError, CheckpointError) as error:
-            problems.append(f"cell {variant}: {error}".replace("\n", "\n  "))
+            problems.append(f"variant {variant}: {error}".replace("\n", "\n  "))
     if problems:
         raise ConfigError.gather(sweep.folder, problems)
 
 
 def check_scored(sweep: Sweep) -> None:
-    """Read what the students will be scored on, as a mistake there would be every cell's, found after its training.
+    """Read the evaluation data: a mistake there would surface in every trial, after its training.
 
     Raises:
         DataError: a source, a split of it or a teacher's file is not usable.
     """
-    tasks = {cell.config.task.model_dump_json(): cell.config.task for cell in sweep.cells}
+    tasks = {trial.config.task.model_dump_json(): trial.config.task for trial in sweep.trials}
     for scored in sweep.settings.evaluations:
         for task in tasks.values():
             named(scored.teachers, list(load_source(_source(scored), task, 0).examples))
@@ -81,29 +84,29 @@ def _source(scored: Scored) -> Source:
     return Source(**scored.model_dump(include={"source", "split", "limit", "columns", "fields"}))
 
 
-def _run(sweep: Sweep, cell: Cell, progress: Callable[[str], None]) -> None:
+def _run(sweep: Sweep, trial: Trial, progress: Callable[[str], None]) -> None:
     from reasondistill.training.train import train
 
-    run = run_of(cell)
+    run = run_of(trial)
     if (
-        cell.after is not None
+        trial.after is not None
         and not run.student.exists()
-        and not (run.folder.parent / cell.after / "student").exists()
+        and not (run.folder.parent / trial.after / "student").exists()
     ):
-        raise ConfigError("after", expected=f"the finished student of {cell.after}", found="none", fix="Run it first.")
+        raise ConfigError("after", expected=f"the finished student of {trial.after}", found="none", fix="Run it first.")
     begun = (run.folder / RUN_FILE).is_file()
-    progress("going on with the training" if begun else "training")
-    train(cell.config, resume=begun)
+    progress("resuming the training" if begun else "training")
+    train(trial.config, resume=begun)
     student = Student.load(run.student)
-    for scored in sweep.scored(cell):
+    for scored in sweep.scored(trial):
         if not (run.results(scored.part) / "results.json").is_file():
             _score(student, scored, run, progress)
 
 
 def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str], None]) -> None:
-    asked = _source(scored)
-    part = load_source(asked, student.task, 0)
-    everything = load_source(asked.model_copy(update={"split": None, "limit": None}), student.task, 0)
+    source = _source(scored)
+    part = load_source(source, student.task, 0)
+    everything = load_source(source.model_copy(update={"split": None, "limit": None}), student.task, 0)
     examples = list(part.examples)
     generation = student.generation
     if scored.num_beams is not None:

@@ -1,7 +1,7 @@
 """A task: its fields, labels or choices, prompts, targets, and the parser of outputs.
 
-A task is data. Rendering makes a target out of segments, each marked with the loss term that its tokens belong to;
-parsing takes a label and an explanation out of text that a student wrote on its own.
+A task is data. Rendering builds a target from segments, each marked with the loss term of its tokens;
+`reading_outputs` extracts a label and an explanation from text that a student generated freely.
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from reasondistill.contracts.records import Example
 from reasondistill.contracts.records import OutputOrder as OutputOrder
 from reasondistill.errors import DataError, TaskError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
+from reasondistill.tasks.answer_texts import escaped
+from reasondistill.tasks.reading_outputs import EXPLANATION_MARK, LABEL_MARK, without_case
+from reasondistill.tasks.structures import Structure, own_words, texts_of_targets
+
+AnswerKind = Literal["labels", "choices", "text", "query"]
+"""What an answer is: one of the task's labels, one of a row's choices, a text, or a query of a database."""
 
 Role = Literal["label", "explanation", "context"]
 """Which loss term a piece of a target belongs to; ``context`` belongs to none."""
 
-_EXPLANATION_MARK = "explanation:"
-_LABEL_MARK = "label:"
 _COLUMNS = {"label", "id", "group", "split", "explanation", "explanations"}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_WRITTEN: tuple[AnswerKind, ...] = ("text", "query")
 
 
 class Segment(NamedTuple):
@@ -36,10 +41,9 @@ class Segment(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What a student should write: the segments' texts joined without anything between them.
+    """What a student should write: the segments' texts, joined without separators.
 
-    ``ends`` says whether the end of the sequence is part of what is learned, and ``end_role`` which loss term its token
-    belongs to.
+    ``ends`` says whether the end of the sequence is learned too, ``end_role`` which loss term its token belongs to.
     """
 
     segments: tuple[Segment, ...]
@@ -51,21 +55,17 @@ class Target(NamedTuple):
         return "".join(segment.text for segment in self.segments)
 
 
-class Parsed(NamedTuple):
-    """What a student's own text says; ``label`` is None where it holds none of the labels."""
-
-    label: str | None
-    explanation: str
-
-
 class Task(BaseModel):
     """A question with named fields whose answer is a label, an explanation, or both.
 
     ``labels`` is None for a task whose examples carry their own ``choices``, and empty for one without labels.
+    ``answer`` is ``text`` or ``query`` for a task whose answer is written, not chosen: it has no labels, and an
+    example's ``label`` is the answer itself. For other tasks it says what ``labels`` says already, or nothing.
     In prompts ``{field}`` stands for a field's text and ``{choices}`` for an example's choices.
-    ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``. A prompt that is not given
-    names the task and each field before its text: ``explain nli premise: … hypothesis: …``. Rows in which a field is
-    empty are set aside, unless it is one of ``optional``.
+    A ``structure`` makes of each explanation a line that is checked and read out: see `tasks.structures`.
+    ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``. The default prompt names the
+    task, and each field before its text: ``explain nli premise: … hypothesis: …``. Rows with an empty field are
+    dropped, unless it is one of ``optional``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,24 +74,62 @@ class Task(BaseModel):
     fields: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] | None = None
     optional: tuple[str, ...] = ()
-    # Prompts that are not given are filled in below; the defaults tell type checkers that they may be left out.
+    answer: AnswerKind | None = None
+    # Missing prompts are filled in below; the defaults are for type checkers.
     prompt: str = ""
     label_prompt: str = ""
     explanation_prompt: str = ""
+    structure: Structure | None = None
+    """What its explanations are made of, where they are no free texts."""
 
     @model_validator(mode="before")
     @classmethod
-    def _default_prompts(cls, value: Any) -> Any:
+    def _default_prompts(cls, value: object) -> Any:
         if not isinstance(value, Mapping) or not isinstance(value.get("fields"), list | tuple):
             return value  # pydantic says what is wrong
-        # Where types are held to, a list that comes from here is no tuple.
+        # In strict mode a list does not count as a tuple.
         value = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        if value.get("answer") in _WRITTEN:
+            value = {"labels": (), **value}
         parts = [f"{field}: {{{field}}}" for field in value["fields"]]
         if value.get("labels") is None:
             parts.append("choices: {choices}")
         described = f"{value.get('name')} {' '.join(parts)}"
         prompt = value.get("prompt", f"explain {described}")
         return {"label_prompt": f"predict {described}", "explanation_prompt": prompt, **value, "prompt": prompt}
+
+    @model_serializer(mode="wrap")
+    def _without_what_labels_say(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A task without these two is written, and so its fingerprint is, as in versions before there were such keys.
+        value: dict[str, object] = handler(self)
+        if self.answer not in _WRITTEN:
+            value.pop("answer", None)
+        if self.structure is None:
+            value.pop("structure", None)
+        return value
+
+    @model_validator(mode="after")
+    def _answer_fits_labels(self) -> Self:
+        kind = "choices" if self.labels is None else "labels"
+        if self.answer in _WRITTEN and self.labels != ():
+            raise ValueError(f"answer: {self.answer} is written, not chosen: leave out labels")
+        if self.answer not in (None, kind, *_WRITTEN) or (self.answer == "labels" and not self.labels):
+            raise ValueError(f"answer: {self.answer} does not fit labels: {self.labels and [*self.labels]}")
+        if self.structure is not None and self.answer in _WRITTEN:
+            raise ValueError("structure: for tasks whose answers are chosen; leave it out, or answer")
+        if self.structure is not None and (problem := self.structure.problem(self.fields, self.labels)):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def writes_answers(self) -> bool:
+        """Whether the answer is a text that a student writes, rather than one of given labels or choices."""
+        return self.answer in _WRITTEN
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether an answer is asked for at all: a label, a choice or a text."""
+        return self.labels != () or self.writes_answers
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -100,7 +138,9 @@ class Task(BaseModel):
         if "choices" in self.fields:
             raise ValueError("a field cannot be called 'choices': in prompts that stands for an example's choices")
         if taken := set(self.fields) & _COLUMNS:
-            raise ValueError(f"a field cannot be called {sorted(taken)}: a table has those columns beside its fields")
+            raise ValueError(
+                f"a field cannot be called {sorted(taken)}: a table has columns of these names for other things"
+            )
         if len(set(self.fields)) < len(self.fields) or not all(map(str.isidentifier, self.fields)):
             raise ValueError(f"fields are words, each once: {list(self.fields)} are not")
         if unknown := set(self.optional) - set(self.fields):
@@ -156,7 +196,7 @@ class Task(BaseModel):
         return example
 
     def render_prompts(self, order: OutputOrder, example: Example) -> dict[Literal["label", "explanation"], str]:
-        """The text that a student reads before it writes a label, and before it writes an explanation."""
+        """The prompts for the label and for the explanation."""
         if order == "separate":
             return {
                 "label": self._fill(self.label_prompt, example),
@@ -170,30 +210,50 @@ class Task(BaseModel):
     ) -> list[tuple[str, list[Target]]]:
         """What to train on: prompts, each with the targets that follow it, one for each of ``explanations``.
 
-        A pair is read once for all its explanations. None among them stands for a target without explanation.
-        Targets that would supervise nothing are left out, and so are prompts that are left without a target.
-        ``closed`` is that of `render_target`.
+        An example's prompt is read once for all its explanations. None among them stands for a target without an
+        explanation. Targets that supervise nothing are left out, and so are prompts without targets. ``closed`` is as
+        in `render_target`.
         """
         prompts = self.render_prompts(order, example)
+        if self.structure is not None:
+            explanations = texts_of_targets(self.structure, example, [*explanations])
+        label = self.target_label(example.label)
+        closed = closed or self.writes_answers  # where a text ends is learned with it
         if order == "separate":
-            label_targets = [render_target("label_only", example.label, None, closed=closed)]
+            label_targets = [render_target("label_only", label, None, closed=closed)]
             texts = [render_target("explanation_only", None, e) for e in explanations]
             pairs = [(prompts["label"], label_targets), (prompts["explanation"], texts)]
         else:
-            targets = [render_target(order, example.label, e, closed=closed) for e in explanations]
+            targets = [render_target(order, label, e, closed=closed) for e in explanations]
             pairs = [(prompts["label"], targets)]
         kept = ((prompt, list(dict.fromkeys(t for t in targets if t is not None))) for prompt, targets in pairs)
         return [(prompt, targets) for prompt, targets in kept if targets]
 
+    def target_label(self, label: str | None) -> str | None:
+        """A label as a target holds it: the separators in a written answer are spelt so that they separate nothing."""
+        return escaped(label) if label is not None and self.writes_answers else label
+
+    def own_words(self, explanation: str) -> str:
+        """A reference's text without the structure before it, where the task's explanations have one."""
+        return explanation if self.structure is None else own_words(explanation)
+
+    def as_learned(self, explanation: str, example: Example) -> str:
+        """An explanation as a target holds it: its structure, if the task's have one and this text is one's."""
+        if self.structure is None:
+            return explanation
+        claim = self.structure.parse(explanation, example.fields)
+        claim = claim or self.structure.read_text(explanation, example.fields)
+        return explanation if claim is None else claim.line
+
     def _fill(self, template: str, example: Example) -> str:
         values: Mapping[str, str] = {**example.fields, "choices": "; ".join(example.choices or ())}
-        # One pass with a function: a field's own text may hold braces or backslashes.
+        # One pass with a function: a field's text may contain braces or backslashes.
         return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 def distinct(labels: Sequence[str]) -> bool:
-    """Whether labels differ by more than case and spacing, which do not count in a student's text."""
-    return len({_plain(label) for label in labels}) == len(labels)
+    """Whether labels differ by more than case and spacing, which are ignored in a student's text."""
+    return len({without_case(label) for label in labels}) == len(labels)
 
 
 def label_problem(labels: Sequence[str]) -> str | None:
@@ -201,10 +261,8 @@ def label_problem(labels: Sequence[str]) -> str | None:
     for label in labels:
         if not label.strip() or label != label.strip():
             return f"the label {label!r} is empty or has white space around it"
-        if _EXPLANATION_MARK in label or _LABEL_MARK in label:
-            return (
-                f"the label {label!r} holds {_EXPLANATION_MARK!r} or {_LABEL_MARK!r}, which separate a target's parts"
-            )
+        if EXPLANATION_MARK in label or LABEL_MARK in label:
+            return f"the label {label!r} holds {EXPLANATION_MARK!r} or {LABEL_MARK!r}, which separate a target's parts"
     if not distinct(labels):
         return f"the labels {list(labels)} hold one twice (case and spacing do not count)"
     return None
@@ -213,14 +271,13 @@ def label_problem(labels: Sequence[str]) -> str | None:
 def render_target(
     order: OutputOrder, label: str | None, explanation: str | None, *, closed: bool = False
 ) -> Target | None:
-    """The target of one row; None where the row supervises nothing.
+    """The target of one row; None if the row supervises nothing.
 
     A row without an explanation supervises its label's tokens only and does not end: the student is not taught to
     stop after a label. A row without a label supervises its explanation only; in ``label_first`` the separator is
     then context, so that the student does not learn to begin with it instead of with a label.
 
-    With ``closed`` what follows a label belongs to it, and is learned also where there is no explanation: see
-    `close_label`.
+    With ``closed`` what follows a label belongs to it, and is learned even without an explanation: see `close_label`.
     """
     if order == "separate":
         raise ValueError("'separate' has two targets: render 'label_only' and 'explanation_only'")
@@ -228,7 +285,7 @@ def render_target(
         if label is None or order == "explanation_only":
             return None
         if order == "explanation_first":
-            target = Target((Segment(_LABEL_MARK, "context"), Segment(f" {label}", "label")))
+            target = Target((Segment(LABEL_MARK, "context"), Segment(f" {label}", "label")))
         else:
             target = Target((Segment(label, "label"),))
         return close_label(order, target) if closed else target
@@ -236,108 +293,62 @@ def render_target(
         return Target((Segment(explanation, "explanation"),), ends=True)
     if order == "label_first":
         if label is None:
-            segments = Segment(f"{_EXPLANATION_MARK} ", "context"), Segment(explanation, "explanation")
+            segments = Segment(f"{EXPLANATION_MARK} ", "context"), Segment(explanation, "explanation")
             return Target(segments, ends=True)
         if closed:
             target = close_label(order, Target((Segment(label, "label"),)))
             return Target((*target.segments, Segment(f" {explanation}", "explanation")), ends=True)
         return Target(
-            (Segment(label, "label"), Segment(f" {_EXPLANATION_MARK} {explanation}", "explanation")), ends=True
+            (Segment(label, "label"), Segment(f" {EXPLANATION_MARK} {explanation}", "explanation")), ends=True
         )
     if label is None:
         return Target((Segment(explanation, "explanation"),))
-    # The space belongs to the label: some tokenizers write it as a token of its own before some labels only, and
-    # scores of labels must cover the same text.
-    mark = Segment(f" {_LABEL_MARK}", "explanation")
+    # The space belongs to the label: some tokenizers make it a separate token before certain labels only, and the
+    # scores of all labels must cover the same text.
+    mark = Segment(f" {LABEL_MARK}", "explanation")
     target = Target((Segment(explanation, "explanation"), mark, Segment(f" {label}", "label")), ends=True)
     return close_label(order, target) if closed else target
 
 
 def close_label(order: OutputOrder, target: Target) -> Target:
-    """A target that stops at its label, with what follows a label in that order: the separator, or the end.
+    """A target that stops at its label, plus what follows a label in that order: the separator, or the end.
 
-    It belongs to the label. "bank" and "bank of a river" begin alike: only what comes after "bank" tells them apart,
-    so that is learned, and scored, as a part of the label.
+    That becomes part of the label. "bank" and "bank of a river" begin alike: only what follows "bank" distinguishes
+    them, so it is learned and scored with the label.
     """
     if order == "label_first":
-        return target._replace(segments=(*target.segments, Segment(f" {_EXPLANATION_MARK}", "label")))
+        return target._replace(segments=(*target.segments, Segment(f" {EXPLANATION_MARK}", "label")))
     return target._replace(ends=True, end_role="label")
 
 
 def choice_targets(order: OutputOrder, choices: Sequence[str], explanation: str | None) -> list[Target]:
-    """One target for each label that could be the answer; a student's score is that of the label's tokens.
+    """One target for each possible label; the score of a label is that of its tokens.
 
-    ``explanation`` is what the student wrote before, for ``explanation_first``; other orders leave it out.
+    ``explanation`` is the student's own, for ``explanation_first``; other orders ignore it.
     """
     if order != "explanation_first" or explanation is None:
         return [Target((Segment(choice, "label"),)) for choice in choices]
-    context = Segment(f"{explanation} {_LABEL_MARK}", "context")
+    context = Segment(f"{explanation} {LABEL_MARK}", "context")
     return [Target((context, Segment(f" {choice}", "label"))) for choice in choices]
 
 
 def explanation_prefix(order: OutputOrder, label: str | None) -> str:
-    """The text that a student is made to begin with before it explains: with ``label_first``, the decided label."""
-    return f"{label} {_EXPLANATION_MARK}" if order == "label_first" and label is not None else ""
-
-
-def explanation_stop(order: OutputOrder, text: str) -> str:
-    """A generated explanation without the label that ``explanation_first`` writes after it."""
-    return _split_last(text)[0] if order == "explanation_first" else text
-
-
-def parse(order: OutputOrder, text: str, labels: Sequence[str]) -> Parsed:
-    """Take label and explanation out of text that a student wrote unforced.
-
-    ``parse(order, render_target(order, label, explanation), labels)`` gives both back, whatever the explanation
-    holds. Spacing around the separator and the label's case may differ, as tokenizers change them.
-    """
-    if order in ("label_only", "separate"):
-        return Parsed(_match(text, labels), "")
-    if order == "explanation_only":
-        return Parsed(None, text)
-    if order == "explanation_first":
-        explanation, label = _split_last(text)
-        return Parsed(_match(label, labels), explanation)
-    separator = f" {_EXPLANATION_MARK} "
-    if text.startswith(separator.lstrip()):  # rendered without a label; no label holds the mark
-        label, explanation = "", text.removeprefix(separator.lstrip())
-    elif separator in text:
-        label, explanation = text.split(separator, 1)
-    else:
-        parts = re.split(r"\s+explanation\s*:\s*", text, maxsplit=1)
-        label, explanation = parts[0], parts[1] if len(parts) > 1 else ""
-    return Parsed(_match(label, labels), explanation)
-
-
-def _split_last(text: str) -> tuple[str, str]:
-    explanation, mark, label = text.rpartition(f" {_LABEL_MARK} ")
-    if mark:
-        return explanation, label
-    loose = list(re.finditer(r"(^|\s+)label\s*:\s*", text))
-    return (text[: loose[-1].start()], text[loose[-1].end() :]) if loose else (text, "")
-
-
-def _match(text: str, labels: Sequence[str]) -> str | None:
-    return next((label for label in labels if _plain(label) == _plain(text)), None)
-
-
-def _plain(text: str) -> str:
-    # Tokenizers put spaces around hyphens and other marks, and may lower the case.
-    return re.sub(r"\s+", "", text).casefold()
+    """The forced beginning of an output that goes on with the explanation: with ``label_first``, the decided label."""
+    return f"{label} {EXPLANATION_MARK}" if order == "label_first" and label is not None else ""
 
 
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "tasks"
 BUILTIN_TASKS = tuple(sorted(path.stem for path in _BUILTIN.glob("*.yaml")))
-"""Names of the tasks that the package brings, each a YAML file."""
+"""Names of the built-in tasks, each a YAML file."""
 
 
 def get_task(name: str) -> Task:
-    """A built-in task by name, or one that a YAML file (.yaml, .yml) describes.
+    """A built-in task by name, or the task of a YAML file (.yaml, .yml).
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: there is no such task.
         DataError: the file is absent or empty.
-        ConfigError: the file does not describe a task; all that is wrong is named.
+        ConfigError: the file does not describe a task; all mistakes are named.
     """
     if name.endswith((".yaml", ".yml")):
         return validate_config(Task, read_yaml(name), where=name)

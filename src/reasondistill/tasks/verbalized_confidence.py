@@ -1,7 +1,7 @@
-"""Confidence in words: phrases that end an explanation, what each of them states, and how they are read back.
+"""Confidence in words: phrases at the end of explanations, the probabilities that they state, and reading them back.
 
-After Lin, Hilton & Evans 2022, Teaching Models to Express Their Uncertainty in Words. A phrase stands for the
-probabilities of its bin, and states their mean.
+After Lin, Hilton & Evans 2022, Teaching Models to Express Their Uncertainty in Words. A phrase stands for a
+bin of probabilities, and states their mean.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Phrase(BaseModel):
-    """Words that end an explanation, and the probability that they state."""
+    """A phrase for the end of an explanation, and the probability that it states."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +25,7 @@ class Phrase(BaseModel):
 
 
 class Spoken(NamedTuple):
-    """An explanation without the phrase that ended it, and that phrase; None where there was none."""
+    """An explanation without the phrase at its end, and that phrase, or None."""
 
     explanation: str
     phrase: Phrase | None
@@ -46,16 +46,15 @@ def phrases_problem(texts: Sequence[str]) -> str | None:
 def binned(probabilities: Sequence[float], texts: Sequence[str]) -> tuple[list[Phrase], list[int]] | None:
     """Give each probability one of the phrases, from the least sure to the surest.
 
-    Bins hold about as many probabilities each, so that each phrase is learned equally often; equal probabilities are
-    never parted.
+    Bins are of about equal size, so that each phrase is learned equally often; equal probabilities share a bin.
 
     Args:
         probabilities: (n,).
         texts: of the phrases, (P,).
 
     Returns:
-        The phrases, each with the mean of its bin, and the place of each probability's phrase among them (n,); None
-        where the probabilities differ too little for so many bins.
+        The phrases, each with the mean of its bin, and the index of each probability's phrase (n,); None if the
+        probabilities differ too little for that many bins.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     if not len(values):
@@ -74,13 +73,13 @@ def with_phrase(explanation: str, phrase: str) -> str:
 
 
 def spoken(explanation: str, phrases: Sequence[Phrase]) -> Spoken:
-    """Take the phrase off the end of an explanation that a student wrote.
+    """Remove the phrase at the end of a student's explanation.
 
     Case and spacing may differ, as tokenizers change them; words before the phrase stay as they are.
     """
     for phrase in phrases:
-        if (found := _at_the_end(phrase.text).search(explanation)) is not None:
-            return Spoken(explanation[: found.start()], phrase)
+        if (match := _at_the_end(phrase.text).search(explanation)) is not None:
+            return Spoken(explanation[: match.start()], phrase)
     return Spoken(explanation, None)
 
 

@@ -19,6 +19,7 @@ from reasondistill.config import Lora, Part
 from reasondistill.contracts.seals import SEAL_FILE
 from reasondistill.errors import ConfigError, MissingExtraError
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.student_task import TASK_FILE
 
 _ATTENDING = {"q", "v", "q_proj", "v_proj"}
@@ -82,7 +83,7 @@ def adapt(student: Checkpoint, *, freeze: Sequence[Part] = (), lora: Lora | None
     return result
 
 
-def parts_of(model: Any) -> dict[Part, list[nn.Parameter]]:
+def parts_of(model: EncoderDecoder) -> dict[Part, list[nn.Parameter]]:
     """A student's parameters, each in one part.
 
     ``embeddings`` are the tables that tokens are looked up in, which most students share between both sides and, where
@@ -101,7 +102,7 @@ def parts_of(model: Any) -> dict[Part, list[nn.Parameter]]:
     return parts
 
 
-def trained_count(model: Any) -> int:
+def trained_count(model: EncoderDecoder) -> int:
     """Parameters that learn, shared ones counted once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reasondistill.errors import ConfigError, UserError
+from reasondistill.students.model_protocol import EncoderDecoder
 
 _LARGEST = 1e9
 """No argument is meant to be larger; beyond it PyTorch's 32-bit numbers overflow."""
@@ -79,6 +80,7 @@ _RULES: dict[str, _Rule] = {
     "dataloader_num_workers": _Rule("a whole number from 0 to 1024", lambda v: 0 <= v <= 1024),
     "dataloader_prefetch_factor": _count(1),
     "ddp_bucket_cap_mb": _count(1),
+    "ddp_backend": _among("gloo", "nccl"),
     "ddp_timeout": _count(1),
     "log_level": _LOG_LEVELS,
     "log_level_replica": _LOG_LEVELS,
@@ -101,7 +103,7 @@ _WORDS = {
 }
 
 
-def problems_of(given: Mapping[str, Any], kind: type) -> Iterator[str]:
+def problems_of(given: Mapping[str, object], kind: type) -> Iterator[str]:
     """What is wrong with each of ``given`` by itself: its type, a number out of range, NaN or infinity.
 
     Args:
@@ -119,7 +121,7 @@ def problems_of(given: Mapping[str, Any], kind: type) -> Iterator[str]:
             yield f"{name}: expected {problem}, found {value!r}"[:400]
 
 
-def _problem(value: Any, hint: Any, rule: _Rule | None) -> str | None:
+def _problem(value: object, hint: object, rule: _Rule | None) -> str | None:
     """What was expected instead of ``value``; None where it will do."""
     try:
         _adapter(hint).validate_python(value)
@@ -132,7 +134,7 @@ def _problem(value: Any, hint: Any, rule: _Rule | None) -> str | None:
     return None
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     """Whether no number in ``value``, at any depth, is NaN, infinite or absurdly large."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
@@ -169,7 +171,7 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
 
 
-def _in_words(hint: Any) -> str:
+def _in_words(hint: object) -> str:
     kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, UnionType) else (hint,)
     words = [_WORDS.get(typing.get_origin(kind) or kind) for kind in kinds]
     return " or ".join(dict.fromkeys(word for word in words if word)) or "another kind of value"
@@ -323,7 +325,7 @@ def _follow_schedule(trainer: Any, arguments: Any, optimizer: Any) -> None:
                 )
 
 
-def _checkpoint_activations(arguments: Any, model: Any) -> None:
+def _checkpoint_activations(arguments: Any, model: EncoderDecoder) -> None:
     import torch
     from torch.utils.checkpoint import checkpoint
 

@@ -8,7 +8,7 @@ import copy
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from reasondistill.config import TrainConfig
 from reasondistill.errors import ConfigError, MissingExtraError, UserError
+from reasondistill.storage.launched import place
 from reasondistill.training.argument_checks import problems_of, refusals, rehearse
 
 _WHOLE = "the process holds the whole student, so that checkpoints are plain ones"
@@ -56,7 +57,7 @@ _REFUSED = {
     "sortish_sampler": "set train_sampling_strategy: group_by_length",
     "average_tokens_across_devices": "losses are always means over the tokens of all processes",
     "debug": "transformers' debugging cannot read the masks of these batches; training stops at a loss that is NaN",
-    "ddp_backend": "one process drives one device",
+    "save_on_each_node": "the first process writes the run, into a folder that all machines see",
     "do_train": _BY_COMMAND,
     "do_eval": _BY_COMMAND,
     "do_predict": _BY_COMMAND,
@@ -76,12 +77,28 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
     Raises:
         ConfigError: transformers or this library refuses them, or a tracker is not installed.
     """
-    import torch
     from transformers import Seq2SeqTrainingArguments
 
     _refuse(config, Seq2SeqTrainingArguments)
     if config.lora is not None and importlib.util.find_spec("peft") is None:
         raise MissingExtraError("lora", "peft")
+    options = _options(config, {field.name for field in fields(Seq2SeqTrainingArguments)})
+    with refusals():
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **options
+        )
+    _check_trackers(arguments.report_to)
+    _refuse_together(config, arguments)
+    # One process drives one device.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    rehearse(arguments, evaluates=config.data.validation is not None)
+    return arguments
+
+
+def _options(config: TrainConfig, known: Collection[str]) -> dict[str, Any]:
+    """The user's arguments over the defaults, of which earlier releases of transformers 5 do not know all."""
+    import torch
+
     defaults = {
         "logging_steps": 10,
         "save_total_limit": 2,
@@ -92,25 +109,32 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
         "bf16": has_fast_bf16() and not config.training.get("fp16", False),
         # transformers refuses bf16 on a CPU unless use_cpu says that the CPU is meant.
         "use_cpu": not torch.accelerator.is_available(),
-        "disable_tqdm": False,
         # A resumed run goes on counting the evaluations without improvement.
         "restore_callback_states_from_checkpoint": True,
     }
     if str(config.training.get("metric_for_best_model")).endswith("perplexity"):
         defaults["greater_is_better"] = False  # transformers knows it of losses alone
-    # Earlier releases of transformers 5 lack some.
-    known = {field.name for field in fields(Seq2SeqTrainingArguments)}
     defaults = {name: value for name, value in defaults.items() if name in known}
     options = copy.deepcopy(defaults | config.training)  # transformers writes into what it is given
+    if not place().first:
+        options["report_to"] = "none"  # the first process reports
+    if place().count == 1:
+        options.pop("ddp_backend", None)  # of several processes; transformers would wait for them
     # PyTorch wants both betas to be of one type.
     if options["report_to"] is None:
         options["report_to"] = "none"
     options |= {name: float(options[name]) for name in ("adam_beta1", "adam_beta2") if name in options}
-    with refusals():
-        arguments = Seq2SeqTrainingArguments(
-            output_dir=str(output_dir), seed=config.seed, remove_unused_columns=False, **options
+    return options
+
+
+def _refuse_together(config: TrainConfig, arguments: Any) -> None:
+    """Raise a ConfigError for arguments that transformers takes, and that do not go with each other."""
+    if place().count > 1 and arguments.train_sampling_strategy == "batch_rebalance":
+        raise ConfigError(
+            "training.train_sampling_strategy",
+            expected="random, sequential or group_by_length in several processes",
+            found="batch_rebalance",
         )
-    _check_trackers(arguments.report_to)
     asking = (
         "eval_strategy" if arguments.eval_strategy != "no" else "eval_on_start" if arguments.eval_on_start else None
     )
@@ -128,10 +152,6 @@ def training_arguments(config: TrainConfig, output_dir: Path) -> Any:
             expected="true, since early_stopping_patience is set",
             found="false",
         )
-    # One process drives one device.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    rehearse(arguments, evaluates=config.data.validation is not None)
-    return arguments
 
 
 def has_fast_bf16() -> bool:

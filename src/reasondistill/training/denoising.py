@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reasondistill.contracts.records import Example
 from reasondistill.errors import CheckpointError
@@ -34,7 +34,8 @@ def denoising_features(
     Raises:
         CheckpointError: the tokenizer has no mask token.
     """
-    mask = codec.tokenizer.mask_token_id
+    tokenizer: Any = codec.tokenizer
+    mask = tokenizer.mask_token_id
     if mask is None:
         raise CheckpointError("student.denoising", expected="a tokenizer with a mask token", found="none")
     texts = [text for e in examples for text in (*e.fields.values(), *(x.text for x in e.references))]
@@ -45,7 +46,7 @@ def denoising_features(
         (f"sentence {i}", s, [Target((Segment(s, "explanation"),), ends=True)])
         for i, s in enumerate(sentences[:limit], start=1)
     ]
-    special = set(codec.tokenizer.all_special_ids)
+    special = set(tokenizer.all_special_ids)
 
     def masked(ids: list[int]) -> list[int]:
         return [mask if i not in special and generator.random() < mask_rate else i for i in ids]

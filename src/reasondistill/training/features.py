@@ -171,6 +171,8 @@ class Collator:
         import torch
 
         pad = self.codec.pad_token_id
+        # One of several processes may get no rows of an epoch's last batch: it supervises nothing there.
+        rows = rows or [{"input_ids": [pad], "target_ids": [[pad]], "target_roles": [[CONTEXT]]}]
         sources = [row["input_ids"] for row in rows]
         targets = [ids for row in rows for ids in row["target_ids"]]
         roles = pad_to_tensor([r for row in rows for r in row["target_roles"]], CONTEXT)

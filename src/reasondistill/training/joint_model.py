@@ -6,12 +6,53 @@ import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reasondistill.students.forward import encode, fuse_activations, logits_at
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.packing import can_pack, packed_logits
-from reasondistill.training.losses import TokenLosses, token_losses
+from reasondistill.training.losses import TokenLosses, token_losses, with_distillation
+
+
+class Distillation:
+    """A frozen student whose probabilities of each supervised token another one is drawn towards.
+
+    It is no module, so that nothing trains it, saves it or wraps it.
+    """
+
+    def __init__(self, parent: EncoderDecoder, weight: float) -> None:
+        self.weight = weight
+        self._parent = parent.eval().requires_grad_(False)
+
+    def parent_on(self, device: torch.device) -> Any:
+        """The student, on this device from now on."""
+        self._parent = self._parent.to(device)
+        return self._parent
+
+
+def supervised_logits(
+    student: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    encoder_rows: Tensor,
+    decoder_input_ids: Tensor,
+    supervised: Tensor,
+    *,
+    packs: bool,
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, V) of the supervised tokens of a batch, and the places (N,) of these in the flattened targets.
+
+    Args:
+        supervised: (D, T) bool; the others as `features.Collator` makes them.
+        packs: pack texts, as `students.packing` can.
+    """
+    if packs and bool(supervised.any()):
+        return packed_logits(student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised)
+    states = encode(student, input_ids, attention_mask)
+    logits = logits_at(student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised)
+    return logits, supervised.flatten().nonzero()[:, 0]
 
 
 class JointModel(nn.Module):
@@ -22,10 +63,13 @@ class JointModel(nn.Module):
     It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
     """
 
-    def __init__(self, student: Any, label_smoothing_factor: float = 0.0) -> None:
+    def __init__(
+        self, student: Any, label_smoothing_factor: float = 0.0, distillation: Distillation | None = None
+    ) -> None:
         super().__init__()
         self.student = student
         self.label_smoothing_factor = label_smoothing_factor
+        self.distillation = distillation
         self.packs = can_pack(student)
         fuse_activations(student)
 
@@ -41,22 +85,20 @@ class JointModel(nn.Module):
     ) -> TokenLosses:
         """Loss sums of a batch as `features.Collator` makes it; shapes there."""
         supervised = label_mask | explanation_mask
-        if self.packs and bool(supervised.any()):
-            logits, places = packed_logits(
-                self.student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised
-            )
-        else:
-            states = encode(self.student, input_ids, attention_mask)
-            logits = logits_at(
-                self.student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised
-            )
-            places = supervised.flatten().nonzero()[:, 0]
-        return token_losses(
+        texts = (input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised)
+        logits, places = supervised_logits(self.student, *texts, packs=self.packs)
+        is_label = label_mask.flatten()[places]
+        losses = token_losses(
             logits,
             target_ids.flatten()[places],
-            label_mask.flatten()[places],
+            is_label,
             label_smoothing_factor=self.label_smoothing_factor if self.training else 0.0,
         )
+        if self.distillation is None or not self.training:
+            return losses
+        with torch.no_grad():
+            of_parent, _ = supervised_logits(self.distillation.parent_on(logits.device), *texts, packs=self.packs)
+        return with_distillation(losses, logits, of_parent, is_label, self.distillation.weight)
 
     # What the trainer calls on a model of transformers, passed on to the student.
 
@@ -88,7 +130,7 @@ def loss_figures(sums: list[float]) -> dict[str, float]:
     return figures
 
 
-def load_weights(model: Any, folder: Path) -> None:
+def load_weights(model: EncoderDecoder, folder: Path) -> None:
     """Load a saved student's weights into a model of the same shape, in place.
 
     Raises:

@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 
 
 class TokenLosses(NamedTuple):
     """Sums over the supervised tokens of a batch, in nats, kept apart by loss term; each a scalar tensor.
 
-    ``*_sum`` is the plain cross-entropy, which is what is reported. ``*_smoothing`` is what label smoothing adds to it
-    in what is minimised. ``*_correct`` counts tokens that greedy decoding would have got right.
+    ``*_sum`` is the plain cross-entropy, which is what is reported. ``*_smoothing`` is what label smoothing, and
+    distillation from a parent, add to it in what is minimised.
+    ``*_correct`` counts tokens that greedy decoding would have got right.
     """
 
     label_sum: Tensor
@@ -57,6 +58,26 @@ def token_losses(
         explanation_correct=(correct & explanation).sum(),
         label_smoothing=(added * label).sum(),
         explanation_smoothing=(added * explanation).sum(),
+    )
+
+
+def with_distillation(
+    losses: TokenLosses, logits: Tensor, of_parent: Tensor, is_label: Tensor, weight: float
+) -> TokenLosses:
+    """The losses with ``weight`` times the divergence from a parent added to what is minimised.
+
+    Added is KL(parent || student) of each supervised token, in nats, as Hinton et al. 2015 at temperature 1; Li and
+    Hoiem 2016 hold old answers so. It counts as the token's own loss does: by its term, and to that term's mean.
+
+    Args:
+        logits, of_parent: (N, V), of the same tokens.
+        is_label: (N,) bool.
+    """
+    apart = kl_div(logits.float().log_softmax(-1), of_parent.float().log_softmax(-1), reduction="none", log_target=True)
+    added = weight * apart.sum(dim=-1)
+    return losses._replace(
+        label_smoothing=losses.label_smoothing + (added * is_label).sum(),
+        explanation_smoothing=losses.explanation_smoothing + (added * ~is_label).sum(),
     )
 
 

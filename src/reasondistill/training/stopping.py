@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 
 from reasondistill.errors import StoppedError, UserError
 from reasondistill.training.checkpoints import GO_ON
+from reasondistill.training.process_group import current
 from reasondistill.training.signals import handled_by
 
 _SAME = 2.0
@@ -29,11 +30,13 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
     """Finishes the step, saves a checkpoint and leaves once a signal has come; a second one leaves at once.
 
     A training is left by an exception and not by ``should_training_stop``: transformers would take that for its end,
-    evaluate in the middle of an epoch, and tidy up checkpoints.
+    evaluate in the middle of an epoch, and tidy up checkpoints. Of several processes, all leave at the same step,
+    whichever of them the signal came to.
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self._processes = current()
         self._first = 0.0
         self._put_off = self.leaving = False
 
@@ -44,16 +47,20 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.received:
-            if number == signal.SIGTERM == self.received and now - self._first < _SAME:
-                return  # whoever ends a whole group of processes sends it to each, and a sweep passes its own on
+            passed_on = number == signal.SIGTERM or self._processes.count > 1
+            if passed_on and number == self.received and now - self._first < _SAME:
+                return  # whoever ends a whole group of processes sends it to each; sweeps and launchers pass it on
             raise KeyboardInterrupt
         self.received, self._first = number, now
+        if not self._processes.first:
+            return
         print(
             f"\n{signal.Signals(number).name}: finishing this step and saving a checkpoint; once more stops at once",
             file=sys.stderr,
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        self.received = self._processes.largest(self.received)
         if control.should_training_stop or float(state.epoch).is_integer():
             # What is logged and evaluated at an epoch's end comes after this: a run that went on from a checkpoint
             # without it would never do it.
@@ -65,6 +72,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]  # transformers is no
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         control.should_save |= self._put_off
         self._put_off = False
+        self.received = self._processes.largest(self.received)
         if self.received and not control.should_training_stop:
             control.should_save = self.leaving = True
         return control

@@ -6,13 +6,20 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import ExportableState, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler
@@ -23,16 +30,23 @@ from reasondistill.data.transforms.mixing import Mixture
 from reasondistill.storage.files import read_json, write_json
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.training.argument_checks import refusals
+from reasondistill.training.callbacks import KeepBest, ProgressReports
 from reasondistill.training.checkpoints import damage, part_of, place_of, require_whole, room_for, seal, step_of
+from reasondistill.training.encoder_rate import groups_with_rates
 from reasondistill.training.features import IDS, NamingCollator
-from reasondistill.training.joint_model import JointModel, load_weights, loss_figures
+from reasondistill.training.joint_model import Distillation, JointModel, load_weights, loss_figures
 from reasondistill.training.losses import TokenLosses, joint_loss
+from reasondistill.training.process_group import current
+from reasondistill.training.progress import Watcher, unwatched
 from reasondistill.training.samplers import LengthSampler, MixtureSampler
+from reasondistill.training.shared_batches import go_on_drawing, loss_sums, random_states, shared_loader
 from reasondistill.training.stopping import FiniteWatch, StopOnSignal
 
 _LOG = logging.getLogger(__name__)
 
 _LOG_STATE = "log_state.json"
+_RANDOM_STATES = "random_states.pt"
+"""Of torch's generators, in the order of the processes, where there are several."""
 
 
 class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -49,7 +63,10 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         log_file: where a line of JSON is added for each logged step and evaluation.
         phase: a word that is added to those lines.
         early_stopping_patience: evaluations without improvement after which training ends.
+        distillation: the student that this one's answers are drawn towards.
+        callbacks: transformers', beside this trainer's own.
         on_first_step: called once, after the first step that this trainer makes.
+        watcher: called after each step; nothing is printed.
     """
 
     def __init__(
@@ -66,8 +83,12 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         log_file: Path | None = None,
         phase: str = "joint",
         early_stopping_patience: int | None = None,
+        distillation: Distillation | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
         on_first_step: Callable[[], None] | None = None,
+        watcher: Watcher = unwatched,
     ) -> None:
+        self.processes = current()
         self.on_first_step = on_first_step
         self.weights = loss
         self.mixture = mixture
@@ -80,6 +101,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self._watch = FiniteWatch()
         self.stop = StopOnSignal()
         self.returning = KeepBest()
+        self.reports = ProgressReports("training" if phase == "joint" else phase, watcher)
         self.optimizer: Any
         self.control: Any
         # The joint loss smooths itself; transformers would look for a key `labels` in each batch.
@@ -87,7 +109,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         arguments.label_smoothing_factor = 0.0
         # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
         arguments.logging_nan_inf_filter = False
-        model = JointModel(student.model, label_smoothing_factor)
+        model = JointModel(student.model, label_smoothing_factor, distillation)
         if arguments.neftune_noise_alpha:
             model.packs = False  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
         super().__init__(
@@ -99,10 +121,14 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             callbacks=[
                 self.stop,
                 self.returning,
+                self.reports,
+                *callbacks,
                 *([EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []),
             ],
         )
         self.args.label_smoothing_factor = label_smoothing_factor
+        self.remove_callback(ProgressCallback)  # a bar with raw dictionaries
+        self.remove_callback(PrinterCallback)  # these alone
         # The loss below is divided by the counts of the whole optimizer step.
         self.loss_is_scaled_for_ga = True
 
@@ -134,8 +160,17 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
                     self._load_best_model()
                 return TrainOutput(state.global_step, 0.0, {})
         result = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
-        self._watch.check()  # steps after the last that was logged
+        self._check_numbers()  # steps after the last that was logged
         return result
+
+    def _check_numbers(self) -> None:
+        """Look for a NaN, in any process.
+
+        Raises:
+            TrainingError: there is one.
+        """
+        with self.processes.together():
+            self._watch.check()
 
     # --- the loss ---
 
@@ -148,9 +183,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             [sum(int(batch[name].sum()) for batch in batch_samples) for name in ("label_mask", "explanation_mask")],
             device=device,
         )
-        if self.args.world_size > 1:
-            counts = self.accelerator.reduce(counts, reduction="sum")
-        return counts
+        return self.processes.total(counts).long().to(device) if self.processes.count > 1 else counts
 
     def compute_loss(
         self,
@@ -174,12 +207,18 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
     def _progress(self) -> float:
         return float(min(self.state.global_step / max(self.state.max_steps, 1), 1.0))
 
-    # --- several sources ---
+    # --- which rows ---
+
+    def get_train_dataloader(self) -> Any:
+        several = self.processes.count > 1
+        return shared_loader(self, self.processes) if several else super().get_train_dataloader()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self.mixture is not None:
             return MixtureSampler(self.mixture)
         sampler = super()._get_train_sampler(train_dataset)
+        if isinstance(sampler, LengthGroupedSampler):
+            sampler.batch_size *= self.processes.count
         return LengthSampler(sampler, self.args.seed) if isinstance(sampler, LengthGroupedSampler) else sampler
 
     # --- two learning rates ---
@@ -197,23 +236,9 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         if self.optimizer is None and self.encoder_learning_rate is not None:
             model = self.model
             decayed = set(self.get_decay_parameter_names(model))
-            encoder = {id(p) for p in model.student.get_encoder().parameters()}
-            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-            for name, parameter in model.named_parameters():
-                if parameter.requires_grad:
-                    groups.setdefault((id(parameter) in encoder, name in decayed), []).append(parameter)
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
-            self.optimizer = kind(
-                [
-                    {
-                        "params": parameters,
-                        "weight_decay": self.args.weight_decay if decay else 0.0,
-                        "lr": self.encoder_learning_rate if of_encoder else self.args.learning_rate,
-                    }
-                    for (of_encoder, decay), parameters in groups.items()
-                ],
-                **options,
-            )
+            groups = groups_with_rates(model, decayed, self.args, self.encoder_learning_rate)
+            self.optimizer = kind(groups, **options)
         return super().create_optimizer(model)
 
     def _get_learning_rate(self) -> float:
@@ -231,15 +256,9 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         ``both`` is label accuracy plus the likelihood of an explanation's token, exp(-loss): a measure to select on
         that rises with either.
         """
+        self.reports.validating()
         self.model.eval()
-        totals = torch.zeros(len(TokenLosses._fields), device=self.args.device)
-        for batch in self.get_eval_dataloader(eval_dataset):
-            batch.pop(IDS, None)
-            with torch.no_grad(), self.compute_loss_context_manager():
-                losses = self.model(**self._prepare_inputs(batch))
-            totals += torch.stack([value.float() for value in losses])
-        totals = self.accelerator.reduce(totals, reduction="sum")
-        figures = loss_figures(totals.tolist())
+        figures = loss_figures(loss_sums(self, self.eval_dataset if eval_dataset is None else eval_dataset))
         alpha, beta = self.weights.weights(self._progress())
         figures["loss"] = alpha * figures.get("label_loss", 0.0) + beta * figures.get("explanation_loss", 0.0)
         if self.label_accuracy is not None:
@@ -247,7 +266,8 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         figures["both"] = figures.get("label_accuracy", 0.0) + (
             math.exp(-figures["explanation_loss"]) if "explanation_loss" in figures else 0.0
         )
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
+        # The first process's, which all of them select on and stop early by.
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.processes.of_first(figures).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -257,13 +277,17 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             alpha, beta = self.weights.weights(self._progress())
             logs |= {"alpha": alpha, "beta": beta}
             if self._sums:
-                logs |= loss_figures([float(value) for value in self._sums])
+                logs |= loss_figures(self.processes.total(torch.stack(self._sums)).tolist())
                 self._sums = None
         super().log(logs, start_time)
-        if self.log_file is not None and self.is_world_process_zero() and not {"loss", "eval_loss"}.isdisjoint(logs):
-            row = {"phase": self.phase, "step": self.state.global_step, **logs}
-            with room_for("a line", self.log_file), self.log_file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row) + "\n")
+        if self.log_file is not None and not {"loss", "eval_loss"}.isdisjoint(logs):
+            with self.processes.together():
+                if self.processes.first:
+                    self._write_line({"phase": self.phase, "step": self.state.global_step, **logs}, self.log_file)
+
+    def _write_line(self, row: dict[str, Any], file: Path) -> None:
+        with room_for("a line", file), file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
 
     def _maybe_log_save_evaluate(
         self, tr_loss: Tensor, grad_norm: Any, model: Any, trial: Any, *args: Any, **kwargs: Any
@@ -275,9 +299,10 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         # is looked at.
         wanted = self.control.should_log or self.control.should_evaluate or self.control.should_save
         if wanted or self.args.device.type == "cpu":
-            self._watch.check()
+            self._check_numbers()
         if self.on_first_step is not None and self.state.global_step > 0:
-            self.on_first_step()
+            with self.processes.together():
+                self.on_first_step()
             self.on_first_step = None
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kwargs)
         if self.stop.leaving and not self.control.should_training_stop:
@@ -294,11 +319,18 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             OutputError: there is no room for it; nothing of it is left.
         """
         self.store_flos()
+        log_state = self._log_state()
+        states = self.processes.all_of(random_states()) if self.processes.count > 1 else []
+        with self.processes.together():
+            if self.args.should_save:
+                self._write_checkpoint(log_state, states)
+        self.state.best_model_checkpoint = self.processes.of_first(self.state.best_model_checkpoint)
+
+    def _write_checkpoint(self, log_state: dict[str, Any], states: list[dict[str, Tensor]]) -> None:
         folder = Path(str(self.args.output_dir))
         checkpoint = place_of(folder, self.state.global_step)
         part = part_of(checkpoint)
-        if self.args.should_save:
-            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         with room_for("a checkpoint", checkpoint, removed=part, kept="the checkpoints before this one are whole"):
             self.save_model(str(part), _internal_call=True)
             if self.state.best_global_step:
@@ -308,20 +340,17 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             self._save_optimizer_and_scheduler(str(part))
             self._save_scaler(str(part))
             self._save_rng_state(str(part))
-            if self.args.should_save:
-                self._export_callback_states()
-                self.state.save_to_json(str(part / TRAINER_STATE_NAME))
-                write_json(part / _LOG_STATE, self._log_state())
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                seal(part, checkpoint)
-        if self.args.should_save:
-            rotate_checkpoints(
-                output_dir=str(folder),
-                save_total_limit=self.args.save_total_limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-            )
-        self.accelerator.wait_for_everyone()
+            if states:
+                torch.save(states, part / _RANDOM_STATES)
+            self._export_callback_states()
+            self.state.save_to_json(str(part / TRAINER_STATE_NAME))
+            write_json(part / _LOG_STATE, log_state)
+            seal(part, checkpoint)
+        rotate_checkpoints(
+            output_dir=str(folder),
+            save_total_limit=self.args.save_total_limit,
+            best_model_checkpoint=self.state.best_model_checkpoint,
+        )
 
     def _export_callback_states(self) -> None:
         for callback in [*self.callback_handler.callbacks, self.control]:
@@ -336,20 +365,26 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
 
     def _log_state(self) -> dict[str, Any]:
         return {
-            "loss": float(self._tr_loss),
+            "loss": float(self.processes.total(self._tr_loss)) / self.processes.count,
             "last_logged": self._globalstep_last_logged,
-            "sums": None if self._sums is None else [float(value) for value in self._sums],
+            "sums": None if self._sums is None else self.processes.total(torch.stack(self._sums)).tolist(),
         }
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         super()._load_rng_state(checkpoint)  # the last thing that transformers restores
-        path = Path(checkpoint) / _LOG_STATE if checkpoint else None
-        if path is not None and path.exists() and self._sums is None:
+        if checkpoint is None:
+            return
+        if self.processes.count > 1:
+            go_on_drawing(Path(checkpoint) / _RANDOM_STATES, self.args.seed, self.state.global_step, self.processes)
+        path = Path(checkpoint) / _LOG_STATE
+        if path.exists() and self._sums is None:
             state = read_json(path)
             self._tr_loss += state["loss"]
             self._globalstep_last_logged = state["last_logged"]
             if state["sums"] is not None:
-                self._sums = [torch.tensor(value, device=self.args.device) for value in state["sums"]]
+                # They are of all processes: the first one has them from now on.
+                mine = float(self.processes.first)
+                self._sums = [torch.tensor(value * mine, device=self.args.device) for value in state["sums"]]
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         if self.args.should_save:
@@ -362,14 +397,3 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         if self.state.best_model_checkpoint is not None:
             require_whole(Path(self.state.best_model_checkpoint))
             load_weights(self.saved.model, Path(self.state.best_model_checkpoint))
-
-
-class KeepBest(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
-    """Restore the path of the best checkpoint when resuming: transformers forgets one whose path has changed."""
-
-    def __init__(self) -> None:
-        self.best: str | None = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.best is not None:
-            state.best_model_checkpoint = self.best

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from reasondistill.contracts.audit import Audit, AuditSettings, Finding, Limits, ShownRow
+from reasondistill.contracts.audit import Audit, AuditSettings, Finding, LabelProofs, Limits, ShownRow
 from reasondistill.contracts.audit_numbers import Lengths
 from reasondistill.contracts.records import Example
 from reasondistill.data.audit.balance import balance_section, count_choices, count_labels, count_splits
@@ -20,12 +20,15 @@ from reasondistill.data.audit.leakage import find_leaks, leakage_section
 from reasondistill.data.audit.lengths import lengths_section, token_lengths, word_lengths
 from reasondistill.data.audit.phrases import find_phrases, templates_section
 from reasondistill.data.audit.profile import Ints, gather_columns
+from reasondistill.data.audit.proved_labels import proofs_section
 from reasondistill.data.audit.simple_models import give_aways_section, run_baselines
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.stored import StoredExamples
 from reasondistill.errors import DataError
+from reasondistill.languages.tokenizer_protocol import Tokenizer
 from reasondistill.tasks.task import OutputOrder, Task
 
+LabelProver = Callable[[Sequence[Example], Task], LabelProofs]
 SAMPLE: Final = 50_000
 """Rows that phrases, language and token lengths are taken from, if there are more."""
 MOST_SHOWN: Final = 2
@@ -34,7 +37,7 @@ LONGEST_SHOWN: Final = 200
 """Characters of a shown text; longer ones are cut."""
 _SECTIONS: Final[tuple[Callable[[Audit], Section], ...]] = (
     balance_section, leakage_section, duplicates_section, give_aways_section, highlights_section,
-    explanations_section, templates_section, lengths_section, characters_section,
+    explanations_section, templates_section, lengths_section, characters_section, proofs_section,
 )  # fmt: skip
 
 
@@ -42,10 +45,11 @@ def audit(
     loaded: Loaded,
     *,
     task: Task,
-    tokenizer: Any = None,
+    tokenizer: Tokenizer | None = None,
     limits: Limits | None = None,
     order: OutputOrder | None = None,
     seed: int = 0,
+    prove: LabelProver | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Audit:
     """Look for what is wrong with a data set. Half a million rows take about a minute and some hundred megabytes.
@@ -56,9 +60,10 @@ def audit(
         task: what the rows are read as; the fields that it does not name are not looked at.
         tokenizer: of transformers, to count tokens with; without one, lengths are in words only.
         limits: of the student that is to be trained.
-        order: what prompts and targets are made for; by default ``label_first``, without labels
-            ``explanation_only``.
+        order: what prompts and targets are made for; by default ``label_first``, without labels or
+            answers ``explanation_only``.
         seed: of samples and baselines.
+        prove: proves labels of a sample of pairs, as `verification.doubted_labels` does; without it none are proved.
         progress: called with a sentence as each stage begins.
 
     Raises:
@@ -66,18 +71,20 @@ def audit(
     """
     if not len(loaded.examples):
         raise DataError(loaded.name, expected="at least one example", found="none", fix="Name another split or file.")
-    order = order or ("explanation_only" if task.labels == () else "label_first")
+    answered = task.labels != () or (task.writes_answers and any(loaded.stored.column("label")))
+    order = order or ("label_first" if answered else "explanation_only")
     settings = AuditSettings(order=order, seed=seed, limits=limits, sample=min(len(loaded.examples), SAMPLE))
-    numbers = _measure(loaded, task, tokenizer, settings, order, progress)
+    numbers = _measure(loaded, task, tokenizer, settings, order, prove, progress)
     return numbers.model_copy(update={"findings": _findings(numbers, loaded.stored)})
 
 
 def _measure(
     loaded: Loaded,
     task: Task,
-    tokenizer: Any,
+    tokenizer: Tokenizer | None,
     settings: AuditSettings,
     order: OutputOrder,
+    prove: LabelProver | None,
     progress: Callable[[str], None],
 ) -> Audit:
     """Everything but the findings."""
@@ -103,6 +110,10 @@ def _measure(
     if tokenizer is not None:
         progress(f"counting tokens of {len(sample):,} examples")
         tokens, lost = token_lengths(take(sample), task, order, tokenizer, limits)
+    proofs = None
+    if prove is not None:
+        progress(f"proving labels of {len(sample):,} examples")
+        proofs = prove(take(sample), task)
     return Audit(
         name=loaded.name,
         fingerprint=loaded.fingerprint,
@@ -123,6 +134,7 @@ def _measure(
         lost=lost,
         baselines=run_baselines(columns, leakage.train_split, take, task, seed=seed, progress=progress),
         language=count_languages(columns, take(sample), get_ids),
+        proofs=proofs,
     )
 
 

@@ -20,6 +20,7 @@ from reasondistill.data.audit.findings import (
     percent,
 )
 from reasondistill.data.audit.profile import Columns, Ints
+from reasondistill.data.splits import split_order
 
 FEW_ROWS: Final = 100
 """A split of fewer rows is said to be small."""
@@ -41,8 +42,7 @@ def count_choices(columns: Columns) -> ChoiceCounts | None:
 
 def count_splits(columns: Columns) -> SplitCounts:
     """Labels by split, the usual splits first."""
-    usual = ["train", "validation", "test"]
-    codes = sorted(range(len(columns.splits)), key=lambda code: [*usual, name := columns.splits[code]].index(name))
+    codes = sorted(range(len(columns.splits)), key=lambda code: split_order(columns.splits[code]))
     counts = {columns.splits[code]: count_labels(columns.label[columns.split == code], columns) for code in codes}
     named = columns.named_splits
     return SplitCounts(by="the hash rule" if not named else "the rows" if named == columns.n else "both", counts=counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.data.audit.duplicates import GetIds
 from reasondistill.data.audit.findings import Evidence, LengthBars, NumberTable, Section, finding, number_of, percent
 from reasondistill.data.audit.profile import IDS, Columns, Ints
+from reasondistill.languages.tokenizer_protocol import Tokenizer
 from reasondistill.languages.unknown_tokens import LossCount
 from reasondistill.tasks.task import OutputOrder, Task
 
@@ -37,7 +38,7 @@ def word_lengths(columns: Columns, limits: Limits | None, get_ids: GetIds) -> di
 
 
 def token_lengths(
-    examples: Sequence[Example], task: Task, order: OutputOrder, tokenizer: Any, limits: Limits | None
+    examples: Sequence[Example], task: Task, order: OutputOrder, tokenizer: Tokenizer, limits: Limits | None
 ) -> tuple[dict[str, TextLengths], Lost]:
     """The lengths of these examples in tokens, and what the tokenizer cannot read of them.
 
@@ -72,7 +73,7 @@ def token_lengths(
     def described(kind: str) -> TextLengths:
         return _lengths(kind, np.array(counts[kind]), limits, lambda places: [ids[kind][k] for k in places.tolist()])
 
-    return {kind: described(kind) for kind in LIMITS if counts[kind]}, Lost.model_validate(lost.found())
+    return {kind: described(kind) for kind in LIMITS if counts[kind]}, Lost.model_validate(lost.totals())
 
 
 def _lengths(kind: str, lengths: Ints, limits: Limits | None, ids_at: Callable[[Ints], Ids]) -> TextLengths:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ from reasondistill.data.audit.profile import Columns, Ints
 from reasondistill.data.audit.texts import plain
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.tasks.task import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import SGDClassifier
 
 MOST_TRAIN: Final = 50_000
 MOST_SCORED: Final = 10_000
@@ -186,7 +190,7 @@ def _shares_most(texts: _Texts, text: str) -> float:
     return 1 / len(best) if texts.label in best else 0.0
 
 
-def _weighted(train: Sequence[str], scored: Sequence[str]) -> tuple[Any, Any]:
+def _weighted(train: Sequence[str], scored: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
     """TF-IDF of words and word pairs, (n, features) each; the weights come from ``train`` alone."""
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
@@ -197,7 +201,9 @@ def _weighted(train: Sequence[str], scored: Sequence[str]) -> tuple[Any, Any]:
     return weights.fit_transform(vectorizer.transform(train)), weights.transform(vectorizer.transform(scored))
 
 
-def _fit(features: tuple[Any, Any], labels: npt.NDArray[Any], seed: int) -> tuple[Any, Any]:
+def _fit(
+    features: tuple[csr_matrix, csr_matrix], labels: npt.NDArray[np.generic], seed: int
+) -> tuple[SGDClassifier, csr_matrix]:
     from sklearn.linear_model import SGDClassifier
 
     model = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=10, tol=None, average=True, random_state=seed)
@@ -205,14 +211,14 @@ def _fit(features: tuple[Any, Any], labels: npt.NDArray[Any], seed: int) -> tupl
 
 
 def _guessed(
-    features: tuple[Any, Any], labels: npt.NDArray[Any], gold: npt.NDArray[Any], seed: int
+    features: tuple[csr_matrix, csr_matrix], labels: npt.NDArray[np.generic], gold: npt.NDArray[np.generic], seed: int
 ) -> npt.NDArray[np.bool_]:
     model, scored = _fit(features, labels, seed)
     right: npt.NDArray[np.bool_] = model.predict(scored) == gold
     return right
 
 
-def _accuracy(right: Sequence[float | None] | npt.NDArray[Any], groups: GroupBootstrap) -> Accuracy:
+def _accuracy(right: Sequence[float | None] | npt.NDArray[np.generic], groups: GroupBootstrap) -> Accuracy:
     values = [None if value is None or value != value else float(value) for value in right]
     known = [value for value in values if value is not None]
     return Accuracy(accuracy=sum(known) / len(known), ci95=groups.mean_interval(values), n=len(known))

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from reasondistill.errors import OutputError, UserError
@@ -50,6 +51,15 @@ class _BrokenError(Exception):
     def __init__(self, what: str, *, wait: float = 0.0) -> None:
         super().__init__(what)
         self.wait = wait
+
+
+class FetchSettings(TypedDict):
+    """How patient `fetch` is, and whom it tells how far it is."""
+
+    timeout: float
+    attempts: int
+    delay: float
+    progress: Progress | None
 
 
 def fetch(

@@ -8,15 +8,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from reasondistill.data.download.fetching import AbsentError, DownloadError, fetch
+from reasondistill.data.download.fetching import AbsentError, DownloadError, FetchSettings, fetch
 from reasondistill.data.readers.csv_files import read_table
 from reasondistill.data.readers.esnli import REQUIRED, is_esnli
 from reasondistill.data.readers.esnli_hub import EXPLANATIONS, FIELDS, is_esnli_hub
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import file_sha256, read_json, write_json
 from reasondistill.storage.locks import held
+from reasondistill.storage.packed import holds_packed
 
 __all__ = ["CHECKSUMS", "SOURCES", "DownloadError", "RemoteFile", "Source", "download"]
 
@@ -54,17 +54,19 @@ class Source:
         base_url: what the files' paths begin with.
         page: where a person finds them.
         expected: what each of them is.
-        found: what a file is instead, or None if it is what it should be.
+        problem_of: what a file is instead, or None if it is what it should be.
     """
 
     base_url: str
     page: str
     files: tuple[RemoteFile, ...]
     expected: str
-    found: Callable[[Path], str | None]
+    problem_of: Callable[[Path], str | None]
 
 
 def _no_esnli_csv(path: Path) -> str | None:
+    if holds_packed(path):  # a server's compression, which would be kept as the file
+        return "a compressed file"
     try:
         header, _ = read_table(path)
     except DataError as error:
@@ -102,14 +104,14 @@ SOURCES = {
             )
         ),
         expected=f"one of e-SNLI's CSVs, with the columns {', '.join(REQUIRED)}",
-        found=_no_esnli_csv,
+        problem_of=_no_esnli_csv,
     ),
     "e-snli-hub": Source(
         base_url="https://huggingface.co/datasets/esnli/esnli/resolve/refs%2Fconvert%2Fparquet",
         page="https://huggingface.co/datasets/esnli/esnli/tree/refs%2Fconvert%2Fparquet",
         files=tuple(map(_hub_file, ("train", "validation", "test"))),
         expected=f"a Parquet file with the columns {', '.join((*FIELDS, 'label', *EXPLANATIONS))}",
-        found=_no_esnli_parquet,
+        problem_of=_no_esnli_parquet,
     ),
 }
 """Sets that can be fetched: ``e-snli`` is its authors' CSVs, ``e-snli-hub`` Hugging Face's Parquet copy."""
@@ -150,26 +152,15 @@ def download(
         DataError: a file is not what it should be, or has other bytes than those recorded.
         OutputError: the folder cannot be written to, or another download is at work in it.
     """
-    source = SOURCES.get(name)
-    if source is None:
-        raise DataError(repr(name), expected=f"one of {', '.join(SOURCES)}", found=repr(name))
-    files = [file for file in source.files if split in (None, file.split)]
-    if not files:
-        parts = ", ".join(dict.fromkeys(file.split for file in source.files))
-        raise DataError(name, expected=f"one of the parts {parts}", found=repr(split))
-    out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(out, expected="a folder to write to", found=error.strerror or str(error)) from error
+    source, files = _source_files(name, split)
+    out = _made(Path(out))
 
     def obtained(file: RemoteFile) -> Path:
         kept = _Held(out, file, source, official=base_url is None)
         if not kept.is_there():
             urls = [f"{(base_url or source.base_url).rstrip('/')}/{path}" for path in file.paths]
-            settings = {"timeout": timeout, "attempts": attempts, "delay": delay}
             report = None if progress is None else lambda done, total: progress(file.name, done, total)
-            kept.fetch(urls, progress=report, **settings)
+            kept.fetch(urls, {"timeout": timeout, "attempts": attempts, "delay": delay, "progress": report})
         return kept.target
 
     with held(
@@ -184,6 +175,25 @@ def download(
         finally:
             with contextlib.suppress(OSError):  # Windows removes no file that is open
                 (out / LOCK).unlink()
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(folder, expected="a folder to write to", found=error.strerror or str(error)) from error
+    return folder
+
+
+def _source_files(name: str, split: str | None) -> tuple[Source, list[RemoteFile]]:
+    source = SOURCES.get(name)
+    if source is None:
+        raise DataError(repr(name), expected=f"one of {', '.join(SOURCES)}", found=repr(name))
+    files = [file for file in source.files if split in (None, file.split)]
+    if not files:
+        parts = ", ".join(dict.fromkeys(file.split for file in source.files))
+        raise DataError(name, expected=f"one of the parts {parts}", found=repr(split))
+    return source, files
 
 
 class _Held:
@@ -202,36 +212,36 @@ class _Held:
             return False
         if not self.target.is_file():
             raise OutputError(self.target, expected="a file, or nothing", found="something else", fix="Move it away.")
-        found = file_sha256(self.target)
-        if self.expected is not None and found != self.expected:
+        checksum = file_sha256(self.target)
+        if self.expected is not None and checksum != self.expected:
             raise DataError(
                 self.target,
                 expected=f"the SHA-256 {self.expected}, {self._whose()}",
-                found=found,
-                fix=f"The file was altered or is another one. Delete it to fetch it again; {self._accept(found)}",
+                found=checksum,
+                fix=f"The file was altered or is another one. Delete it to fetch it again; {self._accept(checksum)}",
             )
-        if found != self._recorded():
+        if checksum != self._recorded():
             self._require_content(self.target)
-            self._record(self.target, found, "by hand")
+            self._record(self.target, checksum, "by hand")
         return True
 
-    def fetch(self, urls: list[str], **settings: Any) -> None:
+    def fetch(self, urls: list[str], settings: FetchSettings) -> None:
         """Fetch the file, make sure that it is the right one, record its hash, and only then give it its name."""
         part = self.target.with_name(f"{self.target.name}.part")
         for again in (True, False):
             url, joined = self._fetch_any(urls, part, settings)
             try:
-                found = self._verified(part, url)
+                checksum = self._verified(part, url)
             except DataError:
                 part.unlink()
                 if joined and again:  # its pieces may be of two versions
                     continue
                 raise
-            self._record(part, found, url)
+            self._record(part, checksum, url)
             part.replace(self.target)
             return
 
-    def _fetch_any(self, urls: list[str], part: Path, settings: dict[str, Any]) -> tuple[str, bool]:
+    def _fetch_any(self, urls: list[str], part: Path, settings: FetchSettings) -> tuple[str, bool]:
         by_hand = f"Or get it by hand from {self.source.page}, put it at {self.target}, and run this again."
         for url in urls[:-1]:
             with contextlib.suppress(AbsentError):
@@ -240,18 +250,18 @@ class _Held:
 
     def _verified(self, part: Path, url: str) -> str:
         self._require_content(part, url)
-        found = file_sha256(part)
-        if self.expected is not None and found != self.expected:
+        checksum = file_sha256(part)
+        if self.expected is not None and checksum != self.expected:
             raise DataError(
                 url,
                 expected=f"the SHA-256 {self.expected}, {self._whose()}",
-                found=found,
-                fix=f"Nothing was kept. If the publishers changed the file, {self._accept(found)}",
+                found=checksum,
+                fix=f"Nothing was kept. If the publishers changed the file, {self._accept(checksum)}",
             )
-        return found
+        return checksum
 
     def _require_content(self, path: Path, where: object = None) -> None:
-        if problem := self.source.found(path):
+        if problem := self.source.problem_of(path):
             raise DataError(
                 where or path, expected=self.source.expected, found=problem, fix=f"Compare it with {self.source.page}."
             )
@@ -259,10 +269,10 @@ class _Held:
     def _whose(self) -> str:
         return f"recorded in {self.checksums}" if self._recorded() else "by which this file is known"
 
-    def _accept(self, found: str) -> str:
+    def _accept(self, checksum: str) -> str:
         if self.published is None:
             return f"to accept what is there now, delete the entry {self.file.name!r} in {self.checksums}."
-        entry = f'"{self.file.name}": {{"sha256": "{found}"}}'
+        entry = f'"{self.file.name}": {{"sha256": "{checksum}"}}'
         return f"to accept what is there now, write {entry} into {self.checksums}."
 
     def _recorded(self) -> str | None:
@@ -285,5 +295,5 @@ class _Held:
         entry = {"sha256": sha256, "bytes": path.stat().st_size, "from": origin}
         write_json(self.checksums, dict(sorted({**self._entries(), self.file.name: entry}.items())))
 
-    def _entries(self) -> dict[str, Any]:
+    def _entries(self) -> dict[str, object]:
         return read_json(self.checksums) if self.checksums.exists() else {}

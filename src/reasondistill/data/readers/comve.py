@@ -11,13 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from reasondistill.contracts.records import Example, parse_record
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.own_columns import own_columns, own_values
 from reasondistill.data.readers.csv_files import read_table
 from reasondistill.errors import DataError
+from reasondistill.storage.packed import plain_stem
 from reasondistill.tasks.task import Task
 
 REQUIRED = ("Correct Statement", "Incorrect Statement")
@@ -63,7 +63,7 @@ def read_comve(path: str | Path, *, task: Task, notes: list[str] | None = None, 
     def read(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
         for line, row in read_table(path, notes)[1]:
             correct, incorrect = (row[name] for name in REQUIRED)
-            explanations: list[dict[str, Any]] = []
+            explanations: list[dict[str, object]] = []
             for name in reasons:
                 if not row[name].strip():
                     set_aside["empty explanation"] += 1
@@ -84,4 +84,4 @@ def read_comve(path: str | Path, *, task: Task, notes: list[str] | None = None, 
 
     used = {*REQUIRED, *reasons, *own.values()}
     ignored = [name for name in header if name not in used]
-    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)
+    return gather(plain_stem(path), path, read, task, ignored_columns=ignored, notes=notes, key=key)

@@ -8,17 +8,19 @@ Two files that are joined by id: CommonsenseQA's questions (``train_rand_split.j
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.contracts.records import Example, Id, parse_record
 from reasondistill.data.loaded import INDISTINCT, Loaded, gather
 from reasondistill.data.own_columns import own_columns, own_values
+from reasondistill.data.readers.flat_rows import Cells
 from reasondistill.errors import DataError
-from reasondistill.storage.files import read_jsonl
+from reasondistill.storage.files import JsonObject, read_jsonl
+from reasondistill.storage.packed import plain_stem
 from reasondistill.tasks.task import Task, label_problem
 
 EXPLANATIONS = "cose_*.jsonl"
@@ -53,7 +55,7 @@ class Explained(BaseModel):
     explanation: Words
 
 
-def is_questions(row: Mapping[str, Any]) -> bool:
+def is_questions(row: Cells) -> bool:
     """Whether a file's first row is one of CommonsenseQA's."""
     return isinstance(row.get("question"), dict) and "stem" in row["question"]
 
@@ -87,7 +89,7 @@ def find_questions(folder: Path) -> Path:
 
 def read_cose(
     path: str | Path,
-    rows: Callable[[], Iterable[tuple[int, dict[str, Any]]]],
+    rows: Callable[[], Iterable[tuple[int, JsonObject]]],
     *,
     task: Task,
     notes: list[str] | None = None,
@@ -140,7 +142,7 @@ def read_cose(
         if explained:
             set_aside["explanation of a question that is not in the file"] += sum(map(len, explained.values()))
 
-    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)
+    return gather(plain_stem(path), path, read, task, ignored_columns=ignored, notes=notes, key=key)
 
 
 def _answer(question: Question, where: str) -> str | None:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from reasondistill.data.readers.csv_dialects import NO_DELIMITER, Dialect, recognise
 from reasondistill.errors import DataError
 from reasondistill.storage.files import add_note, read_head, read_lines
-from reasondistill.storage.text_encodings import HEAD
+from reasondistill.storage.packed import plain_suffix
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
-_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_SEP_LINE = re.compile(r'"?sep=([,;\t|:~^])"?', re.IGNORECASE)
-_SAMPLED = 200
-"""Records of a table's beginning by which its separator is recognised."""
-
-# The csv module refuses fields of more than 128 KiB unless told otherwise, for the whole process. This is the
-# largest limit that fits a C long on every platform.
-_LONGEST_FIELD = 2**31 - 1
-
-
-class Dialect(NamedTuple):
-    """What separates a table's columns and its lines, and whether a line ``sep=;`` stands before the header."""
-
-    delimiter: str
-    line_end: str = "\n"
-    has_sep_line: bool = False
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", "^": "carets"}
 
 
 def read_table(
@@ -39,10 +22,10 @@ def read_table(
 ) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """Read a table with a header: its column names, and ``(line number, row)`` for each row.
 
-    What separates columns and lines is recognised (`recognise`), and the encoding as in `files.read_lines`. Fields
-    may be quoted, and quoted fields may hold line breaks: the number is that of the line on which a row begins. No
-    cell is interpreted: ``None``, ``nan`` and ``NA`` are words, and an empty cell is an empty string. Blank lines are
-    passed over.
+    What separates columns and lines is recognised (`csv_dialects.recognise`), and the encoding as in
+    `files.read_lines`. Fields may be quoted, and quoted fields may hold line breaks: the number is that of the line on
+    which a row begins. No cell is interpreted: ``None``, ``nan`` and ``NA`` are words, and an empty cell is an empty
+    string. Blank lines are passed over.
 
     Args:
         notes: is told what was recognised that the suffix does not say.
@@ -52,18 +35,19 @@ def read_table(
             read, a row has too few or too many cells, a NUL character, or quotes that do not match.
     """
     path = Path(path)
-    own = DELIMITERS.get(path.suffix.lower(), ",")
+    own = DELIMITERS.get(plain_suffix(path), ",")
     dialect = recognise(read_head(path), own)
-    if dialect.delimiter != own:
-        named = _NAMES.get(dialect.delimiter, repr(dialect.delimiter))
-        add_note(notes, f"columns are separated by {named}")
-    if dialect.line_end != "\n":
-        add_note(notes, "lines end in carriage returns")
+    _say(dialect, own, notes)
     records = _records(path, dialect, notes)
     first = next(records, None)
     if first is None:
         raise DataError(path, expected="a header with column names", found="blank lines only", fix="Add a header.")
     number, header = first
+    nameless = [place for place, name in enumerate(header) if not name.strip()]
+    if len(nameless) > 1:  # a spreadsheet writes separators for cells that were once used
+        header = [name for name in header if name.strip()]
+        records = _without_empty_cells(records, nameless, path)
+        add_note(notes, f"{len(nameless)} empty columns without a name, passed over")
     doubled = sorted(name for name, times in Counter(header).items() if times > 1)
     if doubled:
         raise DataError(
@@ -75,54 +59,15 @@ def read_table(
     return header, _rows(path, header, records)
 
 
-def recognise(head: str, own: str) -> Dialect:
-    """What separates columns and lines in a table that begins with ``head``.
-
-    Lines end at \\r only where the header, outside quotes, ends there. Columns: of comma, semicolon, tab and bar, the
-    one that cuts all rows at hand into as many cells as the header, at least two; of several the one with most cells,
-    then ``own``. Where none does, one that fits more than half of the rows, so that the others are named; else ``own``.
-
-    Args:
-        own: the separator that the file's suffix stands for.
-    """
-    line_end = "\r" if _ends_in_carriage_return(head) else "\n"
-    lines = [f"{line}\n" for line in head.split(line_end)]
-    if len(head) * 4 >= HEAD and len(lines) > 1:
-        lines.pop()  # the file goes on: this one is cut
-    first = next((line.rstrip("\r\n") for line in lines if line.strip()), "")
-    if named := _SEP_LINE.fullmatch(first):
-        return Dialect(named[1], line_end, has_sep_line=True)
-    fits: list[tuple[bool, int, bool, str]] = []
-    for delimiter in dict.fromkeys((own, *_NAMES)):
-        if delimiter not in first:
-            continue  # a header of one column
-        cells = _cells(lines, delimiter)
-        alike = cells.count(cells[0]) if cells else 0
-        if cells and cells[0] > 1 and (2 * alike > len(cells) + 1 or alike == len(cells)):
-            fits.append((alike == len(cells), cells[0], delimiter == own, delimiter))
-    return Dialect(max(fits)[-1] if fits else own, line_end)
-
-
-def _cells(lines: Iterable[str], delimiter: str) -> list[int]:
-    """How many cells the first records have, the header first; the last one may be cut and is left out."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    counts: list[int] = []
-    records = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        counts.extend(len(record) for record in islice(records, _SAMPLED) if record)
-    except csv.Error:  # said, with its line, when the rows are read
-        return counts
-    return counts
-
-
-def _ends_in_carriage_return(head: str) -> bool:
-    quoted = False
-    for mark in re.finditer(r'["\n]|\r+\n?', head):
-        if mark[0] == '"':
-            quoted = not quoted
-        elif not quoted:
-            return not mark[0].endswith("\n")
-    return False
+def _say(dialect: Dialect, own: str, notes: list[str] | None) -> None:
+    if dialect.delimiter == NO_DELIMITER:
+        add_note(notes, "one column, as its header has: separators belong to the texts")
+    elif dialect.delimiter != own:
+        add_note(notes, f"columns are separated by {_NAMES.get(dialect.delimiter, repr(dialect.delimiter))}")
+    if dialect.backslashes:
+        add_note(notes, "quotes inside quotes are written with a backslash")
+    if dialect.line_end != "\n":
+        add_note(notes, "lines end in carriage returns")
 
 
 def _rows(
@@ -139,10 +84,27 @@ def _rows(
         yield number, dict(zip(header, cells, strict=True))
 
 
+def _without_empty_cells(
+    records: Iterator[tuple[int, list[str]]], places: list[int], path: Path
+) -> Iterator[tuple[int, list[str]]]:
+    """The records without the cells at some places, which have to be empty, and without those of empty cells only."""
+    dropped = {*places}
+    for number, cells in records:
+        if any(cells[place].strip() for place in places if place < len(cells)):
+            filled = next(place for place in places if place < len(cells) and cells[place].strip())
+            raise DataError(
+                f"{path}:{number}",
+                expected="a name in the header for each column with cells in it",
+                found=f"none for column {filled + 1}, which holds {cells[filled][:40]!r}",
+                fix="Name the column in the first line, or empty the cell.",
+            )
+        if any(cell.strip() for cell in cells):
+            yield number, [cell for place, cell in enumerate(cells) if place not in dropped]
+
+
 def _records(path: Path, dialect: Dialect, notes: list[str] | None) -> Iterator[tuple[int, list[str]]]:
     """``(line on which it begins, cells)`` of each record that is not a blank line."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(_lines(path, dialect, notes), delimiter=dialect.delimiter, strict=True)
+    reader = dialect.reader(_lines(path, dialect, notes))
     while True:
         begins = reader.line_num + 1
         try:

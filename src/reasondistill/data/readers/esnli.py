@@ -12,13 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from reasondistill.contracts.records import Example, parse_record
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.own_columns import own_columns, own_values
 from reasondistill.data.readers.csv_files import read_table
 from reasondistill.errors import DataError
+from reasondistill.storage.packed import plain_stem
 from reasondistill.tasks.task import NLI, Task
 
 SENTENCES = {"premise": "Sentence1", "hypothesis": "Sentence2"}
@@ -29,8 +29,14 @@ _OTHER_COLUMNS = re.compile(r"WorkerI[dD](_\d+)?|Sentence[12]_(marked|Highlighte
 
 
 def is_esnli(header: Iterable[str]) -> bool:
-    """Whether a table is meant as e-SNLI's: it has at least three of the columns that all its files share."""
-    return len(set(REQUIRED) & set(header)) >= 3
+    """Whether a table is meant as e-SNLI's: it has at least three of the columns that all its files share.
+
+    One with both sentences and a label, but without pairID and what annotators marked, is somebody's own.
+    """
+    names = set(header)
+    marked = any(_OTHER_COLUMNS.fullmatch(name) for name in names)
+    own = "pairID" not in names and not marked and {*REQUIRED[1:4]} <= names
+    return len(set(REQUIRED) & names) >= 3 and not own
 
 
 def gives(task: Task) -> bool:
@@ -72,7 +78,7 @@ def read_esnli(path: str | Path, *, task: Task = NLI, notes: list[str] | None = 
 
     # Joining the two train files by hand easily doubles rows. The same content twice does no harm once; another
     # content under the same id is a mistake that `gather` refuses, naming both lines.
-    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, drop_repeats=True, key=key)
+    return gather(plain_stem(path), path, read, task, ignored_columns=ignored, notes=notes, drop_repeats=True, key=key)
 
 
 def highlighted_words(sentence: str, marked: str, highlighted: str = "") -> list[int] | None:
@@ -106,8 +112,8 @@ def _listed_words(sentence: str, highlighted: str) -> list[int] | None:
         if piece:
             position_of[str(number)] = len(position_of)
     listed = {position_of.get(number.strip()) for number in highlighted.split(",")}
-    found = sorted(position for position in listed if position is not None)
-    return found if len(found) == len(listed) else None
+    positions = sorted(position for position in listed if position is not None)
+    return positions if len(positions) == len(listed) else None
 
 
 def _examples(
@@ -122,7 +128,7 @@ def _examples(
             set_aside["no gold label"] += 1
             continue
         image, mark, _ = row["pairID"].partition("#")
-        explanations: list[dict[str, Any]] = []
+        explanations: list[dict[str, object]] = []
         highlights: list[dict[str, list[int]]] = []
         for number in numbers:
             text = row[f"Explanation_{number}"]
@@ -131,8 +137,8 @@ def _examples(
                 continue
             explanations.append({"text": text, "source": "human"})
             if f"Sentence1_marked_{number}" in row:
-                highlights.append(found := _highlights(row, number))
-                set_aside.update(["highlights that do not fit their sentence"] * (not found))
+                highlights.append(word_positions := _highlights(row, number))
+                set_aside.update(["highlights that do not fit their sentence"] * (not word_positions))
         yield (
             f"{path}:{line}",
             parse_record(
@@ -155,8 +161,8 @@ def _highlights(row: Mapping[str, str], number: int) -> dict[str, list[int]]:
     positions = {}
     for field, column in SENTENCES.items():
         marked = row.get(f"{column}_marked_{number}", "")
-        found = highlighted_words(row[column], marked, row.get(f"{column}_Highlighted_{number}", ""))
-        if found is None:
+        word_positions = highlighted_words(row[column], marked, row.get(f"{column}_Highlighted_{number}", ""))
+        if word_positions is None:
             return {}
-        positions[field] = found
+        positions[field] = word_positions
     return positions

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +16,9 @@ import pyarrow.parquet as pq
 from reasondistill.contracts.records import Example, parse_record
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.own_columns import own_columns, own_values
+from reasondistill.data.readers.flat_rows import Row
 from reasondistill.errors import DataError
+from reasondistill.storage.packed import plain_stem
 from reasondistill.tasks.task import NLI, Task
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -102,10 +103,10 @@ def read_esnli_hub(
             yield where, parse_record(Example, value, where)
 
     ignored = tuple(name for name in names if name not in used)
-    return gather(path.stem, path, read, task, ignored_columns=ignored, notes=notes, key=key)
+    return gather(plain_stem(path), path, read, task, ignored_columns=ignored, notes=notes, key=key)
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, columns: list[str]) -> Iterator[Row]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:

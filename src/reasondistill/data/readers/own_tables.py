@@ -8,41 +8,42 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
 
 from reasondistill.contracts.records import Example, number_as_text, parse_record
+from reasondistill.data.answer_columns import in_answer, put_answer
 from reasondistill.data.loaded import Loaded, gather
-from reasondistill.data.own_columns import kind_of, name_of, own_columns, own_values
+from reasondistill.data.own_columns import name_of, own_columns, own_values
+from reasondistill.data.readers.any_table import Table
+from reasondistill.data.readers.explanation_cells import (
+    ANNOTATORS,
+    cell_text,
+    explanation_number,
+    explanations_of,
+    is_explanation,
+)
+from reasondistill.data.readers.flat_rows import is_example, listed
 from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import Task
 
-ColumnMapping: TypeAlias = Mapping[str, str | Sequence[str]]
-"""What a column holds → its name in the file: ``{"premise": "text_a", "explanation": ["why1", "why2"]}``."""
+LabelValues: TypeAlias = Mapping[str, str]
+"""A value of the label's column, as text → the label that it means; "" where it means none."""
 
-Row: TypeAlias = tuple[int, Mapping[str, Any]]
-"""Line number (in Parquet, row number) from 1, and the row."""
+ColumnMapping: TypeAlias = Mapping[str, str | Sequence[str] | LabelValues]
+"""What a column holds → its name in the file: ``{"premise": "text_a", "explanation": ["why1", "why2"]}``; and
+``label_values`` → what the label's values mean: ``{"0": "entailment", "1": "neutral"}``."""
 
-_ANNOTATORS = "annotators"
-"""How many people judged each of a row's explanations; used with ``acceptable_votes``."""
 _OPTIONAL = ("id", "group", "split", "choices")
-NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations"})
+NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations", "label_values"})
 """Names that mean something else than a field."""
-_EXPLANATION = re.compile(r"explanation(?:_([0-9]{1,4}))?")
 NO_LABEL = ("-1", "-")
 """What stands in many published files for a row without a label."""
+EMPTY_LABEL = "empty label"
+"""As what a row without a label is counted where others have one."""
 _WHOLE = re.compile(r"-?[0-9]{1,15}\.0+")
-_FOREIGN = {
-    "conversations": "Turn each conversation into an instruction and its output: python -c "
-    "\"import json, sys; [print(json.dumps(dict(instruction=r['conversations'][0]['value'], "
-    "output=r['conversations'][1]['value']))) for r in json.load(sys.stdin)]\" < OLD.json > NEW.jsonl",
-    "annotations": "If this is Label Studio's JSON, export the project as JSON-MIN or CSV, which have a column for "
-    "each answer, and say which they are: --columns label=<column>.",
-}
-"""Columns that tell of another tool's form → how to come from there to a table."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Columns:
     split: str | None
     choices: str | None
     explanations: tuple[str, ...]
+    label_values: LabelValues = field(default_factory=dict)
 
     @property
     def own(self) -> dict[str, str]:
@@ -80,6 +82,8 @@ def find_columns(
         DataError: the mapping speaks of something else, or a column that is needed is not there.
     """
     mapping = dict(mapping or {})
+    label_values = label_values_of(mapping)
+    mapping.pop("label_values", None)
     known = [*task.fields, "label", *_OPTIONAL, "explanation"]
     if unknown := [key for key in mapping if key not in known]:
         raise DataError(
@@ -95,23 +99,43 @@ def find_columns(
     for key in known[:-1]:
         name = mapping.get(key, single.get(key, key))
         if not isinstance(name, str):
-            raise DataError("columns", expected=f"one column for {key!r}", found=f"the list {list(name)}")
+            raise DataError("columns", expected=f"one column for {key!r}", found=f"several: {list(name)}")
         single[key] = name
-    explanations = mapping.get("explanation")
-    if explanations is None:
-        explanations = sorted((n for n in header if _EXPLANATION.fullmatch(n)), key=_explanation_number)
-    elif isinstance(explanations, str):
-        explanations = [explanations]
-    elif not names.issuperset(explanations) and ",".join(explanations) in names:
-        explanations = [",".join(explanations)]  # one name that holds a comma
+    explanations = _explanation_columns(header, cast("str | Sequence[str] | None", mapping.get("explanation")))
 
     needed = {single[key]: key for key in [*task.fields, "label", *_OPTIONAL] if key in mapping or key in task.fields}
-    if need_label and task.labels != ():
+    if need_label and task.has_answers:
         needed[single["label"]] = "label"
     if task.labels is None:
         needed[single["choices"]] = "choices"
     needed.update((name, "explanation") for name in explanations)
-    if missing := [name for name in needed if name not in names]:
+    _require_columns(where, header, needed)
+    present = {key: name if name in names else None for key, name in single.items()}
+    return Columns(
+        fields={field: single[field] for field in task.fields},
+        label=present["label"],
+        id=present["id"],
+        group=present["group"],
+        split=present["split"],
+        choices=present["choices"],
+        explanations=tuple(explanations),
+        label_values=label_values,
+    )
+
+
+def _explanation_columns(header: Sequence[str], named: str | Sequence[str] | None) -> Sequence[str]:
+    if named is None:
+        return sorted((name for name in header if is_explanation(name)), key=explanation_number)
+    if isinstance(named, str):
+        return [named]
+    if not set(header).issuperset(named) and ",".join(named) in header:
+        return [",".join(named)]  # one name that holds a comma
+    return named
+
+
+def _require_columns(where: object, header: Sequence[str], needed: Mapping[str, str]) -> None:
+    """Raise a DataError for columns that are not there; ``needed`` says what each holds."""
+    if missing := [name for name in needed if name not in header]:
         likely = next((name for name in header if name.strip().casefold() == missing[0].casefold()), "<column>")
         fix = (
             f"Rename the columns, say which they are (--columns {needed[missing[0]]}={likely}; in a configuration, "
@@ -122,18 +146,35 @@ def find_columns(
             where,
             expected=f"the columns {', '.join(needed)}",
             found=f"{listed(header) or 'none'}, without {', '.join(missing)}",
-            fix=foreign_advice(header) or fix,
+            fix=fix,
         )
-    present = {key: name if name in names else None for key, name in single.items()}
-    return Columns(
-        fields={field: single[field] for field in task.fields},
-        label=present["label"],
-        id=present["id"],
-        group=present["group"],
-        split=present["split"],
-        choices=present["choices"],
-        explanations=tuple(explanations),
-    )
+
+
+def label_values_of(mapping: ColumnMapping | None) -> LabelValues:
+    """What a mapping says of the label's values.
+
+    Raises:
+        DataError: it does not say a label for each.
+    """
+    values = (mapping or {}).get("label_values", {})
+    if not isinstance(values, Mapping):
+        raise DataError(
+            "columns: label_values",
+            expected="a mapping of values to labels",
+            found=repr(values),
+            fix="Write it as 0=entailment,1=neutral; in a configuration as {0: entailment, 1: neutral}.",
+        )
+    return {value_text(value): str(label) for value, label in values.items()}
+
+
+def plain_columns(columns: ColumnMapping | None) -> dict[str, str | list[str] | dict[str, str]] | None:
+    """A mapping as a configuration has it."""
+    if columns is None:
+        return None
+    return {
+        what: name if isinstance(name, str) else dict(name) if isinstance(name, Mapping) else list(name)
+        for what, name in columns.items()
+    }
 
 
 def field_name(column: str) -> str:
@@ -142,51 +183,38 @@ def field_name(column: str) -> str:
     return name if name.isidentifier() and name not in NO_FIELD else f"text_{name}"
 
 
-def foreign_advice(header: Iterable[str]) -> str:
-    """How to come to a table from the form of another tool; "" where the columns tell of none."""
-    names = set(header)
-    return next((advice for name, advice in _FOREIGN.items() if name in names), "")
-
-
-def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names of columns, the first ones where there are many."""
-    named = ", ".join(names[:most])
-    return f"{named}, … ({len(names):,} in all)" if len(names) > most else named
-
-
 def read_rows(
-    path: Path,
-    rows: Callable[[], Iterable[Row]],
+    table: Table,
     task: Task,
     mapping: ColumnMapping | None = None,
     *,
-    header: Sequence[str] | None = None,
     need_label: bool = True,
     notes: list[str] | None = None,
     key: str | None = None,
 ) -> Loaded:
-    """Make a data set out of a file's rows.
+    """Make a data set out of a table's rows.
 
     A row without an id gets ``<file name>:<line>``. Flat rows without a group are tied by their text in the task's
     first field (in NLI the premise), so that it cannot stand in two parts. An explanation's source is the name of
-    its column. Explanations that are empty are left out and counted.
+    its column. Explanations that are empty are left out and counted; so are rows without a label, but they stay, where
+    others have one.
 
     Args:
-        rows: begins to read the file anew.
-        header: the file's column names; None where rows say themselves what they hold (JSON Lines).
         notes: as in `data.loaded.gather`, and so is ``key``.
 
     Raises:
         DataError: as `find_columns` and `data.loaded.gather`; a row lacks a field, or holds what is no text.
     """
-    if header is None:
-        header = list(dict.fromkeys(name for _, row in rows() if _is_flat(row, mapping) for name in row))
+    path, header = table.where, list(table.header)
+    if not table.fixed:
+        header = list(dict.fromkeys(name for _, row in table.rows() if _is_flat(row, mapping) for name in row))
     columns = None  # every row is in the form of an Example
     if mapping or (header and "fields" not in header):
         columns = find_columns(path, header, task, mapping, need_label=need_label)
 
     def examples(set_aside: Counter[str]) -> Iterator[tuple[str, Example]]:
-        for number, row in rows():
+        labelled = unlabelled = 0
+        for number, row in table.read(set_aside):
             where, fallback_id = f"{path}:{number}", f"{path.name}:{number}"
             if columns is None or not _is_flat(row, mapping):
                 known = {key: value for key, value in row.items() if value is not None}
@@ -194,21 +222,28 @@ def read_rows(
                     known["split"] = usual_split(known["split"])
                 yield where, parse_record(Example, {"id": fallback_id, **known}, where)
             else:
-                yield where, _flat_example(row, columns, task, where, fallback_id, set_aside)
+                example = _flat_example(row, columns, task, where, fallback_id, set_aside)
+                labelled += example.label is not None
+                unlabelled += columns.label is not None and is_empty(row.get(columns.label))
+                yield where, example
+        if labelled and unlabelled:
+            set_aside[EMPTY_LABEL] += unlabelled
 
-    used = {*columns.names(), "explanations", _ANNOTATORS} if columns else set(header)
+    used = {*columns.names(), "explanations", ANNOTATORS} if columns else set(header)
     ignored = [name for name in header if name not in used]
-    return gather(path.stem, path, examples, task, ignored_columns=ignored, need_label=need_label, notes=notes, key=key)
+    return gather(
+        table.name, path, examples, task, ignored_columns=ignored, need_label=need_label, notes=notes, key=key
+    )
 
 
-def _is_flat(row: Mapping[str, Any], mapping: ColumnMapping | None) -> bool:
-    return bool(mapping) or "fields" not in row
+def _is_flat(row: Mapping[str, object], mapping: ColumnMapping | None) -> bool:
+    return bool(mapping) or not is_example(row)
 
 
 def _flat_example(
-    row: Mapping[str, Any], columns: Columns, task: Task, where: str, fallback_id: str, set_aside: Counter[str]
+    row: Mapping[str, object], columns: Columns, task: Task, where: str, fallback_id: str, set_aside: Counter[str]
 ) -> Example:
-    missing = [name for name in columns.fields.values() if name not in row]
+    missing = [name for name in columns.fields.values() if name not in row and "." not in name]
     if missing:
         raise DataError(
             where,
@@ -216,12 +251,12 @@ def _flat_example(
             found=f"{listed(list(row)) or 'none'}, without {', '.join(missing)}",
             fix="Complete the row.",
         )
-    fields = {field: _text(row, name, where) for field, name in columns.fields.items()}
-    explanations = _explanations(row, columns, where)
+    fields = {field: cell_text(row, name, where) for field, name in columns.fields.items()}
+    explanations = explanations_of(row, columns.explanations, where)
     kept = [explanation for explanation in explanations if not _is_blank(explanation.get("text"))]
     if len(kept) < len(explanations):
         set_aside["empty explanation"] += len(explanations) - len(kept)
-    value: dict[str, Any] = {
+    value: dict[str, object] = {
         "id": fallback_id,
         "fields": fields,
         "explanations": kept,
@@ -231,7 +266,13 @@ def _flat_example(
     if columns.choices is not None:
         value["choices"] = _choices(row.get(columns.choices), columns.choices, where)
     if columns.label is not None:
-        value["label"] = _label(row.get(columns.label), columns.label, task, value.get("choices"), where, set_aside)
+        cell = row.get(columns.label)
+        cell = in_answer(cell)[0] if task.writes_answers else cell
+        label = _label(cell, columns, task, value.get("choices"), where, set_aside)
+        if task.writes_answers:
+            put_answer(value, row, columns.label, label)
+        else:
+            value["label"] = label
     return parse_record(Example, value, where)
 
 
@@ -246,12 +287,15 @@ def _choices(value: object, column: str, where: str) -> object:
     return value or None
 
 
-def _label(value: object, column: str, task: Task, choices: object, where: str, set_aside: Counter[str]) -> str | None:
+def _label(
+    value: object, columns: Columns, task: Task, choices: object, where: str, set_aside: Counter[str]
+) -> str | None:
     """A row's label, which may be a number, or the only item of a list; what stands for none is counted.
 
     Truth values are labels where the task has labels of their name (true, false) or number (1, 0).
     """
-    value = label_text(value)
+    column = str(columns.label)
+    value = label_text(value, columns.label_values)
     known = list(task.labels or map(number_as_text, choices if isinstance(choices, list) else ()))
     if isinstance(value, bool):
         spelt = (str(value).lower(), str(value), str(int(value)))
@@ -264,69 +308,50 @@ def _label(value: object, column: str, task: Task, choices: object, where: str, 
     if label in NO_LABEL:
         set_aside[f"label {label}, which stands for none"] += 1
         return None
+    if columns.label_values:
+        raise DataError(
+            where,
+            expected=f"one of the values {', '.join(columns.label_values)}, or of the labels {known[:20]}",
+            found=f"{label!r} in {column!r}",
+            fix=f"Say what it means, with the others: --label-values {label}=LABEL,… (from Python: label_values=…).",
+        )
     if label.lstrip("-").isdigit():
         raise DataError(
             where,
             expected=f"one of the labels {known[:20]}",
             found=f"the number {label} in {column!r}",
-            fix="Write the labels' names instead of numbers, or name a task whose labels are the numbers "
+            fix=f"Say what the numbers mean: --label-values {label}={known[0]},… (in a configuration, columns: "
+            f"{{label_values: {{{label}: {known[0]}, …}}}}), or name a task whose labels are the numbers "
             f'(--task mine.yaml, with labels: ["{label}", …]).',
         )
     return label
 
 
-def label_text(value: object) -> object:
-    """What a label's cell holds, taken out of a list of one item; a whole number as its text."""
-    return number_as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)
+def label_text(value: object, values: LabelValues | None = None) -> object:
+    """What a label's cell holds, taken out of a list of one item; a whole number as its text.
+
+    Args:
+        values: what values mean.
+    """
+    if isinstance(value, list) and len(value) < 2:
+        value = value[0] if value else None
+    if values and (text := value_text(value)) in values:
+        return values[text]
+    return number_as_text(value)
 
 
-def _explanations(row: Mapping[str, Any], columns: Columns, where: str) -> list[dict[str, Any]]:
-    texts: list[dict[str, Any]] = []
-    for name in (name for name in columns.explanations if name in row):
-        value = row[name]
-        if isinstance(value, list):
-            texts += [_listed(item, name, row) for item in value]
-        else:
-            texts.append({"text": _text(row, name, where), "source": name})
-    several = row.get("explanations") if "explanations" not in columns.explanations else None
-    if several is None or several == "":
-        return texts
-    if not isinstance(several, list):
-        raise DataError(
-            where,
-            expected="a list of texts in 'explanations'",
-            found=kind_of(several),
-            fix='Write ["…", "…"], or name single texts explanation_1, explanation_2, ….',
-        )
-    return texts + [_listed(item, "explanations", row) for item in several]
+def value_text(value: object) -> str:
+    """A value as it is named in a mapping of values to labels: 1 and 1.0 are ``1``, and a truth value is ``true``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(number_as_text(value))
+    return text.split(".")[0] if _WHOLE.fullmatch(text) else text
 
 
-def _listed(item: object, column: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of a list of explanations: a text, an explanation as it is, or one in the form of Wiegreffe et al. 2022,
-    which says how many of a row's annotators accept it."""
-    if not isinstance(item, dict):
-        return {"text": item, "source": column}
-    if "acceptable_votes" not in item:
-        return {"source": column, **item}
-    votes = {"acceptable": item["acceptable_votes"], "of": row.get(_ANNOTATORS)}
-    kept = {key: item[key] for key in ("text", "source", "label") if key in item}
-    return {"source": column, **kept, "votes": votes}
+def is_empty(value: object) -> bool:
+    """Whether a label's cell is empty: nothing, blank, not a number, or a list of nothing."""
+    return value is None or value != value or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _is_blank(value: object) -> bool:
     return isinstance(value, str) and not value.strip()
-
-
-def _text(row: Mapping[str, Any], name: str, where: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return ""
-    value = number_as_text(value)
-    if isinstance(value, str):
-        return value
-    raise DataError(where, expected=f"a text in {name!r}", found=kind_of(value), fix="Write it as a text.")
-
-
-def _explanation_number(name: str) -> int:
-    match = _EXPLANATION.fullmatch(name)
-    return int(match[1]) if match and match[1] else 0

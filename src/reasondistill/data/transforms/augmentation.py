@@ -25,13 +25,13 @@ def augmented(loaded: Loaded, settings: Augment, seed: int, *, as_given: Collect
     A copy for which no edit changes anything is left out. Fields named ``as_given`` stay as they are.
     """
     taken = set(loaded.stored.column("id"))
-    copies = (_with_free_id(copy, taken) for copy in _copies(loaded.examples, settings, seed, as_given))
+    copies = (with_free_id(copy, taken) for copy in _copies(loaded.examples, settings, seed, as_given))
     table = pa.Table.from_batches(to_batches((e, content_hash(e)) for e in copies), schema=SCHEMA)
     return replace(loaded, examples=loaded.stored.joined_with(StoredExamples(table)))
 
 
-def _with_free_id(copy: Example, taken: set[str]) -> Example:
-    """Data that were augmented before have such ids already."""
+def with_free_id(copy: Example, taken: set[str]) -> Example:
+    """The example under an id that is not taken yet; it then is. Data that were augmented before have such ids."""
     identity = copy.id
     while identity in taken:
         identity += "~"
@@ -72,10 +72,10 @@ def edit_text(text: str, edit: Edit, generator: np.random.Generator) -> str:
     if edit == "punctuation":
         bare = text.rstrip()
         return bare[:-1].rstrip() if bare.endswith(".") else f"{bare}."
-    found = list((_ARTICLE if edit == "article" else _LONG_WORD).finditer(text))
-    if not found:
+    matches = list((_ARTICLE if edit == "article" else _LONG_WORD).finditer(text))
+    if not matches:
         return text
-    match = found[int(generator.integers(len(found)))]
+    match = matches[int(generator.integers(len(matches)))]
     if edit == "article":
         return text[: match.start()] + text[match.end() :]
     word = match[0]

@@ -21,7 +21,7 @@ NOT_IN_FRACTION = "not in the fraction"
 
 _OUT_OF = 2**64
 
-_Taught = dict[str, list[tuple[str | None, str]]]
+AnswersById = dict[str, list[tuple[str | None, str]]]
 """Id → labels argued for, with the explanations."""
 
 
@@ -36,8 +36,7 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
             asked for wrote any.
     """
     if source.fraction < 1.0:
-        groups, ids = loaded.stored.column("group"), loaded.stored.column("id")
-        units = [g if g is not None else i for g, i in zip(groups, ids, strict=True)]
+        units = groups_of(loaded)
         kept = [in_fraction(unit, source.fraction, seed) for unit in units]
         if not any(kept):
             raise DataError(
@@ -49,7 +48,7 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
         loaded = loaded.only(kept, reason=NOT_IN_FRACTION)
     if not given and not source.teachers and source.explanations is None and source.min_acceptable is None:
         return loaded
-    taught = {name: _read_teacher(name, file) for name, file in source.teachers.items()}
+    taught = {name: read_teacher(name, file) for name, file in source.teachers.items()}
     for name, file in source.teachers.items():
         if not any(identity in taught[name] for identity in loaded.stored.column("id")):
             raise DataError(
@@ -69,6 +68,12 @@ def chosen(loaded: Loaded, source: Source, given: Mapping[str, str], seed: int) 
     return replace(loaded, examples=StoredExamples(table))
 
 
+def groups_of(loaded: Loaded) -> list[str]:
+    """Each row's group; the id of a row that belongs to none."""
+    groups, ids = loaded.stored.column("group"), loaded.stored.column("id")
+    return [identity if group is None else group for group, identity in zip(groups, ids, strict=True)]
+
+
 def in_fraction(group: str, fraction: float, seed: int) -> bool:
     """Whether a group is among a share of all groups.
 
@@ -80,7 +85,7 @@ def in_fraction(group: str, fraction: float, seed: int) -> bool:
 
 
 def _explained(
-    examples: Sequence[Example], taught: Mapping[str, _Taught], source: Source, given: Mapping[str, str]
+    examples: Sequence[Example], taught: Mapping[str, AnswersById], source: Source, given: Mapping[str, str]
 ) -> Iterator[Example]:
     for example in examples:
         explanations = list(example.explanations)
@@ -101,11 +106,11 @@ def _explained(
         yield example.model_copy(update={"explanations": tuple(explanations), "fields": {**example.fields, **given}})
 
 
-def _argue_for_its_label(example: Example, taught: _Taught) -> bool:
+def _argue_for_its_label(example: Example, taught: AnswersById) -> bool:
     return any(text.strip() and label in (None, example.label) for label, text in taught.get(example.id, ()))
 
 
-def _refuse_strangers(names: Iterable[str], examples: Sequence[Example], taught: Mapping[str, _Taught]) -> None:
+def _refuse_strangers(names: Iterable[str], examples: Sequence[Example], taught: Mapping[str, AnswersById]) -> None:
     """A misspelt name would train on labels alone, without a word."""
     known = {explanation.source for example in examples for explanation in example.explanations} | set(taught)
     if strangers := [name for name in names if name not in known]:
@@ -121,18 +126,23 @@ def _acceptable(explanation: Explanation, share: float) -> bool:
     return votes is None or votes.acceptable / votes.of >= share
 
 
-def _read_teacher(name: str, path: str | Path) -> _Taught:
+def read_teacher(name: str, path: str | Path) -> AnswersById:
     """Each row's explanations with the labels that they argue for.
 
     Rows are predictions (``id``, ``label``, ``explanation``), or hold an explanation for each label, as NILE's do:
-    ``id`` or ``pairID``, and ``explanations``, label → text.
+    ``id`` or ``pairID``, and ``explanations``, label → text; or several explanations of their label, as Examples do.
+
+    Raises:
+        DataError: a row is none of these, or an id occurs twice.
     """
-    taught: _Taught = {}
+    taught: AnswersById = {}
     for number, row in read_jsonl(path):
         where = f"{path}:{number}"
         identity, several = number_as_text(row.get("id", row.get("pairID"))), row.get("explanations")
         label = number_as_text(row.get("label"))
         pairs = list(several.items()) if isinstance(several, dict) else [(label, row.get("explanation"))]
+        if isinstance(several, list) and all(isinstance(item, dict) for item in several):
+            pairs = [(number_as_text(item.get("label", label)), item.get("text")) for item in several]
         sound = all(isinstance(text, str) and isinstance(label, str | None) for label, text in pairs)
         if not isinstance(identity, str) or not sound:
             raise DataError(

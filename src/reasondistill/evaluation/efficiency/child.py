@@ -8,21 +8,20 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example
 from reasondistill.evaluation.efficiency.engine_costs import EngineCosts, costs_of
 from reasondistill.evaluation.efficiency.process import peak_resident_bytes, resident_bytes
-from reasondistill.storage.files import read_json, write_json
+from reasondistill.storage.files import JsonObject, read_json, write_json
 from reasondistill.students.student import Student
 
 
-def at_rest(request: dict[str, Any]) -> dict[str, Any]:
-    """Load the student twice: by how much does the second copy let the process grow?
+def at_rest(request: JsonObject) -> JsonObject:
+    """Load the student twice: how much does the process grow with the second copy?
 
-    The first one brings in parts of the libraries, 140 MB for the student of scenes (transformers 5.23, PyTorch 2.13),
-    which are no part of it.
+    The first copy also loads parts of the libraries, 140 MB for the student of scenes (transformers 5.23, PyTorch
+    2.13), which do not belong to the student.
     """
     _, first = _load(request)
     before, allocated = resident_bytes(), first.accelerator_bytes()
@@ -35,27 +34,27 @@ def at_rest(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def at_peak(request: dict[str, Any]) -> dict[str, Any]:
-    """Load the student once and answer, first one by one, then at the best batch."""
+def at_peak(request: JsonObject) -> JsonObject:
+    """Load the student once and answer, first one by one, then with the best batch size."""
     student, costs = _load(request)
     examples = [Example.model_validate(row) for row in request["examples"]]
     for example in examples:
         student.predict([example])
-    one, one_allocated = peak_resident_bytes(), costs.accelerator_bytes()
+    peak, peak_allocated = peak_resident_bytes(), costs.accelerator_bytes()
     limited = costs.limited(request["max_rows"])
     if limited is not None:
         replace(student, engine=limited).predict(examples)
     batch, batch_allocated = peak_resident_bytes(), costs.accelerator_bytes()
     return {
-        "peak_bytes": one,
+        "peak_bytes": peak,
         "peak_at_best_batch_bytes": batch,
         "accelerator": None
-        if one_allocated is None or batch_allocated is None
-        else [one_allocated[1], batch_allocated[1]],
+        if peak_allocated is None or batch_allocated is None
+        else [peak_allocated[1], batch_allocated[1]],
     }
 
 
-def _load(request: dict[str, Any]) -> tuple[Student, EngineCosts]:
+def _load(request: JsonObject) -> tuple[Student, EngineCosts]:
     student = Student.load(request["student"], calibrated=False)
     student = replace(student, generation=Generation.model_validate(request["generation"]))
     costs = costs_of(student.engine)

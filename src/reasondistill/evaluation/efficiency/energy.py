@@ -1,4 +1,4 @@
-"""Energy, where the machine counts it: RAPL for processors, NVML for Nvidia's accelerators."""
+"""Energy, if the machine counts it: RAPL for processors, NVML for Nvidia's accelerators."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 POWERCAP = Path("/sys/class/powercap")
 
 
-class Unreadable(Exception):  # noqa: N818 - no mistake of anybody's
-    """There is no energy to read, and in words why."""
+class Unreadable(Exception):  # noqa: N818 - not a mistake
+    """Energy cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Counter:
-    """A counter of used energy. After ``wraps_at`` units it begins at 0 again."""
+    """A counter of used energy, which starts again at 0 after ``wraps_at`` units."""
 
     name: str
     read: Callable[[], int]
@@ -29,7 +29,7 @@ class Counter:
 
 
 class EnergyMeter:
-    """Counters that are read together. They count all that the machine does, not one process alone."""
+    """Counters that are read together. They cover the whole machine, not only this process."""
 
     def __init__(self, counters: Sequence[Counter]) -> None:
         self.counters = tuple(counters)
@@ -42,16 +42,16 @@ class EnergyMeter:
         return [counter.read() for counter in self.counters]
 
     def joules_since(self, before: Sequence[int]) -> float:
-        """The energy since ``before``, the readings of then, summed over the counters."""
+        """The energy since the readings ``before``, summed over the counters."""
         now = self.readings()
         return sum(c.joules(b, a) for c, b, a in zip(self.counters, before, now, strict=True))
 
 
 def find_meter(device: str | None, powercap: Path = POWERCAP) -> EnergyMeter:
-    """The counters of what a student on ``device`` uses: the processor's packages and memory, and its accelerator.
+    """The counters for a student on ``device``: the processor's packages and memory, and the accelerator.
 
     Raises:
-        Unreadable: there is none, or none that this user may read.
+        Unreadable: there is no counter that this user may read.
     """
     reasons: list[str] = []
     counters: list[Counter] = []
@@ -69,10 +69,10 @@ def find_meter(device: str | None, powercap: Path = POWERCAP) -> EnergyMeter:
 
 
 def rapl_counters(powercap: Path = POWERCAP) -> Iterator[Counter]:
-    """The RAPL counters of the processor's packages and of the memory beside them.
+    """The RAPL counters of the processor's packages and of their memory.
 
     See Linux, Documentation/power/powercap/powercap.rst. Other zones lie within a package (core, uncore) or around it
-    (psys), and counting them too would count twice.
+    (psys), and would be counted twice.
 
     Raises:
         Unreadable: there are none, or they cannot be read.
@@ -80,7 +80,7 @@ def rapl_counters(powercap: Path = POWERCAP) -> Iterator[Counter]:
     zones = sorted(powercap.glob("intel-rapl:*"))  # AMD's processors are under the same name
     if not zones:
         raise Unreadable(f"no RAPL counters in {powercap}")
-    found = False
+    any_counter = False
     for zone in zones:
         try:
             name = (zone / "name").read_text(encoding="utf-8").strip()
@@ -90,11 +90,11 @@ def rapl_counters(powercap: Path = POWERCAP) -> Iterator[Counter]:
             _read_number(file)
         except OSError as error:
             raise Unreadable(f"{zone / 'energy_uj'} cannot be read ({error.strerror})") from error
-        found = True
+        any_counter = True
         socket = zone.name.removeprefix("intel-rapl:").partition(":")[0]
         label = name if name.startswith("package") else f"{name} of package-{socket}"
         yield Counter(label, lambda file=file: _read_number(file), 1e-6, wraps_at=limit)  # type: ignore[misc]
-    if not found:
+    if not any_counter:
         raise Unreadable(f"no RAPL counter of a package in {powercap}")
 
 
@@ -111,7 +111,7 @@ def nvml_counter(device: str) -> Counter:
     try:
         import torch
     except ImportError as error:
-        raise Unreadable("the accelerator's energy needs PyTorch, which knows the device's name") from error
+        raise Unreadable("the accelerator's energy needs PyTorch, to identify the device") from error
 
     try:
         pynvml.nvmlInit()
@@ -119,7 +119,7 @@ def nvml_counter(device: str) -> Counter:
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:
-        raise Unreadable(f"NVML does not tell the accelerator's energy ({error})") from error
+        raise Unreadable(f"NVML does not report the accelerator's energy ({error})") from error
     name = f"NVML's of {device}"
     return Counter(name, lambda: int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)), 1e-3, wraps_at=2**64)
 

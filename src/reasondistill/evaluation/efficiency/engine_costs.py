@@ -1,4 +1,4 @@
-"""What can be asked of an engine about its cost, whatever is behind it."""
+"""The interface for an engine's costs, and its form for unknown engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class EngineCosts(Protocol):
-    """An engine seen from the side of its cost. What it cannot tell is None."""
+    """The costs of an engine; None is unknown."""
 
     name: str
 
@@ -25,12 +25,12 @@ class EngineCosts(Protocol):
 
     @property
     def device(self) -> str | None:
-        """Where its weights lie: cpu, cuda:0 …"""
+        """The device of its weights: cpu, cuda:0 …"""
         ...
 
     @property
     def threads(self) -> int | None:
-        """How many threads one of its operations may use."""
+        """Threads per operation."""
         ...
 
     @property
@@ -39,23 +39,23 @@ class EngineCosts(Protocol):
         ...
 
     def limited(self, max_rows: int) -> Engine | None:
-        """The same engine, with at most so many prompts in a batch."""
+        """The same engine, with at most ``max_rows`` prompts in a batch."""
         ...
 
     def parameters(self) -> Parameters | None:
-        """Its parameters, counted."""
+        """The number of its parameters."""
         ...
 
     def count_flops(self, work: Callable[[], T]) -> tuple[T, int] | None:
-        """Do ``work`` and count the floating-point operations of it."""
+        """Do ``work`` and count its floating-point operations."""
         ...
 
     def use(self, device: str | None, threads: int | None) -> None:
-        """Run there, and with so many threads."""
+        """Run on this device, with this number of threads."""
         ...
 
     def touch(self) -> None:
-        """Read every weight once: those that a file is mapped for come into memory only then."""
+        """Read every weight once: mapped weights come into memory only then."""
         ...
 
     def accelerator_bytes(self) -> tuple[int, int] | None:
@@ -64,7 +64,7 @@ class EngineCosts(Protocol):
 
 
 class UnknownCosts:
-    """An engine that is not known here: it can be timed, and nothing else."""
+    """An unknown engine: it can only be timed."""
 
     precision: str | None = None
     device: str | None = None
@@ -94,7 +94,7 @@ class UnknownCosts:
 
 
 def costs_of(engine: Engine) -> EngineCosts:
-    """The view of an engine's cost that fits it."""
+    """The costs of an engine."""
     if isinstance(engine, CTranslate2Engine):
         return PackageCosts(engine)
     try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from reasondistill.config import Generation
 from reasondistill.contracts.efficiency import Flops
 from reasondistill.contracts.records import Example
 from reasondistill.evaluation.efficiency.engine_costs import EngineCosts
+from reasondistill.students.codec import Codec
 from reasondistill.students.engines import Engine, Generated
-from reasondistill.students.engines.engine import Scored
+from reasondistill.students.engines.engine import RuledEngine, Scored
+from reasondistill.students.line_grammar import Allowed
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Target
 
@@ -36,6 +38,19 @@ class CountingEngine:
 
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
         done, flops = self._counted(lambda: self.engine.generate(prompts, prefixes, generation))
+        self.writing += flops
+        return done
+
+    @property
+    def codec(self) -> Codec:
+        codec: Codec = self.engine.codec  # type: ignore[attr-defined]  # engines that are held to rules have one
+        return codec
+
+    def generate_within(
+        self, prompts: Sequence[str], prefixes: Sequence[str], rules: Sequence[Allowed], max_new_tokens: int
+    ) -> list[Generated]:
+        engine = cast("RuledEngine", self.engine)
+        done, flops = self._counted(lambda: engine.generate_within(prompts, prefixes, rules, max_new_tokens))
         self.writing += flops
         return done
 

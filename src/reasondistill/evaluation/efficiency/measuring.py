@@ -13,8 +13,10 @@ from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.efficiency import (
     Efficiency,
     EfficiencySettings,
+    Flops,
     Latency,
     Measured,
+    Memory,
     Throughput,
     Trial,
 )
@@ -30,9 +32,9 @@ from reasondistill.runs import find_student, hardware, versions
 from reasondistill.students.student import Student
 
 _FIRST_PASS = 0.1
-"""The share of the budget that a pass over single answers may take: three of them, as many of labels and batches."""
+"""The share of the budget for one pass over single answers: there are three, and as many of labels and of batches."""
 _FLOPS_COST = 2
-"""How many times as long as an answer one takes whose operations are counted, at most."""
+"""Counting an answer's operations takes at most this many times as long as the answer."""
 _WEIGHTS = (".safetensors", ".bin")
 
 
@@ -49,20 +51,20 @@ def measure(
 ) -> Efficiency:
     """Measure what a student costs on this machine, with this process's number of threads.
 
-    Timings are as good as the machine is quiet: stop what else runs on it.
+    Timings are only as good as the machine is idle: stop whatever else runs on it.
 
     Args:
         student: its folder, the run that made it, or ``builtin:scenes``.
-        examples: the first of them are answered; their labels are not looked at.
-        settings: how many, how often, at which batch sizes.
-        loaded: the same student where it is in memory already, perhaps with another ``generation`` or device.
-        dataset: what ``examples`` are, to be recorded.
-        budget: seconds that all of it may take; None has no end. The first pass over the examples ends when it has
-            taken a tenth of them, and what would take more than is left is not done: larger batches, FLOPs, memory.
-            ``settings.examples`` tells how many examples were answered, ``not_measured`` what was left out. One
-            example is answered and timed however long that takes.
+        examples: the first ``settings.examples`` are answered; their labels are not used.
+        settings: how many examples, how many repeats, which batch sizes.
+        loaded: the same student if it is in memory already, perhaps with another ``generation`` or device.
+        dataset: what ``examples`` are, for the record.
+        budget: seconds for all measurements; None for no limit. The first pass over the examples ends after a tenth
+            of it, and steps that would take longer than what is left are skipped: larger batches, FLOPs, memory.
+            ``settings.examples`` records how many examples were answered, ``not_measured`` what was skipped. At least
+            one example is answered and timed, however long that takes.
         progress: called with each stage, and how much of the budget is left.
-        clock: tells seconds.
+        clock: returns seconds.
 
     Raises:
         CheckpointError: there is no such student, or the process that loads it to measure its memory died.
@@ -76,45 +78,32 @@ def measure(
     folder = find_student(student)
     who = loaded or Student.load(folder)
     costs = costs_of(who.engine)
-    missing: dict[str, str] = {}
-    meter = _meter(costs, missing)
+    plan = _Plan(Budget(budget, clock), {}, progress)
+    return _measure_within(plan, who, costs, folder, chosen, settings).model_copy(update={"dataset": dataset})
+
+
+def _measure_within(
+    plan: _Plan, who: Student, costs: EngineCosts, folder: Path, chosen: list[Example], settings: EfficiencySettings
+) -> Efficiency:
+    meter = _meter(costs, plan.missing)
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    plan = _Plan(Budget(budget, clock), missing, progress)
 
     plan.tell("latency")
     times, one_by_one, n = _latency(who, chosen, settings, meter, plan)
     if n < len(chosen):
-        missing["examples"] = f"{plan.reason}: {n:,} of {len(chosen):,} were answered"
+        plan.missing["examples"] = f"{plan.reason}: {n:,} of {len(chosen):,} were answered"
         chosen = chosen[:n]
     plan.each = 1 / one_by_one.examples_per_second
     throughput = _throughput(who, costs, chosen, settings, meter, one_by_one, plan)
-    flops = None
-    if plan.fits(_FLOPS_COST * n, "flops_per_example"):
-        plan.tell("FLOPs")
-        flops = flops_per_example(who, costs, chosen)
-    memory = None
-    if plan.fits(2 * n, "memory"):
-        plan.tell("memory, in processes of their own")
-        memory = measure_memory(
-            folder,
-            chosen,
-            max_rows=throughput.max_rows,
-            generation=who.generation,
-            device=costs.device,
-            threads=costs.threads,
-        )
+    flops = _flops(who, costs, chosen, plan)
+    memory = _memory(folder, who, costs, chosen, throughput.max_rows, plan)
     parameters = costs.parameters()
-    if memory is None:
-        missing.setdefault("memory", "the system does not tell how much memory a process has")
-    elif memory.rest_bytes is None:
-        missing["memory.rest_bytes"] = "the system does not tell how much memory a process has at a given moment"
     for name, value in (("parameters", parameters), ("flops_per_example", flops)):
         if value is None:
-            missing.setdefault(name, f"the engine {costs.name} does not tell")
-    best = next(one for one in throughput.tried if one.max_rows == throughput.max_rows)
+            plan.missing.setdefault(name, f"the engine {costs.name} does not report it")
+    best = next(run for run in throughput.tried if run.max_rows == throughput.max_rows)
     checkpoint_bytes, weights_bytes = folder_bytes(folder)
     return Efficiency(
-        dataset=dataset,
         measured=_measured(who, costs),
         parameters=parameters,
         checkpoint_bytes=checkpoint_bytes,
@@ -129,13 +118,13 @@ def measure(
         load_average=load_average,
         versions=versions(),
         settings=settings.model_copy(update={"examples": len(chosen)}),
-        not_measured=missing,
+        not_measured=plan.missing,
     )
 
 
 @dataclass
 class _Plan:
-    """What is done within a budget, and what is left out and why. ``each``: seconds that a single answer takes."""
+    """The budget, and what is skipped for which reason. ``each``: seconds that a single answer takes."""
 
     budget: Budget
     missing: dict[str, str]
@@ -151,11 +140,40 @@ class _Plan:
         self.progress(f"{stage}{left}")
 
     def fits(self, answers: float, figure: str) -> bool:
-        """Whether there is time for so many single answers; if not, ``figure`` is missing."""
+        """Whether there is time for this many single answers; if not, ``figure`` is recorded as missing."""
         if answers * self.each <= self.budget.left:
             return True
         self.missing[figure] = f"{self.reason} did not allow it"
         return False
+
+
+def _flops(student: Student, costs: EngineCosts, examples: Sequence[Example], plan: _Plan) -> Flops | None:
+    if not plan.fits(_FLOPS_COST * len(examples), "flops_per_example"):
+        return None
+    plan.tell("FLOPs")
+    return flops_per_example(student, costs, examples)
+
+
+def _memory(
+    folder: Path, student: Student, costs: EngineCosts, examples: Sequence[Example], max_rows: int, plan: _Plan
+) -> Memory | None:
+    """The memory of processes that answer alone and in the best batches; what is not known goes to ``plan.missing``."""
+    memory = None
+    if plan.fits(2 * len(examples), "memory"):
+        plan.tell("memory, in processes of their own")
+        memory = measure_memory(
+            folder,
+            examples,
+            max_rows=max_rows,
+            generation=student.generation,
+            device=costs.device,
+            threads=costs.threads,
+        )
+    if memory is None:
+        plan.missing.setdefault("memory", "the system does not report how much memory a process has")
+    elif memory.rest_bytes is None:
+        plan.missing["memory.rest_bytes"] = "the system does not report a process's memory at a given moment"
+    return memory
 
 
 def folder_bytes(folder: Path) -> tuple[int, int]:
@@ -192,7 +210,7 @@ def _latency(
     meter: EnergyMeter | None,
     plan: _Plan,
 ) -> tuple[Latency, Trial, int]:
-    """The times of single answers, what throughput they make, and how many examples were answered."""
+    """Times of single answers, the throughput that they amount to, and how many examples were answered."""
     clock, most = plan.budget.clock, _FIRST_PASS * plan.budget.left
     begun = clock()
     for example in examples[: settings.warm_up]:
@@ -211,7 +229,7 @@ def _latency(
     elif student.order == "label_only":
         alone = answers
     else:
-        plan.missing[figure] = f"with the order {student.order} no label comes without an explanation"
+        plan.missing[figure] = f"with the order {student.order} a label needs an explanation first"
     return latency(answers, alone), trial(1, n, answers), n
 
 
@@ -224,17 +242,17 @@ def _throughput(
     one_by_one: Trial,
     plan: _Plan,
 ) -> Throughput:
-    """Try every batch size on the same examples; ``one_by_one`` is what batches of one have given already."""
+    """Try every batch size on the same examples; ``one_by_one`` is the result for batches of one."""
     tried = [one_by_one]
     n = len(examples)
     for max_rows in sorted({size for size in settings.batch_sizes if 1 < size <= n}):
         engine = costs.limited(max_rows)
         if engine is None:
             plan.missing["throughput.tried"] = (
-                f"the engine {costs.name} cannot be told how many examples to take at once"
+                f"the engine {costs.name} takes no limit on how many examples it computes at once"
             )
             break
-        # As if it took as long as the batches before; FLOPs and memory are to have their time after it.
+        # Assumes the speed of the previous batch size, and keeps time for FLOPs and memory.
         seconds = (max_rows + settings.repeats * n) / tried[-1].examples_per_second
         if seconds > plan.budget.left - (_FLOPS_COST + 2) * n * plan.each:
             plan.missing["throughput.tried"] = f"{plan.reason} did not allow {max_rows} at once and more"
@@ -244,7 +262,7 @@ def _throughput(
         batched.predict(examples[:max_rows])
         passes = timed_passes(batched.predict, [examples], settings.repeats, meter, plan.budget.clock)
         tried.append(trial(max_rows, n, passes))
-    best = max(tried, key=lambda one: one.examples_per_second)
+    best = max(tried, key=lambda run: run.examples_per_second)
     return Throughput(
         examples_per_second=best.examples_per_second,
         spread=best.spread,

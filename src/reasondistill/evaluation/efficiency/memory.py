@@ -1,4 +1,4 @@
-"""Memory of a student, measured in fresh processes: this one has long loaded libraries, and perhaps other models."""
+"""The memory of a student, measured in new processes: this one has loaded libraries, and perhaps other models."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reasondistill.config import Generation
 from reasondistill.contracts.efficiency import AcceleratorMemory, Memory
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.errors import CheckpointError
-from reasondistill.storage.files import read_json, write_json
+from reasondistill.storage.files import JsonObject, read_json, write_json
 
 CHILD = (sys.executable, "-m", "reasondistill.evaluation.efficiency.child")
 
@@ -37,11 +36,11 @@ def measure_memory(
         max_rows: the best batch size.
         generation: how explanations are written.
         device: where the student runs.
-        threads: how many an operation uses.
-        command: what to start; two files' names are added.
+        threads: threads per operation.
+        command: the command to start; two file names are added.
 
     Returns:
-        None where the system does not tell a process's memory.
+        None if the system does not report a process's memory.
 
     Raises:
         CheckpointError: a process ended without an answer.
@@ -59,8 +58,10 @@ def measure_memory(
         return None
     accelerator = None
     if rest["accelerator"] is not None and peak["accelerator"] is not None:
-        one, batch = peak["accelerator"]
-        accelerator = AcceleratorMemory(rest_bytes=rest["accelerator"], peak_bytes=one, peak_at_best_batch_bytes=batch)
+        peak_bytes, batch = peak["accelerator"]
+        accelerator = AcceleratorMemory(
+            rest_bytes=rest["accelerator"], peak_bytes=peak_bytes, peak_at_best_batch_bytes=batch
+        )
     return Memory(
         rest_bytes=rest["rest_bytes"],
         loaded_bytes=rest["loaded_bytes"],
@@ -70,7 +71,7 @@ def measure_memory(
     )
 
 
-def ask(request: dict[str, Any], command: Sequence[str] = CHILD) -> dict[str, Any]:
+def ask(request: JsonObject, command: Sequence[str] = CHILD) -> JsonObject:
     """Start a process with ``request`` and return its answer.
 
     Raises:
@@ -87,10 +88,10 @@ def ask(request: dict[str, Any], command: Sequence[str] = CHILD) -> dict[str, An
         )
         if done.returncode == 0 and answer_file.is_file():
             return read_json(answer_file)
-    killed = "What the system kills has mostly run out of memory: measure fewer examples, or smaller batches."
+    killed = "The system mostly kills processes that run out of memory: measure fewer examples, or smaller batches."
     raise CheckpointError(
         request["student"],
-        expected="a process that loads it, answers and tells how much memory that took",
+        expected="a process that loads the student, answers and reports its memory",
         found=_ending(done.returncode, done.stderr),
         fix=killed if done.returncode < 0 else "",
     )
@@ -102,6 +103,6 @@ def _ending(status: int, stderr: str) -> str:
             name = signal.Signals(-status).name
         except ValueError:
             name = "unknown"
-        return f"one that was ended by signal {-status} ({name})"
+        return f"a process that was ended by signal {-status} ({name})"
     last = (stderr.strip().splitlines() or ["nothing on its error stream"])[-1]
-    return f"one that ended with status {status}: {last}"
+    return f"a process that ended with status {status}: {last}"

@@ -1,24 +1,27 @@
-"""What `CTranslate2Engine` costs: sizes that its package states, and operations by the formula of `Architecture`."""
+"""The costs of a `CTranslate2Engine`: sizes from its package, and operations by the formulas of `Architecture`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reasondistill.contracts.efficiency import Parameters
 from reasondistill.students.engines.ctranslate2 import CTranslate2Engine, Work
+
+if TYPE_CHECKING:
+    from ctranslate2 import Translator
 
 T = TypeVar("T")
 
 
 class PackageCosts:
-    """A `CTranslate2Engine` seen from the side of its cost."""
+    """The costs of a `CTranslate2Engine`."""
 
     name = "ctranslate2"
 
     def __init__(self, engine: CTranslate2Engine) -> None:
         self.engine = engine
-        self._translator: Any = engine.translator
+        self._translator: Translator = engine.translator
 
     @property
     def precision(self) -> str:
@@ -30,7 +33,7 @@ class PackageCosts:
 
     @property
     def threads(self) -> int | None:
-        """Its workers, of one thread each; on a GPU it is not known."""
+        """Its workers, of one thread each; unknown on a GPU."""
         return int(self._translator.num_translators) if self.device == "cpu" else None
 
     @property
@@ -53,7 +56,7 @@ class PackageCosts:
         )
 
     def count_flops(self, work: Callable[[], T]) -> tuple[T, int] | None:
-        """Do ``work``; what it took, by formula: CTranslate2 counts nothing itself. Padding is not in it."""
+        """Do ``work`` and compute its operations by formula, without padding: CTranslate2 does not count them."""
         sizes = self.engine.architecture
         if sizes is None:
             return None
@@ -67,10 +70,10 @@ class PackageCosts:
         return done, flops
 
     def use(self, device: str | None, threads: int | None) -> None:
-        """Nothing: both were settled when the package was opened, by the machine and by ``OMP_NUM_THREADS``."""
+        """Does nothing: both were fixed when the package was opened, by the machine and ``OMP_NUM_THREADS``."""
 
     def touch(self) -> None:
-        """Nothing: CTranslate2 reads weights when it opens a package."""
+        """Does nothing: CTranslate2 reads weights when it opens a package."""
 
     def accelerator_bytes(self) -> tuple[int, int] | None:
         return None

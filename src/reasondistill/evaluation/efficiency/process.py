@@ -1,4 +1,4 @@
-"""How much memory this process has, as the system counts it."""
+"""The memory of this process, as the system counts it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ STATUS = Path("/proc/self/status")
 
 
 def resident_bytes(status: Path = STATUS) -> int | None:
-    """Bytes of this process that are in memory now; None where the system has no /proc."""
+    """Resident bytes of this process; None if the system has no /proc."""
     return _field(status, "VmRSS")
 
 
 def peak_resident_bytes(status: Path = STATUS) -> int | None:
-    """The most bytes that this process ever had in memory; None where the system does not tell.
+    """The peak of this process's resident bytes; None if the system does not report it.
 
-    On Linux it is VmHWM. ``ru_maxrss`` will not do there: a process that another one starts takes over the peak of
-    its parent, which here has loaded PyTorch and a student long since.
+    On Linux it is VmHWM, as ``ru_maxrss`` does not work there: a new process inherits its parent's peak, and the parent
+    has loaded PyTorch and a student.
     """
     if (peak := _field(status, "VmHWM")) is not None:
         return peak

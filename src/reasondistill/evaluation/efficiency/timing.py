@@ -1,4 +1,4 @@
-"""Timing: passes over examples, repeated, and what is made of their times."""
+"""Timing: repeated passes over examples, and figures from their times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pass:
-    """All items once: the seconds of each call, and the energy of all of them where there is a meter."""
+    """One pass over all items: the seconds of each call and, with a meter, the energy of all of them."""
 
     seconds: tuple[float, ...]
     joules: float | None = None
 
 
 def timed_passes(
-    work: Callable[[T], Any],
+    work: Callable[[T], object],
     items: Sequence[T],
     repeats: int,
     meter: EnergyMeter | None = None,
@@ -35,7 +35,7 @@ def timed_passes(
 ) -> list[Pass]:
     """Do ``work`` on each of ``items``, ``repeats`` times over, and time every call.
 
-    The first pass ends with the item at which it has taken ``most`` seconds, and the others have no more items.
+    The first pass ends when it has taken ``most`` seconds; later passes have the same items.
     """
     passes: list[Pass] = []
     for _ in range(repeats):
@@ -54,9 +54,9 @@ def timed_passes(
 
 def latency(passes: Sequence[Pass], label_only: Sequence[Pass] = ()) -> Latency:
     """Percentiles over every call, in milliseconds; between two calls they are interpolated linearly."""
-    milliseconds = [1000 * s for one in passes for s in one.seconds]
+    milliseconds = [1000 * s for timed in passes for s in timed.seconds]
     p50, p90, p95, p99 = (float(value) for value in np.percentile(milliseconds, [50, 90, 95, 99]))
-    labels = [1000 * s for one in label_only for s in one.seconds]
+    labels = [1000 * s for timed in label_only for s in timed.seconds]
     return Latency(
         p50=p50,
         p90=p90,
@@ -70,8 +70,8 @@ def latency(passes: Sequence[Pass], label_only: Sequence[Pass] = ()) -> Latency:
 
 def trial(max_rows: int, n: int, passes: Sequence[Pass]) -> Trial:
     """Examples a second, and joules for each, at a batch size: ``n`` examples in every pass."""
-    rates = [n / sum(one.seconds) for one in passes]
-    joules = [one.joules / n for one in passes if one.joules is not None]
+    rates = [n / sum(timed.seconds) for timed in passes]
+    joules = [timed.joules / n for timed in passes if timed.joules is not None]
     return Trial(
         max_rows=max_rows,
         examples_per_second=statistics.median(rates),

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from reasondistill.contracts.efficiency import Parameters
 from reasondistill.students.engines.pytorch import TorchEngine
+from reasondistill.students.model_protocol import EncoderDecoder
 
 T = TypeVar("T")
 
 
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+def _attention_flops(query: object, key: object, value: object, *_: object, **__: object) -> int:
     return int(sdpa_flop_count(query, key, value))  # of their shapes
 
 
-def _attention_backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+def _attention_backward_flops(
+    gradient: object, query: object, key: object, value: object, *_: object, **__: object
+) -> int:
     return int(sdpa_backward_flop_count(gradient, query, key, value))
 
 
@@ -81,7 +84,7 @@ class TorchCosts:
         return torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
 
 
-def count_parameters(model: Any) -> Parameters:
+def count_parameters(model: EncoderDecoder) -> Parameters:
     """A transformers model's parameters, shared ones counted once.
 
     Embedding are all `torch.nn.Embedding` (tokens, positions, T5's relative positions) and the output head.

@@ -1,4 +1,4 @@
-"""What several tests compute: partners for controls, likelihoods, averages."""
+"""Shared by several tests: partners for controls, likelihoods, averages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reasondistill.contracts.records import Example
+from reasondistill.counted import Counted
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject
 
 _CHUNK = 512
@@ -26,22 +27,22 @@ def explanation_scores(
     what: str,
     progress: Progress,
 ) -> list[float]:
-    """`Subject.explanation_scores` of many examples, in chunks, so that one sees it go on; ``what`` names the work."""
+    """`Subject.explanation_scores` of many examples, in chunks that report progress; ``what`` names the work."""
     scores: list[float] = []
     for begin in range(0, len(examples), _CHUNK):
-        progress(f"{what}: {begin:,} of {len(examples):,}")
+        progress(Counted(what, begin, len(examples)))
         part = slice(begin, begin + _CHUNK)
         scores += subject.explanation_scores(examples[part], labels[part], explanations[part])
     return scores
 
 
 def finite(value: float) -> float | None:
-    """``value``, or None for what JSON cannot hold."""
+    """``value``, or None if JSON cannot represent it."""
     return value if math.isfinite(value) else None
 
 
 def average(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are there; None without any."""
+    """The mean of the values that are not None; None if there are none."""
     present = [value for value in values if value is not None]
     return sum(present) / len(present) if present else None
 
@@ -49,10 +50,10 @@ def average(values: Iterable[float | None]) -> float | None:
 def partners(
     examples: Sequence[Example], fits: Callable[[int, int], bool] = lambda place, other: True
 ) -> list[int | None]:
-    """For each example the place of another one, of another group, for which ``fits(place, other)``.
+    """For each example the place of another example, from another group, for which ``fits(place, other)``.
 
-    It is the next one in the order of the ids' SHA-256: the same examples always get the same partners. None for an
-    example that no other one fits.
+    It is the next one in the order of the ids' SHA-256: the same examples always get the same partners. None if no
+    other example fits.
     """
     order = sorted(range(len(examples)), key=lambda k: hashlib.sha256(examples[k].id.encode("utf-8")).digest())
     groups = [e.cluster for e in examples]

@@ -1,4 +1,4 @@
-"""What a test of faithfulness is, what it looks at, and what it gives; `registry` knows them all."""
+"""The definition of a faithfulness test, its sample and its outcome; `registered_tests` lists all tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import FaithfulnessDetails
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation.faithfulness.model_under_test import Progress, Subject, ask
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Scores = list[float | bool | None]
-"""A value for each example, None where a test says nothing of it."""
+"""A value for each example; None if a test has none for it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one test gives.
+    """The outcome of a test.
 
     Attributes:
-        metrics: by name, as docs/metrics.md describes them; a metric without a single case is left out.
-        details: what stands beside them.
-        per_example: score name -> a value for each of the examples given.
+        metrics: by name, as in docs/metrics.md; metrics without a case are left out.
+        details: everything else for the results.
+        per_example: score name -> a value for each given example.
     """
 
-    metrics: dict[str, Metric] = field(default_factory=dict)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
     details: FaithfulnessDetails = field(default_factory=FaithfulnessDetails)
     per_example: dict[str, Scores] = field(default_factory=dict)
 
 
 def left_out(reason: str) -> Outcome:
-    """Of a test that does not apply."""
+    """The outcome of a test that does not apply."""
     return Outcome(details=FaithfulnessDetails(left_out=reason))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The examples that a test looks at, and whom it may ask about them.
+    """The examples of a test, and the student and judge that it may use.
 
     Attributes:
         subject: the student.
         examples: (n,).
-        answers: what the student answers them (n,).
+        answers: the student's answers (n,).
         bootstrap: of their groups (n,).
-        judge: of the student's task, where there is one.
+        judge: of the student's task, if there is one.
         progress: see `Progress`.
         places: of the sample among all examples (n,).
         bootstrap_of_all: of the groups of all examples.
-        size_of_all: how many those are.
+        size_of_all: the number of all examples.
     """
 
     subject: Subject
@@ -73,12 +73,12 @@ class Sample:
 
     @property
     def labels(self) -> list[str | None]:
-        """That the student gave."""
+        """The student's labels."""
         return [answer.label for answer in self.answers]
 
     @property
     def explanations(self) -> list[str]:
-        """That the student gave."""
+        """The student's explanations."""
         return [answer.explanation for answer in self.answers]
 
     def of(self, rows: Sequence[int]) -> Sample:
@@ -98,7 +98,7 @@ class Sample:
         return ask(question, examples, what, self.progress)
 
     def among_all(self, values: Sequence[float | bool | None]) -> Scores:
-        """Values of the sample (n,) beside None for every other example."""
+        """Values of the sample (n,), with None for every other example."""
         scores: Scores = [None] * self.size_of_all
         for place, value in zip(self.places, values, strict=True):
             scores[place] = value
@@ -106,26 +106,26 @@ class Sample:
 
     def pooled(
         self, rows: Sequence[int], statistics: FloatArray, function: Callable[[FloatArray], FloatArray]
-    ) -> Metric:
+    ) -> MetricValue:
         """See `pooled`; ``rows`` are the cases' rows in the sample. Resamples are of the groups of all examples."""
         places = [self.places[k] for k in rows]
         return pooled(places, statistics, function, self.size_of_all, self.bootstrap_of_all)
 
-    def share(self, rows: Sequence[int], true: Sequence[bool]) -> Metric:
+    def share(self, rows: Sequence[int], true: Sequence[bool]) -> MetricValue:
         """See `share`; ``rows`` are the cases' rows in the sample. Resamples are of the groups of all examples."""
         return share([self.places[k] for k in rows], true, self.size_of_all, self.bootstrap_of_all)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What a test cannot do without.
+    """A requirement of a test.
 
     Attributes:
         what: in a few words.
-        of_student: why a student, with or without a judge, lacks it; None where it does not.
+        of_student: why a student, with or without a judge, lacks it; None if it does not.
         of_row: whether an answer has it; rows without it are dropped and counted.
-        of_sample: why a sample lacks it; None where it does not.
-        lacking: how `of_row` is told: why the test is left out if no row has it.
+        of_sample: why a sample lacks it; None if it does not.
+        lacking: the reason to report if no row has it.
     """
 
     what: str
@@ -136,20 +136,20 @@ class Need:
 
 
 class FaithfulnessTest(BaseModel):
-    """A test: its fields are its settings, its class variables what is known of it.
+    """A test: its fields are its settings, its class variables describe it.
 
-    A subclass in a module of this folder is one of the tests of every student, and needs nothing else. Its metrics have
-    titles and directions in `metrics.known.faithfulness_metrics`, and go by their names without.
+    Any subclass in a module of this folder is run on every student. Its metrics have titles and directions in
+    `metrics.known.faithfulness_metrics`; without an entry there, their names serve as titles.
 
     Attributes:
         name: in results and settings.
         title: in reports; a question that it answers.
         meaning: what it proves, and what it does not.
-        metrics: the names of those that it gives.
-        controls: what it holds its metrics against, if anything.
-        needs: checked in turn before it begins.
-        turn: tests run in this order, and get an equal share of the time that those before them left.
-        examples: how many it looks at, at most; see `sample`.
+        metrics: the names of its metrics.
+        controls: names of its controls, if any.
+        needs: checked in order before it begins.
+        turn: tests run in this order, and each gets an equal share of the time that is left.
+        examples: the maximum number of examples; see `sample`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -166,7 +166,7 @@ class FaithfulnessTest(BaseModel):
 
     @abstractmethod
     def measure(self, sample: Sample) -> Outcome:
-        """What the sample shows, with scores of its rows; `run` adds settings, size and metrics to the details."""
+        """Measure the sample and score its rows; `run` adds settings, size and metrics to the details."""
 
     def run(
         self,
@@ -182,14 +182,14 @@ class FaithfulnessTest(BaseModel):
 
         Args:
             subject: the student.
-            examples: what the sample is chosen from (n,).
+            examples: the sample is drawn from these (n,).
             answers: to ``examples`` (n,).
             bootstrap: of the examples' groups (n,).
-            judge: of the student's task; tests that do not need one do not ask it.
+            judge: of the student's task; used only by tests that need one.
             progress: see `Progress`.
 
         Returns:
-            Scores of all examples; ``details.left_out`` says why where the test cannot be done.
+            The outcome for all examples; ``details.left_out`` says why a test could not be done.
 
         Raises:
             ConfigError: a setting does not fit the student's task.
@@ -229,33 +229,33 @@ def pooled(
     function: Callable[[FloatArray], FloatArray],
     examples: int,
     bootstrap: GroupBootstrap,
-) -> Metric:
-    """A function of sums over cases, of which an example can have several.
+) -> MetricValue:
+    """A function of sums over cases; an example can have several cases.
 
     Args:
         places: the example of each case, (cases,).
         statistics: additive statistics of each case, (cases, S).
         function: takes column sums (..., S) to values (...,).
-        examples: how many there are.
+        examples: the number of examples.
         bootstrap: of the examples' groups.
     """
     rows = np.zeros((examples, statistics.shape[1]))
     np.add.at(rows, np.asarray(places, dtype=np.intp), statistics)
     value = float(function(rows.sum(axis=0)))
-    return Metric(value=value, ci95=bootstrap.interval(rows, function), n=len(places))
+    return MetricValue(value=value, ci95=bootstrap.interval(rows, function), n=len(places))
 
 
-def share(places: Sequence[int], true: Sequence[bool], examples: int, bootstrap: GroupBootstrap) -> Metric:
+def share(places: Sequence[int], true: Sequence[bool], examples: int, bootstrap: GroupBootstrap) -> MetricValue:
     """The share of cases, at least one, in which something is ``true``; see `pooled`."""
     statistics = np.stack([np.array(true, dtype=np.float64), np.ones(len(true))], axis=1)
     return pooled(places, statistics, ratio, examples, bootstrap)
 
 
 def sample(examples: Sequence[Example], most: int) -> list[int]:
-    """Places of at most ``most`` examples, in their order: always the same ones, whatever else is in the set.
+    """Places of at most ``most`` examples, in order; the choice of a group does not depend on the other examples.
 
-    Groups are taken whole, in the order of their names' SHA-256, until the next one does not fit; if not even the first
-    fits, its beginning is taken. Rows of a group stay together because some tests compare them with each other.
+    Whole groups are taken, in the order of their names' SHA-256, until one does not fit; if the first does not fit, its
+    beginning is taken. Rows of a group stay together because some tests compare them.
     """
     clusters: dict[tuple[str, str], list[int]] = {}
     for place, example in enumerate(examples):

@@ -1,4 +1,4 @@
-"""Edits of an example's words, for students as black boxes: one left out, or a share replaced by random ones."""
+"""Edits of an example's words: leave one out, or replace a share by random words."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reasondistill.contracts.records import Example
 from reasondistill.tasks.task import Task
 
 _PIECE = re.compile(r"\s*\S+")
-"""A word, with the white space before it: what is not edited stays as it is."""
+"""A word with the white space before it, so that unedited text does not change."""
 
 
 class Place(NamedTuple):
-    """Where a word stands: the ``number``-th of a field, from 0. Punctuation belongs to the word it touches."""
+    """The place of a word: the ``number``-th of a field, from 0. Punctuation belongs to the word it touches."""
 
     field: str
     number: int
@@ -42,9 +42,8 @@ def without(example: Example, place: Place) -> Example:
 def noised(example: Example, task: Task, shares: Sequence[float], pool: Sequence[str], seed: int) -> list[Example]:
     """``example`` with shares of its words replaced by random ones of ``pool``, an example for each of ``shares``.
 
-    Of n words, share · n are replaced, rounded, at least one. A larger share replaces what a smaller one does, by the
-    same words, and more. The draws hang on ``seed`` and the example's id only. A word for which the pool has no other
-    one stays.
+    Of n words, share · n are replaced, rounded, at least one. A larger share makes the same replacements as a smaller
+    one, and more. The draws depend only on ``seed`` and the example's id. A word stays if the pool has no other word.
     """
     where = places(example, task)
     generator = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}\x1f{example.id}".encode()).digest()[:8]))
@@ -64,7 +63,7 @@ def noised(example: Example, task: Task, shares: Sequence[float], pool: Sequence
 
 
 _DRAWS = 20
-"""Of these, one is nearly always another word."""
+"""Draws per word: nearly always at least one is a different word."""
 
 
 def _count(share: float, n: int) -> int:

@@ -24,17 +24,17 @@ from reasondistill.evaluation.faithfulness.needs import EXPLANATIONS, PROBABILIT
 from reasondistill.metrics.statistics import mean
 
 _FEWEST_WORDS = 4
-"""Fewer have hardly an order."""
+"""Fewer words hardly have an order."""
 _DECIMALS = 4
-"""Of nats. Words without an effect are alike: how a batch was rounded must not put them into an order."""
+"""Of nats. Words without an effect are tied: rounding within a batch must not order them."""
 _QUOTED = 3
 _CONTROL = "explanations of other examples with this label"
 
 
 class Importance(FaithfulnessTest):
-    """Leave out each word of the input in turn: what does the decided label lose, what its explanation?
+    """Leave out each word of the input in turn: how much do the decided label and its explanation lose?
 
-    A word's importance is the log-probability (nats) that is lost without it. After the feature importance agreement of
+    A word's importance is the log-probability (nats) lost without it. After the feature importance agreement of
     Wiegreffe, Marasović & Smith 2021, who attribute by gradients; leaving words out (Li, Monroe & Jurafsky 2016,
     Understanding Neural Networks through Representation Erasure) needs nothing but scores. The student scores each
     example without each of its words: labels, its explanation, and for the control another example's.
@@ -92,7 +92,7 @@ class Importance(FaithfulnessTest):
 
 
 class _Words(NamedTuple):
-    """Every word of every example; ``edited`` are the examples without each, ``bounds`` which of these are whose."""
+    """Every word of every example; ``edited`` holds examples without one word, ``bounds`` their range by example."""
 
     sample: Sample
     places: list[list[Place]]
@@ -106,7 +106,7 @@ class _Words(NamedTuple):
         return cls(sample, of_example, edited, list(pairwise(accumulate(map(len, of_example), initial=0))))
 
     def lost_by_labels(self) -> list[list[float]]:
-        """What each label that was given loses without each word of its example."""
+        """What each answer's label loses without each word of its example."""
         left = self.sample.ask(self.sample.subject.probabilities, self.edited, "labels without each word")
         return [
             [
@@ -117,7 +117,7 @@ class _Words(NamedTuple):
         ]
 
     def lost_by(self, texts: Sequence[str], whose: str) -> list[list[float]]:
-        """What each of ``texts``, one an example, loses without each word of its example."""
+        """What each of ``texts``, one per example, loses without each word of its example."""
         sample, what = self.sample, f"likelihood of {whose} without each word"
         labels = [label for label, own in zip(sample.labels, self.places, strict=True) for _ in own]
         repeated = [text for text, own in zip(texts, self.places, strict=True) for _ in own]
@@ -129,7 +129,7 @@ class _Words(NamedTuple):
         ]
 
     def quote(self, k: int, agreement: float | None, of_label: list[float], of_explanation: list[float]) -> Quotes:
-        """The words of an example and what label and explanation lose without each."""
+        """The words of an example with the losses of label and explanation."""
         answer, example = self.sample.answers[k], self.sample.examples[k]
         order = "no order" if agreement is None else f"agreement {agreement:.2f}"
         return Quotes(

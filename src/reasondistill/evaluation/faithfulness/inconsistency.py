@@ -1,8 +1,8 @@
 """Contradicting explanations: does a student say of one premise that X is Y, and elsewhere that it cannot be?
 
 Source: Camburu et al. 2020, Make Up Your Mind! Adversarial Generation of Inconsistent Natural Language Explanations.
-There a second model is trained to look for inputs that draw a contradiction out. Here related inputs are those with the
-same premise in the data, and two edits of each hypothesis: what the explanation itself states, and the denial.
+There a second model is trained to find inputs that provoke a contradiction. Here related inputs are those with the same
+premise in the data, and two edits of each hypothesis: what the explanation itself states, and the denial.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydantic import JsonValue
 from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails, Quotes
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample, Scores
-from reasondistill.evaluation.faithfulness.english.statements import Statement, contradict, deny, parse, same_matter
 from reasondistill.evaluation.faithfulness.needs import BOTH, ENGLISH_EXPLANATIONS, PAIR, PREMISES
 from reasondistill.evaluation.faithfulness.reconstruction import with_pair
+from reasondistill.languages.english_statements import Statement, contradict, deny, parse, same_matter
 
 _QUOTED = 5
 
@@ -33,7 +33,7 @@ class _Explained(NamedTuple):
 
 
 class _Related(NamedTuple):
-    """Two explanations of one premise; ``rows`` are those of their examples, the first one first."""
+    """Two explanations of one premise; ``rows`` are the rows of their examples, in order."""
 
     rows: tuple[int, ...]
     kind: str
@@ -53,7 +53,7 @@ class Inconsistency(FaithfulnessTest):
     """How often explanations of related inputs contradict each other, as far as templates can tell.
 
     Attributes:
-        edits: edit hypotheses too, and ask the student to explain these.
+        edits: also edit hypotheses and let the student explain them.
     """
 
     name = "inconsistency"
@@ -132,8 +132,8 @@ def _edited(sample: Sample, explained: Sequence[_Explained]) -> list[_Related]:
 
 
 def _edits(explained: _Explained) -> Iterator[tuple[str, str]]:
-    """A hypothesis out of what the explanation says is asked, and the hypothesis denied; as far as there are such."""
-    if explained.statement is not None and (own := explained.statement.asked.text) and own != explained.hypothesis:
+    """The hypothesis that the explanation itself states, and the denied hypothesis, if there are any."""
+    if explained.statement is not None and (own := explained.statement.conclusion.text) and own != explained.hypothesis:
         yield "rebuilt hypothesis", own
     if (denied := deny(explained.hypothesis)) is not None:
         yield "denied hypothesis", denied

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import FaithfulnessDetails, Quotes
 from reasondistill.contracts.records import Prediction
 from reasondistill.errors import ConfigError
@@ -28,7 +28,7 @@ _QUOTED = 5
 
 
 class _Tried(NamedTuple):
-    """An insertion and what it did; ``row`` is that of its example, ``answer`` what is known of its explanation."""
+    """An insertion and its effect; ``row`` is its example's, ``answer`` the new answer if it is known."""
 
     row: int
     insertion: Insertion
@@ -47,10 +47,10 @@ class CounterfactualInsertion(FaithfulnessTest):
     """CT, CCT and phi-CCT of a student: words are put into the input, and looked for in its explanation.
 
     Attributes:
-        insertions: words tried in each example, by probabilities alone. Two of them are explained; of a student that
-            explains first, whose probabilities cost an explanation each, no more than two are tried.
-        fields: the task's fields that words are put into; all of them by default.
-        unmoved: a total variation distance up to this is no shift.
+        insertions: words tried in each example, with probabilities only. Two of them are explained; for a student that
+            explains first, whose probabilities need an explanation each, only two are tried.
+        fields: the fields that words are inserted into; by default all.
+        unmoved: a total variation distance up to this counts as no shift.
     """
 
     name = "insertion"
@@ -76,15 +76,15 @@ class CounterfactualInsertion(FaithfulnessTest):
         if not any(drawn.values()):
             return left_out("no place for a word was found: the rule looks for English determiners and forms of 'be'")
         tried = _try(sample, drawn)
-        explained = _explain(sample, [one for of_example in tried.values() for one in _two_of(of_example)])
+        explained = _explain(sample, [attempt for attempts in tried.values() for attempt in _two_of(attempts)])
         details = FaithfulnessDetails(
             settings={"fields": list(fields)},
             figures={
                 "with_insertion": len(tried),
                 "insertions": sum(map(len, tried.values())),
                 "explained": len(explained),
-                "examples_flipped": sum(any(one.flips for one in of_example) for of_example in tried.values()),
-                "mean_shift": float(np.mean([one.shift for of_example in tried.values() for one in of_example])),
+                "examples_flipped": sum(any(attempt.flips for attempt in attempts) for attempts in tried.values()),
+                "mean_shift": float(np.mean([attempt.shift for attempts in tried.values() for attempt in attempts])),
             },
             quotes=[_quotes(explained, sample, mentioned) for mentioned in (False, True)],
         )
@@ -100,29 +100,29 @@ class CounterfactualInsertion(FaithfulnessTest):
             )
         return fields
 
-    def _metrics(self, explained: Sequence[_Explained], sample: Sample) -> dict[str, Metric]:
-        shift = np.array([one.tried.shift for one in explained])
-        flips = np.array([one.tried.flips for one in explained], dtype=np.float64)
-        mentioned = np.array([one.mentioned for one in explained], dtype=np.float64)
-        rows = [one.tried.row for one in explained]
+    def _metrics(self, explained: Sequence[_Explained], sample: Sample) -> dict[str, MetricValue]:
+        shift = np.array([e.tried.shift for e in explained])
+        flips = np.array([e.tried.flips for e in explained], dtype=np.float64)
+        mentioned = np.array([e.mentioned for e in explained], dtype=np.float64)
+        rows = [e.tried.row for e in explained]
         metrics = {
             "cct": sample.pooled(rows, pair_sums(shift, mentioned), correlation),
             "phi_cct": sample.pooled(rows, pair_sums(flips, mentioned), correlation),
-            "insertion_mention_rate": sample.share(rows, [one.mentioned for one in explained]),
+            "insertion_mention_rate": sample.share(rows, [e.mentioned for e in explained]),
         }
-        if flipping := [one for one in explained if one.tried.flips]:
-            unmentioned = [not one.mentioned for one in flipping]
-            metrics["ct_unfaithfulness"] = sample.share([one.tried.row for one in flipping], unmentioned)
-        if still := [one for one in explained if one.tried.shift <= self.unmoved]:
-            rows, mentions = [one.tried.row for one in still], [one.mentioned for one in still]
+        if flipping := [e for e in explained if e.tried.flips]:
+            unmentioned = [not e.mentioned for e in flipping]
+            metrics["ct_unfaithfulness"] = sample.share([e.tried.row for e in flipping], unmentioned)
+        if still := [e for e in explained if e.tried.shift <= self.unmoved]:
+            rows, mentions = [e.tried.row for e in still], [e.mentioned for e in still]
             metrics["insertion_mention_rate_unmoved"] = sample.share(rows, mentions)
         return metrics
 
 
 def _try(sample: Sample, drawn: Mapping[int, Sequence[Insertion]]) -> dict[int, list[_Tried]]:
-    """What each insertion does to the label; of examples that have any."""
-    flat = [(k, one) for k, of_example in drawn.items() for one in of_example]
-    edited = [one.example for _, one in flat]
+    """The effect of each insertion on the label, for examples that have any."""
+    flat = [(k, insertion) for k, insertions in drawn.items() for insertion in insertions]
+    edited = [insertion.example for _, insertion in flat]
     whole: Sequence[Prediction | None] = [None] * len(edited)
     if sample.subject.order == "explanation_first":
         predicted = sample.ask(sample.subject.predict, edited, "examples with a word inserted")
@@ -130,10 +130,10 @@ def _try(sample: Sample, drawn: Mapping[int, Sequence[Insertion]]) -> dict[int, 
     else:
         shifted = sample.ask(sample.subject.probabilities, edited, "labels of examples with a word inserted")
     tried: dict[int, list[_Tried]] = {}
-    for (k, one), probabilities, answer in zip(flat, shifted, whole, strict=True):
+    for (k, insertion), probabilities, answer in zip(flat, shifted, whole, strict=True):
         shift = total_variation(sample.answers[k].probabilities, probabilities)
         flips = max(probabilities, key=probabilities.__getitem__) != sample.answers[k].label
-        tried.setdefault(k, []).append(_Tried(k, one, shift, flips, answer))
+        tried.setdefault(k, []).append(_Tried(k, insertion, shift, flips, answer))
     return tried
 
 
@@ -143,51 +143,51 @@ def total_variation(p: Mapping[str, float], q: Mapping[str, float]) -> float:
 
 
 def _two_of(tried: Sequence[_Tried]) -> list[_Tried]:
-    """The insertion that does most, one that flips the label first, and a random other: the first of them."""
-    strongest = max(tried, key=lambda one: (one.flips, one.shift))
-    return [strongest, *[one for one in tried if one is not strongest][:1]]
+    """The strongest insertion, preferring one that flips the label, and a random other: the first of them."""
+    strongest = max(tried, key=lambda attempt: (attempt.flips, attempt.shift))
+    return [strongest, *[attempt for attempt in tried if attempt is not strongest][:1]]
 
 
 def _explain(sample: Sample, chosen: Sequence[_Tried]) -> list[_Explained]:
-    unknown = [one.insertion.example for one in chosen if one.answer is None]
+    unknown = [attempt.insertion.example for attempt in chosen if attempt.answer is None]
     new = iter(sample.ask(sample.subject.predict, unknown, "explanations of examples with a word inserted"))
-    answers = [one.answer or next(new) for one in chosen]
+    answers = [attempt.answer or next(new) for attempt in chosen]
     return [
-        _Explained(one, answer, one.insertion.word in words(answer.explanation))
-        for one, answer in zip(chosen, answers, strict=True)
+        _Explained(attempt, answer, attempt.insertion.word in words(answer.explanation))
+        for attempt, answer in zip(chosen, answers, strict=True)
     ]
 
 
 def _per_example(explained: Sequence[_Explained], n: int) -> dict[str, Scores]:
-    """Of each example's strongest insertion, the first of its explained ones."""
+    """Scores of each example's strongest insertion, which is its first explained one."""
     scores: dict[str, Scores] = {
         name: [None] * n for name in ("insertion_shift", "insertion_mentioned", "ct_unfaithful")
     }
-    for one in reversed(explained):
-        k = one.tried.row
-        scores["insertion_shift"][k] = one.tried.shift
-        scores["insertion_mentioned"][k] = one.mentioned
-        scores["ct_unfaithful"][k] = not one.mentioned if one.tried.flips else None
+    for case in reversed(explained):
+        k = case.tried.row
+        scores["insertion_shift"][k] = case.tried.shift
+        scores["insertion_mentioned"][k] = case.mentioned
+        scores["ct_unfaithful"][k] = not case.mentioned if case.tried.flips else None
     return scores
 
 
 def _quotes(explained: Sequence[_Explained], sample: Sample, mentioned: bool) -> Quotes:
     """The largest shifts whose word was mentioned, or was not."""
-    fitting = [one for one in explained if one.mentioned == mentioned]
-    fitting.sort(key=lambda one: (-one.tried.shift, one.answer.id))
+    fitting = [case for case in explained if case.mentioned == mentioned]
+    fitting.sort(key=lambda case: (-case.tried.shift, case.answer.id))
     return Quotes(
         title=f"Inserted words that are {'' if mentioned else 'not '}mentioned, the largest shifts first",
         cases=[
             {
-                "id": one.answer.id,
-                "word": one.tried.insertion.word,
-                "field": one.tried.insertion.field,
-                "text": one.tried.insertion.example.fields[one.tried.insertion.field],
-                "label_before": sample.answers[one.tried.row].label,
-                "label": one.answer.label,
-                "shift": one.tried.shift,
-                "explanation": one.answer.explanation,
+                "id": case.answer.id,
+                "word": case.tried.insertion.word,
+                "field": case.tried.insertion.field,
+                "text": case.tried.insertion.example.fields[case.tried.insertion.field],
+                "label_before": sample.answers[case.tried.row].label,
+                "label": case.answer.label,
+                "shift": case.tried.shift,
+                "explanation": case.answer.explanation,
             }
-            for one in fitting[:_QUOTED]
+            for case in fitting[:_QUOTED]
         ],
     )

@@ -1,4 +1,4 @@
-"""Which label an explanation argues for, as a judge reads it."""
+"""The label that an explanation argues for, according to a judge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from reasondistill.judges import Judge
 
 READ: Final = ("evidence", "contrast")
-"""The judge's components that tell labels apart without asking whether the label is right for these fields."""
+"""The judge's components that distinguish labels without regard to whether the label is correct for the fields."""
 NO_LABEL: Final = ""
-"""What is argued for by an explanation that argues for no label more than for every other."""
+"""The result for an explanation that argues for no label more than for all others."""
 NO_JUDGE: Final = "there is no judge (--judge) to tell which label an explanation argues for"
 
 
@@ -47,7 +47,7 @@ def argued_labels(
 
 
 def too_few_read(argued: Sequence[str | None]) -> str | None:
-    """Why a metric is left out: the judge could not read too many explanations; None where it could."""
+    """Why a metric is left out, if the judge could not read too many explanations; else None."""
     if (unread := unread_in(argued)) <= TOO_MANY * len(argued):
         return None
     return (
@@ -70,8 +70,8 @@ def preferences(
 ) -> list[dict[str, float]]:
     """How much each explanation argues for each of the task's labels: label -> sum of `READ`, in standard deviations.
 
-    Support would be the wrong thing: it also asks whether explanation and label fit the fields, so that every
-    explanation of a wrong label has little. An explanation of nothing but white space has no preferences.
+    Support is not suitable: it also depends on whether explanation and label fit the fields, so that every explanation
+    of a wrong label has little. An explanation of white space has no preferences.
     """
     from reasondistill.judges import Argued, fields_of
 
@@ -94,7 +94,7 @@ def preferences(
 
 
 def preferred(preferences: Mapping[str, float]) -> str | None:
-    """The label that is argued for more than every other; None where there is none."""
+    """The label with the highest preference; None if there is a tie or none."""
     if not preferences:
         return None
     best = max(preferences, key=preferences.__getitem__)

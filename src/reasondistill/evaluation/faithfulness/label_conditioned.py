@@ -1,4 +1,4 @@
-"""Label-conditioned explanations: what a student writes when it is made to argue for each label in turn."""
+"""Label-conditioned explanations: the student explains each label in turn."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class LabelConditioned(FaithfulnessTest):
 
 
 def _for_each_label(sample: Sample, choices: list[tuple[str, ...]]) -> list[dict[str, str]]:
-    """Label -> explanation of each example, the label that the student gave last."""
+    """Label -> explanation for each example; the student's own label is last."""
     forced = [
         (k, label)
         for k, (labels, own) in enumerate(zip(choices, sample.labels, strict=True))
@@ -90,7 +90,7 @@ def _for_each_label(sample: Sample, choices: list[tuple[str, ...]]) -> list[dict
 def _argued(sample: Sample, explanations: list[dict[str, str]]) -> tuple[str | None, list[dict[str, str | None]]]:
     """Forced label -> the label that its explanation argues for (see `argued_labels`), of each example.
 
-    Before it why the judge's reading is no figure; the dictionaries are empty where there is no reading at all.
+    The first value says why there is no figure, if so; the dictionaries are empty if the judge read nothing.
     """
     argued: list[dict[str, str | None]] = [{} for _ in explanations]
     if (reason := why_no_reading(sample.judge, sample.subject.task)) or sample.judge is None:
@@ -106,7 +106,7 @@ def _argued(sample: Sample, explanations: list[dict[str, str]]) -> tuple[str | N
 def _with_judge(
     details: FaithfulnessDetails, sample: Sample, argued: list[dict[str, str | None]]
 ) -> FaithfulnessDetails:
-    """The details with who the judge is, and what it reads out of explanations for labels that were not given."""
+    """The details with the judge's settings, and its reading of explanations for labels that were not given."""
     foreign = [
         (label, float(read == label))
         for of_example, own in zip(argued, sample.labels, strict=True)

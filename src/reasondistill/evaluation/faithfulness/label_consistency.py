@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, Entry, FaithfulnessDetails
 from reasondistill.contracts.records import Example
 from reasondistill.evaluation.faithfulness.common import average, partners
@@ -21,7 +21,7 @@ _OTHERS = "explanations of other examples with another label"
 class LabelConsistency(FaithfulnessTest):
     """The metric ``faithfulness``: the share of explanations that the judge reads as arguing for the predicted label.
 
-    The student is asked nothing. An empty explanation argues for nothing; one that the judge cannot read has no score.
+    The student is not run. An empty explanation argues for nothing; one that the judge cannot read has no score.
     """
 
     name = "label_consistency"
@@ -56,14 +56,14 @@ class LabelConsistency(FaithfulnessTest):
             )
             controls[f"copied {name}"] = None if few else _share(copied, labels)
         values = [None if read is None else read == label for read, label in zip(argued, labels, strict=True)]
-        figures: dict[str, Metric | int | float] = {}
+        figures: dict[str, MetricValue | int | float] = {}
         if unread := unread_in(argued):
             figures["unread"] = unread
         people = [e for e in sample.examples if e.references and e.label is not None]
         of_people = of_texts([e.references[0].text for e in people], people)
         if (value := _share(of_people, [e.label for e in people])) is not None:
             n = len(of_people) - unread_in(of_people)
-            figures["references_for_the_gold_label"] = Metric(value=value, n=n)
+            figures["references_for_the_gold_label"] = MetricValue(value=value, n=n)
         return Outcome(
             {"faithfulness": mean(values, sample.bootstrap)},
             FaithfulnessDetails(
@@ -77,12 +77,12 @@ class LabelConsistency(FaithfulnessTest):
 
 
 def _share(argued: Sequence[str | None], wanted: Sequence[str | None]) -> float | None:
-    """The share of explanations that argue for the label wanted of them, of those that were read."""
+    """The share of read explanations that argue for their ``wanted`` label."""
     return average(None if a is None else float(a == w) for a, w in zip(argued, wanted, strict=True))
 
 
 def _by_label(names: Sequence[str], argued: Sequence[str | None], sample: Sample) -> DetailTable:
-    """Of each label that was given: the share that argues for it, and how many argue for which label."""
+    """By given label: the share of explanations that argue for it, and how many argue for which label."""
     rows: list[list[Entry]] = []
     for name in names:
         of_label = [a if label == name else None for a, label in zip(argued, sample.labels, strict=True)]

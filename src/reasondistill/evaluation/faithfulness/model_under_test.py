@@ -1,4 +1,4 @@
-"""Whose faithfulness is tested: what the tests ask of a student, and nothing else of it."""
+"""The interface that faithfulness tests use of a student."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from reasondistill.contracts.records import Example, Prediction
+from reasondistill.counted import Counted
 from reasondistill.tasks.task import OutputOrder, Task
 
 
 class Subject(Protocol):
-    """Answers, explains and tells how likely it is to write a text. `reasondistill.students.student.Student` is one."""
+    """Answers, explains and scores explanations, as `reasondistill.students.student.Student` does."""
 
     @property
     def task(self) -> Task: ...
@@ -23,11 +24,11 @@ class Subject(Protocol):
         ...
 
     def probabilities(self, examples: Sequence[Example]) -> list[dict[str, float]]:
-        """The probability of each label, example by example: as in `predict`, without the cost of explanations."""
+        """The probabilities of each example's labels, as in `predict`, without the cost of explanations."""
         ...
 
     def explain_for(self, examples: Sequence[Example], labels: Sequence[str]) -> list[str]:
-        """What it writes when it is made to argue for ``labels``; only with the order ``label_first``."""
+        """Its explanations for given ``labels``; only with the order ``label_first``."""
         ...
 
     def explanation_scores(
@@ -38,7 +39,7 @@ class Subject(Protocol):
 
 
 Progress = Callable[[str], None]
-"""Called with a sentence as the work goes on."""
+"""Called with a sentence as the work proceeds."""
 
 _CHUNK = 256
 _T = TypeVar("_T")
@@ -47,11 +48,11 @@ _T = TypeVar("_T")
 def ask(
     question: Callable[[Sequence[Example]], Sequence[_T]], examples: Sequence[Example], what: str, progress: Progress
 ) -> list[_T]:
-    """Ask `Subject.predict` or `Subject.probabilities` about many examples, in chunks, so that one sees it go on.
+    """Call `Subject.predict` or `Subject.probabilities` on many examples, in chunks that report progress.
 
     Args:
         question: the bound method.
-        examples: of any number; the longest are asked first, so that batches are full of alike lengths.
+        examples: any number; the longest come first, so that batches have similar lengths.
         what: names the work in ``progress``.
 
     Returns:
@@ -60,7 +61,7 @@ def ask(
     order = sorted(range(len(examples)), key=lambda place: -sum(map(len, examples[place].fields.values())))
     answers: dict[int, _T] = {}
     for begin in range(0, len(order), _CHUNK):
-        progress(f"{what}: {begin:,} of {len(order):,}")
+        progress(Counted(what, begin, len(order)))
         places = order[begin : begin + _CHUNK]
         answers.update(zip(places, question([examples[place] for place in places]), strict=True))
     return [answers[place] for place in range(len(examples))]

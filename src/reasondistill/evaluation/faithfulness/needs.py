@@ -1,4 +1,4 @@
-"""What tests of faithfulness cannot do without: each is checked in one place, and told in the same words."""
+"""The requirements of faithfulness tests, each checked in one place and reported in the same words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reasondistill.judges import Judge
 
 PAIR: Final = ("premise", "hypothesis")
-"""The fields of tasks whose explanations templates can read."""
+"""The fields of tasks whose explanations the templates can read."""
 
 _LANGUAGE_SAMPLE: Final = 200
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails, Quotes
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample, Scores
-from reasondistill.evaluation.faithfulness.english.statements import parse
 from reasondistill.evaluation.faithfulness.needs import BOTH, ENGLISH_EXPLANATIONS, LABELS, PAIR, PREMISES
+from reasondistill.languages.english_statements import parse
 from reasondistill.metrics.statistics import mean
 
 _QUOTED = 5
@@ -69,7 +69,7 @@ class Reconstruction(FaithfulnessTest):
         return Outcome(metrics, details, {"reconstruction_kept": kept})
 
 
-def _mean(values: Scores, sample: Sample) -> Metric:
+def _mean(values: Scores, sample: Sample) -> MetricValue:
     """The mean over a sample, with an interval from the groups of all examples."""
     return mean(sample.among_all(values), sample.bootstrap_of_all)
 
@@ -77,9 +77,9 @@ def _mean(values: Scores, sample: Sample) -> Metric:
 def rebuild(example: Example, explanation: str) -> Example | None:
     """The pair that an explanation speaks of; None where no template finds both halves in it."""
     statement = parse(explanation)
-    if statement is None or not statement.said.text or not statement.asked.text:
+    if statement is None or not statement.condition.text or not statement.conclusion.text:
         return None
-    return with_pair(example, statement.said.text, statement.asked.text)
+    return with_pair(example, statement.condition.text, statement.conclusion.text)
 
 
 def with_pair(example: Example, premise: str, hypothesis: str) -> Example:

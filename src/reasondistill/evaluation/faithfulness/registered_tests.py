@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import pkgutil
-from functools import cache
-from importlib import import_module
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from reasondistill.errors import ConfigError
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest
+from reasondistill.storage.class_registry import ClassRegistry
 
 Kind = type[FaithfulnessTest]
 _T = TypeVar("_T", bound=Kind)
-_OWN: dict[str, Kind] = {}
-
-
-@cache
-def _shipped() -> dict[str, Kind]:
-    """The tests of this folder, by name."""
-    package = __name__.rpartition(".")[0]
-    modules = [
-        import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(import_module(package).__path__)
-    ]
-    kinds = [
-        kind
-        for module in modules
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, FaithfulnessTest) and kind is not FaithfulnessTest
-    ]
-    return {kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.turn)}
+_TESTS: Final = ClassRegistry(FaithfulnessTest, __name__.rpartition(".")[0], "test")  # type: ignore[type-abstract]
 
 
 def faithfulness_tests() -> tuple[Kind, ...]:
     """All tests, in the order of their turns."""
-    return tuple(sorted((*_shipped().values(), *_OWN.values()), key=lambda kind: kind.turn))
+    return _TESTS.all()
 
 
 def faithfulness_test(name: str) -> Kind | None:
     """The test of that name; None where there is none, as of results from elsewhere."""
-    return _shipped().get(name) or _OWN.get(name)
+    return _TESTS.get(name)
 
 
 def register(kind: _T) -> _T:
@@ -49,17 +30,10 @@ def register(kind: _T) -> _T:
     Raises:
         ConfigError: a test of the package has that name.
     """
-    if kind.name in _shipped():
-        raise ConfigError(
-            "faithfulness.register",
-            expected="a name that no test of the package has",
-            found=kind.name,
-            fix="Choose another name: one name stands for one test.",
-        )
-    _OWN[kind.name] = kind
+    _TESTS.register(kind)
     return kind
 
 
 def forget(name: str) -> None:
     """Undo `register`."""
-    _OWN.pop(name, None)
+    _TESTS.forget(name)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.stats import rankdata
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, FaithfulnessDetails
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.evaluation.faithfulness.common import explanation_scores, log_probability, partners
@@ -60,12 +60,12 @@ class Robustness(FaithfulnessTest):
         pool = [word_at(e, place) for e in examples for place in places(e, task)]
         if not pool:
             return left_out("no example has a word to replace")
-        edited = [one for e in examples for one in noised(e, task, self.levels, pool, self.seed)]
+        edited = [noisy for e in examples for noisy in noised(e, task, self.levels, pool, self.seed)]
         after = sample.ask(sample.subject.predict, edited, "answers to inputs with noise")
         kept, alike, *drops = self._losses(sample, edited, after)
         agreement = _agreement(*drops)
         stability, explanation_stability = kept.mean(axis=1).tolist(), alike.mean(axis=1).tolist()
-        together = Metric(
+        together = MetricValue(
             value=float(correlation(agreement.sum(axis=0))),
             ci95=bootstrap.interval(agreement, correlation),
             n=len(examples),

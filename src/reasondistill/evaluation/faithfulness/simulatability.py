@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, Entry, FaithfulnessDetails
 from reasondistill.evaluation.faithfulness.common import finite, partners
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample, left_out
@@ -69,7 +69,7 @@ class Simulatability(FaithfulnessTest):
         metrics = {"simulatability": mean(gain.tolist(), sample.bootstrap)}
         if adjusted is not None:
             interval = sample.bootstrap.interval(statistics, las)
-            metrics["las"] = Metric(value=adjusted, ci95=interval, n=len(labels))
+            metrics["las"] = MetricValue(value=adjusted, ci95=interval, n=len(labels))
         control = {
             "simulatability": float(blind.mean()),
             "las": finite(float(las(las_statistics(blind, foreign["explanation"]).sum(axis=0)))),
@@ -121,7 +121,7 @@ def _bins(right: _Right, gain: FloatArray, bootstrap: GroupBootstrap) -> DetailT
     )
 
 
-def _within(values: Sequence[float], inside: NDArray[np.bool_], bootstrap: GroupBootstrap) -> Metric | None:
+def _within(values: Sequence[float], inside: NDArray[np.bool_], bootstrap: GroupBootstrap) -> MetricValue | None:
     if not inside.any():
         return None
     return mean([v if i else None for v, i in zip(values, inside, strict=True)], bootstrap)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from scipy.sparse import csr_matrix, hstack
 
 from reasondistill.errors import UserError
 from reasondistill.metrics.statistics import FloatArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 View = Literal["input", "explanation", "both"]
 VIEWS: tuple[View, ...] = ("input", "explanation", "both")
@@ -29,7 +32,7 @@ class Vectors(NamedTuple):
     """Texts as unit vectors of a frozen encoder, and its settings; without an encoder no text has any."""
 
     of: dict[str, FloatArray]
-    settings: dict[str, Any]
+    settings: dict[str, str]
 
     def rows(self, texts: Sequence[str]) -> FloatArray:
         """(n, width)."""
@@ -52,13 +55,13 @@ def encoded(texts: Sequence[str], *, encoder: bool = True) -> Vectors:
     except (ImportError, UserError):
         return Vectors({}, {"kind": "words", "why": "the extras `train` and `offline` are not both installed"})
 
-    def mean(states: Any) -> FloatArray:
+    def mean(states: Tensor | None) -> FloatArray:
         if states is None or not len(states):
             return np.zeros(frozen.width)
         vector = np.asarray(states.double().mean(dim=0).numpy(), dtype=np.float64)
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
-    return Vectors({text: mean(one.states) for text, one in frozen.encode(texts).items()}, frozen.settings)
+    return Vectors({text: mean(tokens.states) for text, tokens in frozen.encode(texts).items()}, frozen.settings)
 
 
 def fold_of(group: Hashable, folds: int, seed: int) -> int:
@@ -93,15 +96,15 @@ def simulate(
         seed: of the folds.
     """
     texts = [[*map(_tokens, row)] for row in fields]
-    said = [_tokens(text) for text in explanations]
+    explained = [_tokens(text) for text in explanations]
     fold = np.array([fold_of(group, folds, seed) for group in groups])
     guesses: dict[View, list[str]] = {view: [""] * len(labels) for view in VIEWS}
     dense = {view: _dense(fields, explanations, vectors, view) for view in VIEWS}
     for number in np.unique(fold):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        usual = _usual([said[k] for k in train])
+        usual = _usual([explained[k] for k in train])
         for view in VIEWS:
-            blocks = [_tfidf(grams, train) for grams in _grams(texts, said, usual, view)]
+            blocks = [_tfidf(grams, train) for grams in _grams(texts, explained, usual, view)]
             x = hstack([*blocks, *dense[view]]).tocsr()
             for place, guess in zip(test, _fit_and_guess(x, labels, train, test), strict=True):
                 guesses[view][place] = guess
@@ -140,7 +143,7 @@ def _pattern(fields: Sequence[Sequence[str]], tokens: Sequence[str], usual: froz
 
 
 def _grams(
-    texts: Sequence[Sequence[Sequence[str]]], said: Sequence[Sequence[str]], usual: frozenset[str], view: View
+    texts: Sequence[Sequence[Sequence[str]]], explained: Sequence[Sequence[str]], usual: frozenset[str], view: View
 ) -> list[list[list[str]]]:
     """Blocks of features, each a list of n-grams for each example."""
 
@@ -157,9 +160,9 @@ def _grams(
             if k:
                 blocks.append([[word for word in row[k] if word not in row[k - 1]] for row in texts])
     if view != "input":
-        blocks.append(grams(said))
+        blocks.append(grams(explained))
     if view == "both":
-        patterns = [_pattern(row, tokens, usual) for row, tokens in zip(texts, said, strict=True)]
+        patterns = [_pattern(row, tokens, usual) for row, tokens in zip(texts, explained, strict=True)]
         blocks.append(grams(patterns, 3))
     return blocks
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import FaithfulnessDetails
 from reasondistill.contracts.records import Example, Prediction
+from reasondistill.counted import with_note
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.evaluation.budget import BUDGET_CUT, Budget, largest_that_fits
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Scores, left_out, sample
@@ -34,7 +35,7 @@ class FaithfulnessSettings:
 
     tests: Mapping[str, FaithfulnessTest]
 
-    def __init__(self, **tests: FaithfulnessTest | Mapping[str, Any]) -> None:
+    def __init__(self, **tests: FaithfulnessTest | Mapping[str, object]) -> None:
         kinds = {kind.name: kind for kind in faithfulness_tests()}
         if unknown := sorted(tests.keys() - kinds.keys()):
             raise ConfigError(
@@ -63,7 +64,7 @@ class SuiteOutcome:
         per_example: score name -> a value for each of the examples given.
     """
 
-    metrics: dict[str, Metric] = field(default_factory=dict)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
     tests: dict[str, FaithfulnessDetails] = field(default_factory=dict)
     per_example: dict[str, Scores] = field(default_factory=dict)
 
@@ -108,7 +109,7 @@ def measure_faithfulness(
         judge.refuse_task(subject.task)
         judge.refuse_seen(examples, subject.task)
     whole = Budget(budget, clock)
-    tell = progress if budget is None else lambda stage: progress(f"{stage}, {whole.spoken_left} left")
+    tell = progress if budget is None else lambda stage: progress(with_note(stage, f"{whole.spoken_left} left"))
     most = min(len(examples), max(test.examples for test in tests.values()))
     given = answers
     if given is None:
@@ -123,9 +124,9 @@ def measure_faithfulness(
 
         outcomes[name] = _in_time(run, most, min(test.examples, len(examples)), whole, len(tests) - turn)
     return SuiteOutcome(
-        metrics={name: metric for one in outcomes.values() for name, metric in one.metrics.items()},
-        tests={name: one.details for name, one in outcomes.items()},
-        per_example={name: scores for one in outcomes.values() for name, scores in one.per_example.items()},
+        metrics={name: metric for outcome in outcomes.values() for name, metric in outcome.metrics.items()},
+        tests={name: outcome.details for name, outcome in outcomes.items()},
+        per_example={name: scores for outcome in outcomes.values() for name, scores in outcome.per_example.items()},
     )
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reasondistill.contracts.sweep import Against, Curve, Scores, SweepSummary, Variant
 from reasondistill.metrics.registry import metric_of
@@ -25,7 +25,8 @@ from reasondistill.reporting.formatting import (
     slug,
 )
 from reasondistill.reporting.markdown import to_markdown
-from reasondistill.reporting.pages.comparison import effect_text, write_comparison
+from reasondistill.reporting.pages.comparison import write_comparison
+from reasondistill.reporting.sections.compared import effect_text
 from reasondistill.reporting.signed import difference_value, p_value, signed_interval
 from reasondistill.storage.files import atomic_write
 from reasondistill.sweeps.summary import Summary
@@ -40,27 +41,27 @@ _LINES = 6  # no more lines in a figure than there are colours
 _MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 
 
-def write_summary(found: Summary, out: Path) -> Path:
+def write_summary(results: Summary, out: Path) -> Path:
     """Write summary.json, summary.md, ``figures/`` and a folder with the comparison of each part.
 
-    All of it is made of the cells' results, so that a summary that is there is replaced.
+    All of it is made of the trials' results, so that a summary that is there is replaced.
 
     Returns:
         The Markdown file.
     """
-    document = to_document(found.sweep)
+    document = to_document(results.sweep)
     out.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
         new.chmod(0o755)
-        found.sweep.save(new / "summary.json")
+        results.sweep.save(new / "summary.json")
         with atomic_write(new / "summary.md") as stream:
             stream.write(to_markdown(document, GENERATOR))
         if document.drawings:
             (new / "figures").mkdir()
         for figure in document.drawings:
             (new / "figures" / f"{figure.name}.png").write_bytes(figure.png)
-        for part, comparison in found.comparisons.items():
+        for part, comparison in results.comparisons.items():
             write_comparison(comparison, new / f"comparison_{part}")
         _replace(out, new)
     except BaseException:
@@ -80,37 +81,39 @@ def _replace(out: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def to_document(found: SweepSummary) -> Document:
-    """A part for each part of the data, after what became of the cells."""
-    states = [cell.state for cell in found.cells]
-    told = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+def to_document(sweep: SweepSummary) -> Document:
+    """A part for each part of the data, after what became of the trials."""
+    states = [trial.state for trial in sweep.trials]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     unfinished = [
-        (c.name, f"{c.state}{f': {c.error}' if c.error else ''}") for c in found.cells if c.state != "finished"
+        (trial.name, f"{trial.state}{f': {trial.error}' if trial.error else ''}")
+        for trial in sweep.trials
+        if trial.state != "finished"
     ]
-    parts = [_part(scores) for scores in found.parts]
+    parts = [_part(scores) for scores in sweep.parts]
     if unfinished:
-        section = Section("Cells without a result", "unfinished", (Facts("", tuple(unfinished)),))
+        section = Section("Trials without a result", "unfinished", (Facts("", tuple(unfinished)),))
         parts.append(Part("Not finished", "not-finished", (section,)))
-    return Document(f"Sweep {found.name}", f"{len(found.cells)} cells: {told}", _summary(found), tuple(parts))
+    return Document(f"Sweep {sweep.name}", f"{len(sweep.trials)} trials: {counts}", _summary(sweep), tuple(parts))
 
 
-def _summary(found: SweepSummary) -> str:
+def _summary(sweep: SweepSummary) -> str:
     """What the corrected tests show, a sentence each part."""
     sentences = []
-    for scores in found.parts:
+    for scores in sweep.parts:
         shown = [e for e in scores.effects if e.p_holm is not None and e.p_holm < _LEVEL]
         tested = sum(e.p_holm is not None for e in scores.effects)
-        said = [
+        phrases = [
             f"{e.variant} {difference_value(e.metric, e.difference)} on {metric_title(e.metric)}"
             for e in shown[:_LINES]
         ]
         more = f" and {len(shown) - _LINES} more" if len(shown) > _LINES else ""
-        text = f"{'; '.join(said)}{more}" if said else "none"
+        text = f"{'; '.join(phrases)}{more}" if phrases else "none"
         sentences.append(
             f"On {scores.part}, {len(shown)} of {tested} differences from {scores.baseline} have p < {_LEVEL} after "
             f"Holm: {text}."
         )
-    return " ".join(sentences) or "No cell has a result."
+    return " ".join(sentences) or "No trial has a result."
 
 
 def _part(scores: Scores) -> Part:
@@ -164,11 +167,11 @@ def _within(metric: str, ci95: Interval) -> Interval:
 
 
 def _changes(variant: Variant) -> str:
-    said = [f"{key}: {_value(value)}" for key, value in variant.changes.items()]
-    return ", ".join([*said, *([f"goes on from {variant.after}"] if variant.after else [])]) or "nothing"
+    changes = [f"{key}: {_value(value)}" for key, value in variant.changes.items()]
+    return ", ".join([*changes, *([f"goes on from {variant.after}"] if variant.after else [])]) or "nothing"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):

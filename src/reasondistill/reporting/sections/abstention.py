@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reasondistill.contracts.scored_confidence import CoveragePoint, StatedConfidence
-from reasondistill.reporting.document import Block, Cell, Gallery, Paragraph, Table
+from reasondistill.reporting.document import Block, Cell, Fold, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
 from reasondistill.reporting.inputs import Scored, Source
 from reasondistill.students.calibration import Calibration
@@ -53,7 +53,7 @@ def coverage_figure(figure: Figure, points: Sequence[CoveragePoint]) -> None:
         at, low, high = zip(*banded, strict=True)
         axes.fill_between(at, low, high, color=SERIES[0], alpha=0.18, linewidth=0)
     axes.plot(coverage, [point.accuracy for point in points], color=SERIES[0], marker="o", markersize=3.6)
-    axes.set(xlim=(0, 1.02), ylim=(None, 1.0), xlabel="share answered, the surest first", ylabel="accuracy")
+    axes.set(xlim=(0, 1.02), ylim=(None, 1.02), xlabel="share answered, the surest first", ylabel="accuracy")
 
 
 def _calibration_blocks(calibration: Calibration) -> list[Block]:
@@ -79,4 +79,5 @@ def _calibration_blocks(calibration: Calibration) -> list[Block]:
         "A dash: no confidence is enough to show that precision."
     )
     head = ("Wanted precision", "Answer from", "Answered", "Right", "At least")
-    return [Paragraph(text), measures, *([Table("When to abstain", head, tuple(rows), note=note)] if rows else [])]
+    thresholds = (Table("When to abstain", head, tuple(rows), note=note),) if rows else ()
+    return [Paragraph(text), Fold("What the temperature changed, and when to abstain", (measures, *thresholds))]

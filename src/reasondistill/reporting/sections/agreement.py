@@ -9,7 +9,7 @@ from reasondistill.contracts.agreement import Agreement, Bins, Sides, Style, Sty
 from reasondistill.contracts.results import Results
 from reasondistill.reporting.document import Block, Cell, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, Drawing, drawing, short_label
-from reasondistill.reporting.formatting import floor_title, interval, listing, metric_title, metric_value, printable
+from reasondistill.reporting.formatting import baseline_title, interval, listing, metric_title, metric_value, printable
 from reasondistill.reporting.sections.tables import FLAG
 from reasondistill.reporting.signed import difference_value
 
@@ -33,17 +33,17 @@ _FEW: Final = 10  # connectives in the figure
 def agreement_section(results: Results, prefix: str) -> list[Block]:
     """For each teacher what it is, agreement in a table, style in a table and figures; none without teachers."""
     blocks: list[Block] = []
-    for number, (name, found) in enumerate(results.agreement.items(), start=1):
-        blocks += [Paragraph(text) for text in (_whose(name, found), _warning(found)) if text]
-        blocks += [table for table in (_agreement(name, found), _controls(name, found)) if table]
-        if (style := found.style) is not None:
+    for number, (name, agreement) in enumerate(results.agreement.items(), start=1):
+        blocks += [Paragraph(text) for text in (_whose(name, agreement), _warning(agreement)) if text]
+        blocks += [table for table in (_agreement(name, agreement), _controls(name, agreement)) if table]
+        if (style := agreement.style) is not None:
             blocks += [_style(name, style), Paragraph(_apart(name, style))]
             blocks.append(Gallery(tuple(_figures(f"{prefix}teacher-{number}-", name, style))))
     return blocks
 
 
-def _whose(name: str, found: TeacherAgreement) -> str:
-    rows, accuracy = found.rows, found.teacher_accuracy
+def _whose(name: str, agreement: TeacherAgreement) -> str:
+    rows, accuracy = agreement.rows, agreement.teacher_accuracy
     total = rows.answered + rows.lacking
     text = f"The teacher {name} has answers to {rows.answered:,} of {total:,} rows"
     if rows.lacking:
@@ -52,18 +52,18 @@ def _whose(name: str, found: TeacherAgreement) -> str:
         if n:
             text += f"; without {part}: {n:,}"
     text += "."
-    if found.note:
-        return f"{text} {found.note}"
+    if agreement.note:
+        return f"{text} {agreement.note}"
     if accuracy.value is not None:
         text += f" Its label is the gold one for {accuracy.value:.1%} of {accuracy.n:,} rows."
     return text
 
 
-def _warning(found: TeacherAgreement) -> str:
+def _warning(agreement: TeacherAgreement) -> str:
     """What agreement with a wrong teacher looks like, where there is any."""
-    if found.label is None:
+    if agreement.label is None:
         return ""
-    wrong, right = found.label.agreement.teacher_wrong, found.label.student_accuracy.teacher_wrong
+    wrong, right = agreement.label.agreement.teacher_wrong, agreement.label.student_accuracy.teacher_wrong
     if not wrong.n:
         return ""
     return (
@@ -72,41 +72,41 @@ def _warning(found: TeacherAgreement) -> str:
     )
 
 
-def _agreement(name: str, found: TeacherAgreement) -> Table | None:
-    label = found.label
+def _agreement(name: str, agreement: TeacherAgreement) -> Table | None:
+    label = agreement.label
     rows = []
     if label is not None:
         rows.append((Cell("Label agreement"), *_binned(label.agreement)))
         if (kappa := label.kappa) is not None and kappa.value is not None:
             rows.append((Cell("Cohen's kappa"), _figure(kappa), Cell(""), Cell("")))
         rows.append((Cell("Student's accuracy"), *_binned(label.student_accuracy)))
-    rows += [(Cell(metric_title(metric)), *_binned(bins)) for metric, bins in found.explanation.items()]
+    rows += [(Cell(metric_title(metric)), *_binned(bins)) for metric, bins in agreement.explanation.items()]
     note = (
         "Beneath each figure: its 95% interval, and the rows behind it. BERTScore and ROUGE-L: the student's "
         "explanation against the teacher's."
     )
-    note += "".join(f" {metric_title(metric)} is left out: {why}" for metric, why in found.left_out.items())
+    note += "".join(f" {metric_title(metric)} is left out: {why}" for metric, why in agreement.left_out.items())
     return Table(f"Agreement with {name}", ("", *_BINS), tuple(rows), note=note) if rows else None
 
 
-def _controls(name: str, found: TeacherAgreement) -> Table | None:
-    metrics = list(found.explanation)
-    rows = [(Cell("Student"), *(_figure(found.explanation[metric].all) for metric in metrics))]
-    for control, values in found.controls.items():
+def _controls(name: str, agreement: TeacherAgreement) -> Table | None:
+    metrics = list(agreement.explanation)
+    rows = [(Cell("Student"), *(_figure(agreement.explanation[metric].all) for metric in metrics))]
+    for control, values in agreement.controls.items():
         cells = (
-            Cell(metric_value(metric, of.value), f"n = {of.n:,}", control in found.fooled.get(metric, ()))
+            Cell(metric_value(metric, of.value), f"n = {of.n:,}", control in agreement.fooled.get(metric, ()))
             if (of := values.get(metric)) is not None
             else Cell("–")  # too few rows of it could be read
             for metric in metrics
         )
-        rows.append((Cell(floor_title(control)), *cells))
+        rows.append((Cell(baseline_title(control)), *cells))
     note = (
         "Shuffled: the student's explanation against the teacher's of another row of the same label; copied: a field "
         f"of the input against the teacher's. {FLAG} marks what reaches the student on the same rows."
     )
     head = ("", *map(metric_title, metrics))
     title = f"What explains nothing, beside {name}"
-    return Table(title, head, tuple(rows), note=note, groups=frozenset({1})) if found.controls else None
+    return Table(title, head, tuple(rows), note=note, groups=frozenset({1})) if agreement.controls else None
 
 
 def _binned(bins: Bins) -> list[Cell]:
@@ -136,7 +136,7 @@ def _style(name: str, style: Style) -> Table:
         beside["Two halves of the teacher's own"] = (halves.style_distance, f"95% below {halves.p95:.3f}")
     for control, value in style.beside.items():
         if control != "teacher_halves" and value is not None:
-            beside[f"{floor_title(control)} against the teacher"] = (value.style_distance, "")
+            beside[f"{baseline_title(control)} against the teacher"] = (value.style_distance, "")
     blank = Cell("")
     rows += [
         (Cell(title), blank, blank, blank, Cell(metric_value("", value), detail))
@@ -149,8 +149,8 @@ def _style(name: str, style: Style) -> Table:
         "two different constants; below the line, what to read it by."
     )
     if style.left_out:
-        told = listing([f"{language} for the {who}" for who, language in style.languages.items()])
-        note += f" Left out, as their lists are English and the language is {told}: {listing(style.left_out)}."
+        languages = listing([f"{language} for the {who}" for who, language in style.languages.items()])
+        note += f" Left out, as their lists are English and the language is {languages}: {listing(style.left_out)}."
     else:
         note += " Lists of English words tell clauses, connectives, negations and content; no parser does."
     head = ("Style", "Student", "Teacher", "Difference", "Distance")

@@ -3,40 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
+from reasondistill.contracts.comparison import Comparison
 from reasondistill.contracts.run import RunInfo
 from reasondistill.metrics.registry import headline_metrics
 from reasondistill.reporting import figures
-from reasondistill.reporting.document import Block, Document, Facts, Gallery, Paragraph, Part, Section
-from reasondistill.reporting.formatting import flatten, listing, metric_title, slug
+from reasondistill.reporting.document import Block, Cards, Document, Facts, Fold, Gallery, Paragraph, Part, Section
+from reasondistill.reporting.formatting import flatten, listing, slug
 from reasondistill.reporting.inputs import Scored, Source
+from reasondistill.reporting.pages.comparison import comparison_sections, panel_drawings
+from reasondistill.reporting.sections import compared, tables
 from reasondistill.reporting.sections import efficiency as costs
-from reasondistill.reporting.sections import tables
 from reasondistill.reporting.sections.abstention import selective_blocks
 from reasondistill.reporting.sections.agreement import agreement_section
 from reasondistill.reporting.sections.curves import POINTS, compared_curves, learning_curves
 from reasondistill.reporting.sections.errors_and_slices import errors_section, slices_section
 from reasondistill.reporting.sections.examples import choose_examples
 from reasondistill.reporting.sections.faithfulness import trust_section
-from reasondistill.reporting.sections.generalisation import generalisation_blocks
+from reasondistill.reporting.sections.federated_rounds import federation_section
+from reasondistill.reporting.sections.first_screen import first_screen, first_shown
+from reasondistill.reporting.sections.forgetting import drafted_section as update_section
+from reasondistill.reporting.sections.generalisation import drafted_section as generalisation_section
 from reasondistill.reporting.sections.headline import left_out, summarise, summarise_several
+from reasondistill.reporting.sections.under_shift import drafted_section as shift_section
+from reasondistill.reporting.sections.verification import verification_section
 from reasondistill.reporting.viewer.rows import explorers, rows_per_table
 
+DETAILS: Final = frozenset(
+    (
+        *("Learning curves", "Explanation length", "Slices", "Examples", "Efficiency"),
+        *("How it was made", "How it was scored"),
+    )
+)
+"""Sections that a page folds."""
 
-def compose(sources: Sequence[Source]) -> Document:
-    """The report on one source, or on several: side by side first, then each on its own."""
+
+def compose(sources: Sequence[Source], comparison: Comparison | None = None) -> Document:
+    """The report on one source; or on several: their comparison first, then each on its own, folded.
+
+    Args:
+        comparison: of those that were scored on the same rows, where there are two or more.
+    """
     limit = rows_per_table(sources)
     if len(sources) == 1:
         (source,) = sources
         part = Part("", "report", tuple(_sections(source, "", limit)))
-        return Document(source.name, _standing(source), summarise(source), (part,))
-    parts = [Part("Side by side", "side-by-side", tuple(_compared(sources)))]
+        return Document(source.name, _standing(source), summarise(source), (part,), first_screen(source))
+    parts = [Part("Comparison", "comparison-page", tuple(_compared(sources, comparison)))]
     for number, source in enumerate(sources, start=1):
         prefix = f"{number}-{slug(source.name)}-"
         lead = Section("Summary", f"{prefix}summary", (Paragraph(f"{_standing(source)}. {summarise(source)}"),))
-        parts.append(Part(source.name, prefix.rstrip("-"), (lead, *_sections(source, prefix, limit))))
+        sections = (replace(section, folded=True) for section in (lead, *_sections(source, prefix, limit)))
+        parts.append(Part(source.name, prefix.rstrip("-"), tuple(sections)))
     title = f"{len(sources)} systems compared"
-    return Document(title, listing([source.name for source in sources]), summarise_several(sources), tuple(parts))
+    summary = summarise_several(sources, "" if comparison is None else compared.summary(comparison))
+    return Document(title, listing([source.name for source in sources]), summary, tuple(parts))
 
 
 def _standing(source: Source) -> str:
@@ -60,11 +83,15 @@ def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
     """
     drafted: list[tuple[str, list[Block], str]] = []  # title, blocks, why there are none
     scored = source.main
+    drafted += update_section(source.update, prefix)
     if scored is not None:
         drafted += _scored_sections(source, scored, prefix)
-        drafted += generalisation_blocks(source)
+        drafted += generalisation_section(source.generalisation)
+        drafted += shift_section(source.shift)
         if tables_of_rows := explorers(source, prefix, limit):
             drafted.append(("Every example", [*tables_of_rows], ""))
+    if source.federation is not None and (blocks := federation_section(source.federation, source.rounds, prefix)):
+        drafted.append(("Federated training", blocks, ""))
     if source.run is not None:
         why = "metrics.jsonl is absent or empty" if source.log is None else "metrics.jsonl has no rows to draw"
         drafted.insert(1 if scored else 0, ("Learning curves", _curves(source, prefix), f"{why}."))
@@ -73,7 +100,11 @@ def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
     if scored is not None and scored.results.settings:
         settings = Facts("Settings of the metrics", tuple(flatten(scored.results.settings)), folded=True)
         drafted.append(("How it was scored", [settings], ""))
-    sections = [Section(title, f"{prefix}{slug(title)}", tuple(blocks)) for title, blocks, _ in drafted if blocks]
+    sections = [
+        Section(title, f"{prefix}{slug(title)}", tuple(blocks), folded=title in DETAILS)
+        for title, blocks, _ in drafted
+        if blocks
+    ]
     absent = [(title, why) for title, blocks, why in drafted if not blocks]
     if scored is None:
         absent.insert(0, ("Metrics, examples", "there is no results folder; `reasondistill evaluate` makes one."))
@@ -82,7 +113,7 @@ def _sections(source: Source, prefix: str, limit: int) -> list[Section]:
     if source.run is None:
         absent.append(("Learning curves, configuration, timings", "this is a bare results folder, without run.json."))
     if absent:
-        sections.append(Section("Left out", f"{prefix}left-out", (Facts("", tuple(absent)),)))
+        sections.append(Section("Left out", f"{prefix}left-out", (Facts("", tuple(absent)),), folded=True))
     return sections
 
 
@@ -90,21 +121,22 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
     results, rows = scored.results, scored.rows
     no_rows = "per_example.jsonl is absent or empty."
     headline: list[Block | None] = [
-        tables.beside_floors(results),
-        _floors_figure(scored, prefix),
-        tables.all_metrics(results),
+        tables.beside_baselines(results),
+        _figures(scored, prefix),
         tables.other_parts(source),
-        tables.controls(results),
+        _fold("All metrics, and negative controls", [tables.all_metrics(results), tables.controls(results)]),
     ]
-    labels: list[Block | None] = [tables.per_label(results), _label_figures(scored, prefix)]
-    calibration = [*_calibration(scored, prefix), *selective_blocks(source, scored, prefix)]
+    labels: list[Block | None] = [tables.per_label(results)]
+    calibration = _side_by_side([*_calibration(scored, prefix), *selective_blocks(source, scored, prefix)])
     lengths = _lengths(scored, prefix)
     efficiency = costs.efficiency_blocks(results)
+    errors = errors_section(results)
     # Not named as left out where they are absent: results of earlier versions, or without teachers, have none.
     analysis = [
         ("Faithfulness", trust_section(results, prefix)),
         ("Agreement with teachers", agreement_section(results, prefix)),
-        ("Errors", errors_section(results)),
+        ("Verified answers", verification_section(results)),
+        ("Errors", errors),
         ("Slices", slices_section(results, prefix)),
     ]
     sections: list[tuple[str, list[Block], str]] = [
@@ -113,28 +145,45 @@ def _scored_sections(source: Source, scored: Scored, prefix: str) -> list[tuple[
         ("Calibration", calibration, "no probabilities were scored."),
         ("Explanation length", lengths, no_rows if rows is None else "no row has an explanation."),
         *((title, blocks, "") for title, blocks in analysis if blocks),
-        ("Examples", [*choose_examples(rows or ())], no_rows),
+        ("Examples", [*choose_examples(rows or (), shown=_shown(errors) | first_shown(scored))], no_rows),
     ]
     return [*sections, ("Efficiency", efficiency, "")] if efficiency else sections
 
 
-def _floors_figure(scored: Scored, prefix: str) -> Gallery | None:
-    if not scored.results.floors:
-        return None
-    caption = "The student with 95% intervals, and what systems that explain nothing reach on the same examples."
-    names = [n for n in headline_metrics() if any(n in v for v in scored.results.floors.values())]
-    return Gallery((figures.beside_floors(f"{prefix}floors", "Student and floors", caption, scored.results, names),))
+def _shown(blocks: Sequence[Block]) -> set[str]:
+    return {card.id for block in blocks if isinstance(block, Cards) for card in block.cards}
 
 
-def _label_figures(scored: Scored, prefix: str) -> Gallery | None:
-    drawings = []
-    results = scored.results
+def _side_by_side(blocks: Sequence[Block]) -> list[Block]:
+    """The same blocks, all figures in the first gallery: a lone figure leaves half of a row empty."""
+    galleries = [block for block in blocks if isinstance(block, Gallery)]
+    if len(galleries) < 2:
+        return list(blocks)
+    together = Gallery(tuple(drawing for gallery in galleries for drawing in gallery.drawings), galleries[0].folder)
+    return [
+        together if block is galleries[0] else block
+        for block in blocks
+        if block is galleries[0] or not isinstance(block, Gallery)
+    ]
+
+
+def _fold(title: str, blocks: Sequence[Block | None]) -> Fold | None:
+    there = tuple(block for block in blocks if block is not None)
+    return Fold(title, there) if there else None
+
+
+def _figures(scored: Scored, prefix: str) -> Gallery | None:
+    """The student beside its baselines, and which labels it takes for which."""
+    drawings, results = [], scored.results
+    if results.baselines:
+        caption = "The student with 95% intervals, and what systems that explain nothing reach on the same examples."
+        names = [n for n in headline_metrics() if any(n in v for v in results.baselines.values())]
+        drawings.append(
+            figures.beside_baselines(f"{prefix}baselines", "Student and baselines", caption, results, names)
+        )
     if results.confusion is not None and results.confusion.labels:
         caption = "Counts, and each count's share of its gold label, which the shading follows."
         drawings.append(figures.confusion(f"{prefix}confusion", "Confusion", caption, results.confusion))
-    if names := tables.label_metrics(results):
-        caption = f"{listing([metric_title(n) for n in names])} by label, with 95% intervals where they were made."
-        drawings.append(figures.per_label(f"{prefix}per-label", "Quality per label", caption, results.per_label, names))
     return Gallery(tuple(drawings)) if drawings else None
 
 
@@ -180,17 +229,19 @@ def _status(run: RunInfo) -> list[Block]:
     return [Paragraph(f"This run is marked as {run.status}, not as finished: its figures may still change.")]
 
 
-def _compared(sources: Sequence[Source]) -> list[Section]:
-    sections = []
-    if table := tables.systems(sources):
-        blocks: list[Block] = [table]
-        datasets = {source.main.results.dataset.fingerprint for source in sources if source.main is not None}
-        if len(datasets) > 1:
-            warning = "These systems were scored on different rows: their figures cannot be compared with each other."
-            blocks.insert(0, Paragraph(warning))
-        sections.append(Section("Results", "compared-results", tuple(blocks)))
-    if table := costs.compared(sources):
-        sections.append(Section("Efficiency", "compared-efficiency", (table,)))
+def _compared(sources: Sequence[Source], comparison: Comparison | None) -> list[Section]:
+    """The page of `compare`, and learning curves; without a comparison the figures side by side, which rank nobody."""
+    if comparison is not None:
+        sections = comparison_sections(comparison, panel_drawings(comparison))
+    else:
+        tables_of_all = (tables.systems(sources), costs.compared(sources))
+        sections = [
+            Section(title, anchor, (table,))
+            for title, anchor, table in zip(
+                ("Results", "Efficiency"), ("compared-results", "compared-efficiency"), tables_of_all, strict=True
+            )
+            if table is not None
+        ]
     if drawings := compared_curves(sources, "compared-"):
-        sections.append(Section("Learning curves", "compared-curves", (Gallery(tuple(drawings)),)))
+        sections.append(Section("Learning curves", "compared-curves", (Gallery(tuple(drawings)),), folded=True))
     return sections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from reasondistill.reporting.figures import Drawing, Line, learning_curve
 from reasondistill.reporting.inputs import Source
@@ -12,7 +12,7 @@ from reasondistill.reporting.inputs import Source
 POINTS: Final = 120
 """Longer training series are averaged over equal stretches of log rows, to at most this many points."""
 
-Log = Sequence[Mapping[str, Any]]
+Log = Sequence[Mapping[str, object]]
 
 
 class _Panel(NamedTuple):
@@ -133,7 +133,8 @@ def _draw(panel: _Panel, lines: Sequence[Line], prefix: str, best_step: float | 
 
 
 def _line(rows: Log, key: str, label: str, colour: int, *, marked: bool) -> Line | None:
-    points = [(row["step"], row[key]) for row in rows if _is_number(row.get("step")) and _is_number(row.get(key))]
+    pairs = ((row.get("step"), row.get(key)) for row in rows)
+    points = [(step, value) for step, value in pairs if _is_number(step) and _is_number(value)]
     if not points:
         return None
     if not marked and len(points) > POINTS:
@@ -148,9 +149,9 @@ def _averaged(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return [(sum(s for s, _ in part) / len(part), sum(v for _, v in part) / len(part)) for part in stretches]
 
 
-def _is_denoising(row: Mapping[str, Any]) -> bool:
+def _is_denoising(row: Mapping[str, object]) -> bool:
     return str(row.get("phase", "joint")).startswith("denois")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -21,10 +21,10 @@ def efficiency_blocks(results: Results) -> list[Block]:
     return [] if results.efficiency is None else blocks(results.efficiency)
 
 
-def blocks(found: Efficiency) -> list[Block]:
+def blocks(efficiency: Efficiency) -> list[Block]:
     """Figures, batch sizes, the machine, and what was not measured."""
-    shown: list[Block] = [_figures(found), _batches(found), Facts("Measured on", tuple(_machine(found)))]
-    return [*shown, Facts("Not measured", tuple(found.not_measured.items()))] if found.not_measured else shown
+    shown: list[Block] = [_figures(efficiency), _batches(efficiency), Facts("Measured on", tuple(_machine(efficiency)))]
+    return [*shown, Facts("Not measured", tuple(efficiency.not_measured.items()))] if efficiency.not_measured else shown
 
 
 def compared(sources: Sequence[Source]) -> Table | None:
@@ -95,12 +95,12 @@ def _note(e: Efficiency) -> str:
 
 
 def _batches(e: Efficiency) -> Table:
-    with_energy = any(one.joules_per_example is not None for one in e.throughput.tried)
+    with_energy = any(trial.joules_per_example is not None for trial in e.throughput.tried)
     rows = []
-    for one in e.throughput.tried:
-        cells = [Cell(str(one.max_rows)), Cell(_number(one.examples_per_second), _spread(one))]
+    for trial in e.throughput.tried:
+        cells = [Cell(str(trial.max_rows)), Cell(_number(trial.examples_per_second), _spread(trial))]
         if with_energy:
-            cells.append(Cell(NONE if one.joules_per_example is None else _number(one.joules_per_example)))
+            cells.append(Cell(NONE if trial.joules_per_example is None else _number(trial.joules_per_example)))
         rows.append(tuple(cells))
     head = ("At most at once", "Examples/s", *(("J/example",) if with_energy else ()))
     note = f"Median of {e.settings.repeats} repeats, with the slowest and the fastest."
@@ -126,8 +126,8 @@ def _machine(e: Efficiency) -> Iterator[tuple[str, str]]:
 _SHOWN_VERSIONS: Final = ("reasondistill", "python", "torch", "transformers")
 
 
-def _spread(one: Throughput | Trial) -> str:
-    return "–".join(_number(bound) for bound in one.spread)
+def _spread(rate: Throughput | Trial) -> str:
+    return "–".join(_number(bound) for bound in rate.spread)
 
 
 def _number(value: float) -> str:

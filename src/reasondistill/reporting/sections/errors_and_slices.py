@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from reasondistill.contracts.error_analysis import ErrorExample, ErrorKind, FoundErrors, Share
+from reasondistill.contracts.error_analysis import ConfusedLabels, ErrorExample, ErrorKind, ErrorSummary, Share
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.slices import MeasuredSlice
 from reasondistill.metrics.registry import evidence_metrics
@@ -36,16 +36,17 @@ def errors_section(results: Results) -> list[Block]:
         return []
     blocks: list[Block] = [Paragraph(text) for text in (_rule(errors), _association(errors)) if text]
     blocks.append(_kinds(errors))
-    for cell in errors.confusion[:CELLS]:
-        cards = tuple(_card(one, errors) for one in cell.examples[:CELL_CARDS])
-        given = "given no label" if cell.predicted is None else f"taken for {cell.predicted}"
-        rule = f"{_first(len(cards), cell.n)}{', the highest confidence first' if cards[1:] else ''}."
-        blocks.append(Cards(f"{cell.gold} {given}", rule, cards))
+    cells = errors.confusion[:CELLS]
+    if cells:
+        shown = [f"{cell.gold} {_given(cell)} ({cell.n:,})" for cell in cells]
+        rule = f"{'; '.join(shown)}. Of each up to {CELL_CARDS}, the highest confidence first."
+        cards = tuple(_card(example, errors) for cell in cells for example in cell.examples[:CELL_CARDS])
+        blocks.append(Cards("Wrong labels, the commonest first", rule, cards))
     metric = errors.metric
-    found = errors.examples.get("explanation", ())
-    if found:
+    examples = errors.examples.get("explanation", ())
+    if examples:
         worst = f": empty ones, then the lowest {metric_title(metric)}" if metric else ""
-        cards = tuple(_card(one, errors, metric) for one in found[:KIND_CARDS])
+        cards = tuple(_card(example, errors, metric) for example in examples[:KIND_CARDS])
         # A low score is evidence, no proof: the reader is told what was found, not that it is so.
         title = (
             "Label right, explanation wrong by the rule"
@@ -57,10 +58,14 @@ def errors_section(results: Results) -> list[Block]:
     return blocks
 
 
+def _given(cell: ConfusedLabels) -> str:
+    return "given no label" if cell.predicted is None else f"taken for {cell.predicted}"
+
+
 def slices_section(results: Results, prefix: str) -> list[Block]:
     """Forest plots of the ranked slices' differences, and a table of all slices, worst first."""
     slices = results.slices
-    metrics = [name for name in ("label_accuracy", *evidence_metrics()) if any(name in one.metrics for one in slices)]
+    metrics = [name for name in ("label_accuracy", *evidence_metrics()) if any(name in part.metrics for part in slices)]
     if not slices or not metrics:
         return []
     settings = results.settings.get("slices") or {}
@@ -70,14 +75,14 @@ def slices_section(results: Results, prefix: str) -> list[Block]:
         Paragraph(_slices_text(slices, ranking, settings)),
         *_forests(slices, ranking, metrics, prefix),
         _slices_table(slices, ranking, metrics),
-        Facts("What the slices are", tuple({one.family: one.rule for one in slices}.items()), folded=True),
+        Facts("What the slices are", tuple({part.family: part.rule for part in slices}.items()), folded=True),
     ]
 
 
 # --- errors ---
 
 
-def _rule(errors: FoundErrors) -> str:
+def _rule(errors: ErrorSummary) -> str:
     parts = []
     if "label" in errors.judged:
         parts.append("A label is wrong if it is not the gold one.")
@@ -87,7 +92,7 @@ def _rule(errors: FoundErrors) -> str:
     return " ".join(parts)
 
 
-def _association(errors: FoundErrors) -> str:
+def _association(errors: ErrorSummary) -> str:
     together = errors.association
     if together is None:
         return ""
@@ -111,7 +116,7 @@ def _points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def _kinds(errors: FoundErrors) -> Table:
+def _kinds(errors: ErrorSummary) -> Table:
     judged, counts, per_label = errors.judged, errors.counts, errors.per_label
     names = [k for k in _KINDS if k in ("none", *judged) or (k == "both" and len(judged) == 2)]
     labels = list(per_label)[:8]
@@ -138,7 +143,7 @@ def _share(count: Share) -> Cell:
     return Cell(f"{count.share:.1%}", f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%" if bounds else "")
 
 
-def _below(errors: FoundErrors) -> str:
+def _below(errors: ErrorSummary) -> str:
     """What the scores on the cards are held to."""
     metric, threshold = errors.metric, errors.threshold
     if metric is None or threshold is None:
@@ -150,18 +155,18 @@ def _first(shown: int, total: int) -> str:
     return f"{shown} of {total:,}" if shown < total else "The only one" if total == 1 else f"All {total:,}"
 
 
-def _card(one: ErrorExample, errors: FoundErrors, metric: str | None = None) -> Card:
-    gold, label, confidence = one.gold, one.label, one.confidence
-    score = None if metric is None else one.score
+def _card(example: ErrorExample, errors: ErrorSummary, metric: str | None = None) -> Card:
+    gold, label, confidence = example.gold, example.label, example.confidence
+    score = None if metric is None else example.score
     return Card(
-        id=one.id,
-        fields=one.fields,
+        id=example.id,
+        fields=example.fields,
         gold=gold,
         label=label,
         correct=gold == label if gold is not None and "label" in errors.judged else None,
         probabilities=() if confidence is None or label is None else ((label, confidence),),
-        explanation=one.explanation,
-        references=tuple(text for text in one.references if text),
+        explanation=example.explanation,
+        references=tuple(text for text in example.references if text),
         scores=() if metric is None or score is None else ((metric_title(metric), metric_value(metric, score)),),
     )
 
@@ -169,12 +174,12 @@ def _card(one: ErrorExample, errors: FoundErrors, metric: str | None = None) -> 
 # --- slices ---
 
 
-def _slices_text(slices: Sequence[MeasuredSlice], ranking: str, settings: Mapping[str, Any]) -> str:
-    ranked = [one for one in slices if one.ranked]
+def _slices_text(slices: Sequence[MeasuredSlice], ranking: str, settings: Mapping[str, object]) -> str:
+    ranked = [part for part in slices if part.ranked]
     title = _lower(metric_title(ranking))
     if not ranked:
         return "No slice has enough rows, and enough beside it, to be ranked."
-    worse = [one.name for one in ranked if _verdict(one, ranking) == "worse"]
+    worse = [part.name for part in ranked if _verdict(part, ranking) == "worse"]
     text = (
         f"Each slice is compared with the rest of the rows. They stand in the order of the upper bound of their "
         f"difference in {title}, the lowest first. "
@@ -191,13 +196,13 @@ def _slices_text(slices: Sequence[MeasuredSlice], ranking: str, settings: Mappin
 
 def _forests(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequence[str], prefix: str) -> list[Gallery]:
     """The ranking metric, and beside it the first explanation metric, the same slices in the same order."""
-    shown = [one for one in slices if one.ranked]
+    shown = [part for part in slices if part.ranked]
     cut = len(shown) - FOREST_ROWS
     if cut > 0:
         shown = shown[:FOREST_ROWS]
     drawings = []
     for name in metrics[:2]:
-        rows = [_difference(one, name) for one in shown]
+        rows = [_difference(part, name) for part in shown]
         if not any(row.value is not None for row in rows):
             continue
         caption = f"{metric_title(name)} on each slice less that on the rest, with 95% intervals."
@@ -208,15 +213,15 @@ def _forests(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequence[st
     return [Gallery(tuple(drawings))] if drawings else []
 
 
-def _difference(one: MeasuredSlice, metric: str) -> Difference:
-    figures = one.metrics.get(metric)
+def _difference(part: MeasuredSlice, metric: str) -> Difference:
+    figures = part.metrics.get(metric)
     difference, bounds = (None, None) if figures is None else (figures.difference, figures.difference_ci95)
-    return Difference(one.name, difference, bounds, _verdict(one, metric))
+    return Difference(part.name, difference, bounds, _verdict(part, metric))
 
 
-def _verdict(one: MeasuredSlice, metric: str) -> str:
+def _verdict(part: MeasuredSlice, metric: str) -> str:
     """``worse`` or ``better`` where the difference holds after correction, else ``level``."""
-    figures = one.metrics.get(metric)
+    figures = part.metrics.get(metric)
     p, difference = (None, None) if figures is None else (figures.p_adjusted, figures.difference)
     if p is None or difference is None or p >= SURE:
         return "level"
@@ -227,16 +232,16 @@ def _slices_table(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequen
     others = [name for name in metrics if name != ranking]
     rows = tuple(
         (
-            Cell(one.name, "" if one.ranked else "too few to rank"),
-            Cell(f"{one.n:,}", f"{one.share:.0%}"),
-            _value(one, ranking),
-            _gap(one, ranking),
-            Cell(_p(one, ranking)),
-            *(_gap(one, name) for name in others),
+            Cell(part.name, "" if part.ranked else "too few to rank"),
+            Cell(f"{part.n:,}", f"{part.share:.0%}"),
+            _value(part, ranking),
+            _gap(part, ranking),
+            Cell(_p(part, ranking)),
+            *(_gap(part, name) for name in others),
         )
-        for one in slices
+        for part in slices
     )
-    small = next((k for k, one in enumerate(slices) if not one.ranked), None)
+    small = next((k for k, part in enumerate(slices) if not part.ranked), None)
     gaps = [f"Δ {_lower(metric_title(name))}" for name in (ranking, *others)]
     head = ("Slice", "Examples", metric_title(ranking), gaps[0], "Adjusted p", *gaps[1:])
     note = (
@@ -248,15 +253,15 @@ def _slices_table(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequen
     return Table("All slices, worst first", head, rows, note=note, groups=groups)
 
 
-def _value(one: MeasuredSlice, metric: str) -> Cell:
-    figures = one.metrics.get(metric)
+def _value(part: MeasuredSlice, metric: str) -> Cell:
+    figures = part.metrics.get(metric)
     if figures is None:
         return Cell("–")
     return Cell(metric_value(metric, figures.value), interval(metric, figures.ci95))
 
 
-def _gap(one: MeasuredSlice, metric: str) -> Cell:
-    figures = one.metrics.get(metric)
+def _gap(part: MeasuredSlice, metric: str) -> Cell:
+    figures = part.metrics.get(metric)
     if figures is None or figures.difference is None:
         return Cell("–")
     bounds = figures.difference_ci95
@@ -267,8 +272,8 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−") if abs(value) >= 0.0005 else "0.000"
 
 
-def _p(one: MeasuredSlice, metric: str) -> str:
-    figures = one.metrics.get(metric)
+def _p(part: MeasuredSlice, metric: str) -> str:
+    figures = part.metrics.get(metric)
     p = None if figures is None else figures.p_adjusted
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 

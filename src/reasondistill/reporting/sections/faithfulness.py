@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from reasondistill.contracts.base import Metric
+from reasondistill.contracts.base import MetricValue
 from reasondistill.contracts.faithfulness import DetailTable, Entry, FaithfulnessDetails
 from reasondistill.contracts.results import Results
 from reasondistill.evaluation.faithfulness.registered_tests import faithfulness_test, faithfulness_tests
-from reasondistill.reporting.document import Block, Cell, Facts, Gallery, Paragraph, Table
+from reasondistill.reporting.document import Block, Cell, Facts, Fold, Gallery, Paragraph, Table
 from reasondistill.reporting.figures import SERIES, drawing
 from reasondistill.reporting.formatting import flatten, interval, metric_title, metric_value
 
@@ -34,13 +34,15 @@ def trust_section(results: Results, prefix: str) -> list[Block]:
             "trusted in that respect."
         )
     ]
+    if done:
+        blocks.append(_overview(done, results.metrics))
     for name, details in done.items():
-        blocks += _test(name, details, results.metrics, prefix)
+        blocks.append(Fold(test_title(name), tuple(_test(name, details, results.metrics, prefix))))
     cut = [(test_title(name), details.shortened) for name, details in tests.items() if details.shortened]
     reasons = [(test_title(name), details.left_out) for name, details in tests.items() if details.left_out]
     reasons += [(metric_title(name), why) for details in done.values() for name, why in details.not_measured.items()]
     lists = (("Tests cut short", cut), ("Tests that were not done", reasons))
-    return [*blocks, *(Facts(title, tuple(items)) for title, items in lists if items)]
+    return [*blocks, *(Facts(title, tuple(items), folded=True) for title, items in lists if items)]
 
 
 def test_title(name: str) -> str:
@@ -49,7 +51,24 @@ def test_title(name: str) -> str:
     return metric_title(name) if kind is None else kind.title
 
 
-def _test(name: str, details: FaithfulnessDetails, metrics: Mapping[str, Metric], prefix: str) -> Iterator[Block]:
+def _overview(done: Mapping[str, FaithfulnessDetails], metrics: Mapping[str, MetricValue]) -> Table:
+    """A row for each test: its first figure, and the same of its first control."""
+    rows = []
+    for name, details in done.items():
+        metric = next((metric for metric in details.metrics if metric in metrics), None)
+        if metric is None:
+            continue
+        figure = metrics[metric]
+        controls = ((control, values[metric]) for control, values in details.controls.items() if metric in values)
+        control, control_value = next(controls, ("", None))
+        beside = Cell("–") if control_value is None else Cell(metric_value(metric, float(control_value)), control)
+        value = Cell(metric_value(metric, figure.value), interval(metric, figure.ci95))
+        rows.append((Cell(test_title(name), metric_title(metric)), value, beside))
+    note = "With 95% intervals. What each test proves and what it does not is in its details."
+    return Table("The tests", ("Question", "Student", "Negative control"), tuple(rows), note=note)
+
+
+def _test(name: str, details: FaithfulnessDetails, metrics: Mapping[str, MetricValue], prefix: str) -> Iterator[Block]:
     kind = faithfulness_test(name)
     rows = [_row(metric_title(metric), metrics[metric], metric) for metric in details.metrics if metric in metrics]
     beside = [*_beside(details)]
@@ -89,15 +108,15 @@ def _beside(details: FaithfulnessDetails) -> Iterator[tuple[Cell, ...]]:
         yield _row(f"Dropped examples: {reason}", dropped)
 
 
-def _row(title: str, figure: Metric | int | float, metric: str = "") -> tuple[Cell, ...]:
-    if isinstance(figure, Metric):
+def _row(title: str, figure: MetricValue | int | float, metric: str = "") -> tuple[Cell, ...]:
+    if isinstance(figure, MetricValue):
         value, n = metric_value(metric, figure.value), f"{figure.n:,}"
         return Cell(title), Cell(value), Cell(interval(metric, figure.ci95) or ("–" if metric else "")), Cell(n)
     return Cell(title), _cell(figure), Cell(""), Cell("")
 
 
 def _cell(entry: Entry) -> Cell:
-    if isinstance(entry, Metric):
+    if isinstance(entry, MetricValue):
         return Cell(f"{entry.value:.3f}", interval("", entry.ci95))
     if isinstance(entry, float):
         return Cell(f"{entry:.3f}")
@@ -119,13 +138,13 @@ def curves_figure(figure: Figure, table: DetailTable) -> None:
     for colour, style, name in zip(SERIES, _STYLES, table.drawn, strict=False):
         column = table.columns.index(name)
         points = [(x, row[column]) for x, row in zip(shares, table.rows, strict=True)]
-        _line(axes, [(x, y) for x, y in points if isinstance(y, Metric)], colour, style, name)
+        _line(axes, [(x, y) for x, y in points if isinstance(y, MetricValue)], colour, style, name)
     axes.set(xlabel=table.columns[0], ylim=(-0.02, 1.02))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.6)
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Metric]], colour: str, style: str, name: str) -> None:
+def _line(axes: Axes, points: Sequence[tuple[float, MetricValue]], colour: str, style: str, name: str) -> None:
     banded = [(x, *metric.ci95) for x, metric in points if metric.ci95 is not None]
     if banded:
         x, low, high = zip(*banded, strict=True)

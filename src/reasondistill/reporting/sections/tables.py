@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from reasondistill.contracts.results import NOT_FLOORS, Metric, Results
+from reasondistill.contracts.results import NOT_BASELINES, MetricValue, Results
 from reasondistill.contracts.run import RunInfo
 from reasondistill.metrics.registry import (
     controlled_metrics,
@@ -16,9 +16,9 @@ from reasondistill.metrics.registry import (
 )
 from reasondistill.reporting.document import Cell, Facts, Table
 from reasondistill.reporting.formatting import (
+    baseline_title,
     duration,
     flatten,
-    floor_title,
     interval,
     marked_title,
     metric_title,
@@ -30,35 +30,37 @@ from reasondistill.reporting.inputs import Source
 from reasondistill.reporting.sections.headline import not_read
 
 FLAG: Final = "▲"
-"""Stands after a floor's figure that reaches the student's."""
+"""Stands after a baseline's figure that reaches the student's."""
 
 
-def beside_floors(results: Results) -> Table | None:
-    """The student, then every floor, then the references: a row each, a column a metric."""
-    names = [n for n in headline_metrics() if n in results.metrics and any(n in v for v in results.floors.values())]
+def beside_baselines(results: Results) -> Table | None:
+    """The student, then every baseline, then the references: a row each, a column a metric."""
+    names = [n for n in headline_metrics() if n in results.metrics and any(n in v for v in results.baselines.values())]
     if not names:
         return None
-    floors = sorted((f for f in results.floors if f not in NOT_FLOORS), key=lambda f: (f.startswith("copied_"), f))
-    compared = [f for f in NOT_FLOORS if f in results.floors]
+    baselines = sorted(
+        (f for f in results.baselines if f not in NOT_BASELINES), key=lambda f: (f.startswith("copied_"), f)
+    )
+    compared = [f for f in NOT_BASELINES if f in results.baselines]
     rows = [(Cell("Student", "95% interval"), *(_metric_cell(n, results.metrics[n]) for n in names))]
-    for floor in (*floors, *compared):
-        values = results.floors[floor]
-        rows.append((Cell(floor_title(floor)), *_rival_cells(values, results, names, flag=floor in floors)))
-    note = f"{FLAG} marks a floor that reaches the student."
+    for baseline in (*baselines, *compared):
+        values = results.baselines[baseline]
+        rows.append((Cell(baseline_title(baseline)), *_rival_cells(values, results, names, flag=baseline in baselines)))
+    note = f"{FLAG} marks a baseline that reaches the student."
     if compared:
         whose = references_of(results.settings)
-        note += f" The last rows are no floors: how far the {whose} agree, and the student on the same terms."
+        note += f" The last rows are no baselines: how far the {whose} agree, and the student on the same terms."
     note += _reference_note(results.settings)
     return Table(
-        "The student beside the floors",
+        "The student beside the baselines",
         ("", *(metric_title(n) for n in names)),
         tuple(rows),
         note=note,
-        groups=frozenset({1, 1 + len(floors)} if compared else {1}),
+        groups=frozenset({1, 1 + len(baselines)} if compared else {1}),
     )
 
 
-def _reference_note(settings: Mapping[str, Any]) -> str:
+def _reference_note(settings: Mapping[str, object]) -> str:
     """How many references the text metrics saw and what was made of several, as `evaluate` records it."""
     used, aggregate = settings.get("references_used"), settings.get("aggregate")
     if not isinstance(used, Mapping) or not used.get("max") or aggregate not in ("max", "mean"):
@@ -122,7 +124,7 @@ def controls(results: Results) -> Table | None:
             Cell(metric_value(n, values[n]), flagged=control in fooled.get(n, ())) if n in values else Cell("")
             for n in names
         )
-        rows.append((Cell(floor_title(control)), *cells))
+        rows.append((Cell(baseline_title(control)), *cells))
     note = (
         f"{FLAG} marks a control that reaches the student on the same rows: the metric is fooled by it. Shuffled: its "
         "explanation of another example with the same label; other label: one for another label about the same thing."
@@ -191,7 +193,7 @@ def _reading_place(name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def _metric_cell(name: str, metric: Metric | None) -> Cell:
+def _metric_cell(name: str, metric: MetricValue | None) -> Cell:
     return Cell("") if metric is None else Cell(metric_value(name, metric.value), interval(name, metric.ci95))
 
 

@@ -6,13 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.registry import known_metrics, metric_names
 from reasondistill.reporting.document import Explorer
 
-Column = dict[str, Any]
+Column = dict[str, object]
 """``key`` (its name in per_example.jsonl; a field's is ``fields.<name>``), ``title``, ``kind``, ``shown`` (whether a
 reader sees it before choosing columns), ``values`` (one per row, None where a row has none), and by kind:
 
@@ -41,15 +41,16 @@ def page_data(explorers: Sequence[Explorer]) -> str:
     """
     texts = _Texts(explorers)
     tables = [
-        {"anchor": one.anchor, "title": one.title, "columns": list(columns(one.rows, texts))} for one in explorers
+        {"anchor": explorer.anchor, "title": explorer.title, "columns": list(columns(explorer.rows, texts))}
+        for explorer in explorers
     ]
     return page_json({"texts": texts.shared, "tables": tables})
 
 
-def page_json(value: Any) -> str:
+def page_json(value: object) -> str:
     """JSON that can stand inside a page, with every character that it may not hold as a JSON escape."""
     packed = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", packed)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", packed)
 
 
 def columns(rows: Sequence[ScoredRow], pack: Callable[[str | None], str | int | None]) -> Iterator[Column]:
@@ -72,7 +73,7 @@ def columns(rows: Sequence[ScoredRow], pack: Callable[[str | None], str | int | 
         yield text(f"fields.{name}", name, lambda row, name=name: row.fields.get(name))  # type: ignore[misc]
     yield text("explanation", "Explanation", lambda row: row.explanation)
     if any(row.references for row in rows):
-        packed = [None if row.references is None else [pack(one) for one in row.references] for row in rows]
+        packed = [None if row.references is None else [pack(reference) for reference in row.references] for row in rows]
         yield _column("references", "References", "texts", packed, shown=False)
     yield from _scores(rows)
     if any(row.slices for row in rows):
@@ -83,7 +84,7 @@ class _Texts:
     """Texts that several cells hold, each kept once: the fields of systems that were scored on the same rows."""
 
     def __init__(self, explorers: Sequence[Explorer]) -> None:
-        times = Counter(text for one in explorers for row in one.rows for text in _texts(row))
+        times = Counter(text for explorer in explorers for row in explorer.rows for text in _texts(row))
         self.shared = [text for text, count in times.items() if count > 1]
         self._place = {text: place for place, text in enumerate(self.shared)}
 
@@ -110,7 +111,7 @@ def _scores(rows: Sequence[ScoredRow]) -> Iterator[Column]:
             yield _number(name, titles.get(name, name), values, shown=name in _SHOWN_SCORES)
 
 
-def _column(key: str, title: str, kind: str, values: list[Any], shown: bool = True, **more: Any) -> Column:
+def _column(key: str, title: str, kind: str, values: Sequence[object], shown: bool = True, **more: object) -> Column:
     return {"key": key, "title": title, "kind": kind, "shown": shown, **more, "values": values}
 
 
@@ -136,7 +137,7 @@ def _flag(value: object) -> int | None:
 
 def _category(key: str, title: str, values: list[str | None], first: Sequence[str]) -> Column:
     there = {value for value in values if value is not None}
-    options = [*(one for one in first if one in there), *sorted(there - set(first))]
+    options = [*(value for value in first if value in there), *sorted(there - set(first))]
     place = {option: i for i, option in enumerate(options)}
     return _column(key, title, "category", [None if v is None else place[v] for v in values], options=options)
 
@@ -155,5 +156,5 @@ def _probabilities(rows: Sequence[ScoredRow]) -> Column:
     for row in rows:
         which.append(sets.setdefault(tuple(row.probabilities or ()), len(sets)))
         values.append(None if row.probabilities is None else [_rounded(p) for p in row.probabilities.values()])
-    more = {"sets": [list(one) for one in sets], "set": which}
+    more = {"sets": [list(members) for members in sets], "set": which}
     return _column("probabilities", "Probabilities", "probabilities", values, shown=False, **more)

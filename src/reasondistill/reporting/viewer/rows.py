@@ -25,11 +25,20 @@ def rows_per_table(sources: Sequence[Source]) -> int:
 
 
 def explorers(source: Source, prefix: str, limit: int) -> list[Explorer]:
-    """A table of rows for each evaluated part that has them; all but the main part's are folded."""
-    main = source.main
+    """A table of rows for each evaluated part that has them; all but the main part's are folded.
+
+    On a page of several systems, which have prefixes, their titles name the system, so that no two are alike.
+    """
+    main, of = source.main, f" of {source.name}" if prefix else ""
     parts = sorted(source.scored.values(), key=lambda scored: scored is not main)
     return [
-        _explorer(scored.split, scored.rows, f"{prefix}rows-{number}-{slug(scored.split)}", limit, scored is not main)
+        _explorer(
+            f"Rows of the {scored.split} part{of}",
+            scored.rows,
+            f"{prefix}rows-{number}-{slug(scored.split)}",
+            limit,
+            scored is not main,
+        )
         for number, scored in enumerate(parts, start=1)
         if scored.rows
     ]
@@ -46,10 +55,9 @@ def sample(rows: Sequence[ScoredRow], limit: int) -> Sequence[ScoredRow]:
     return [rows[i] for i in sorted(by_hash[:limit])]
 
 
-def _explorer(split: str, rows: Sequence[ScoredRow], anchor: str, limit: int, folded: bool) -> Explorer:
+def _explorer(title: str, rows: Sequence[ScoredRow], anchor: str, limit: int, folded: bool) -> Explorer:
     chosen = sample(rows, limit)
     plain = chosen[:PLAIN_ROWS]
-    title = f"Rows of the {split} part"
     note = f"All {len(rows):,} rows that were scored."
     if len(chosen) < len(rows):
         note = f"A sample of {len(chosen):,} of {len(rows):,} rows: the first by the SHA-256 of their ids."

@@ -1,4 +1,4 @@
-"""How a student answers: the label decided by scoring, the explanation written in the student's output order."""
+"""How a student answers: it decides the label by scoring and writes the explanation in its output order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from reasondistill.config import Generation
 from reasondistill.contracts.records import Example
 from reasondistill.errors import CheckpointError, TaskError
 from reasondistill.students.engines.engine import Engine, Generated
+from reasondistill.students.engines.structured_writing import Argued, write_lines
+from reasondistill.students.engines.written_answers import WrittenAnswer, sequence_probability, write_answers
+from reasondistill.tasks.reading_outputs import explanation_stop, parse
 from reasondistill.tasks.task import (
     OutputOrder,
     Target,
     Task,
     choice_targets,
     explanation_prefix,
-    explanation_stop,
-    parse,
     render_target,
 )
 
@@ -25,9 +26,10 @@ from reasondistill.tasks.task import (
 class Answer(NamedTuple):
     """A student's answer to one example.
 
-    ``label`` is None, and there are no probabilities, where it decides on none: its order is ``explanation_only``, or
-    nothing tells two of the choices apart for its tokenizer. ``raw_output`` and ``parsed_label`` are set where it was
-    also left to write freely.
+    ``label`` is None, without probabilities, if the order is ``explanation_only`` or the tokenizer cannot tell two of
+    the choices apart. A written answer has a ``probability`` and no ``probabilities``. ``raw_output`` and
+    ``parsed_label`` are set if the student also wrote freely. With a ``structure`` (``relation``, ``from``, ``to``) the
+    explanation is what its template makes of it.
     """
 
     label: str | None
@@ -36,6 +38,8 @@ class Answer(NamedTuple):
     truncated: bool
     raw_output: str | None = None
     parsed_label: str | None = None
+    probability: float | None = None
+    structure: dict[str, str] | None = None
 
 
 def answer(
@@ -52,48 +56,88 @@ def answer(
     """Answer examples.
 
     The label is the one with the highest score: the sum of its tokens' log-probabilities, not normalised by length, and
-    with what follows them where one label begins another (`students.codec.Codec.encode_choices`). Probabilities are a
-    softmax over the labels of the scores divided by the temperature. With ``label_first`` the explanation is written
+    including what follows them if one label begins another (`students.codec.Codec.encode_choices`). Probabilities are
+    the softmax of the labels' scores divided by the temperature. With ``label_first`` the explanation is written
     after the decided label; with ``explanation_first`` the label is scored after the student's own explanation.
-    Examples with the same prompt and choices are answered once.
+    Examples with the same prompt and choices are answered once. Of a task that `writes_answers` the label is what the
+    student writes: see `written_answers`.
 
     Args:
         engine: runs the student.
-        task: what is asked.
+        task: with fields and labels.
         order: the student's output order.
-        examples: their labels and explanations are not looked at.
+        examples: their labels and explanations are not used.
         generation: how explanations are written.
-        explain: False leaves explanations out where the label does not need them.
-        free: also let the student write label and explanation unforced, and parse that.
-        temperature: more than 1 makes probabilities more alike, less than 1 less so; the label stays what it is.
+        explain: False omits explanations that the label does not depend on.
+        free: also let the student write label and explanation freely, and parse that.
+        temperature: above 1 makes probabilities more equal, below 1 less; the label does not change.
 
     Returns:
         One answer for each example, in order.
     """
     all_requests = [_request(task, order, example) for example in examples]
     requests = list(dict.fromkeys(all_requests))
+    if task.writes_answers:
+        prompts = [(request.label_prompt, request.explanation_prompt) for request in requests]
+        texts = write_answers(engine, order, prompts, generation, explain=explain)
+        _require_numbers([[] if text.score is None else [text.score] for text in texts])
+        written = dict(zip(requests, (_of_text(text, temperature, free) for text in texts), strict=True))
+        return [written[request] for request in all_requests]
     answers = dict(
-        zip(requests, _answers(engine, order, requests, generation, explain, free, temperature), strict=True)
+        zip(requests, _answers(engine, task, order, requests, generation, explain, free, temperature), strict=True)
     )
     return [answers[request] for request in all_requests]
 
 
+def _of_text(text: WrittenAnswer, temperature: float, free: bool) -> Answer:
+    return Answer(
+        text.text,
+        {},
+        text.explanation,
+        text.truncated,
+        raw_output=text.raw if free else None,
+        parsed_label=text.text if free else None,
+        probability=None if text.score is None else sequence_probability(text.score, temperature),
+    )
+
+
 class _Request(NamedTuple):
-    """All that an answer depends on: examples that are alike in it are answered once."""
+    """Everything that an answer depends on: examples with equal requests are answered once."""
 
     label_prompt: str
     explanation_prompt: str
     choices: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+    """Where explanations are copied from them."""
 
 
 def _request(task: Task, order: OutputOrder, example: Example) -> _Request:
     prompts = task.render_prompts(order, example)
     choices = task.choices_for(example) if order != "explanation_only" else ()
-    return _Request(prompts["label"], prompts["explanation"], tuple(choices))
+    fields = () if task.structure is None else tuple((name, example.fields[name]) for name in task.fields)
+    return _Request(prompts["label"], prompts["explanation"], tuple(choices), fields)
+
+
+def _written(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    requests: Sequence[_Request],
+    labels: Sequence[str | None],
+    generation: Generation,
+) -> list[Generated]:
+    """Explanations as targets hold them, after the labels that are decided before them."""
+    if task.structure is not None:
+        rows = [Argued(r.explanation_prompt, dict(r.fields), label) for r, label in zip(requests, labels, strict=True)]
+        return write_lines(engine, task.structure, order, rows, generation)
+    prefixes = [explanation_prefix(order, label) for label in labels]
+    texts = engine.generate([request.explanation_prompt for request in requests], prefixes, generation)
+    return [text._replace(text=explanation_stop(order, text.text)) for text in texts]
 
 
 def _answers(
     engine: Engine,
+    task: Task,
     order: OutputOrder,
     requests: Sequence[_Request],
     generation: Generation,
@@ -104,26 +148,22 @@ def _answers(
     written = [Generated("", False)] * len(requests)
     choices = [request.choices for request in requests]
     label_prompts = [request.label_prompt for request in requests]
-
-    def write(prefixes: Sequence[str]) -> list[Generated]:
-        texts = engine.generate([request.explanation_prompt for request in requests], prefixes, generation)
-        return [text._replace(text=explanation_stop(order, text.text)) for text in texts]
-
     if order == "explanation_first" or (order == "explanation_only" and explain):
-        written = write([""] * len(requests))
+        written = _written(engine, task, order, requests, [None] * len(requests), generation)
     scores = _scores(engine, order, label_prompts, choices, written)
     probabilities = [
         dict(zip(c, softmax(s, temperature), strict=True)) if s else {} for c, s in zip(choices, scores, strict=True)
     ]
-    # Of the scores: probabilities can be equal where these are not.
+    # By the scores: probabilities can be equal where scores differ.
     labels = [c[max(range(len(c)), key=s.__getitem__)] if s else None for c, s in zip(choices, scores, strict=True)]
     if order in ("label_first", "separate") and explain:
-        written = write([explanation_prefix(order, label) for label in labels])
-    if order == "label_first":  # what it writes where it could not decide begins with a label
+        written = _written(engine, task, order, requests, labels, generation)
+    if order == "label_first":  # without a decided label the text would begin with one
         undecided = [bool(c) and label is None for c, label in zip(choices, labels, strict=True)]
         written = [Generated("", False) if u else w for u, w in zip(undecided, written, strict=True)]
     answers = [
-        Answer(label, p, w.text, w.truncated) for label, p, w in zip(labels, probabilities, written, strict=True)
+        _read_out(task, request, Answer(label, p, w.text, w.truncated))
+        for request, label, p, w in zip(requests, labels, probabilities, written, strict=True)
     ]
     if not free:
         return answers
@@ -134,21 +174,29 @@ def _answers(
     ]
 
 
+def _read_out(task: Task, request: _Request, answer: Answer) -> Answer:
+    """The answer with its structure, where it has one, and with what the template makes of it."""
+    fields = dict(request.fields)
+    claim = None if task.structure is None else task.structure.parse(answer.explanation, fields)
+    if task.structure is None or claim is None:
+        return answer
+    return answer._replace(explanation=task.structure.render(claim), structure=claim.row)
+
+
 def label_scores(
     engine: Engine, task: Task, order: OutputOrder, examples: Sequence[Example], generation: Generation
 ) -> list[list[float]]:
-    """The scores that `answer` decides by: log-probabilities (nats) of each example's labels, in the task's order.
+    """The scores behind `answer`'s labels: log-probabilities (nats) of each example's labels, in the task's order.
 
-    With ``explanation_first`` explanations are written for it. There are no scores with ``explanation_only``, and for
-    an example of whose choices nothing tells two apart.
+    With ``explanation_first`` explanations are written first. There are no scores with ``explanation_only``, nor for an
+    example with choices that cannot be told apart.
     """
-    prompts = [task.render_prompts(order, example) for example in examples]
+    requests = [_request(task, order, example) for example in examples]
     written = [Generated("", False)] * len(examples)
     if order == "explanation_first":
-        texts = engine.generate([p["explanation"] for p in prompts], [""] * len(examples), generation)
-        written = [text._replace(text=explanation_stop(order, text.text)) for text in texts]
+        written = _written(engine, task, order, requests, [None] * len(examples), generation)
     choices = [task.choices_for(example) for example in examples]
-    return _scores(engine, order, [p["label"] for p in prompts], choices, written)
+    return _scores(engine, order, [request.label_prompt for request in requests], choices, written)
 
 
 def explain_for(
@@ -159,19 +207,23 @@ def explain_for(
     labels: Sequence[str],
     generation: Generation,
 ) -> list[Generated]:
-    """What the student writes when it is made to argue for given labels, one for each example.
+    """The student's explanations for given labels, one for each example.
 
     Raises:
-        TaskError: it has no label before its explanation that could be forced on it.
+        TaskError: the student writes no label before its explanation.
     """
     if order != "label_first":
         raise TaskError(
             "label-conditioned explanations",
             expected="a student of the order label_first, which explains after a label",
-            found=f"one of the order {order}",
+            found=f"a student of the order {order}",
         )
-    prompts = [task.render_prompts(order, example)["explanation"] for example in examples]
-    return engine.generate(prompts, [explanation_prefix(order, label) for label in labels], generation)
+    requests = [_request(task, order, example) for example in examples]
+    written = _written(engine, task, order, requests, [task.target_label(label) for label in labels], generation)
+    return [
+        text._replace(text=_read_out(task, request, Answer(None, {}, text.text, text.truncated)).explanation)
+        for request, text in zip(requests, written, strict=True)
+    ]
 
 
 def explanation_scores(
@@ -189,13 +241,14 @@ def explanation_scores(
     """
     if order == "label_only":
         raise TaskError(
-            "scores of explanations", expected="a student that explains", found="one of the order label_only"
+            "scores of explanations", expected="a student that explains", found="a student of the order label_only"
         )
     prompts = [task.render_prompts(order, example)["explanation"] for example in examples]
     own: OutputOrder = "explanation_only" if order == "separate" else order
-    # `explanation_first` writes its label after the explanation: it is left out, as nothing before it depends on it.
-    given = labels if own == "label_first" else [None] * len(examples)
-    targets = [[_target(own, label, text)] for label, text in zip(given, explanations, strict=True)]
+    # `explanation_first` writes its label after the explanation, which does not depend on it: it is left out.
+    given = [task.target_label(label) for label in labels] if own == "label_first" else [None] * len(examples)
+    lines = [task.as_learned(text, example) for text, example in zip(explanations, examples, strict=True)]
+    targets = [[_target(own, label, text)] for label, text in zip(given, lines, strict=True)]
     return [scores[0] for scores in engine.score(prompts, targets, "explanation")]
 
 
@@ -215,18 +268,22 @@ def _scores(
     if order == "explanation_only":
         return [[] for _ in prompts]
     scores = engine.score(prompts, [choice_targets(order, c, w.text) for c, w in zip(choices, written, strict=True)])
+    _require_numbers(scores)
+    return scores
+
+
+def _require_numbers(scores: Sequence[Sequence[float]]) -> None:
     if not all(math.isfinite(score) for row in scores for score in row):
         raise CheckpointError(
             "the student",
             expected="scores that are numbers",
-            found="ones that are not",
-            fix="Its weights are damaged, or overflow: copy its folder anew, or train it again.",
+            found="NaN or infinity",
+            fix="Its weights are damaged, or overflow: copy its folder again, or train it again.",
         )
-    return scores
 
 
 def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Probabilities out of scores of any size: exp(score / temperature), divided by their sum."""
+    """Probabilities from scores of any size: exp(score / temperature), divided by their sum."""
     if not scores:
         return []
     top = max(scores)

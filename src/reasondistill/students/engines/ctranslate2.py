@@ -12,18 +12,19 @@ import numpy.typing as npt
 from reasondistill.config import Generation
 from reasondistill.students.codec import EXPLANATION, LABEL, Codec, EncodedTarget, batches_by_length
 from reasondistill.students.engines.architecture import Architecture
-from reasondistill.students.engines.engine import Generated, Scored
+from reasondistill.students.engines.engine import Generated, Scored, plainest
 from reasondistill.students.engines.forced_paths import Path, path_of, paths_for, scored
+from reasondistill.students.line_grammar import Allowed
 from reasondistill.tasks.task import Target
 
 _PATIENCE = 2
-"""Finished texts to wait for, times beams: transformers waits while a better one seems possible."""
+"""Finished texts to wait for, as a multiple of the beams: transformers waits while a better text is possible."""
 
 _MILDER = 0.2
-"""The share of a repetition penalty that the search with several beams is given: measured, see docs/packages.md."""
+"""The share of the repetition penalty that is used with several beams: measured, see docs/packages.md."""
 
 _AHEAD = 3
-"""Batches that wait or run, for each worker: enough that none is idle, few enough that their results fit in memory."""
+"""Batches in flight per worker: enough to keep it busy, few enough for their results to fit in memory."""
 
 _Tokens = list[str]
 
@@ -39,20 +40,20 @@ class Work(NamedTuple):
 class CTranslate2Engine:
     """Runs a converted encoder-decoder.
 
-    With one beam it writes what transformers writes. With several, transformers multiplies a repeated token's
-    log-probability by the penalty, and CTranslate2 its logit, which is larger: here the search is given a milder
-    penalty. CTranslate2's length penalty counts the prefix, so that the best of its finished texts is chosen here,
-    by transformers' formula. How often both then write the same is in docs/packages.md.
+    With one beam it writes the same as transformers. With several, transformers multiplies a repeated token's
+    log-probability by the penalty, and CTranslate2 its logit, which is larger: the search here uses a milder penalty.
+    CTranslate2's length penalty counts the prefix, so the best finished text is chosen here, by transformers' formula.
+    docs/packages.md says how often both write the same.
 
-    Batches go to all of the translator's workers at once, and results are taken in the order of the batches.
+    Batches go to all of the translator's workers at once; results come back in the order of the batches.
 
     Args:
         translator: a `ctranslate2.Translator`; engines may share one.
         codec: of the same student.
-        vocabulary: the student's tokens by their ids; each is there once.
+        vocabulary: the student's tokens by id, each once.
         max_tokens: tokens in one batch, padding included.
         max_rows: texts in one batch.
-        architecture: of the same student, where it is known; see `efficiency`.
+        architecture: of the same student, if known; see `efficiency`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class CTranslate2Engine:
         self.codec = codec
         self.architecture = architecture
         self.work: list[Work] | None = None
-        """Set to a list, every row that is answered is added to it."""
+        """If set to a list, every answered row is added to it."""
         self.max_tokens = max_tokens
         self.max_rows = max_rows
         self.translator = translator
@@ -125,7 +126,7 @@ class CTranslate2Engine:
         for rows, results in self._in_flight(jobs, submit):
             for i, result in zip(rows, results, strict=True):
                 length = len(starts[prefixes[i]])
-                # Finished texts are returned all: the search went on until the longest of them had ended.
+                # All finished texts are returned: the search lasted as long as the longest of them.
                 self._note(sources[i], max(map(len, result.hypotheses)), generation.num_beams)
                 tokens = result.hypotheses[0]
                 if generation.num_beams > 1:
@@ -133,8 +134,57 @@ class CTranslate2Engine:
                 written[i] = self._text(tokens[length:])
         return written
 
+    def generate_within(
+        self, prompts: Sequence[str], prefixes: Sequence[str], rules: Sequence[Allowed], max_new_tokens: int
+    ) -> list[Generated]:
+        # CTranslate2 takes no rule: each token that the rule leaves a choice of is a forced text of its own.
+        self.codec.require_room(set(prefixes), plainest(max_new_tokens))
+        sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
+        starts = [self.codec.encode_prefix(prefix)[1:] for prefix in prefixes]
+        written: list[list[int]] = [[] for _ in prompts]
+        while rows := [i for i, ids in enumerate(written) if self._extended(ids, rules[i], max_new_tokens)]:
+            paths = [(*starts[i], *written[i]) for i in rows]
+            for place, logits in self._after([sources[i] for i in rows], paths):
+                ids = written[rows[place]]
+                allowed = sorted(rules[rows[place]](ids))
+                ids.append(allowed[int(logits[allowed].argmax())])
+        return [self._text(self._tokens(ids)) for ids in written]
+
+    def _extended(self, ids: list[int], rule: Allowed, most: int) -> bool:
+        """Append the tokens without an alternative; whether a choice is then left to make."""
+        while len(ids) < most and self.codec.eos_token_id not in ids[-1:]:
+            allowed = rule(ids)
+            if len(allowed) > 1:
+                return True
+            ids += allowed
+        return False
+
+    def _after(self, sources: list[_Tokens], paths: Sequence[Path]) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
+        """The place of each path, and the log-probabilities (V,) of the token after it."""
+        for places, results in self._forced(sources, paths):
+            for k, result in zip(places, results, strict=True):
+                self._note(sources[k], len(paths[k]) + 1, 1)
+                yield k, _log_softmax(result.logits[0][len(paths[k])])
+
+    def _forced(self, sources: Sequence[_Tokens], paths: Sequence[Path]) -> Iterator[tuple[list[int], list[Any]]]:
+        """Texts forced along paths and one token further, with the logits of each step."""
+
+        def submit(places: list[int]) -> Any:
+            return self.translator.translate_batch(
+                [sources[k] for k in places],
+                target_prefix=[self._tokens(paths[k]) for k in places],
+                asynchronous=True,
+                beam_size=1,
+                max_decoding_length=len(paths[places[0]]) + 1,
+                min_decoding_length=0,
+                max_input_length=0,
+                return_logits_vocab=True,
+            )
+
+        return self._in_flight(self._alike(sources, [len(path) for path in paths]), submit)
+
     def _search(self, sources: list[_Tokens], prefixes: list[_Tokens], generation: Generation) -> Any:
-        """Begin to look for the best texts, each with its prefix, all equally long, and its end where it has one."""
+        """Start the search for the best texts after prefixes, all of the same length."""
         several = generation.num_beams > 1
         patience = _PATIENCE if several else 1
         penalty = generation.repetition_penalty
@@ -155,9 +205,9 @@ class CTranslate2Engine:
         )
 
     def _log_probs(self, sources: list[_Tokens], targets: list[_Tokens]) -> list[list[float]]:
-        """Log-probabilities (nats) of each target's tokens after its source, and of an end token where it has none."""
+        """Log-probabilities (nats) of each target's tokens given its source, and of an end token if it has none."""
         log_probs: list[list[float]] = [[]] * len(sources)
-        # score_batch puts an end token behind every target, also behind one that has its own.
+        # score_batch adds an end token to every target, even to one that has its own.
         unended = [target[:-1] if target[-1:] == [self._end] else target for target in targets]
         lengths = [len(source) + len(target) for source, target in zip(sources, targets, strict=True)]
         jobs = batches_by_length(lengths, max_tokens=self.max_tokens, max_rows=self.max_rows)
@@ -180,27 +230,13 @@ class CTranslate2Engine:
         paths: Sequence[Sequence[Path] | None],
         role: int,
     ) -> Iterator[tuple[int, list[float]]]:
-        """The scores of the rows that have paths, out of what each step along them says of the whole vocabulary."""
+        """The scores of the rows that have paths, from the distribution over the vocabulary at each step along them."""
         path_of_row = [(i, path) for i, planned in enumerate(paths) for path in planned or ()]
-        jobs = self._alike([sources[i] for i, _ in path_of_row], [len(path) for _, path in path_of_row])
-
-        def submit(places: list[int]) -> Any:
-            length = len(path_of_row[places[0]][1])
-            return self.translator.translate_batch(
-                [sources[path_of_row[k][0]] for k in places],
-                target_prefix=[self._tokens(path_of_row[k][1]) for k in places],
-                asynchronous=True,
-                beam_size=1,
-                max_decoding_length=length + 1,
-                min_decoding_length=0,
-                max_input_length=0,
-                return_logits_vocab=True,
-            )
-
         scores: dict[int, list[float]] = {
             i: [0.0] * len(rows[i]) for i, planned in enumerate(paths) if planned is not None
         }
-        for places, results in self._in_flight(jobs, submit):
+        jobs = self._forced([sources[i] for i, _ in path_of_row], [path for _, path in path_of_row])
+        for places, results in jobs:
             for k, result in zip(places, results, strict=True):
                 i, path = path_of_row[k]
                 self._note(sources[i], len(path) + 1, 1)
@@ -223,7 +259,7 @@ class CTranslate2Engine:
     def _in_flight(
         self, jobs: Iterable[list[int]], submit: Callable[[list[int]], Any]
     ) -> Iterator[tuple[list[int], list[Any]]]:
-        """Keep every worker busy: each job's rows with their results, in the order of the jobs."""
+        """Run jobs on all workers and yield each job's rows with their results, in order."""
         running: deque[tuple[list[int], Any]] = deque()
         for rows in jobs:
             running.append((rows, submit(rows)))
@@ -250,7 +286,7 @@ def _finished(rows: list[int], results: Iterable[Any]) -> tuple[list[int], list[
 
 
 def _log_softmax(step: Any) -> npt.NDArray[np.float64]:
-    """Log-probabilities (nats) of the vocabulary, out of one step's logits in CTranslate2's form."""
+    """Log-probabilities (nats) of the vocabulary, from one step's logits as CTranslate2 returns them."""
     import ctranslate2
 
     if step.device != "cpu":
@@ -259,12 +295,12 @@ def _log_softmax(step: Any) -> npt.NDArray[np.float64]:
         step = step.to(ctranslate2.DataType.float32)
     logits = np.asarray(step, dtype=np.float64)
     logits = logits - logits.max()
-    found: npt.NDArray[np.float64] = logits - np.log(np.exp(logits).sum())
-    return found
+    log_probabilities: npt.NDArray[np.float64] = logits - np.log(np.exp(logits).sum())
+    return log_probabilities
 
 
 def _sum_of(role: int, target: EncodedTarget, log_probs: Sequence[float]) -> float:
-    """The log-probabilities of a role's tokens; the last one given is that of the end, which a target may lack."""
+    """The sum of the log-probabilities of a role's tokens; the last value is of the end, which a target may lack."""
     return float(sum(value for value, own in zip(log_probs, target.roles, strict=False) if own == role))
 
 
@@ -273,7 +309,7 @@ def _best(result: Any, prefix: int, length_penalty: float) -> _Tokens:
 
     def score(k: int) -> float:
         length = len(result.hypotheses[k])
-        # The search's own scores are means over all tokens: its length penalty is 1.
+        # The search returns means over all tokens: its length penalty is 1.
         return float(result.scores[k] * length / (length - prefix) ** length_penalty)
 
     best: _Tokens = result.hypotheses[max(range(len(result.hypotheses)), key=score)]

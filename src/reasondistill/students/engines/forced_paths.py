@@ -1,8 +1,8 @@
-"""Which forced texts tell the scores of several targets at once.
+"""Forced texts that give the scores of several targets at once.
 
-An engine that is made to write a text tells, at each of its steps, the log-probability of every token of the
-vocabulary. So one pass over the prompt, forced along ``en ##tail``, tells all of ``neutral``, ``contradiction`` and
-``en ##tail ##ment``, where scoring each of them for itself reads the prompt three times.
+An engine that is forced to write a text returns, at each step, the log-probability of every token of the vocabulary.
+So one pass over the prompt, forced along ``en ##tail``, gives the scores of ``neutral``, ``contradiction`` and
+``en ##tail ##ment``; scoring them separately would read the prompt three times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from reasondistill.students.codec import EncodedTarget
 Path = tuple[int, ...]
 
 LONGEST = 8
-"""Tokens of a path: each is a step of its own, and scoring a target reads all of its tokens in one."""
+"""Tokens of a path: each takes a step, while scoring a target reads all its tokens in one."""
 
 
 def scored(target: EncodedTarget, role: int) -> list[int]:
@@ -23,9 +23,9 @@ def scored(target: EncodedTarget, role: int) -> list[int]:
 
 
 def paths_for(targets: Sequence[EncodedTarget], role: int) -> list[Path] | None:
-    """The fewest texts that tell all scores; None where scoring each target for itself is no more work.
+    """The fewest texts that give all scores; None if scoring each target separately is no more work.
 
-    A target needs the steps up to its last scored token: a path that begins with the tokens before that one.
+    A target needs the steps up to its last scored token: a path that begins with the tokens before it.
     """
     needed = {tuple(target.ids[: scored(target, role)[-1]]) for target in targets if scored(target, role)}
     paths = [path for path in needed if not any(len(o) > len(path) and o[: len(path)] == path for o in needed)]
@@ -35,7 +35,7 @@ def paths_for(targets: Sequence[EncodedTarget], role: int) -> list[Path] | None:
 
 
 def path_of(target: EncodedTarget, role: int, paths: Sequence[Path]) -> Path | None:
-    """The path that tells a target's score; None where it has no scored token."""
+    """The path that gives a target's score; None if it has no scored token."""
     if not (places := scored(target, role)):
         return None
     before = tuple(target.ids[: places[-1]])

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from inspect import signature
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from reasondistill.config import Generation
 from reasondistill.students.codec import EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
-from reasondistill.students.engines.engine import Generated, Scored
+from reasondistill.students.engines.engine import Generated, Scored, plainest
 from reasondistill.students.forward import encode, logits_at
+from reasondistill.students.line_grammar import Allowed
+from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.tasks.task import Target
 
 
 class _Encoded(NamedTuple):
-    """Prompts of similar length: their places in the input, encoder states (B, S, H) and mask (B, S)."""
+    """A batch of prompts: their places in the input, encoder states (B, S, H) and mask (B, S)."""
 
     rows: list[int]
     states: Tensor
@@ -29,13 +32,13 @@ class TorchEngine:
     """Runs a transformers encoder-decoder.
 
     Args:
-        model: the model; it is left in the mode (training or not) that it was in.
+        model: the model; its mode (training or evaluation) is restored.
         codec: of the same student.
         max_tokens: prompt tokens, padding included, in one batch.
         max_rows: prompts in one batch.
     """
 
-    def __init__(self, model: Any, codec: Codec, *, max_tokens: int = 4096, max_rows: int = 64) -> None:
+    def __init__(self, model: EncoderDecoder, codec: Codec, *, max_tokens: int = 4096, max_rows: int = 64) -> None:
         self.model = model
         self.codec = codec
         self.max_tokens = max_tokens
@@ -73,8 +76,22 @@ class TorchEngine:
                 scores[i] = [next(values) for _ in rows]
         return scores
 
-    @torch.inference_mode()
     def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Generation) -> list[Generated]:
+        return self._write(prompts, prefixes, generation, None)
+
+    def generate_within(
+        self, prompts: Sequence[str], prefixes: Sequence[str], rules: Sequence[Allowed], max_new_tokens: int
+    ) -> list[Generated]:
+        return self._write(prompts, prefixes, plainest(max_new_tokens), rules)
+
+    @torch.inference_mode()
+    def _write(
+        self,
+        prompts: Sequence[str],
+        prefixes: Sequence[str],
+        generation: Generation,
+        rules: Sequence[Allowed] | None,
+    ) -> list[Generated]:
         from transformers import DynamicCache, EncoderDecoderCache, GenerationConfig
         from transformers.modeling_outputs import BaseModelOutput
 
@@ -86,23 +103,27 @@ class TorchEngine:
             decoder_start_token_id=self.codec.decoder_start_token_id,
         )
         self.codec.require_room(set(prefixes), generation)
+        # transformers 5.24 gave the cache another name, and warns of the old one.
+        cache = "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
         written: list[Generated] = [Generated("", False)] * len(prompts)
         starts = {prefix: self.codec.encode_prefix(prefix) for prefix in set(prefixes)}
         for batch in self._encode(prompts):
-            # transformers pads no decoder prefixes: rows whose prefixes are equally long go together.
+            # transformers does not pad decoder prefixes: a batch has prefixes of one length.
             alike: dict[int, list[int]] = defaultdict(list)
             for place, i in enumerate(batch.rows):
                 alike[len(starts[prefixes[i]])].append(place)
             for length, places in alike.items():
                 given = torch.tensor([starts[prefixes[batch.rows[p]]] for p in places], device=batch.states.device)
+                allowed = None if rules is None else _by_row([rules[batch.rows[p]] for p in places], length)
                 with _only(self.model, settings):
                     output = self.model.generate(
                         encoder_outputs=BaseModelOutput(last_hidden_state=batch.states[places]),
                         attention_mask=batch.mask[places],
                         decoder_input_ids=given,
                         generation_config=settings,
-                        # transformers 5.23 makes one with the encoder's number of layers: too few for a deeper decoder.
-                        past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
+                        prefix_allowed_tokens_fn=allowed,
+                        # transformers 5.23 sizes its cache by the encoder's layers: too few for a deeper decoder.
+                        **{cache: EncoderDecoderCache(DynamicCache(), DynamicCache())},
                     )
                 for place, ids in zip(places, output[:, length:].tolist(), strict=True):
                     ended = self.codec.eos_token_id in ids
@@ -127,10 +148,15 @@ class TorchEngine:
             self.model.train(training)
 
 
+def _by_row(rules: Sequence[Allowed], prefix: int) -> Callable[[int, Tensor], list[int]]:
+    """The rules of a batch as transformers asks for them: by row, of ids that begin with a prefix of this length."""
+    return lambda row, ids: rules[row](ids[prefix:].tolist())
+
+
 @contextmanager
-def _only(model: Any, settings: Any) -> Iterator[None]:
-    """Hide a checkpoint's own generation settings: transformers fills gaps of the given ones from them, and BART's
-    force an end token into every text that meets the length limit."""
+def _only(model: EncoderDecoder, settings: object) -> Iterator[None]:
+    """Hide a checkpoint's own generation settings: transformers uses them for missing ones, and BART's force an end
+    token into every text that reaches the length limit."""
     own = model.generation_config
     model.generation_config = settings
     try:

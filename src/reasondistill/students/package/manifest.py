@@ -1,9 +1,9 @@
-"""``package.json``: what an exported student is, which files it consists of, and how it compares with its origin."""
+"""``package.json``: an exported student's origin, files and parity with the original."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,13 +20,13 @@ from reasondistill.students.student_task import TASK_FILE
 
 PACKAGE_FILE = "package.json"
 SCHEMA_VERSION = 2
-"""Version 1 had neither ``architecture`` nor ``parity.probability_difference_p95``; it is read as it is."""
+"""Version 1 had neither ``architecture`` nor ``parity.probability_difference_p95``; it can still be read."""
 WEIGHTS_FILE = "model.bin"
 ENGINE_CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "shared_vocabulary.json"
 
 Quantization = Literal["float32", "int8", "int8_float32", "bfloat16", "float16"]
-"""How CTranslate2 stores weights, and computes."""
+"""How CTranslate2 stores weights and computes."""
 
 _NEEDED = frozenset({WEIGHTS_FILE, ENGINE_CONFIG_FILE, VOCABULARY_FILE, TOKENIZER_FILE, TASK_FILE})
 _ALLOWED = _NEEDED | {CALIBRATION_FILE}
@@ -47,7 +47,7 @@ class Origin(_Part):
 
 
 class ParityLimits(_Part):
-    """What a package may differ by: at least as much agreement, at most as much difference."""
+    """Limits of a package: the least agreement, the largest difference."""
 
     label_agreement: _Share
     probability_difference: _Share
@@ -57,7 +57,7 @@ class ParityLimits(_Part):
 
 
 class ParityData(_Part):
-    """The rows that were compared; ``fingerprint`` is the part's, as in ``run.json``."""
+    """The compared rows; ``fingerprint`` is that of the split, as in ``run.json``."""
 
     name: str
     split: str | None
@@ -65,7 +65,7 @@ class ParityData(_Part):
 
 
 class Parity(_Part):
-    """How a package's answers compare with those of the student that it was made of, on the same rows.
+    """How a package's answers compare with its student's, on the same rows.
 
     ``label_agreement`` is the share of equal labels, ``probability_difference`` the largest difference of any label's
     probability, and ``probability_difference_p95`` the 95th percentile of the rows' largest ones.
@@ -87,18 +87,18 @@ class Parity(_Part):
 
     @property
     def beyond(self) -> list[str]:
-        """Which limits are not kept, in words."""
-        found = []
+        """The limits that are not met, in words."""
+        broken = []
         for name in ParityLimits.model_fields:
             value, limit = getattr(self, name), getattr(self.limits, name)
             if value is None:
                 continue
             if name.startswith("probability_difference"):
                 if value > limit:
-                    found.append(f"{name} {value:.3g} (at most {limit:g})")
+                    broken.append(f"{name} {value:.3g} (at most {limit:g})")
             elif value < limit:
-                found.append(f"{name} {value:.3f} (at least {limit:g})")
-        return found
+                broken.append(f"{name} {value:.3f} (at least {limit:g})")
+        return broken
 
 
 class Manifest(_Part):
@@ -112,14 +112,14 @@ class Manifest(_Part):
     decoder_start_token_id: TokenId
     architecture: Architecture | None = None
     positions: Positions = Positions()
-    """Of the student; where a package does not say, as earlier ones, it is taken to have as many as it needs."""
+    """Of the student; earlier packages do not state them and are taken to have enough."""
     files: dict[str, FileSeal]
     versions: dict[str, str]
     parity: Parity
 
     @property
     def fingerprint(self) -> str:
-        """A content hash of what decides the package's raw answers: weights, tokenizer and task."""
+        """A content hash of everything that determines the package's raw answers: weights, tokenizer and task."""
         seals = [(name, self.files[name].sha256) for name in sorted(_NEEDED)]
         return fingerprint(seals, self.quantization, self.tokenizer.model_dump(), self.decoder_start_token_id)
 
@@ -131,11 +131,10 @@ class Manifest(_Part):
         """Read ``package.json`` and verify the package's files against it.
 
         Raises:
-            CheckpointError: it is torn, of another schema version or of something else, or a file is missing or
-                has changed.
+            CheckpointError: it is torn, unknown or of another schema version, or a file is missing or changed.
         """
         path = Path(folder) / PACKAGE_FILE
-        mend = "Export the student again, or copy the whole folder anew."
+        mend = "Export the student again, or copy the whole folder again."
         versions = (1, SCHEMA_VERSION)
         manifest = read_model(cls, path, versions, expected="a package of an exported student", fix=mend)
         listed = set(manifest.files)
@@ -149,25 +148,25 @@ class Manifest(_Part):
         for name, seal in manifest.files.items():
             if (problem := broken_seal(Path(folder) / name, seal.model_dump())) is not None:
                 raise CheckpointError(folder, expected="a package as it was written", found=problem, fix=mend)
-        # A calibration that came later was fitted for who knows whom.
+        # A calibration that was added later may belong to any student.
         if CALIBRATION_FILE not in listed and (Path(folder) / CALIBRATION_FILE).exists():
             raise CheckpointError(
                 Path(folder) / CALIBRATION_FILE,
                 expected="only files that were exported",
-                found="one that was added",
+                found="a calibration that was added",
                 fix="Calibrate the student and export it again.",
             )
         return manifest
 
 
 def is_package(folder: str | Path) -> bool:
-    """Whether a folder is, or is meant to be, an exported student: also one that lost its ``package.json``."""
+    """Whether a folder is, or is meant to be, an exported student, even if its ``package.json`` is lost."""
     names = {PACKAGE_FILE}, {WEIGHTS_FILE, VOCABULARY_FILE}
     return any(all((Path(folder) / name).is_file() for name in each) for each in names)
 
 
-def describe(parity: Parity) -> dict[str, Any]:
-    """Figures of a parity check that there are, by name."""
+def describe(parity: Parity) -> dict[str, object]:
+    """The figures of a parity check that exist, by name."""
     names = (
         "label_agreement",
         "probability_difference",

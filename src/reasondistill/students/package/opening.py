@@ -1,15 +1,15 @@
-"""From a package's folder to an engine that answers."""
+"""Open a package: from its folder to an engine."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reasondistill.errors import CheckpointError, MissingExtraError, refused
+from reasondistill.storage.launched import usable_cores
 from reasondistill.students.calibration import Calibration
 from reasondistill.students.codec import Codec
 from reasondistill.students.engines.architecture import Architecture
@@ -20,9 +20,12 @@ from reasondistill.students.positions import Positions
 from reasondistill.students.student_task import StudentTask
 from reasondistill.tasks.task import Segment, Target
 
+if TYPE_CHECKING:
+    from reasondistill.students.package.tokenizer import TokenizerFacts
+
 _CPU_BATCH = {"max_tokens": 1024, "max_rows": 16}
-"""On a processor larger batches are slower: what a layer works on no longer fits its core's cache. Measured, see
-docs/experiment_log.md; a GPU takes the engine's own, larger ones."""
+"""Larger batches are slower on a CPU: a layer's data no longer fit the core's cache (measured, see
+docs/experiment_log.md). A GPU uses the engine's own, larger batches."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def load_package(folder: str | Path) -> LoadedPackage:
     """Load an exported student; PyTorch and transformers are not needed.
 
     Raises:
-        CheckpointError: it is no package, or one that is not as it was written.
+        CheckpointError: it is not a package, or was changed.
         MissingExtraError: CTranslate2 or tokenizers is not installed.
     """
     manifest = Manifest.load(folder)
@@ -65,23 +68,23 @@ def load_package(folder: str | Path) -> LoadedPackage:
 def open_engine(
     folder: str | Path,
     decoder_start_token_id: int,
-    facts: Any,
+    facts: TokenizerFacts,
     settings: StudentTask,
     *,
     architecture: Architecture | None = None,
     positions: Positions = Positions(),  # noqa: B008 - an immutable default
 ) -> CTranslate2Engine:
-    """An engine over the files of a folder, which are taken as they are.
+    """An engine over the files of a folder, which are not verified.
 
-    On a processor it has as many workers of one thread each as `usable_cores` says: they share the weights, and do not
-    wait for each other as the threads of one worker do.
+    On a CPU it has `usable_cores` workers of one thread each: they share the weights, and do not wait for each other as
+    the threads of one worker do.
 
     Args:
-        decoder_start_token_id: what the student's decoder reads first.
+        decoder_start_token_id: the decoder's first input.
         facts: the tokenizer's `TokenizerFacts`.
         settings: the student's task and limits.
-        architecture: the sizes of its parts, where they are known.
-        positions: how many tokens it has positions for.
+        architecture: the sizes of its parts, if known.
+        positions: its numbers of positions.
 
     Raises:
         CheckpointError: CTranslate2 cannot read them.
@@ -110,7 +113,7 @@ def open_engine(
 
 
 def _vocabulary(path: Path, codec: Codec) -> list[str]:
-    """The tokens by their numbers, each once, and one for every number that the tokenizer and the codec know."""
+    """The tokens by id, each once, with every id that the tokenizer and the codec use."""
     value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
         raise CheckpointError(path, expected="a list of tokens", found=type(value).__name__)
@@ -123,14 +126,14 @@ def _vocabulary(path: Path, codec: Codec) -> list[str]:
 
 
 def _require_answering(folder: str | Path, engine: CTranslate2Engine, settings: StudentTask) -> None:
-    """Have a package read a prompt and score a label, and write a token.
+    """Let a package read a prompt, score a label and write a token.
 
     Raises:
         CheckpointError: the prompt has no token, or the scores are not finite.
     """
     prompt, target = settings.task.prompt, Target((Segment((settings.task.labels or ("a",))[0], "label"),))
     if not engine.codec.encode_prompts([prompt])[0]:
-        raise CheckpointError(folder, expected="a tokenizer that makes tokens of a prompt", found="none")
+        raise CheckpointError(folder, expected="a tokenizer that encodes a prompt", found="no tokens")
     scores = engine.score([prompt], [[target]])[0]
     engine.generate([prompt], [""], settings.generation.model_copy(update={"max_new_tokens": 1}))
     if not all(map(math.isfinite, scores)):
@@ -138,20 +141,12 @@ def _require_answering(folder: str | Path, engine: CTranslate2Engine, settings: 
             folder,
             expected="a package whose scores are finite numbers",
             found="NaN or infinity",
-            fix="Its weights are damaged. Copy the folder anew, or export the student again.",
+            fix="Its weights are damaged. Copy the folder again, or export the student again.",
         )
 
 
 def device() -> str:
-    """Where packages run: ``cuda`` where CTranslate2 sees a GPU, else ``cpu``."""
+    """Where packages run: ``cuda`` if CTranslate2 sees a GPU, else ``cpu``."""
     import ctranslate2
 
     return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-
-
-def usable_cores() -> int:
-    """How many cores to use: ``OMP_NUM_THREADS`` where it is set to a number, else all that this process may run on."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    if named.isdecimal() and int(named) > 0:
-        return int(named)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

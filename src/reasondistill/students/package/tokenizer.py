@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasondistill.errors import refused
+from reasondistill.languages.tokenizer_protocol import Tokenizer
 from reasondistill.storage.files import write_json
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as BackendTokenizer
+    from transformers import PreTrainedTokenizerFast
 
 TOKENIZER_FILE = "tokenizer.json"
 
 _CLEANED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
-"""Where transformers takes a space away after WordPiece (``clean_up_tokenization``), in its order."""
+"""Where transformers removes a space after WordPiece (``clean_up_tokenization``), in its order."""
 
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class TokenizerFacts(BaseModel):
-    """What `transformers` knows of a tokenizer beside ``tokenizer.json``."""
+    """What `transformers` knows of a tokenizer besides ``tokenizer.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,13 +37,13 @@ class TokenizerFacts(BaseModel):
     truncation_side: Literal["left", "right"]
 
     @classmethod
-    def of(cls, tokenizer: Any, *, eos_token_id: int) -> TokenizerFacts:
+    def of(cls, tokenizer: PreTrainedTokenizerFast, *, eos_token_id: int) -> TokenizerFacts:
         """The facts of a fast tokenizer of transformers.
 
         Args:
-            eos_token_id: what ends a student's text, as its `students.codec.Codec` says.
+            eos_token_id: the end token of the student's `students.codec.Codec`.
         """
-        # transformers cleans up after no BPE, whatever the flag says, unless it is told to twice.
+        # transformers ignores this flag for BPE, unless a second flag is set too.
         bpe = type(tokenizer.backend_tokenizer.model).__name__ == "BPE"
         anyway = getattr(tokenizer, "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", False)
         return cls(
@@ -51,16 +56,16 @@ class TokenizerFacts(BaseModel):
 
 
 class PlainTokenizer:
-    """What `students.codec.Codec` asks of a fast tokenizer of transformers, with the same answers.
+    """The interface of a fast tokenizer of transformers that `students.codec.Codec` uses, with the same results.
 
     Args:
         backend: a `tokenizers.Tokenizer`.
-        facts: of the tokenizer that it was a part of.
+        facts: of the original tokenizer.
     """
 
     is_fast = True
 
-    def __init__(self, backend: Any, facts: TokenizerFacts) -> None:
+    def __init__(self, backend: BackendTokenizer, facts: TokenizerFacts) -> None:
         self.backend_tokenizer = backend
         self.eos_token_id = facts.eos_token_id
         self.pad_token_id = facts.pad_token_id
@@ -73,7 +78,7 @@ class PlainTokenizer:
         """Read ``tokenizer.json``.
 
         Raises:
-            CheckpointError: it is none.
+            CheckpointError: it is not a tokenizer.
         """
         from tokenizers import Tokenizer
 
@@ -87,6 +92,7 @@ class PlainTokenizer:
     ) -> dict[str, list[int]]:
         backend = self.backend_tokenizer
         if truncation:
+            assert max_length is not None
             backend.enable_truncation(max_length, direction=self._side)
         try:
             return {"input_ids": backend.encode(text, add_special_tokens=add_special_tokens).ids}
@@ -102,7 +108,7 @@ class PlainTokenizer:
         return text
 
 
-def save_tokenizer(tokenizer: Any, folder: str | Path) -> None:
-    """Write a fast tokenizer of transformers as ``tokenizer.json``, without the settings that a call leaves behind."""
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
+    """Write a fast tokenizer of transformers as ``tokenizer.json``, without settings left behind by calls."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     write_json(Path(folder) / TOKENIZER_FILE, state | {"truncation": None, "padding": None})

@@ -1,1 +1,1 @@
-"""What is English in the tests: templates that read explanations, and words to insert."""
+"""What is English in the tests: words to insert."""

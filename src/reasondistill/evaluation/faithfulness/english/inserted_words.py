@@ -88,13 +88,13 @@ def draw(example: Example, fields: Sequence[str], n: int, avoid: str = "") -> li
 
 def _draw(example: Example, fields: Sequence[str], n: int, avoid: str) -> Iterator[Insertion]:
     rng = random.Random(f"insertion {example.id}")
-    found = places(example, fields)
+    open_places = places(example, fields)
     known = {word for text in (*example.fields.values(), avoid) for word in words(text)}
-    while found and n:
-        place = rng.choice(found)
+    while open_places and n:
+        place = rng.choice(open_places)
         fresh = [word for word in place.fitting if word not in known]
         if not fresh:
-            found.remove(place)
+            open_places.remove(place)
             continue
         word = rng.choice(fresh)
         known.add(word)

@@ -1,7 +1,7 @@
 // What a reader has chosen in a table (filters, order, columns, page, open row), and its form in a link:
 // #<table>?q=words&is.gold=entailment&min.rougeL=0.2&sort=-rougeL&page=2. What is not chosen is not in the link.
 
-const ROWS_PER_VIEW = 25;
+const ROWS_PER_VIEW = 10;
 
 /** A table as it is first shown. */
 function freshState(table) {

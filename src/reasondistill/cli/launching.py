@@ -1,0 +1,89 @@
+"""`train --processes N`: this command again in N processes of this machine, under torch's own launcher."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+import typer
+
+from reasondistill.errors import DataError, UserError
+from reasondistill.storage.launched import place, usable_cores
+
+_OWN_OPTIONS = ("--processes", "--max-restarts")
+
+
+def launch(count: int, restarts: int) -> None:
+    """Start this command in ``count`` processes and wait for them. What goes on, the first of them says.
+
+    Args:
+        restarts: how often all are started again, from the last checkpoint, after one has ended.
+
+    Raises:
+        typer.Exit: they ended as a command ends after a mistake or a signal, and have said why.
+        UserError: one of them was killed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed.elastic"):  # they say again, in words of their own, what has been said
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Without it each process would take all cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=restarts,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "reasondistill", *_without(sys.argv[1:]))
+    except SignalException as error:
+        raise typer.Exit(130) from error
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            raise UserError(
+                f"process {rank} of {count}",
+                expected="all processes to the end",
+                found=f"one that was ended by {signal.Signals(-failure.exitcode).name}"
+                + (" (memory may have run out)" if failure.exitcode == -signal.SIGKILL else ""),
+                fix="The run goes on from its last checkpoint: the same command with --resume.",
+            ) from error
+        raise typer.Exit(failure.exitcode) from error
+
+
+def require_alone(command: str | None) -> None:
+    """Refuse commands that several processes cannot share.
+
+    Raises:
+        DataError: a launcher started several, and it is none of those.
+    """
+    if place().count > 1 and command not in (None, "train", "predict"):
+        raise DataError(
+            "WORLD_SIZE",
+            expected=f"one process for `{command}`; `train` and `predict` can be several",
+            found=f"{place().count}",
+            fix="Start it without the launcher.",
+        )
+
+
+def _without(words: list[str]) -> list[str]:
+    """The command's words without the option that started this."""
+    kept, skips = [], False
+    for word in words:
+        if skips:
+            skips = False
+        elif word in _OWN_OPTIONS:
+            skips = True
+        elif not word.startswith(tuple(f"{option}=" for option in _OWN_OPTIONS)):
+            kept.append(word)
+    return kept

@@ -1,0 +1,67 @@
+"""A run's own answers, evaluated: its student predicts the rows that the run knows, unless it has done so before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from reasondistill.contracts.records import Example, Prediction, outside, read_predictions
+from reasondistill.data import load
+from reasondistill.run_data import Rows, RunData
+from reasondistill.runs import Run
+from reasondistill.students.prediction_files import predict_file
+from reasondistill.students.student import Student
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A run's answers to rows, and the file that they lie in."""
+
+    rows: Rows
+    predictions: Path
+    answers: Sequence[Prediction]
+
+
+def _in_silence(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda done: None)
+
+
+def answers_of(
+    run: Run,
+    rows: Rows | None = None,
+    *,
+    name: str | None = None,
+    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = _in_silence,
+) -> Answered:
+    """The predictions that lie in a run for rows, made now if they are not there.
+
+    Args:
+        rows: those of its test split, or else of its validation split, by default.
+        name: of the file of predictions; by default that of the rows' split.
+        progress: gives, for a title and a total, what takes how much of it is done.
+
+    Where fewer rows were predicted than there are, as by ``predict --limit``, only those are given.
+
+    Raises:
+        UserError: there are no such rows, or no student that could answer them.
+    """
+    rows = RunData(run).held_out() if rows is None else rows
+    file = run.predictions(name or rows.split or "all")
+    if not file.exists():
+        student = Student.load(run.folder)
+        with progress("predicting", len(rows.loaded)) as advance:
+            predict_file(student, rows.loaded.examples, file, facts={"data": rows.facts}, progress=advance)
+    answers = list(read_predictions(file))
+    if 0 < len(answers) < len(rows.loaded):
+        rows = rows.first(len(answers))
+    return Answered(rows, file, answers)
+
+
+def learned_beside(run: Run, rows: Rows, data: str | None = None) -> list[Example]:
+    """Examples that are not scored: those that the run learned from, or other rows of data that were named."""
+    if data is None:
+        return outside(RunData(run).training(), rows.loaded.examples)
+    task, columns = run.config().task, rows.source.columns
+    return outside(load(data, task=task, columns=columns, need_label=False).examples, rows.loaded.examples)

@@ -1,0 +1,84 @@
+"""Metrics of answers that are SQL queries: what they return, their trees, and whether their explanations read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from reasondistill.errors import DataError
+from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.scored import Scored
+from reasondistill.metrics.statistics import GroupBootstrap, mean
+from reasondistill.queries.parsing import same_tree
+from reasondistill.queries.plain_english import says_the_same
+from reasondistill.queries.read_only_database import MEMORY, MOST_ROWS, SECONDS, Database, same_result
+from reasondistill.storage.files import file_fingerprint
+
+Scores = dict[str, bool | None]
+_NO_DATABASE = "no database is named (--database FILE): trees are compared, results are not"
+
+
+def judged_queries(
+    rows: Sequence[Row], database: str | Path | None, scored: Scored, bootstrap: GroupBootstrap
+) -> list[Row]:
+    """Add the figures of queries to ``scored``, and give each row its verdict: by result where one can be had, else
+    by tree.
+
+    Raises:
+        DataError: the database is none.
+        MissingExtraError: sqlglot is not installed.
+    """
+    if database is None:
+        figures = [_without_database(row) for row in rows]
+        how: dict[str, object] = {"left_out": _NO_DATABASE}
+    else:
+        with Database(database) as opened:
+            figures = [_on_database(row, opened) for row in rows]
+        how = {"database": file_fingerprint(database), "seconds": SECONDS, "rows": MOST_ROWS, "memory": MEMORY}
+        how |= {
+            "gold_returns_nothing": sum(f["execution_empty"] is not None for f in figures),
+            "gold_does_not_run": sum(f["execution_empty"] is f["execution_accuracy"] is None for f in figures),
+        }
+        if how["gold_does_not_run"] == len(figures):
+            raise DataError(
+                database,
+                expected="the database of the data's queries",
+                found="one on which none of them runs",
+                fix="Name the one that belongs to them: --database FILE.",
+            )
+    for row, of_row in zip(scored.rows, figures, strict=True):
+        row.update(of_row)
+    for name in figures[0]:
+        values = [None if f[name] is None else float(bool(f[name])) for f in figures]
+        if any(value is not None for value in values):
+            scored.metrics[name] = mean(values, bootstrap)
+    scored.settings["queries"] = {"sqlglot": version("sqlglot"), **how}
+    return [row._replace(right=_verdict(f)) for row, f in zip(rows, figures, strict=True)]
+
+
+def _verdict(figures: Scores) -> bool | None:
+    by_result = figures.get("execution_accuracy")
+    return figures["query_match"] if by_result is None else by_result
+
+
+def _without_database(row: Row) -> Scores:
+    answer, gold = row.prediction.label or "", row.example.answers
+    explained = row.prediction.explanation.strip()
+    return {
+        "query_match": any(same_tree(answer, query) for query in gold) if gold else None,
+        "explanation_matches_answer": says_the_same(row.prediction.explanation, answer) if explained else None,
+    }
+
+
+def _on_database(row: Row, database: Database) -> Scores:
+    answer, gold = row.prediction.label or "", row.example.answers
+    results = [query for query in gold if database.ask(query).rows is not None]
+    returning = [query for query in results if database.ask(query).rows]
+    given = database.ask(answer)
+    same: dict[str, bool | None] = {"execution_accuracy": None, "execution_empty": None}
+    if returning:
+        same["execution_accuracy"] = any(same_result(database, answer, query) for query in returning)
+    elif results:
+        same["execution_empty"] = given.rows == ()
+    return {**same, "query_runs": given.rows is not None, **_without_database(row)}

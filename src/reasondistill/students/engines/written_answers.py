@@ -1,0 +1,91 @@
+"""How a student answers where an answer is a text: it writes it, and the text is scored as it stands.
+
+The probability is that of the sequence: the answer's tokens and what ends it (the separator, or the end token), as they
+are trained with α. Several texts can be right, so it is no distribution over answers, and small for long ones; a
+temperature that was fitted on validation rows makes it the share of exact answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reasondistill.config import Generation
+from reasondistill.students.engines.engine import Engine, Generated
+from reasondistill.tasks.answer_texts import escaped, parse_written
+from reasondistill.tasks.task import OutputOrder, Segment, Target, choice_targets, close_label
+
+
+class WrittenAnswer(NamedTuple):
+    """An answer that a student wrote.
+
+    ``text`` is None where it wrote nothing in the answer's place; then there is no ``score``, the log-probability
+    (nats, a sum over tokens) of the answer. ``raw`` is all that was generated.
+    """
+
+    text: str | None
+    score: float | None
+    explanation: str
+    truncated: bool
+    raw: str
+
+
+def write_answers(
+    engine: Engine,
+    order: OutputOrder,
+    prompts: Sequence[tuple[str, str]],
+    generation: Generation,
+    *,
+    explain: bool = True,
+) -> list[WrittenAnswer]:
+    """Write and score an answer for each ``(label prompt, explanation prompt)``, in the student's output order.
+
+    With ``label_first`` and ``explanation_first`` answer and explanation are one generated text, so that
+    ``max_new_tokens`` counts both. ``explain`` False omits an explanation that is generated apart from the answer.
+    """
+    label_prompts = [label_prompt for label_prompt, _ in prompts]
+    generated = engine.generate(label_prompts, [""] * len(prompts), generation)
+    parsed = [parse_written(order, text.text) for text in generated]
+    explained = [
+        Generated(explanation, text.truncated) for text, (_, explanation) in zip(generated, parsed, strict=True)
+    ]
+    if order == "separate" and explain:
+        explained = engine.generate([prompt for _, prompt in prompts], [""] * len(prompts), generation)
+    answers = [answer for answer, _ in parsed]
+    scores = answer_scores(engine, order, label_prompts, answers, [text.text for text in explained])
+    return [
+        WrittenAnswer(answer, score, text.text, text.truncated or whole.truncated, whole.text)
+        for answer, score, text, whole in zip(answers, scores, explained, generated, strict=True)
+    ]
+
+
+def answer_scores(
+    engine: Engine,
+    order: OutputOrder,
+    label_prompts: Sequence[str],
+    answers: Sequence[str | None],
+    explanations: Sequence[str],
+) -> list[float | None]:
+    """Log-probabilities (nats, sums over tokens) of given answers; None for None.
+
+    ``explanations`` precede them with ``explanation_first``; other orders ignore them.
+    """
+    if order == "explanation_only":
+        return [None] * len(answers)
+    targets = [
+        [] if answer is None else [_scored_target(order, answer, explanation)]
+        for answer, explanation in zip(answers, explanations, strict=True)
+    ]
+    return [row[0] if row else None for row in engine.score(label_prompts, targets)]
+
+
+def _scored_target(order: OutputOrder, answer: str, explanation: str) -> Target:
+    if order == "explanation_first":
+        return close_label(order, choice_targets(order, [escaped(answer)], explanation)[0])
+    return close_label(order, Target((Segment(escaped(answer), "label"),)))
+
+
+def sequence_probability(score: float, temperature: float = 1.0) -> float:
+    """The probability of a sequence, exp(score / temperature): p to the power of 1 / temperature."""
+    return min(1.0, math.exp(score / temperature))

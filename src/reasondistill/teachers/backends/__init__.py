@@ -1,0 +1,1 @@
+"""Ways of reaching teachers: one file each, all behind `backend.Backend`."""

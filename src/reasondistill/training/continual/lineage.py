@@ -1,0 +1,113 @@
+"""The runs that a run goes on from, and the rows that it has to hold: none of them may be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from reasondistill.config import Source, TrainConfig, Update
+from reasondistill.contracts.records import Example
+from reasondistill.data import Loaded, load_source
+from reasondistill.errors import DataError, NoSuchSplitError
+from reasondistill.run_data import Rows, RunData
+from reasondistill.runs import Run
+
+KEPT_BACK = "row that is kept for testing"
+"""Why a row is not learned: it has the group or the texts of one that the update is tested on."""
+
+
+class KeptSet(NamedTuple):
+    """Rows that the student has to hold, split by split: the first one decides."""
+
+    name: str
+    splits: Sequence[Rows]
+
+
+def lineage(update: Update) -> list[Run]:
+    """The runs that an update goes on from, the first one first, its parent last.
+
+    Raises:
+        DataError: one of them is not there any more.
+    """
+    run = Run.open(update.parent)
+    above = run.config().update
+    return [*(lineage(above) if above is not None else ()), run]
+
+
+def kept_sets(config: TrainConfig, update: Update) -> list[KeptSet]:
+    """What has to be held: the sets that are named, or those that the runs before held out.
+
+    Raises:
+        DataError: there are none, or they cannot be read.
+    """
+    if update.keep:
+        sets = [_named(source, config) for source in update.keep]
+    else:
+        runs = [(run.folder.name, RunData(run)) for run in lineage(update)]
+        sets = [KeptSet(name, list(_held_out(data))) for name, data in runs]
+    if missing := [kept.name for kept in sets if not kept.splits]:
+        raise DataError(
+            ", ".join(missing),
+            expected="rows that were held out, to see what an update loses",
+            found="none",
+            fix="Name some: --keep DATA.",
+        )
+    if update.limit is None:
+        return sets
+    return [KeptSet(name, [rows.first(update.limit) for rows in splits]) for name, splits in sets]
+
+
+def _held_out(data: RunData) -> Iterator[Rows]:
+    for split in ("validation", "test"):
+        with suppress(NoSuchSplitError):
+            yield data.held_out(split)
+
+
+def _named(source: Source, config: TrainConfig) -> KeptSet:
+    """The splits validation and test of a set; all its rows where it has none, or one that is named."""
+    splits: list[Rows] = []
+    if source.split is None:
+        for split in ("validation", "test"):
+            part = source.model_copy(update={"split": split})
+            with suppress(NoSuchSplitError):
+                splits.append(Rows(load_source(part, config.task, config.seed), part))
+    splits = splits or [Rows(load_source(source, config.task, config.seed), source)]
+    return KeptSet(splits[0].loaded.name, splits)
+
+
+def apart(loaded: Loaded, kept: Iterable[KeptSet]) -> Loaded:
+    """A data set without the rows that have the group or the texts of kept ones; those are dropped and counted.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    held = {key for _, splits in kept for rows in splits for example in rows.loaded.examples for key in _keys(example)}
+    free = [held.isdisjoint(_keys(example)) for example in loaded.examples]
+    if not any(free):
+        raise DataError(
+            loaded.name,
+            expected="rows to learn that are not among those that are kept for testing",
+            found=f"none in {len(free):,}",
+            fix="Name other data, or keep others (--keep).",
+        )
+    return loaded if all(free) else loaded.only(free, reason=KEPT_BACK)
+
+
+def _keys(example: Example) -> tuple[int, ...]:
+    texts = hash(tuple(sorted(example.fields.items())))
+    return (texts,) if example.group is None else (texts, hash(("group", example.group)))
+
+
+def held_for_selection(kept: Iterable[KeptSet], rows: int) -> list[Loaded]:
+    """At most ``rows`` of each kept set, of the split that decides: what validation looks at beside new rows."""
+    return [splits[0].loaded.first(rows) for _, splits in kept]
+
+
+def joined(first: Loaded, others: Iterable[Loaded]) -> Loaded:
+    """The examples of several data sets, under the first one's name; of an id that comes again, the first."""
+    for other in others:
+        known = {*first.stored.column("id")}
+        kept = [identity not in known for identity in other.stored.column("id")]
+        first = first.joined_with(other.only(kept, reason="repeated id"))
+    return first

@@ -1,0 +1,156 @@
+"""`update`: a run and new data, in whatever form a caller has them, to a run that went on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from reasondistill.config import TrainConfig, lay_over
+from reasondistill.data import Loaded, load_dataset
+from reasondistill.data.dataset_loading import Source
+from reasondistill.data.readers.own_tables import ColumnMapping
+from reasondistill.errors import DataError
+from reasondistill.run_data import rows_for
+from reasondistill.runs import DATA_FILE, Run
+from reasondistill.storage.layered_yaml import merge, read_layered
+from reasondistill.tasks.task import Task
+from reasondistill.training.planning import DataFile, laid_over
+from reasondistill.training.progress import Watcher, unwatched
+from reasondistill.updating.planning import planned, task_with
+from reasondistill.updating.verdicts import Updated, carry_out
+
+if TYPE_CHECKING:
+    from reasondistill.judges import Judge
+
+
+class Plan(NamedTuple):
+    """An update before it begins: its configuration, and the new data where they are in memory."""
+
+    config: TrainConfig
+    data: Loaded | None
+
+
+def update(
+    parent: Run | str | PathLike[str],
+    data: Source,
+    *,
+    keep: str | Sequence[str] = (),
+    replay: float = 0.0,
+    self_replay: str | None = None,
+    distillation: float = 0.0,
+    ewc: float = 0.0,
+    lora: Mapping[str, object] | None = None,
+    new_labels: Sequence[str] = (),
+    grow_vocabulary: bool = False,
+    margin: float | None = None,
+    columns: ColumnMapping | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    judge: Judge | str | PathLike[str] | None = None,
+    watcher: Watcher = unwatched,
+    progress: Callable[[str], None] = lambda stage: None,
+    **changes: object,
+) -> Updated:
+    """Go on from a finished run with new data, and publish the student only where it holds what its parent knew.
+
+    >>> updated = update("experiments/runs/tickets", [{"text": …, "category": …, "why": …}, …], replay=0.05)
+    >>> updated.record.published
+
+    Args:
+        parent: a finished run; it is not changed.
+        data: what is new, as `load_dataset` takes it, with the parent's task; or a YAML file of keys of a training's
+            configuration, which names its own data.
+        keep: data sets that have to be held; by default what the parent, and its own parents, held out.
+        replay: share of the groups that the parent learned from, which are learned again.
+        self_replay: a data set of texts to which the parent's own answers are learned again.
+        distillation: weight of the divergence from the parent's probabilities.
+        ewc: weight of elastic weight consolidation.
+        lora: train low-rank adapters only, which are merged at the end: options of `config.Lora`, ``{}`` for the
+            defaults.
+        new_labels: labels that join the task.
+        grow_vocabulary: give a small vocabulary the words of the new data that it lacks.
+        margin: the most that a kept figure may lose; 0.02 by default.
+        columns: where a file's columns have other names than those of the parent's data.
+        overrides: ``key.path=value`` over all of it.
+        name: of the run's folder, beside the parent's.
+        judge: gives explanations their support, which then has to be held too: a judge, or its folder.
+        watcher: is called as the training begins and after each of its steps.
+        progress: called with a sentence as each set is tested.
+        **changes: other keys of the configuration, such as ``training={"max_steps": 200}``.
+
+    Returns:
+        the run and its record. A student that is not published stays in it, and is marked.
+
+    Raises:
+        UserError: the parent is not finished, data or changes are not usable, or there is nothing to hold.
+    """
+    from reasondistill.judges import Judge as Loading
+
+    own: dict[str, object] = {
+        "replay": replay,
+        "distillation": distillation,
+        "ewc": ewc,
+        "self_replay": None if self_replay is None else {"source": self_replay},
+        "keep": [{"source": source} for source in _listed(keep)],
+        "grow_vocabulary": grow_vocabulary,
+    }
+    own = {key: value for key, value in own.items() if value}  # what is not given, a YAML file may say
+    own |= {"margin": margin} if margin is not None else {}  # 0 is a margin too
+    named = {**({"name": name} if name is not None else {}), **({"lora": dict(lora)} if lora is not None else {})}
+    keys = laid_over({"update": own, **named}, changes)
+    lay_over(keys, overrides)
+    plan = plan_update(parent, data, columns=columns, new_labels=new_labels, changes=keys)
+    if judge is not None and not isinstance(judge, Loading):
+        judge = Loading.load(judge if judge == "builtin:scenes" else Path(judge))
+    return carry_out(plan.config, data=plan.data, judge=judge, watcher=watcher, progress=progress)
+
+
+def plan_update(
+    parent: Run | str | PathLike[str],
+    data: Source,
+    *,
+    columns: ColumnMapping | None = None,
+    new_labels: Sequence[str] = (),
+    changes: Mapping[str, object],
+) -> Plan:
+    """What `update` is going to do.
+
+    Args:
+        columns: where a file's columns have other names than those of the parent's data.
+        changes: keys of the configuration, over those of a YAML file.
+
+    Raises:
+        UserError: as `update`.
+    """
+    run = parent if isinstance(parent, Run) else Run.open(Path(parent))
+    task = task_with(run.config().task, new_labels)
+    if isinstance(data, str | Path) and Path(data).suffix.lower() in (".yaml", ".yml"):
+        own: dict[str, object] = merge(read_layered(data))
+        grown = {"task": task.model_dump(mode="json", exclude_defaults=True)} if new_labels else {}
+        return Plan(planned(run, None, laid_over(laid_over(own, grown), changes)), None)
+    try:
+        if isinstance(data, str | Path):
+            rows = rows_for(run.folder, task, str(data), columns=columns)
+            return Plan(planned(run, DataFile(rows.loaded, str(data), rows.source.columns), changes), None)
+        loaded = load_dataset(data, task=task)
+    except DataError as error:
+        raise _advised(error, task) from error
+    return Plan(planned(run, DataFile(loaded, DATA_FILE), changes), loaded)
+
+
+def _advised(error: DataError, task: Task) -> DataError:
+    """The same mistake, and of a label that the task does not have, how it can join."""
+    if not task.labels or not error.expected.startswith("one of the labels"):
+        return error
+    return DataError(
+        error.where,
+        expected=error.expected,
+        found=error.found,
+        fix="Correct the label; or, if it is a new one, let it join the task: --new-label LABEL.",
+    )
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
