@@ -1,11 +1,11 @@
-"""`serve --mcp` as an agent meets it: the protocol's own client, over standard input and output."""
+"""`serve --mcp` and `--mcp-http` as an agent meets them: the protocol's own client, over both ways."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ import pytest
 
 import reasondistill as rd
 from reasondistill.contracts.service import Answer, Attributions, Counterfactual
-from services import EXAMPLE, export_scenes
+from reasondistill.errors import UserError
+from reasondistill.serving.hosting import Hosts
+from reasondistill.serving.service_settings import ServiceSettings
+from reasondistill.serving.tool_server import student_tools, tool_server
+from services import EXAMPLE, Running, export_scenes, running, until
+
+KEY = "a-key-of-this-test-alone"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,79 @@ def test_an_agents_mistakes_are_told_to_it_and_the_next_call_is_answered(package
         assert not (await client.call_tool("explain_package-2", EXAMPLE)).is_error
 
     with_client(test, package, package)
+
+
+@pytest.fixture(scope="module")
+def keyed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service with tools for agents that answers only those who have a key."""
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    keys = tmp_path_factory.mktemp("keys") / "keys.txt"
+    keys.write_text(f"{KEY}\n", encoding="utf-8")
+    with running(package, "--mcp-http", "--api-key-file", keys) as service:
+        yield service
+
+
+def test_over_http_an_agent_gets_what_the_service_answers(keyed: Running) -> None:
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def ask() -> None:
+        import httpx2
+        import mcp
+
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
+            transport = streamable_http_client(f"{keyed.url}/mcp", http_client=http)
+            async with mcp.Client(transport, read_timeout_seconds=120) as client:
+                assert {tool.name for tool in (await client.list_tools()).tools} >= {"explain", "attributions"}
+                both = await asyncio.gather(*(client.call_tool("explain", EXAMPLE) for _ in range(2)))
+                words = await client.call_tool("attributions", EXAMPLE)
+                wrong = await client.call_tool("explain", {"premise": "A man."})
+        over_http = keyed.post("/v1/explain", EXAMPLE, headers={"Authorization": f"Bearer {KEY}"}).json()
+        assert [each.structured_content for each in both] == [over_http, over_http]
+        assert len(Attributions.model_validate(words.structured_content).words) == 8
+        assert wrong.is_error
+        assert "hypothesis" in wrong.content[0].text
+
+    asyncio.run(ask())
+
+
+def test_over_http_keys_hosts_origins_and_methods_are_held_to(keyed: Running) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    assert keyed.post("/mcp", call, headers=accepted).status_code == 401
+    known = accepted | {"Authorization": f"Bearer {KEY}"}
+    assert keyed.post("/mcp", call, headers=known | {"Host": "evil.example"}).status_code == 421
+    assert keyed.post("/mcp", call, headers=known | {"Origin": "http://evil.example"}).status_code == 403
+    assert keyed.post("/mcp", call, headers=known | {"Origin": keyed.url}).status_code == 200
+    assert keyed.get("/mcp", headers=known).status_code == 405
+    assert keyed.post("/mcp", None, headers=known, content=b"\xff{").status_code == 400
+    until(lambda: any('"route": "/mcp"' in line for line in keyed.log), "a line in the log")
+
+
+def test_a_full_queue_is_told_to_an_agent() -> None:
+    """With a stand-in for the queue, which no call can be relied on to fill."""
+    mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    student = rd.Student.load("builtin:scenes")
+    tools = student_tools(Hosts.load([student]), ServiceSettings())
+
+    async def full(compute: object, rows: int, length: int) -> Any:
+        raise UserError("the service", problem="is busy")
+
+    async def ask() -> None:
+        async with mcp.Client(tool_server(tools, full)) as client:
+            result = await client.call_tool("explain", EXAMPLE)
+            assert result.is_error
+            assert result.content[0].text == "the service: is busy"
+
+    asyncio.run(ask())
+
+
+def test_proofs_reach_an_agent(package: Path) -> None:
+    async def test(client: Any) -> None:
+        answer = await client.call_tool("explain", {"premise": "A man sleeps.", "hypothesis": "A man sleeps."})
+        assert answer.structured_content["verdict"] in ("verified", "conflict")  # as its label is
+        assert answer.structured_content["proof"]
+
+    with_client(test, package, "--prover")
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(

@@ -51,6 +51,7 @@ def serve(
     drain_seconds: Annotated[float, _setting("drain_seconds")] = _DEFAULT.drain_seconds,
     allowed_host: Annotated[list[str] | None, _setting("allowed_hosts", "--allowed-host", metavar="NAME")] = None,
     log_texts: Annotated[bool, _setting("log_texts", "--log-texts")] = False,
+    mcp_http: Annotated[bool, _setting("mcp_http", "--mcp-http")] = False,
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Instead of HTTP: tools for agents, over standard input and output.")
     ] = False,
@@ -61,7 +62,8 @@ def serve(
     """
     quiet_libraries()
     if mcp:
-        _serve_tools(student, {"--prover": prover, "--judge": judge, "--near": near, "--feedback": feedback})
+        options = {"--near": near, "--feedback": feedback, "--mcp-http": mcp_http, "--examples": examples}
+        _serve_tools(student, options, judge=judge, prover=prover)
         return
     from reasondistill.serving.server import make_service, run
 
@@ -73,6 +75,7 @@ def serve(
         judge=judge,
         prover=prover,
         near=near,
+        mcp_http=mcp_http,
         max_batch=max_batch,
         batch_wait_ms=batch_wait_ms,
         max_queue=max_queue,
@@ -95,9 +98,11 @@ def _say_where(service: Service, url: str) -> None:
     if service.settings.api_key_file is None and service.settings.host not in ("127.0.0.1", "localhost", "::1"):
         say("anyone who reaches this address can ask: --api-key-file asks for a key")
     fact("page", url)
+    if service.settings.mcp_http:
+        fact("tools for agents", f"{url}/mcp")
 
 
-def _serve_tools(students: list[Path], options: Mapping[str, object]) -> None:
+def _serve_tools(students: list[Path], options: Mapping[str, object], *, judge: Path | None, prover: bool) -> None:
     """Nothing else is printed: standard output belongs to the protocol.
 
     Raises:
@@ -109,7 +114,7 @@ def _serve_tools(students: list[Path], options: Mapping[str, object]) -> None:
     from reasondistill.serving.hosting import Hosts
     from reasondistill.serving.tool_server import serve_tools
 
-    serve_tools(Hosts.load(students), _DEFAULT)
+    serve_tools(Hosts.load(students, judge=judge, prover=prover), _DEFAULT)
 
 
 def _examples(data: str | None, student: Path, fields: list[str]) -> list[dict[str, str]]:

@@ -1,13 +1,15 @@
 """The application: every path, over students that are loaded."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from reasondistill.contracts.service import (
     FeedbackReceipt,
@@ -17,12 +19,13 @@ from reasondistill.contracts.service import (
     ServiceInfo,
     ServiceLimits,
 )
+from reasondistill.errors import UserError
 from reasondistill.reporting.pages.answers import service_page
 from reasondistill.serving import problems
 from reasondistill.serving.asking import Asker
 from reasondistill.serving.batching import Batcher
 from reasondistill.serving.feedback_file import FeedbackFile, GivenFeedback
-from reasondistill.serving.gate import Gate, Keys
+from reasondistill.serving.gate import Gate, Keys, allowed_hosts
 from reasondistill.serving.hosting import Hosts
 from reasondistill.serving.lifecycle import Lifecycle
 from reasondistill.serving.monitoring import CONTENT_TYPE, Monitor, log
@@ -30,6 +33,7 @@ from reasondistill.serving.problems import RequestError
 from reasondistill.serving.routes import StudentPaths, student_router
 from reasondistill.serving.service_settings import ServiceSettings
 from reasondistill.serving.short_way import BodyRoute, ShortWay
+from reasondistill.serving.tool_server import http_tools, student_tools
 
 _SAID = {
     400: "The body cannot be read.",
@@ -67,6 +71,7 @@ class Service:
             watcher=self.monitor,
         )
         self.asker = Asker(self.batcher, self.monitor, timeout=settings.timeout)
+        self._tools: AbstractAsyncContextManager[None] = nullcontext()
 
     def application(self) -> Gate:
         """The ASGI application."""
@@ -92,6 +97,8 @@ class Service:
                 app.include_router(router)
                 routes |= {route.path: route for route in router.routes if isinstance(route, BodyRoute)}
         self._add_own_paths(app)
+        if self.settings.mcp_http:
+            self._add_tools(app)
         way = ShortWay(app, routes)
         return Gate(way, settings=self.settings, keys=self.keys, monitor=self.monitor, lifecycle=self.lifecycle)
 
@@ -99,9 +106,10 @@ class Service:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         self.batcher.start()
         self.monitor.students(self.described())
-        self.lifecycle.ready = True
-        yield
-        self.lifecycle.ready = False
+        async with self._tools:
+            self.lifecycle.ready = True
+            yield
+            self.lifecycle.ready = False
         await asyncio.to_thread(self.batcher.close)
 
     def described(self) -> list[ServedStudent]:
@@ -140,6 +148,20 @@ class Service:
         receipt = await asyncio.to_thread(self.feedback.keep, body, self.hosts[name].student)
         self.monitor.feedback(receipt.status)
         return receipt
+
+    def _add_tools(self, app: FastAPI) -> None:
+        """`/mcp`: what agents ask takes its turn in the queue, as everybody's questions do."""
+
+        async def turn(compute: Callable[[], Any], rows: int, length: int) -> Any:
+            try:
+                return await self.asker.call(compute, rows, length)
+            except RequestError as error:
+                raise UserError("the service", problem=error.detail) from error
+
+        names = allowed_hosts(self.settings)
+        tools = http_tools(student_tools(self.hosts, self.settings), turn, names)
+        self._tools = tools.session_manager.run()
+        app.router.routes.append(_NamedRoute("/mcp", tools, methods=["POST"]))
 
     def _add_own_paths(self, app: FastAPI) -> None:
         html, policy = service_page(self.described()[0].name)
@@ -185,6 +207,14 @@ class Service:
                 if name not in {hosted.name for hosted in self.hosts}:
                     raise RequestError(404, "no-such-student", "/v1/models lists the students.")
                 return _json(await self.reload(name))
+
+
+class _NamedRoute(Route):
+    """Says in the request's scope which path it is, as FastAPI's do: the log and the figures name it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, more = super().matches(scope)
+        return match, {**more, "route": self}
 
 
 def _json(model: BaseModel) -> Response:

@@ -64,10 +64,21 @@ class Asker:
         replies = await self._answered(request, [_job(object(), [edit], compute, rows, [edit.original])])
         return replies[0][0]
 
-    async def _answered(self, request: Request, jobs: Sequence[Job[Item, Result]]) -> list[Sequence[Result]]:
+    async def call(self, compute: Callable[[], Result], rows: int, length: int) -> Result:
+        """What a function gives that computes ``rows`` rows, the longest of ``length`` characters, in its turn."""
+        future: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+        job = Job(key=object(), items=[compute], compute=_each_called, future=future, rows=rows, length=length)
+        [[result]] = await self._answered(None, [job])
+        return result
+
+    async def _answered(self, request: Request | None, jobs: Sequence[Job[Item, Result]]) -> list[Sequence[Result]]:
         self._batcher.add(jobs)
         results = asyncio.gather(*(job.future for job in jobs))
-        gone = asyncio.ensure_future(_disconnected(request))
+        gone: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()  # nobody to watch: it never comes
+            if request is None
+            else asyncio.ensure_future(_disconnected(request))
+        )
         try:
             both: set[asyncio.Future[Any]] = {results, gone}
             done, _ = await asyncio.wait(both, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -106,6 +117,10 @@ def _job(
 
 def _each(compute: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     return [compute(item) for item in items]
+
+
+def _each_called(functions: Sequence[Callable[[], Result]]) -> list[Result]:
+    return [function() for function in functions]
 
 
 async def _disconnected(request: Request) -> None:

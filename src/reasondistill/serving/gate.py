@@ -105,7 +105,7 @@ class Gate:
         self._app, self._settings, self._keys, self._monitor = app, settings, keys, monitor
         self._lifecycle = lifecycle
         self._rate = Rate(settings.rate) if settings.rate else None
-        self._hosts = _allowed_hosts(settings)
+        self._hosts = allowed_hosts(settings)
         self._run, self._numbers = secrets.token_hex(8), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,7 +226,7 @@ def _key_in(headers: Mapping[bytes, bytes]) -> bytes:
     return key.strip() if scheme.lower() == b"bearer" else b""
 
 
-def _allowed_hosts(settings: ServiceSettings) -> frozenset[str] | None:
+def allowed_hosts(settings: ServiceSettings) -> frozenset[str] | None:
     """The names that a Host header may have; None where any may."""
     named = frozenset(name.lower() for name in settings.allowed_hosts)
     if settings.host in LOOPBACK:

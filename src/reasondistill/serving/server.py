@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -84,6 +85,8 @@ def make_service(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("serving", "serve") from error
+    if settings.mcp_http and find_spec("mcp") is None:
+        raise MissingExtraError("tools for agents", "mcp")
     from reasondistill.runs import Run
     from reasondistill.serving.application import Service
     from reasondistill.serving.hosting import Hosts

@@ -32,6 +32,8 @@ class ServiceSettings(Block):
     """For pairs of sentences, show which answers can be proved, and how."""
     near: bool = False
     """Show rows that a run learned from and that are near to a question."""
+    mcp_http: bool = False
+    """Also offer tools for agents (Model Context Protocol), at /mcp."""
     max_batch: Count = 32
     """Compute at most N examples at once."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 4.0

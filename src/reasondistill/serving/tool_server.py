@@ -1,4 +1,4 @@
-"""Students as tools of the Model Context Protocol, so that agents can ask them over standard input and output.
+"""Students as tools of the Model Context Protocol, for agents: over standard input and output, or over HTTP.
 
 The tools have the task's own fields as their schema, and answer with the models of the HTTP service. Written against
 version 2 of the protocol's official SDK, which is imported where it is used.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,14 @@ from reasondistill.serving.task_models import task_models, to_example
 
 if TYPE_CHECKING:
     from mcp.server import Server
+    from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
     from mcp_types import CallToolResult
 
     from reasondistill.students.student import Student
+
+Turn = Callable[[Callable[[], "CallToolResult"], int, int], Awaitable["CallToolResult"]]
+"""Waits until a function may compute, and gives what it returns. Also told: how many rows it computes, and how many
+characters its arguments have. A UserError says why it was not computed."""
 
 _INSTRUCTIONS = (
     "A small model that picks a label, says how sure it is, and writes why. It can be wrong in each of these; "
@@ -46,6 +51,7 @@ class StudentTool:
         reply: the model of what it gives.
         options: more of its arguments, as JSON Schema; they are not fields of the task.
         ask: from the request and the options to the reply.
+        rows: how many the student computes for a request.
     """
 
     name: str
@@ -54,23 +60,23 @@ class StudentTool:
     reply: type[BaseModel]
     options: dict[str, object]
     ask: Callable[[Any, Mapping[str, object]], BaseModel]
+    rows: Callable[[Any], int] = lambda request: 1
 
     def schema(self) -> dict[str, object]:
         """JSON Schema of the arguments."""
         schema = self.request.model_json_schema()
         return schema | {"properties": {**schema["properties"], **self.options}}
 
-    def answer(self, arguments: Mapping[str, object]) -> BaseModel:
-        """What the tool gives for these arguments.
+    def question(self, arguments: Mapping[str, object]) -> tuple[Callable[[], BaseModel], int]:
+        """What gives the reply to these arguments, and how many rows it computes.
 
         Raises:
             ValidationError: they do not fit the schema.
-            UserError: the student cannot answer that.
         """
         options = {name: value for name, value in arguments.items() if name in self.options}
         fields = {name: value for name, value in arguments.items() if name not in options}
         request = self.request.model_validate_json(json.dumps(fields))  # strict, as the HTTP service is
-        return self.ask(request, options)
+        return partial(self.ask, request, options), self.rows(request)
 
 
 def student_tools(hosts: Hosts, settings: ServiceSettings) -> list[StudentTool]:
@@ -78,11 +84,13 @@ def student_tools(hosts: Hosts, settings: ServiceSettings) -> list[StudentTool]:
     tools = []
     for place, hosted in enumerate(hosts):
         suffix = "" if place == 0 else "_" + re.sub(r"[^A-Za-z0-9_-]", "-", hosted.name)
-        tools += [replace(tool, name=f"{tool.name}{suffix}"[:_LONGEST_NAME]) for tool in _tools_of(hosted, settings)]
+        own = _tools_of(hosted, partial(hosts.__getitem__, hosted.name), settings)
+        tools += [replace(tool, name=f"{tool.name}{suffix}"[:_LONGEST_NAME]) for tool in own]
     return tools
 
 
-def _tools_of(hosted: Hosted, settings: ServiceSettings) -> list[StudentTool]:
+def _tools_of(hosted: Hosted, now: Callable[[], Hosted], settings: ServiceSettings) -> list[StudentTool]:
+    """Of a student; ``now`` gives the one that goes by its name when it is asked."""
     student, models = hosted.student, task_models(hosted.name, hosted.student, settings)
     subject = f"{student.task.name}: {', '.join(student.task.fields)}"
     options = _precision_option(student)
@@ -93,7 +101,7 @@ def _tools_of(hosted: Hosted, settings: ServiceSettings) -> list[StudentTool]:
             models.example,
             models.answer,
             options,
-            partial(_explain, student),
+            partial(_explain, now),
         ),
         StudentTool(
             "attributions",
@@ -101,12 +109,13 @@ def _tools_of(hosted: Hosted, settings: ServiceSettings) -> list[StudentTool]:
             models.example,
             models.attributions,
             {},
-            partial(_attribute, student, settings.max_words),
+            partial(_attribute, now, settings.max_words),
+            lambda request: 1 + _words(to_example(request)),
         ),
     ]
     if student.order == "label_first":
         description = f"What an edit of an example ({subject}) changes, and a reason for every label if that is wanted."
-        ask = partial(_compare, student)
+        ask = partial(_compare, now)
         tools.append(StudentTool("counterfactuals", description, models.counterfactual, models.change, {}, ask))
     return tools
 
@@ -119,25 +128,31 @@ def _precision_option(student: Student) -> dict[str, object]:
     return {_PRECISION: {"type": "number", "enum": known, "description": description}}
 
 
-def _explain(student: Student, request: BaseModel, options: Mapping[str, object]) -> BaseModel:
-    precision = options.get(_PRECISION)
+def _explain(now: Callable[[], Hosted], request: BaseModel, options: Mapping[str, object]) -> BaseModel:
+    precision, hosted = options.get(_PRECISION), now()
     if precision is not None and not isinstance(precision, int | float):
         raise UserError(_PRECISION, expected="a number, such as 0.9", found=type(precision).__name__)
-    [answer] = explain(student, [_checked(student, request)], precision)
+    [answer] = explain(hosted.student, [_checked(hosted.student, request)], precision, hosted.proofs)
     return answer
 
 
-def _attribute(student: Student, most: int, request: BaseModel, options: Mapping[str, object]) -> BaseModel:
+def _attribute(now: Callable[[], Hosted], most: int, request: BaseModel, options: Mapping[str, object]) -> BaseModel:
+    student = now().student
     example = _checked(student, request)
-    words = sum(len(text.split()) for text in example.fields.values())
-    if words > most:
+    if (words := _words(example)) > most:
         raise UserError("the example", problem=f"has {words} words; each is left out, and at most {most} are")
     return attribute(student, example)
 
 
-def _compare(student: Student, request: Any, options: Mapping[str, object]) -> BaseModel:
+def _compare(now: Callable[[], Hosted], request: Any, options: Mapping[str, object]) -> BaseModel:
+    hosted = now()
     edited = None if request.edited is None else to_example(request.edited, "2")
-    return compare_edit(student, Edit(_checked(student, request.original), edited, request.every_label))
+    edit = Edit(_checked(hosted.student, request.original), edited, request.every_label)
+    return compare_edit(hosted.student, edit, hosted.judge)
+
+
+def _words(example: Example) -> int:
+    return sum(len(text.split()) for text in example.fields.values())
 
 
 def _checked(student: Student, row: BaseModel) -> Example:
@@ -158,7 +173,13 @@ def serve_tools(hosts: Hosts, settings: ServiceSettings) -> None:
         from mcp.server.stdio import stdio_server
     except ImportError as error:
         raise MissingExtraError("tools for agents", "mcp") from error
-    server = tool_server(student_tools(hosts, settings))
+    computing = anyio.Lock()  # one call at a time: the student uses all cores
+
+    async def turn(compute: Callable[[], CallToolResult], rows: int, length: int) -> CallToolResult:
+        async with computing:
+            return await anyio.to_thread.run_sync(compute)
+
+    server = tool_server(student_tools(hosts, settings), turn)
 
     async def run() -> None:
         async with stdio_server() as (incoming, outgoing):
@@ -167,11 +188,37 @@ def serve_tools(hosts: Hosts, settings: ServiceSettings) -> None:
     anyio.run(run)
 
 
-def tool_server(tools: list[StudentTool]) -> Server[Any]:
-    """The SDK's server over these tools. One call computes at a time: the student uses all cores."""
+def http_tools(tools: list[StudentTool], turn: Turn, names: frozenset[str] | None) -> StreamableHTTPASGIApp:
+    """What answers the protocol's requests over HTTP, while its ``session_manager.run()`` is entered.
+
+    There are no sessions: each request stands for itself.
+
+    Args:
+        names: that the service goes by, which alone a web page may come from; None admits all.
+
+    Raises:
+        MissingExtraError: the extra ``mcp`` is not installed.
+    """
+    try:
+        from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+        from mcp.server.transport_security import TransportSecuritySettings
+    except ImportError as error:
+        raise MissingExtraError("tools for agents", "mcp") from error
+    hosts = [f"[{name}]" if ":" in name else name for name in sorted(names or ())]
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=names is not None,
+        allowed_hosts=[f"{host}{port}" for host in hosts for port in ("", ":*")],
+        allowed_origins=[f"{way}://{host}{port}" for way in ("http", "https") for host in hosts for port in ("", ":*")],
+    )
+    server = tool_server(tools, turn)
+    manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True, security_settings=security)
+    return StreamableHTTPASGIApp(manager)
+
+
+def tool_server(tools: list[StudentTool], turn: Turn) -> Server[Any]:
+    """The SDK's server over these tools."""
     from importlib.metadata import version
 
-    import anyio
     from mcp import MCPError
     from mcp.server import Server
     from mcp_types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, Tool, ToolAnnotations
@@ -191,7 +238,6 @@ def tool_server(tools: list[StudentTool]) -> Server[Any]:
         )
         for tool in tools
     ]
-    computing = anyio.Lock()
 
     async def list_tools(context: object, request: object) -> ListToolsResult:
         return ListToolsResult(tools=described)
@@ -199,8 +245,7 @@ def tool_server(tools: list[StudentTool]) -> Server[Any]:
     async def call_tool(context: object, request: CallToolRequestParams) -> CallToolResult:
         if (tool := by_name.get(request.name)) is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {request.name!r}; there are {', '.join(by_name)}")
-        async with computing:
-            return await anyio.to_thread.run_sync(_called, tool, request.arguments or {})
+        return await _called(tool, request.arguments or {}, turn)
 
     return Server(
         "reasondistill",
@@ -211,16 +256,27 @@ def tool_server(tools: list[StudentTool]) -> Server[Any]:
     )
 
 
-def _called(tool: StudentTool, arguments: Mapping[str, object]) -> CallToolResult:
+async def _called(tool: StudentTool, arguments: Mapping[str, object], turn: Turn) -> CallToolResult:
     """The tool's result; a mistake in the arguments is told to the agent, which can mend it."""
-    from mcp_types import CallToolResult, TextContent
-
     try:
-        reply = tool.answer(arguments)
+        ask, rows = tool.question(arguments)
+        return await turn(partial(_replied, ask), rows, sum(len(str(value)) for value in arguments.values()))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()]
-        return CallToolResult(content=[TextContent(type="text", text="; ".join(problems))], is_error=True)
+        return _mistake("; ".join(problems))
     except UserError as error:
-        return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+        return _mistake(str(error))
+
+
+def _replied(ask: Callable[[], BaseModel]) -> CallToolResult:
+    from mcp_types import CallToolResult, TextContent
+
+    reply = ask()
     text = TextContent(type="text", text=reply.model_dump_json())
     return CallToolResult(content=[text], structured_content=reply.model_dump(mode="json"))
+
+
+def _mistake(problem: str) -> CallToolResult:
+    from mcp_types import CallToolResult, TextContent
+
+    return CallToolResult(content=[TextContent(type="text", text=problem)], is_error=True)
