@@ -6,20 +6,29 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from reasondistill.errors import DataError, UserError
-from reasondistill.storage.launched import place, usable_cores
+from reasondistill.storage.launched import RESTARTS, place, usable_cores
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 _OWN_OPTIONS = ("--processes", "--max-restarts")
+_MISTAKE = 2
+"""The status of a command that a user's mistake ended."""
 
 
 def launch(count: int, restarts: int) -> None:
     """Start this command in ``count`` processes and wait for them. What goes on, the first of them says.
 
     Args:
-        restarts: how often all are started again, from the last checkpoint, after one has ended.
+        restarts: how often all are started again, from the last checkpoint, after one has ended. After a user's
+            mistake they are not: they would make it again.
 
     Raises:
         typer.Exit: they ended as a command ends after a mistake or a signal, and have said why.
@@ -42,23 +51,49 @@ def launch(count: int, restarts: int) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         local_addr="localhost",
-        max_restarts=restarts,
+        max_restarts=0,  # torch's launcher cannot tell a mistake
     )
+    attempt = 0
+    with _restored(RESTARTS):
+        while True:
+            os.environ[RESTARTS] = str(attempt)
+            try:
+                elastic_launch(config, sys.executable)("-m", "reasondistill", *_without(sys.argv[1:]))
+            except SignalException as error:
+                raise typer.Exit(130) from error
+            except ChildFailedError as error:
+                made_mistakes = all(failure.exitcode == _MISTAKE for failure in error.failures.values())
+                if attempt == restarts or made_mistakes:
+                    raise _ending(error, count) from error
+                attempt += 1
+            else:
+                return
+
+
+def _ending(error: ChildFailedError, count: int) -> Exception:
+    """How the command ends after one of its processes failed."""
+    rank, failure = error.get_first_failure()
+    if failure.exitcode >= 0:
+        return typer.Exit(failure.exitcode)
+    return UserError(
+        f"process {rank} of {count}",
+        expected="all processes to the end",
+        found=f"one that was ended by {signal.Signals(-failure.exitcode).name}"
+        + (" (memory may have run out)" if failure.exitcode == -signal.SIGKILL else ""),
+        fix="The run goes on from its last checkpoint: the same command with --resume.",
+    )
+
+
+@contextmanager
+def _restored(name: str) -> Iterator[None]:
+    """In this context a variable of the environment may be set; afterwards it is as it was."""
+    before = os.environ.get(name)
     try:
-        elastic_launch(config, sys.executable)("-m", "reasondistill", *_without(sys.argv[1:]))
-    except SignalException as error:
-        raise typer.Exit(130) from error
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        if failure.exitcode < 0:
-            raise UserError(
-                f"process {rank} of {count}",
-                expected="all processes to the end",
-                found=f"one that was ended by {signal.Signals(-failure.exitcode).name}"
-                + (" (memory may have run out)" if failure.exitcode == -signal.SIGKILL else ""),
-                fix="The run goes on from its last checkpoint: the same command with --resume.",
-            ) from error
-        raise typer.Exit(failure.exitcode) from error
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
 
 
 def require_alone(command: str | None) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+RESTARTS = "REASONDISTILL_RESTARTS"
+"""In the environment of processes that `train --processes` starts: how often it has started them again."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -44,8 +47,8 @@ def launch_id() -> str:
 
 
 def restarts() -> int:
-    """How often torch's launcher has started all processes again, after one had ended."""
-    return _number("TORCHELASTIC_RESTART_COUNT", 0)
+    """How often all processes have been started again, by torch's launcher or ours, after one had ended."""
+    return _number("TORCHELASTIC_RESTART_COUNT", 0) + _number(RESTARTS, 0)
 
 
 def _number(name: str, default: int) -> int:
