@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tiny
 from reasondistill.config import Loss
 from reasondistill.students.forward import fuse_activations
-from reasondistill.students.packing import can_pack, packed_logits, plan_rows
+from reasondistill.students.packing import can_pack, packed_logits, plan_batch, plan_rows
 from reasondistill.training.joint_model import JointModel
 from reasondistill.training.trainer import DistillationTrainer
 from trainings import batch_of
@@ -33,9 +33,10 @@ def test_losses_and_gradients_are_those_of_padded_batches(family: str) -> None:
     student = tiny.student(family)
     batch = batch_of(student)
     model = JointModel(student.model)
-    assert model.packs
+    assert model.packing == "if_it_pays"
+    model.packing = "always"
     packed, packed_gradients = losses_and_gradients(model, batch)
-    model.packs = False
+    model.packing = "never"
     padded, padded_gradients = losses_and_gradients(model, batch)
     assert packed == pytest.approx(padded, rel=1e-5)
     assert packed_gradients.keys() == padded_gradients.keys()
@@ -51,12 +52,12 @@ def test_a_text_does_not_see_its_neighbours(family: str) -> None:
     student.model.eval()
     batch = batch_of(student)
     wanted = batch["label_mask"] | batch["explanation_mask"]
-    inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
+    plan = plan_batch(batch["attention_mask"], batch["encoder_rows"], wanted, row_tokens=10_000)
+    ids = batch["input_ids"].clone()
+    ids[1, 0] = ids[1, 2]
     with torch.no_grad():
-        together, places = packed_logits(student.model, **inputs, supervised=wanted, row_tokens=10_000)
-        inputs["input_ids"] = inputs["input_ids"].clone()
-        inputs["input_ids"][1, 0] = inputs["input_ids"][1, 2]
-        changed, _ = packed_logits(student.model, **inputs, supervised=wanted, row_tokens=10_000)
+        together, places = packed_logits(student.model, plan, batch["input_ids"], batch["decoder_input_ids"], wanted)
+        changed, _ = packed_logits(student.model, plan, ids, batch["decoder_input_ids"], wanted)
     of_changed = batch["encoder_rows"][places // wanted.shape[1]] == 1
     differs = (together - changed).abs().amax(dim=1) > 1e-6
     assert differs[of_changed].any()
@@ -70,11 +71,12 @@ def test_of_the_tokens_that_are_not_wanted_only_those_before_a_wanted_one_are_co
     student.model.get_decoder().register_forward_pre_hook(
         lambda module, args, given: read.append(tuple(given["input_ids"].shape)), with_kwargs=True
     )
-    inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "encoder_rows", "decoder_input_ids")}
-    logits, places = packed_logits(student.model, **inputs, supervised=batch["label_mask"], row_tokens=10_000)
-    assert sorted(places.tolist()) == batch["label_mask"].flatten().nonzero()[:, 0].tolist()
+    labels = batch["label_mask"]
+    plan = plan_batch(batch["attention_mask"], batch["encoder_rows"], labels, row_tokens=10_000)
+    logits, places = packed_logits(student.model, plan, batch["input_ids"], batch["decoder_input_ids"], labels)
+    assert sorted(places.tolist()) == labels.flatten().nonzero()[:, 0].tolist()
     assert len(logits) == len(places)
-    assert read == [(1, int(batch["label_mask"].sum()))]  # in label_first, nothing stands before a label
+    assert read == [(1, int(labels.sum()))]  # in label_first, nothing stands before a label
 
 
 def test_other_models_and_attentions_are_not_packed() -> None:
@@ -119,9 +121,9 @@ def test_neftune_is_scaled_by_the_length_of_a_text(tmp_path: Path) -> None:
     from transformers import Seq2SeqTrainingArguments
 
     student = tiny.student("t5")
-    for alpha, packs in ((None, True), (5.0, False)):
+    for alpha, packing in ((None, "if_it_pays"), (5.0, "never")):
         arguments = Seq2SeqTrainingArguments(
             output_dir=str(tmp_path), neftune_noise_alpha=alpha, use_cpu=True, report_to="none"
         )
         trainer = DistillationTrainer(student, loss=Loss(), arguments=arguments, train_dataset=[])
-        assert trainer.model.packs is packs
+        assert trainer.model.packing == packing

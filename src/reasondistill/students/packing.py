@@ -104,23 +104,64 @@ def _side(rows: Sequence[Sequence[tuple[int, int]]], lengths: Sequence[int], wid
     return Side(source, position, texts, prompts)
 
 
-def packed_logits(
-    model: EncoderDecoder,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    encoder_rows: Tensor,
-    decoder_input_ids: Tensor,
-    supervised: Tensor,
-    *,
-    row_tokens: int = ROW_TOKENS,
-) -> tuple[Tensor, Tensor]:
-    """Logits at the supervised positions of a batch as `features.Collator` makes it.
+@dataclass(frozen=True)
+class BatchPlan:
+    """How a batch would be packed.
+
+    Attributes:
+        prompts: tokens of each prompt.
+        targets: tokens of each target, up to its last supervised one.
+        of_prompt: the numbers of each prompt's targets; those that supervise nothing are left out.
+        rows: numbers of prompts by row.
+    """
+
+    prompts: list[int]
+    targets: list[int]
+    of_prompt: list[list[int]]
+    rows: list[list[int]]
+
+    def pays(self, model: EncoderDecoder, width: int) -> bool:
+        """Whether packed rows take less time than the padded batch, whose targets are ``width`` tokens long.
+
+        A step's time is taken as what it multiplies in one layer of each side, and `_SCORE` for each score of
+        attention. Packed rows have fewer places and more scores, as each is longer than its texts. So packing pays where
+        much would be padding or a prompt has several targets, and the more the wider the student is; what was measured
+        is in docs/performance.md.
+        """
+        longest = max(self.prompts)
+        padded = _cost(model, (len(self.prompts), longest), (len(self.targets), width), len(self.targets) * longest)
+        read = max(sum(self.prompts[p] for p in row) for row in self.rows)
+        written = max(sum(self.targets[t] for p in row for t in self.of_prompt[p]) for row in self.rows)
+        rows = len(self.rows)
+        return _cost(model, (rows, read), (rows, written), rows * read) < padded
+
+
+_SCORE = 30.0
+"""What a score of attention costs beside its products, in multiplications, for each head: bias, mask, softmax."""
+
+
+def _cost(model: EncoderDecoder, read: tuple[int, int], written: tuple[int, int], keys: int) -> float:
+    """Multiplications of one layer of each side, roughly.
 
     Args:
-        supervised: (D, T) bool, at least one true. Nothing after a target's last supervised position is computed.
+        read, written: rows and their length, of encoder and decoder.
+        keys: places of the encoder whose keys and values the decoder computes.
+    """
+    width = model.config.hidden_size
+    (read_rows, read_length), (rows, length) = read, written
+    # Four projections and a gated feed-forward of twice the width; the decoder has two more for what it reads.
+    products = width * width * (10 * read_rows * read_length + 12 * rows * length + 2 * keys)
+    scores = read_rows * read_length**2 + rows * length * (length + read_length)
+    return products + scores * (2 * width + _SCORE * model.config.num_attention_heads)
 
-    Returns:
-        Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).
+
+def plan_batch(
+    attention_mask: Tensor, encoder_rows: Tensor, supervised: Tensor, row_tokens: int = ROW_TOKENS
+) -> BatchPlan:
+    """Assign the texts of a batch as `features.Collator` makes it to rows.
+
+    Args:
+        supervised: (D, T) bool, at least one true.
     """
     prompts = attention_mask.sum(dim=1).tolist()
     after = torch.arange(1, supervised.shape[1] + 1, device=supervised.device)
@@ -130,6 +171,26 @@ def packed_logits(
         if targets[target]:
             of_prompt[prompt].append(target)
     rows = plan_rows(prompts, [sum(targets[t] for t in its) for its in of_prompt], row_tokens)
+    return BatchPlan(prompts, targets, of_prompt, rows)
+
+
+def packed_logits(
+    model: EncoderDecoder,
+    plan: BatchPlan,
+    input_ids: Tensor,
+    decoder_input_ids: Tensor,
+    supervised: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Logits at the supervised positions of a batch.
+
+    Args:
+        plan: of the batch.
+        supervised: (D, T) bool, as the plan was made for. Nothing after a target's last supervised position is computed.
+
+    Returns:
+        Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).
+    """
+    prompts, targets, of_prompt, rows = plan.prompts, plan.targets, plan.of_prompt, plan.rows
     device = input_ids.device
     read = _side([[(p, p) for p in row] for row in rows], prompts, input_ids.shape[1])
     written = _side([[(t, p) for p in row for t in of_prompt[p]] for row in rows], targets, supervised.shape[1])

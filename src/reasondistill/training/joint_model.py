@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from reasondistill.students.forward import encode, fuse_activations, logits_at
 from reasondistill.students.model_protocol import EncoderDecoder
-from reasondistill.students.packing import can_pack, packed_logits
+from reasondistill.students.packing import can_pack, packed_logits, plan_batch
 from reasondistill.training.losses import TokenLosses, token_losses, with_distillation
+
+Packing = Literal["if_it_pays", "always", "never"]
 
 
 class Distillation:
@@ -40,16 +42,18 @@ def supervised_logits(
     decoder_input_ids: Tensor,
     supervised: Tensor,
     *,
-    packs: bool,
+    packing: Packing,
 ) -> tuple[Tensor, Tensor]:
     """Logits (N, V) of the supervised tokens of a batch, and the places (N,) of these in the flattened targets.
 
     Args:
         supervised: (D, T) bool; the others as `features.Collator` makes them.
-        packs: pack texts, as `students.packing` can.
+        packing: whether texts are packed, as `students.packing` can.
     """
-    if packs and bool(supervised.any()):
-        return packed_logits(student, input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised)
+    if packing != "never" and bool(supervised.any()):
+        plan = plan_batch(attention_mask, encoder_rows, supervised)
+        if packing == "always" or plan.pays(student, supervised.shape[1]):
+            return packed_logits(student, plan, input_ids, decoder_input_ids, supervised)
     states = encode(student, input_ids, attention_mask)
     logits = logits_at(student, states[encoder_rows], attention_mask[encoder_rows], decoder_input_ids, supervised)
     return logits, supervised.flatten().nonzero()[:, 0]
@@ -58,7 +62,7 @@ def supervised_logits(
 class JointModel(nn.Module):
     """A student whose forward pass gives loss sums: each prompt is encoded once, logits exist only where supervised.
 
-    Where it is known how, texts are packed (`students.packing`), so that hardly any padding is computed.
+    Where it is known how and pays, texts are packed (`students.packing`), so that hardly any padding is computed.
 
     It is a module of its own so that distributed wrappers, which hook into ``forward``, see the whole computation.
     """
@@ -70,7 +74,7 @@ class JointModel(nn.Module):
         self.student = student
         self.label_smoothing_factor = label_smoothing_factor
         self.distillation = distillation
-        self.packs = can_pack(student)
+        self.packing: Packing = "if_it_pays" if can_pack(student) else "never"
         fuse_activations(student)
 
     def forward(
@@ -86,7 +90,7 @@ class JointModel(nn.Module):
         """Loss sums of a batch as `features.Collator` makes it; shapes there."""
         supervised = label_mask | explanation_mask
         texts = (input_ids, attention_mask, encoder_rows, decoder_input_ids, supervised)
-        logits, places = supervised_logits(self.student, *texts, packs=self.packs)
+        logits, places = supervised_logits(self.student, *texts, packing=self.packing)
         is_label = label_mask.flatten()[places]
         losses = token_losses(
             logits,
@@ -97,7 +101,7 @@ class JointModel(nn.Module):
         if self.distillation is None or not self.training:
             return losses
         with torch.no_grad():
-            of_parent, _ = supervised_logits(self.distillation.parent_on(logits.device), *texts, packs=self.packs)
+            of_parent, _ = supervised_logits(self.distillation.parent_on(logits.device), *texts, packing=self.packing)
         return with_distillation(losses, logits, of_parent, is_label, self.distillation.weight)
 
     # What the trainer calls on a model of transformers, passed on to the student.

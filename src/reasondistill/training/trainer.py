@@ -111,7 +111,7 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         arguments.logging_nan_inf_filter = False
         model = JointModel(student.model, label_smoothing_factor, distillation)
         if arguments.neftune_noise_alpha:
-            model.packs = False  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
+            model.packing = "never"  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
         super().__init__(
             model=model,
             args=arguments,
