@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import tiny
 from reasondistill.config import Loss
 from reasondistill.students.forward import fuse_activations
-from reasondistill.students.packing import can_pack, packed_logits, plan_batch, plan_rows
+from reasondistill.students.packing import BatchPlan, can_pack, packed_logits, plan_batch, plan_rows
 from reasondistill.training.joint_model import JointModel
 from reasondistill.training.trainer import DistillationTrainer
 from trainings import batch_of
@@ -84,6 +85,50 @@ def test_other_models_and_attentions_are_not_packed() -> None:
     student = tiny.student("t5")
     student.model.set_attn_implementation("eager")
     assert not can_pack(student.model)
+
+
+@pytest.mark.parametrize(
+    ("length", "width", "pays"),
+    [(10, 64, False), (10, 512, True), (25, 64, False), (25, 512, False), (4, 64, True)],
+    ids=["half padding, narrow", "half padding, wide", "alike, narrow", "alike, wide", "mostly padding"],
+)
+def test_texts_are_packed_where_that_takes_less_time(length: int, width: int, pays: bool) -> None:
+    """Every second prompt and target is ``length`` tokens long, the others 26; as measured by benchmarks/packing.py."""
+    tokens = [length if k % 2 else 26 for k in range(16)]
+    plan = BatchPlan(tokens, tokens, [[k] for k in range(16)], plan_rows(tokens, tokens))
+    assert plan.pays(of_width(width), 26) is pays
+
+
+@pytest.mark.parametrize("width", [64, 512])
+def test_a_prompt_of_several_explanations_is_sooner_packed(width: int) -> None:
+    tokens = [20] * 8 + [26] * 8
+
+    def pays(targets: int) -> bool:
+        of_prompt = [list(range(k * targets, (k + 1) * targets)) for k in range(16)]
+        rows = plan_rows(tokens, [targets * length for length in tokens])
+        return BatchPlan(tokens, [length for length in tokens for _ in range(targets)], of_prompt, rows).pays(
+            of_width(width), 26
+        )
+
+    assert [pays(1), pays(3)] in ([False, False], [False, True], [True, True])
+
+
+def test_a_step_is_packed_or_padded_as_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    student = tiny.student("t5")
+    batch, model = batch_of(student), JointModel(student.model)
+    for pays in (True, False):
+        monkeypatch.setattr(BatchPlan, "pays", lambda self, model, width, pays=pays: pays)
+        read: list[torch.Size] = []
+        hook = student.model.get_encoder().register_forward_pre_hook(
+            lambda module, args, given, read=read: read.append(given["input_ids"].shape), with_kwargs=True
+        )
+        model(**batch)
+        hook.remove()
+        assert (read[0] == batch["input_ids"].shape) is not pays
+
+
+def of_width(width: int) -> Any:
+    return SimpleNamespace(config=SimpleNamespace(hidden_size=width, num_attention_heads=max(2, width // 64)))
 
 
 def test_rows_are_filled_evenly() -> None:
