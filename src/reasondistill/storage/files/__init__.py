@@ -27,4 +27,3 @@ from reasondistill.storage.files.reading import read_json as read_json
 from reasondistill.storage.files.reading import read_json_list as read_json_list
 from reasondistill.storage.files.reading import read_jsonl as read_jsonl
 from reasondistill.storage.files.reading import read_lines as read_lines
-from reasondistill.storage.files.reading import read_versioned_json as read_versioned_json
