@@ -286,6 +286,16 @@ def as_row(record: Example | Prediction) -> dict[str, object]:
     return row
 
 
+def doubled_id(where: str, identity: str, earlier: str) -> DataError:
+    """What a second row with the id of an earlier one is refused with."""
+    return DataError(
+        where,
+        expected="ids that occur once",
+        found=f"the id {identity!r}, which {earlier} has too",
+        fix="Give each row an id of its own.",
+    )
+
+
 def unique_ids(records: Iterable[tuple[str, R]]) -> Iterator[R]:
     """Pass on records of ``(where, record)``, refusing an id that came before.
 
@@ -296,12 +306,7 @@ def unique_ids(records: Iterable[tuple[str, R]]) -> Iterator[R]:
     for where, record in records:
         identity: str = record.id  # type: ignore[attr-defined]
         if identity in seen:
-            raise DataError(
-                where,
-                expected="ids that occur once",
-                found=f"the id {identity!r}, which {seen[identity]} has too",
-                fix="Give each row an id of its own.",
-            )
+            raise doubled_id(where, identity, seen[identity])
         seen[identity] = where
         yield record
 
