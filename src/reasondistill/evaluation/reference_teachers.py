@@ -123,6 +123,7 @@ def named(
     Raises:
         DataError: a file is not usable, or no explanation has this source.
     """
+    files: Iterable[tuple[ReferenceTeacher | str, str | None]]
     files = teachers.items() if isinstance(teachers, Mapping) else [(teacher, None) for teacher in teachers]
     return [
         teacher
