@@ -39,60 +39,23 @@ if TYPE_CHECKING:
 __version__: str
 
 _FROM = {
-    "reasondistill.api": (
-        "audit",
-        "calibrate",
-        "compare",
-        "evaluate",
-        "export",
-        "federate",
-        "report",
-        "sweep",
-        "train",
-        "verify",
+    **dict.fromkeys(
+        ("audit", "calibrate", "compare", "evaluate", "export", "federate", "report", "sweep", "train", "verify"), "api"
     ),
-    "reasondistill.contracts.records": ("Example", "Explanation", "Prediction"),
-    "reasondistill.data": ("load_dataset",),
-    "reasondistill.judges": ("Judge",),
-    "reasondistill.runs": ("Run",),
-    "reasondistill.serving": ("Client", "serve"),
-    "reasondistill.students.student": ("Student",),
-    "reasondistill.tasks.task": ("Task",),
-    "reasondistill.teachers.teacher": ("Teacher",),
-    "reasondistill.updating": ("update",),
-    "reasondistill.training.federated.federated_client": ("FederatedClient",),
+    **dict.fromkeys(("Example", "Explanation", "Prediction"), "contracts.records"),
+    "load_dataset": "data",
+    "Judge": "judges",
+    "Run": "runs",
+    **dict.fromkeys(("Client", "serve"), "serving"),
+    "Student": "students.student",
+    "Task": "tasks.task",
+    "Teacher": "teachers.teacher",
+    "FederatedClient": "training.federated.federated_client",
+    "update": "updating",
 }
 _MODULES = ("errors", "inspection", "metrics")
 
-__all__ = [
-    "Client",
-    "Example",
-    "Explanation",
-    "FederatedClient",
-    "Judge",
-    "Prediction",
-    "Run",
-    "Student",
-    "Task",
-    "Teacher",
-    "__version__",
-    "audit",
-    "calibrate",
-    "compare",
-    "errors",
-    "evaluate",
-    "export",
-    "federate",
-    "inspection",
-    "load_dataset",
-    "metrics",
-    "report",
-    "serve",
-    "sweep",
-    "train",
-    "update",
-    "verify",
-]
+__all__ = sorted(("__version__", *_FROM, *_MODULES))
 
 
 def __getattr__(name: str) -> Any:
@@ -103,9 +66,8 @@ def __getattr__(name: str) -> Any:
         return version("reasondistill")
     if name in _MODULES:
         return import_module(f"reasondistill.{name}")
-    for module, names in _FROM.items():
-        if name in names:
-            return getattr(import_module(module), name)
+    if name in _FROM:
+        return getattr(import_module(f"reasondistill.{_FROM[name]}"), name)
     raise AttributeError(f"module 'reasondistill' has no attribute {name!r}")
 
 

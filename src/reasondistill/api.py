@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reasondistill.config import EvaluateOptions, FederateConfig, TrainConfig, changed, load_config
-from reasondistill.contracts.records import Example
 from reasondistill.data import Loaded, load_dataset
 from reasondistill.data.dataset_loading import Source, examples_for
 from reasondistill.errors import DataError
@@ -24,7 +23,7 @@ from reasondistill.tasks.task import NLI, Task
 from reasondistill.training.progress import Watcher, unwatched
 
 if TYPE_CHECKING:
-    from reasondistill.comparison import Comparison, System
+    from reasondistill.comparison import Comparison
     from reasondistill.data.audit import Audit
     from reasondistill.evaluation.proved_answers import Verified
     from reasondistill.exporting import Exported
@@ -132,7 +131,7 @@ def evaluate(
         options=settings,
         train_examples=scored.learned or None,
         judge=_judge(judge or settings.judge),
-        teachers=_teachers(teachers or settings.teachers or (), scored.examples),
+        teachers=named(teachers or settings.teachers or (), scored.examples),
         student=asked_again,
         faithfulness=asked_again is student if faithfulness is None else faithfulness,
         made_by=scored.made_by,
@@ -148,7 +147,7 @@ def _judge(judge: Judge | Place | None) -> Judge | None:
         return None
     from reasondistill.judges import Judge
 
-    return judge if isinstance(judge, Judge) else Judge.load(judge if judge == "builtin:scenes" else Path(judge))
+    return judge if isinstance(judge, Judge) else Judge.load(judge)
 
 
 def verify(
@@ -219,12 +218,12 @@ def compare(
     Raises:
         DataError: they were not scored on the same rows, or a file of theirs is broken.
     """
+    from reasondistill.comparison import as_system
     from reasondistill.comparison import compare as compare_systems
 
-    if isinstance(systems, Mapping):
-        loaded = [_system(system, name) for name, system in systems.items()]
-    else:
-        loaded = [_system(system, f"system {number}") for number, system in enumerate(systems, start=1)]
+    if not isinstance(systems, Mapping):
+        systems = {f"system {number}": system for number, system in enumerate(systems, start=1)}
+    loaded = [as_system(system, name) for name, system in systems.items()]
     comparison = compare_systems(loaded, baseline=baseline, **options)
     if out is not None:
         from reasondistill.reporting.pages.comparison import write_comparison
@@ -324,8 +323,8 @@ def calibrate(
     )
     if save:
         if raw.folder is None or is_package(raw.folder):
-            found = "one made in memory" if raw.folder is None else "a package"
-            raise DataError("save", expected="a student in a folder", found=found, fix="Calibrate, then export.")
+            kind = "one made in memory" if raw.folder is None else "a package"
+            raise DataError("save", expected="a student in a folder", found=kind, fix="Calibrate, then export.")
         keep_calibration(raw.folder, fitted)
     return replace(raw, calibration=fitted)
 
@@ -399,23 +398,3 @@ def federate(
     elif changes:
         config = changed(config, changes)
     return run_federation(config, resume=resume, watcher=progress)
-
-
-def _teachers(
-    teachers: Iterable[ReferenceTeacher | str] | Mapping[str, str | None], examples: Sequence[Example]
-) -> list[ReferenceTeacher]:
-    if isinstance(teachers, Mapping):
-        return list(named(teachers, examples))
-    return [
-        teacher if isinstance(teacher, ReferenceTeacher) else next(iter(named({teacher: None}, examples)))
-        for teacher in teachers
-    ]
-
-
-def _system(system: AnySystem, name: str) -> System:
-    from reasondistill.comparison import System, load_systems
-
-    if isinstance(system, Evaluation):
-        return System(name, Path(name), system.results, tuple(system.rows))
-    [loaded] = load_systems([Path(system)])
-    return loaded if name.startswith("system ") else replace(loaded, name=name)

@@ -18,7 +18,7 @@ from reasondistill.data.readers.in_memory import is_of_datasets
 from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns
 from reasondistill.data.sources import REGISTERED
 from reasondistill.data.splits import HELD_OUT
-from reasondistill.errors import DataError, NoSuchSplitError
+from reasondistill.errors import DataError, NoSuchSplitError, OutputError
 from reasondistill.runs import DATA_FILE, Run
 from reasondistill.storage.files import real_path
 from reasondistill.tasks.task import Task
@@ -259,3 +259,20 @@ def _columns_of(run: Run, data: str) -> ColumnMapping | None:
         if what == "label_values" or header.issuperset([name] if isinstance(name, str) else name)
     }
     return names or None
+
+
+def require_same_config(config: TrainConfig) -> None:
+    """Refuse to go on with a run of the same name that was begun with another configuration.
+
+    Raises:
+        OutputError: there is one.
+    """
+    run = Run(Path(config.runs_dir) / config.name)
+    in_memory = (run.folder / DATA_FILE).is_file()
+    if (run.folder / RUN_FILE).is_file() and not in_memory and run.config() != config:
+        raise OutputError(
+            run.folder,
+            expected="no run of this name, or one that was begun by the same command",
+            found="one with another configuration",
+            fix="Give the new one another name: --name NAME.",
+        )

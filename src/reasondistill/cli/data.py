@@ -9,7 +9,7 @@ import typer
 
 from reasondistill.cli.next_steps import say_next
 from reasondistill.cli.options import DataArgument, SplitOption
-from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
+from reasondistill.cli.shared import group, needs_extra, quiet_libraries
 from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, progress_bar, say, say_json, stage, visible, wide_say
 from reasondistill.errors import DataError
@@ -32,12 +32,7 @@ class TokenCounting(TypedDict, total=False):
     order: OutputOrder
 
 
-data_app = typer.Typer(
-    cls=Commands,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Show, audit, download, convert and split data sets.",
-)
+data_app = group("Show, audit, download, convert and split data sets.")
 
 
 @data_app.command("show")

@@ -15,10 +15,9 @@ from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, going_on, progress, stage
 from reasondistill.cli.train import configuration, say_trained
 from reasondistill.cli.watching import watching
-from reasondistill.errors import OutputError
 
 if TYPE_CHECKING:
-    from reasondistill.config import Source, TrainConfig
+    from reasondistill.config import Source
     from reasondistill.distilling import Shown
     from reasondistill.training.planning import DataFile
 
@@ -51,10 +50,11 @@ def distil(
     Run again, it continues from what is already there. What is scored is the test split, or else the validation split.
     """
     from reasondistill.distilling import distil as run_distil
+    from reasondistill.run_data import require_same_config
 
     quiet_libraries()
     config, test = configuration([Path(name) for name in data], table, student, name, overrides)
-    _require_same(config)
+    require_same_config(config)
     with going_on(lambda: "the same command goes on from what is there"):
         finished = run_distil(
             config,
@@ -80,24 +80,3 @@ def _source(file: DataFile | None) -> Source | None:
     from reasondistill.config import Source
 
     return None if file is None else Source(**file.named(split=None))
-
-
-def _require_same(config: TrainConfig) -> None:
-    """Refuse to go on with a run of the same name that was begun with another configuration.
-
-    Raises:
-        OutputError: there is one.
-    """
-    from reasondistill.contracts.run import RUN_FILE
-    from reasondistill.runs import DATA_FILE, Run
-
-    run = Run(Path(config.runs_dir) / config.name)
-    if not (run.folder / RUN_FILE).is_file() or (run.folder / DATA_FILE).is_file():
-        return
-    if run.config() != config:
-        raise OutputError(
-            run.folder,
-            expected="no run of this name, or one that was begun by the same command",
-            found="one with another configuration",
-            fix="Give the new one another name: --name NAME.",
-        )

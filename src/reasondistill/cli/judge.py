@@ -9,15 +9,10 @@ import typer
 
 from reasondistill.cli.next_steps import say_next
 from reasondistill.cli.options import SetOption
-from reasondistill.cli.shared import Commands, needs_extra, quiet_libraries
+from reasondistill.cli.shared import group, needs_extra, quiet_libraries
 from reasondistill.cli.terminal import fact, say, stage
 
-judge_app = typer.Typer(
-    cls=Commands,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Train and show judges, which score how well explanations support their labels.",
-)
+judge_app = group("Train and show judges, which score how well explanations support their labels.")
 
 
 @judge_app.command("train")

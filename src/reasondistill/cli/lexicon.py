@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from reasondistill.cli.shared import Commands
+from reasondistill.cli.shared import group
 from reasondistill.cli.terminal import fact, say
 from reasondistill.cli.verify import RelationsOption
 
-lexicon_app = typer.Typer(
-    cls=Commands,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Look at, and build, the words and relations that proofs rest on.",
-)
+lexicon_app = group("Look at, and build, the words and relations that proofs rest on.")
 
 
 @lexicon_app.command("path")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from typer.core import TyperGroup
 
 from reasondistill.cli.terminal import fact, say, wide_say
@@ -100,6 +101,11 @@ class Commands(TyperGroup):
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(name, c.get_short_help_str(1000)) for name, c in commands if c and not c.hidden])
+
+
+def group(help: str, cls: type[Commands] = Commands) -> typer.Typer:
+    """A command that has commands of its own."""
+    return typer.Typer(cls=cls, rich_markup_mode=None, no_args_is_help=True, help=help)
 
 
 @contextmanager

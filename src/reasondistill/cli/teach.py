@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reasondistill.cli.options import SetOption, SplitOption
-from reasondistill.cli.shared import Commands, quiet_libraries
+from reasondistill.cli.shared import Commands, group, quiet_libraries
 from reasondistill.cli.status import status_line
 from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.teaching_tables import (
@@ -64,12 +64,10 @@ class TeachCommands(Commands):
         return super().parse_args(ctx, args)
 
 
-teach_app = typer.Typer(
-    cls=TeachCommands,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Have a teacher write explanations, or labels and explanations: an LLM behind a server or on this machine, "
+teach_app = group(
+    "Have a teacher write explanations, or labels and explanations: an LLM behind a server or on this machine, "
     "a classifier, a student, a file.\n\n`reasondistill teach CONFIG` is short for `reasondistill teach run CONFIG`.",
+    cls=TeachCommands,
 )
 
 

@@ -17,10 +17,6 @@ _BUSY: Final = 0.5  # load average from which on a machine is called busy
 Conditions = dict[str, object]
 
 
-def _anywhere(costs: Efficiency) -> Conditions:
-    return {}
-
-
 def _on_these_rows(costs: Efficiency) -> Conditions:
     return {"settings.examples": costs.settings.examples, **_rows(costs)}
 
@@ -42,7 +38,7 @@ class Cost:
     name: str
     of: Callable[[Efficiency], float | None]
     higher_is_better: bool = False
-    conditions: Callable[[Efficiency], Conditions] = _anywhere
+    conditions: Callable[[Efficiency], Conditions] = lambda costs: {}
 
 
 COSTS: Final = (

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from reasondistill.contracts.efficiency import Efficiency
 from reasondistill.contracts.results import Results
@@ -15,6 +17,9 @@ from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, rea
 from reasondistill.data.splits import main_split
 from reasondistill.errors import DataError
 from reasondistill.storage.files import real_path
+
+if TYPE_CHECKING:
+    from reasondistill.evaluation import Evaluation
 
 RESULTS_FILE, COSTS_FILE = "results.json", "efficiency.json"
 
@@ -62,6 +67,14 @@ def load_systems(specifications: Sequence[str | Path]) -> list[System]:
         number = times[system.name]
         systems.append(replace(system, name=f"{system.name} ({number})") if number > 1 else system)
     return systems
+
+
+def as_system(system: Evaluation | str | PathLike[str], name: str) -> System:
+    """An evaluation, or what `load_systems` reads, as a system of this name; ``system 1`` stands for none."""
+    if not isinstance(system, str | PathLike):
+        return System(name, Path(name), system.results, tuple(system.rows))
+    [loaded] = load_systems([Path(system)])
+    return loaded if name.startswith("system ") else replace(loaded, name=name)
 
 
 def load_system(folder: Path, name: str | None = None) -> System:

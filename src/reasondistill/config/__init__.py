@@ -3,78 +3,50 @@
 In come YAML files and overrides; out goes a validated, frozen configuration, or every mistake at once.
 """
 
-from reasondistill.config.base_config import BUDGET, LONGEST, Config, Positive
-from reasondistill.config.config_files import changed, lay_over, load_config, set_key
-from reasondistill.config.data_config import Augment, Confidence, Data, Edit, Mixing, Source, Sources
-from reasondistill.config.eval_config import (
-    FAITHFULNESS_TIMES,
-    EvalConfig,
-    EvaluateOptions,
-    EvaluationSettings,
-    Generation,
-)
-from reasondistill.config.federate_config import FedAdam, FedAvg, FederateConfig, Federation, FedProx, Privacy
-from reasondistill.config.judge_config import (
-    FrozenJudgeEncoder,
-    JudgeConfig,
-    JudgeData,
-    JudgeFitting,
-    JudgeNetwork,
-    JudgeTraining,
-    VotesTraining,
-    WordJudgeEncoder,
-)
-from reasondistill.config.student_config import Denoising, HubStudent, ScratchStudent, Shrink, Student, WarmStartStudent
-from reasondistill.config.task_by_name import ConfiguredTask
-from reasondistill.config.train_config import Lora, Loss, Part, Schedule, TrainConfig
-from reasondistill.config.update_config import Update
-
-__all__ = [
-    "BUDGET",
-    "FAITHFULNESS_TIMES",
-    "LONGEST",
-    "Augment",
-    "Confidence",
-    "Config",
-    "ConfiguredTask",
-    "Data",
-    "Denoising",
-    "Edit",
-    "EvalConfig",
-    "EvaluateOptions",
-    "EvaluationSettings",
-    "FedAdam",
-    "FedAvg",
-    "FedProx",
-    "FederateConfig",
-    "Federation",
-    "FrozenJudgeEncoder",
-    "Generation",
-    "HubStudent",
-    "JudgeConfig",
-    "JudgeData",
-    "JudgeFitting",
-    "JudgeNetwork",
-    "JudgeTraining",
-    "Lora",
-    "Loss",
-    "Mixing",
-    "Part",
-    "Positive",
-    "Privacy",
-    "Schedule",
-    "ScratchStudent",
-    "Shrink",
-    "Source",
-    "Sources",
-    "Student",
-    "TrainConfig",
-    "Update",
-    "VotesTraining",
-    "WarmStartStudent",
-    "WordJudgeEncoder",
-    "changed",
-    "lay_over",
-    "load_config",
-    "set_key",
-]
+from reasondistill.config.base_config import BUDGET as BUDGET
+from reasondistill.config.base_config import LONGEST as LONGEST
+from reasondistill.config.base_config import Config as Config
+from reasondistill.config.base_config import Positive as Positive
+from reasondistill.config.config_files import changed as changed
+from reasondistill.config.config_files import lay_over as lay_over
+from reasondistill.config.config_files import load_config as load_config
+from reasondistill.config.config_files import set_key as set_key
+from reasondistill.config.data_config import Augment as Augment
+from reasondistill.config.data_config import Confidence as Confidence
+from reasondistill.config.data_config import Data as Data
+from reasondistill.config.data_config import Edit as Edit
+from reasondistill.config.data_config import Mixing as Mixing
+from reasondistill.config.data_config import Source as Source
+from reasondistill.config.data_config import Sources as Sources
+from reasondistill.config.eval_config import FAITHFULNESS_TIMES as FAITHFULNESS_TIMES
+from reasondistill.config.eval_config import EvalConfig as EvalConfig
+from reasondistill.config.eval_config import EvaluateOptions as EvaluateOptions
+from reasondistill.config.eval_config import EvaluationSettings as EvaluationSettings
+from reasondistill.config.eval_config import Generation as Generation
+from reasondistill.config.federate_config import FedAdam as FedAdam
+from reasondistill.config.federate_config import FedAvg as FedAvg
+from reasondistill.config.federate_config import FederateConfig as FederateConfig
+from reasondistill.config.federate_config import Federation as Federation
+from reasondistill.config.federate_config import FedProx as FedProx
+from reasondistill.config.federate_config import Privacy as Privacy
+from reasondistill.config.judge_config import FrozenJudgeEncoder as FrozenJudgeEncoder
+from reasondistill.config.judge_config import JudgeConfig as JudgeConfig
+from reasondistill.config.judge_config import JudgeData as JudgeData
+from reasondistill.config.judge_config import JudgeFitting as JudgeFitting
+from reasondistill.config.judge_config import JudgeNetwork as JudgeNetwork
+from reasondistill.config.judge_config import JudgeTraining as JudgeTraining
+from reasondistill.config.judge_config import VotesTraining as VotesTraining
+from reasondistill.config.judge_config import WordJudgeEncoder as WordJudgeEncoder
+from reasondistill.config.student_config import Denoising as Denoising
+from reasondistill.config.student_config import HubStudent as HubStudent
+from reasondistill.config.student_config import ScratchStudent as ScratchStudent
+from reasondistill.config.student_config import Shrink as Shrink
+from reasondistill.config.student_config import Student as Student
+from reasondistill.config.student_config import WarmStartStudent as WarmStartStudent
+from reasondistill.config.task_by_name import ConfiguredTask as ConfiguredTask
+from reasondistill.config.train_config import Lora as Lora
+from reasondistill.config.train_config import Loss as Loss
+from reasondistill.config.train_config import Part as Part
+from reasondistill.config.train_config import Schedule as Schedule
+from reasondistill.config.train_config import TrainConfig as TrainConfig
+from reasondistill.config.update_config import Update as Update

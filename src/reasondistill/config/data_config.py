@@ -90,13 +90,14 @@ class Mixing(Config):
     temperature: Annotated[float, Field(ge=1.0)] = 2.0
 
 
-def _number_of_sources(value: object) -> str:
+def one_or_several(value: object) -> str:
+    """Which member of a union of a model and a list of models a value is."""
     return "several" if isinstance(value, list | tuple) else "one"
 
 
 Sources = Annotated[
     Annotated[Source, Tag("one")] | Annotated[list[Source], Field(min_length=1), Tag("several")],
-    Discriminator(_number_of_sources),
+    Discriminator(one_or_several),
 ]
 """One source, or a list of them that are joined."""
 

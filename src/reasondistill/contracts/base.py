@@ -28,15 +28,11 @@ Interval = tuple[float, float]
 T = TypeVar("T")
 
 
-def _none_for_empty(value: object) -> object:
-    return value or None
-
-
 def _empty_for_none(value: object, serialise: SerializerFunctionWrapHandler) -> object:
     return {} if value is None else serialise(value)
 
 
-OrEmpty = Annotated[T | None, BeforeValidator(_none_for_empty), WrapSerializer(_empty_for_none)]
+OrEmpty = Annotated[T | None, BeforeValidator(lambda value: value or None), WrapSerializer(_empty_for_none)]
 """A block that is None where there is nothing to say; ``{}`` in the file."""
 
 Migration = Callable[[JsonObject], JsonObject]

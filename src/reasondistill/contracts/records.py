@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from reasondistill.contracts.notebook_tables import html_rows, html_table
 from reasondistill.errors import CheckpointError, DataError, UserError
-from reasondistill.storage.files import read_jsonl, read_versioned_json, write_jsonl
+from reasondistill.storage.files import read_json, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,7 +235,11 @@ def read_model(kind: type[R], path: str | Path, version: int | tuple[int, ...], 
         found = f"a file of {size:,} bytes, and no more than {_LARGEST_FILE:,} are read"
         raise CheckpointError(path, expected=expected, found=found, fix=fix)
     try:
-        value = read_versioned_json(path, version, what=f"{expected}, ")
+        value = read_json(path)
+        versions, actual = version if isinstance(version, tuple) else (version,), value.get("schema_version")
+        if actual not in versions:
+            wanted = f"{expected}, schema version {' or '.join(map(str, versions))}"
+            raise CheckpointError(path, expected=wanted, found=f"version {actual!r}", fix=fix)
         return kind.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise CheckpointError(path, expected=expected, found=problems_of(error), fix=fix) from error
@@ -282,6 +286,16 @@ def as_row(record: Example | Prediction) -> dict[str, object]:
     return row
 
 
+def doubled_id(where: str, identity: str, earlier: str) -> DataError:
+    """What a second row with the id of an earlier one is refused with."""
+    return DataError(
+        where,
+        expected="ids that occur once",
+        found=f"the id {identity!r}, which {earlier} has too",
+        fix="Give each row an id of its own.",
+    )
+
+
 def unique_ids(records: Iterable[tuple[str, R]]) -> Iterator[R]:
     """Pass on records of ``(where, record)``, refusing an id that came before.
 
@@ -292,12 +306,7 @@ def unique_ids(records: Iterable[tuple[str, R]]) -> Iterator[R]:
     for where, record in records:
         identity: str = record.id  # type: ignore[attr-defined]
         if identity in seen:
-            raise DataError(
-                where,
-                expected="ids that occur once",
-                found=f"the id {identity!r}, which {seen[identity]} has too",
-                fix="Give each row an id of its own.",
-            )
+            raise doubled_id(where, identity, seen[identity])
         seen[identity] = where
         yield record
 

@@ -33,7 +33,7 @@ def is_called(role: Role, column: str) -> bool:
         names |= {_FORM.sub("", name) for name in names}
     return any(
         re.fullmatch(_ENGLISH[role], name, re.IGNORECASE) is not None
-        or _without_number(_folded(name)) in _other_languages()[role]
+        or re.sub(r"(?<=\w)[_ ]?[0-9]+$", "", _folded(name)) in _other_languages()[role]
         for name in names
         if name or column == ""
     )
@@ -67,7 +67,3 @@ def _folded(name: str) -> str:
     """Small letters without accents: ``Begründung`` → ``begrundung``."""
     parts = unicodedata.normalize("NFKD", name.casefold().replace("ı", "i"))
     return unicodedata.normalize("NFC", "".join(letter for letter in parts if not unicodedata.combining(letter)))
-
-
-def _without_number(name: str) -> str:
-    return re.sub(r"(?<=\w)[_ ]?[0-9]+$", "", name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from reasondistill.contracts.records import Example
+from reasondistill.contracts.records import Example, doubled_id
 from reasondistill.data.splits import split_order
 from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
@@ -225,7 +225,8 @@ def _checked_rows(
             if drop_repeats and seen[identity] == everything:
                 set_aside["repeated row"] += 1
                 continue
-            raise _doubled(place, example.id, read)
+            earlier = next(where for where, other in read(Counter()) if other.id == example.id)
+            raise doubled_id(place, example.id, earlier)
         seen[identity] = everything
         if indistinct:
             if INDISTINCT not in set_aside:
@@ -249,16 +250,6 @@ def _checked_rows(
         )
     if need_label and task.has_answers and not labelled:
         raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")
-
-
-def _doubled(place: str, identity: str, read: Reader) -> DataError:
-    earlier = next(where for where, example in read(Counter()) if example.id == identity)
-    return DataError(
-        place,
-        expected="ids that occur once",
-        found=f"the id {identity!r}, which {earlier} has too",
-        fix="Give each row an id of its own.",
-    )
 
 
 def _checked(example: Example, task: Task, where: str) -> Example:

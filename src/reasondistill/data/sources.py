@@ -28,7 +28,7 @@ from reasondistill.data.readers.in_memory import is_of_datasets
 from reasondistill.data.readers.json_files import SUFFIXES as JSON
 from reasondistill.data.readers.json_files import read_objects
 from reasondistill.data.readers.own_tables import EMPTY_LABEL, ColumnMapping, read_rows
-from reasondistill.data.splits import usual_split
+from reasondistill.data.splits import split_in_part, usual_split
 from reasondistill.data.transforms.augmentation import augmented
 from reasondistill.data.transforms.confidence import worded
 from reasondistill.data.transforms.selection import chosen
@@ -374,12 +374,7 @@ def _part(loaded: Loaded, split: str, source: str) -> Loaded:
     if without < rows:
         split = usual_split(split)
     if 0 < without < rows:
-        raise DataError(
-            source,
-            expected="a split in every row, or in none",
-            found=f"{without} of {rows} rows without one",
-            fix="Complete the column 'split', or remove it.",
-        )
+        raise split_in_part(source, without, rows)
     part = loaded.part(split)
     if not part.examples:
         sizes = Counter(map(str, loaded.stored.parts()))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal, TypeAlias
 
 from reasondistill.contracts.records import Example
+from reasondistill.errors import DataError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -72,3 +73,13 @@ def assign_splits(examples: Iterable[Example]) -> list[Example]:
         else example.model_copy(update={"split": part_of(None, example.group, example.id)})
         for example in examples
     ]
+
+
+def split_in_part(source: str, without: int, rows: int) -> DataError:
+    """What a data set is refused with of which some rows name their split and others do not."""
+    return DataError(
+        source,
+        expected="a split in every row, or in none",
+        found=f"{without} of {rows} rows without one",
+        fix="Complete the column 'split', or remove it.",
+    )

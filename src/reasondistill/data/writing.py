@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.readers.csv_files import DELIMITERS
-from reasondistill.data.splits import split_order
+from reasondistill.data.splits import split_in_part, split_order
 from reasondistill.data.stored import StoredExamples
 from reasondistill.errors import DataError, OutputError
 from reasondistill.storage.files import JsonObject, atomic_folder, atomic_write, json_line
@@ -135,12 +135,7 @@ def _require_whole_groups(stored: StoredExamples, name: str) -> None:
     if stored.split is not None or not any(part is not None for part in own):
         return  # one part, or by the rule, which knows nothing but the group
     if without := own.count(None):
-        raise DataError(
-            name,
-            expected="a split in every row, or in none",
-            found=f"{without} of {len(own)} rows without one",
-            fix="Complete the column 'split', or remove it.",
-        )
+        raise split_in_part(name, without, len(own))
     part_of: dict[str, str] = {}
     for group, identity, part in zip(stored.column("group"), stored.column("id"), own, strict=True):
         if group is not None and part_of.setdefault(group, part) != part:

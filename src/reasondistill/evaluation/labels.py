@@ -83,18 +83,8 @@ def _score_calibration(
     gold: Sequence[str | None],
     bootstrap: GroupBootstrap,
 ) -> None:
-    statistics = calibration_error.calibration_statistics(probabilities, gold)
-    sums = statistics.sum(axis=0)
-    n = int(sums[0].sum())
-    if n == 0:
+    if not add_calibration_error(scored, probabilities, gold, bootstrap):
         return
-
-    def of_flat(sums: FloatArray) -> FloatArray:
-        return calibration_error.ece(sums.reshape(*sums.shape[:-1], 3, -1))
-
-    value = float(calibration_error.ece(sums))
-    interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
-    scored.metrics["ece"] = MetricValue(value=value, ci95=interval, n=n)
     scored.metrics["brier"] = mean(
         [
             calibration_error.brier(p, g) if p and g is not None else None
@@ -102,6 +92,28 @@ def _score_calibration(
         ],
         bootstrap,
     )
+
+
+def add_calibration_error(
+    scored: Scored,
+    probabilities: Sequence[Mapping[str, float] | None],
+    gold: Sequence[str | None],
+    bootstrap: GroupBootstrap,
+) -> bool:
+    """Score how far probabilities are off, with the bins of the reliability diagram; False where no row has both."""
+    statistics = calibration_error.calibration_statistics(probabilities, gold)
+    sums = statistics.sum(axis=0)
+    n = int(sums[0].sum())
+    if n == 0:
+        return False
+
+    def of_flat(sums: FloatArray) -> FloatArray:
+        return calibration_error.ece(sums.reshape(*sums.shape[:-1], 3, -1))
+
+    value = float(calibration_error.ece(sums))
+    interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
+    scored.metrics["ece"] = MetricValue(value=value, ci95=interval, n=n)
     bins = [CalibrationBin.model_validate(values) for values in calibration_error.reliability_bins(sums)]
     scored.calibration = ScoredConfidence(bins=bins, ece=value)
     scored.settings["ece_bins"] = calibration_error.ECE_BINS
+    return True

@@ -115,17 +115,23 @@ class MatchedTeacher(NamedTuple):
     answers: list[ReferenceAnswer | None]
 
 
-def named(files: Mapping[str, str | None], examples: Sequence[Example]) -> list[ReferenceTeacher]:
+def named(
+    teachers: Iterable[ReferenceTeacher | str] | Mapping[str, str | None], examples: Sequence[Example]
+) -> list[ReferenceTeacher]:
     """Teachers by name: of the predictions in their file, or, without one, of the explanations of that source.
 
     Raises:
         DataError: a file is not usable, or no explanation has this source.
     """
+    files: Iterable[tuple[ReferenceTeacher | str, str | None]]
+    files = teachers.items() if isinstance(teachers, Mapping) else [(teacher, None) for teacher in teachers]
     return [
-        ReferenceTeacher.of_source(name, examples)
+        teacher
+        if isinstance(teacher, ReferenceTeacher)
+        else ReferenceTeacher.of_source(teacher, examples)
         if file is None
-        else ReferenceTeacher.of_predictions(name, read_any_predictions(file))
-        for name, file in files.items()
+        else ReferenceTeacher.of_predictions(teacher, read_any_predictions(file))
+        for teacher, file in files
     ]
 
 

@@ -8,12 +8,10 @@ from importlib.metadata import version
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example
-from reasondistill.contracts.results import MetricValue
-from reasondistill.contracts.scored_confidence import CalibrationBin, ScoredConfidence
 from reasondistill.evaluation.abstention import score_selective
+from reasondistill.evaluation.labels import add_calibration_error
 from reasondistill.evaluation.pairing import Row, right_answers
 from reasondistill.evaluation.scored import Scored
-from reasondistill.metrics import calibration_error
 from reasondistill.metrics.answer_overlap import (
     TOLERANCE,
     answer_rouge,
@@ -22,7 +20,7 @@ from reasondistill.metrics.answer_overlap import (
     numeric_match,
     token_f1,
 )
-from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
+from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.metrics.text import Rouge
 from reasondistill.tasks.task import Task
 
@@ -134,17 +132,4 @@ def _score_confidence(scored: Scored, rows: Sequence[Row], task: Task, bootstrap
     given = [{"given": p} if (p := row.prediction.probability) is not None else None for row in rows]
     verdicts = right_answers(rows, task)
     gold = [None if right is None else "given" if right else "" for right in verdicts]
-    statistics = calibration_error.calibration_statistics(given, gold)
-    sums = statistics.sum(axis=0)
-    if not (n := int(sums[0].sum())):
-        return
-
-    def of_flat(sums: FloatArray) -> FloatArray:
-        return calibration_error.ece(sums.reshape(*sums.shape[:-1], 3, -1))
-
-    value = float(calibration_error.ece(sums))
-    interval = bootstrap.interval(statistics.reshape(len(statistics), -1), of_flat)
-    scored.metrics["ece"] = MetricValue(value=value, ci95=interval, n=n)
-    bins = [CalibrationBin.model_validate(values) for values in calibration_error.reliability_bins(sums)]
-    scored.calibration = ScoredConfidence(bins=bins, ece=value)
-    scored.settings["ece_bins"] = calibration_error.ECE_BINS
+    add_calibration_error(scored, given, gold, bootstrap)

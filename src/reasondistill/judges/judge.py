@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
@@ -298,14 +299,13 @@ class Judge:
         with atomic_folder(out) as folder:
             write_json(folder / JUDGE_FILE, self.info.model_dump(mode="json"))
             tensors = {**self._fitted(), _SEEN: torch.from_numpy(self.seen.view(np.int64))}
-            (folder / WEIGHTS_FILE).write_bytes(
-                as_bytes(tensors)
-            )  # save_file would make it readable for this user only
+            # save_file would make it readable for this user only
+            (folder / WEIGHTS_FILE).write_bytes(as_bytes(tensors))
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
             seal_folder(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Judge:
+    def load(cls, folder: str | PathLike[str]) -> Judge:
         """Read a judge: a folder, or ``builtin:scenes``, which is shipped.
 
         Raises:

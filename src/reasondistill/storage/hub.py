@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 from reasondistill.errors import CheckpointError, MissingExtraError, first_line
 
@@ -49,17 +49,7 @@ class UploadOptions(TypedDict, total=False):
     create_pr: bool
 
 
-def upload(
-    folder: Path,
-    repo_id: str,
-    *,
-    commit_message: str | None = None,
-    commit_description: str | None = None,
-    private: bool | None = None,
-    token: bool | str | None = None,
-    revision: str | None = None,
-    create_pr: bool = False,
-) -> str:
+def upload(folder: Path, repo_id: str, **options: Unpack[UploadOptions]) -> str:
     """Upload a folder into a repository, which is made if it is not there.
 
     Returns:
@@ -72,17 +62,17 @@ def upload(
     with _on_the_hub(repo_id):
         from huggingface_hub import HfApi
 
-        api = HfApi(token=token)
-        known = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        api, revision = HfApi(token=options.get("token")), options.get("revision")
+        known = api.create_repo(repo_id, private=options.get("private"), exist_ok=True).repo_id
         if revision is not None and not revision.startswith("refs/pr"):
             api.create_branch(known, branch=revision, exist_ok=True)
         commit = api.upload_folder(
             repo_id=known,
             folder_path=folder,
-            commit_message=commit_message or "Upload a student of reasondistill",
-            commit_description=commit_description,
+            commit_message=options.get("commit_message") or "Upload a student of reasondistill",
+            commit_description=options.get("commit_description"),
             revision=revision,
-            create_pr=create_pr,
+            create_pr=options.get("create_pr", False),
         )
     return str(commit.pr_url or commit.commit_url)
 

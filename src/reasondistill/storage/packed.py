@@ -66,10 +66,6 @@ class _Zstd(io.RawIOBase):
         return self._place
 
 
-def _open_zstd(stream: IO[bytes], mode: str) -> IO[bytes]:
-    return io.BufferedReader(_Zstd(str(stream.name)))
-
-
 def _open_zip(stream: IO[bytes], mode: str) -> IO[bytes]:
     archive = zipfile.ZipFile(stream)
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
@@ -91,7 +87,7 @@ _BEGINNINGS: Final[dict[bytes, Opener]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": _open_zstd,
+    b"\x28\xb5\x2f\xfd": lambda stream, mode: io.BufferedReader(_Zstd(str(stream.name))),
 }
 _ZIP: Final = b"PK"
 _BLOCK: Final = b"1AY&SY"  # of bzip2, after a digit: a text may begin with BZh

@@ -20,14 +20,16 @@ from reasondistill.storage.files import file_fingerprint, fingerprint
 CALIBRATION_FILE = "calibration.json"
 SCHEMA_VERSION = 1
 
-_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """What a student's JSON files are made of: nothing unknown, nothing infinite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class CalibrationData(_Part):
+class CalibrationData(Part):
     """The fitted data; ``fingerprint`` is that of the split, as in ``run.json``."""
 
     name: str
@@ -35,14 +37,14 @@ class CalibrationData(_Part):
     fingerprint: str
 
 
-class BeforeAfter(_Part):
+class BeforeAfter(Part):
     """A figure on the fitted rows, of the raw and of the calibrated probabilities."""
 
     before: Annotated[float, Field(ge=0.0)]
     after: Annotated[float, Field(ge=0.0)]
 
 
-class Threshold(_Part):
+class Threshold(Part):
     """When to answer for a target ``precision``: if the confidence is at least ``threshold``.
 
     ``threshold`` is None if no confidence was high enough. ``n`` of the fitted rows are answered with it, ``coverage``
@@ -51,14 +53,14 @@ class Threshold(_Part):
     """
 
     precision: Annotated[float, Field(gt=0.0, lt=1.0)]
-    threshold: _Share | None
+    threshold: Share | None
     n: Annotated[int, Field(ge=0)]
-    coverage: _Share
-    observed: _Share | None
-    lower_bound: _Share | None
+    coverage: Share
+    observed: Share | None
+    lower_bound: Share | None
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """The content of ``calibration.json``.
 
     ``student`` is the fingerprint of its student, ``n`` the number of fitted rows out of all ``labelled`` ones,
@@ -73,10 +75,10 @@ class Calibration(_Part):
     data: CalibrationData
     n: Annotated[int, Field(ge=1)]
     labelled: Annotated[int, Field(ge=1)]
-    accuracy: _Share
+    accuracy: Share
     nll: BeforeAfter
     ece: BeforeAfter
-    certainty: _Share
+    certainty: Share
     thresholds: list[Threshold]
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -139,6 +139,10 @@ class Codec:
             self._assemble(target, encoding.ids, encoding.offsets)
             for target, encoding in zip(targets, encoded, strict=True)
         ]
+
+    def encoder_of(self, of: str) -> tuple[int, Callable[[Sequence[Target]], list[EncodedTarget]]]:
+        """The role of the tokens that are scored, and what encodes their targets."""
+        return (LABEL, self.encode_choices) if of == "label" else (EXPLANATION, self.encode_targets)
 
     def encode_choices(self, targets: Sequence[Target]) -> list[EncodedTarget]:
         """Token ids and roles of the possible labels, given as `tasks.choice_targets`.

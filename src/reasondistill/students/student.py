@@ -263,15 +263,7 @@ class Student:
             return self._answered(examples, generation, free, precision)
         examples = examples_for(self.task, examples)
         threshold = None if precision is None else self.threshold_for(precision)
-        answers = answer(
-            self.engine,
-            self.task,
-            self.order,
-            examples,
-            generation or self.generation,
-            free=free,
-            temperature=1.0 if self.calibration is None else self.calibration.temperature,
-        )
+        answers = self._answers(examples, generation or self.generation, free=free)
         rows = zip(examples, answers, strict=True)
         return Predictions(_prediction(example, a, threshold, self.phrases) for example, a in rows)
 
@@ -299,16 +291,11 @@ class Student:
         """
         if self.task.writes_answers:
             return [{} for _ in examples]
-        answers = answer(
-            self.engine,
-            self.task,
-            self.order,
-            examples,
-            self.generation,
-            explain=False,
-            temperature=1.0 if self.calibration is None else self.calibration.temperature,
-        )
-        return [a.probabilities for a in answers]
+        return [a.probabilities for a in self._answers(examples, self.generation, explain=False)]
+
+    def _answers(self, examples: Sequence[Example], generation: Generation, **how: bool) -> Iterable[Answer]:
+        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        return answer(self.engine, self.task, self.order, examples, generation, temperature=temperature, **how)
 
     def explain_for(self, examples: Sequence[Example], labels: Sequence[str]) -> list[str]:
         """The explanations that it writes for given ``labels``, one for each example.

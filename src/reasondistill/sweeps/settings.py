@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reasondistill.config import Config, Positive
+from reasondistill.config.data_config import one_or_several
 from reasondistill.metrics.registry import metric_names, metric_of
 
 RunName = Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
@@ -44,13 +45,9 @@ class Scored(Config):
         return self.name or self.split or "all"
 
 
-def _number_of_evaluations(value: object) -> str:
-    return "several" if isinstance(value, list | tuple) else "one"
-
-
 Evaluations = Annotated[
     Annotated[Scored, Tag("one")] | Annotated[list[Scored], Field(min_length=1), Tag("several")],
-    Discriminator(_number_of_evaluations),
+    Discriminator(one_or_several),
 ]
 
 

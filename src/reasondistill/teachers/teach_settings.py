@@ -105,12 +105,8 @@ class ApiTeacher(_Writer):
     def _no_key_itself(cls, value: object) -> object:
         if isinstance(value, str) and _LOOKS_LIKE_A_KEY.search(value):
             # Not pydantic's own message, which would show what was given.
-            return _refuse_key()
+            return "(a key itself, where the name of a variable is expected)"
         return value
-
-
-def _refuse_key() -> object:
-    return "(a key itself, where the name of a variable is expected)"
 
 
 class GgufTeacher(_Writer):

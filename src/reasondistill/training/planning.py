@@ -165,12 +165,7 @@ def plan_training(
     loaded, task = data.loaded, data.loaded.task
     splits = loaded.splits if validation is None else {"train": len(loaded), "validation": len(validation.loaded)}
     if task is None or not splits.get("train"):
-        raise DataError(
-            loaded.name,
-            expected="rows of the split train",
-            found=", ".join(f"{n:,} of {split}" for split, n in splits.items()) or "none",
-            fix="Mark some rows as train in a column split; without it a rule splits them, and needs more rows.",
-        )
+        raise without_train(loaded.name, splits)
     sizes, choices = _measured(loaded, task)
     changes = dict(changes or {})
     value = _values(loaded, splits, recipe, sizes, changes.get("training") or {})
@@ -194,6 +189,16 @@ def plan_training(
         sizes=sizes,
     )
     return plan if _batch_is_given(changes) else _fitted(plan)
+
+
+def without_train(name: str, splits: Mapping[str, int]) -> DataError:
+    """What a data set without training rows is refused with."""
+    return DataError(
+        name,
+        expected="rows of the split train",
+        found=", ".join(f"{n:,} of {split}" for split, n in splits.items()) or "none",
+        fix="Mark some rows as train in a column split; without it a rule splits them, and needs more rows.",
+    )
 
 
 def _batch_is_given(changes: Mapping[str, Any]) -> bool:

@@ -256,33 +256,8 @@ def joined(*, seconds: float = WAIT_SECONDS, use_cpu: bool = False) -> Iterator[
             found=f"{here.count} processes that do not know",
             fix="Start the command with torchrun or `train --processes N`, or unset WORLD_SIZE.",
         )
-    here_alone = Processes(here)
-    limit = timedelta(seconds=seconds)
-    on_gpu = torch.cuda.is_available() and not use_cpu
-    from torch.distributed.distributed_c10d import PrefixStore
-    from torch.distributed.rendezvous import rendezvous
-
-    if on_gpu and here.local_count > torch.cuda.device_count():
-        raise ConfigError(
-            "processes",
-            expected=f"as many on a machine as it has GPUs: {torch.cuda.device_count()}",
-            found=str(here.local_count),
-            fix="Start fewer, or compute on the processor: --set training.use_cpu=true.",
-        )
-    with here_alone.noticing():
-        if on_gpu:  # not run by the authors: they had no machine with two GPUs
-            torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
-        store, *_ = next(rendezvous("env://", timeout=limit))
-        if here.local_count == here.count:  # torch's launcher keeps its store, with the addresses of who has ended
-            store = PrefixStore(f"attempt {restarts()}", store)
-        torch.distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-            store=store,
-            rank=here.rank,
-            world_size=here.count,
-            timeout=limit,
-        )
-        group = torch.distributed.new_group(backend="gloo", timeout=limit)
+    with Processes(here).noticing():
+        group = _meet(here, timedelta(seconds=seconds), on_gpu=torch.cuda.is_available() and not use_cpu)
     _current = Processes(here, group)
     try:
         yield _current
@@ -294,6 +269,29 @@ def joined(*, seconds: float = WAIT_SECONDS, use_cpu: bool = False) -> Iterator[
         _current = Processes(Place())
         with suppress(RuntimeError):  # of processes that are gone
             torch.distributed.destroy_process_group()
+
+
+def _meet(here: Place, limit: timedelta, *, on_gpu: bool) -> Any:
+    """The group through which processes exchange objects, once all of them have come."""
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    if on_gpu and here.local_count > torch.cuda.device_count():
+        raise ConfigError(
+            "processes",
+            expected=f"as many on a machine as it has GPUs: {torch.cuda.device_count()}",
+            found=str(here.local_count),
+            fix="Start fewer, or compute on the processor: --set training.use_cpu=true.",
+        )
+    if on_gpu:  # not run by the authors: they had no machine with two GPUs
+        torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
+    store, *_ = next(rendezvous("env://", timeout=limit))
+    if here.local_count == here.count:  # torch's launcher keeps its store, with the addresses of who has ended
+        store = PrefixStore(f"attempt {restarts()}", store)
+    torch.distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=here.rank, world_size=here.count, timeout=limit
+    )
+    return torch.distributed.new_group(backend="gloo", timeout=limit)
 
 
 def joined_for(config: TrainConfig) -> AbstractContextManager[Processes]:

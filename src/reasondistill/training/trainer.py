@@ -105,11 +105,11 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
         self.optimizer: Any
         self.control: Any
         # The joint loss smooths itself; transformers would look for a key `labels` in each batch.
-        label_smoothing_factor = arguments.label_smoothing_factor
-        arguments.label_smoothing_factor = 0.0
+        smoothing, arguments.label_smoothing_factor = arguments.label_smoothing_factor, 0.0
         # It would make an accelerator wait at each batch, to hide what `FiniteWatch` stops at.
         arguments.logging_nan_inf_filter = False
-        model = JointModel(student.model, label_smoothing_factor, distillation)
+        patience = [EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []
+        model = JointModel(student.model, smoothing, distillation)
         if arguments.neftune_noise_alpha:
             model.packing = "never"  # NEFTune's noise is scaled by the length of a row, which has to be that of a text
         super().__init__(
@@ -118,15 +118,9 @@ class DistillationTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             data_collator=NamingCollator(student.codec),
-            callbacks=[
-                self.stop,
-                self.returning,
-                self.reports,
-                *callbacks,
-                *([EarlyStoppingCallback(early_stopping_patience)] if early_stopping_patience else []),
-            ],
+            callbacks=[self.stop, self.returning, self.reports, *callbacks, *patience],
         )
-        self.args.label_smoothing_factor = label_smoothing_factor
+        self.args.label_smoothing_factor = smoothing
         self.remove_callback(ProgressCallback)  # a bar with raw dictionaries
         self.remove_callback(PrinterCallback)  # these alone
         # The loss below is divided by the counts of the whole optimizer step.

@@ -103,7 +103,7 @@ def update(
     lay_over(keys, overrides)
     plan = plan_update(parent, data, columns=columns, new_labels=new_labels, changes=keys)
     if judge is not None and not isinstance(judge, Loading):
-        judge = Loading.load(judge if judge == "builtin:scenes" else Path(judge))
+        judge = Loading.load(judge)
     return carry_out(plan.config, data=plan.data, judge=judge, watcher=watcher, progress=progress)
 
 

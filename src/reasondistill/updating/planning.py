@@ -15,7 +15,7 @@ from reasondistill.runs import Run
 from reasondistill.storage.files import real_path
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import Task
-from reasondistill.training.planning import DataFile, laid_over
+from reasondistill.training.planning import DataFile, laid_over, without_train
 
 _EVALUATIONS = 6
 _VALIDATED = 500  # rows
@@ -104,12 +104,7 @@ def parent_of(config: TrainConfig) -> Run:
 def _sources(data: DataFile) -> dict[str, Any]:
     splits = data.loaded.splits
     if not splits.get("train"):
-        raise DataError(
-            data.loaded.name,
-            expected="rows of the split train",
-            found=", ".join(f"{n:,} of {split}" for split, n in splits.items()) or "none",
-            fix="Mark some rows as train in a column split; without it a rule splits them, and needs more rows.",
-        )
+        raise without_train(data.loaded.name, splits)
     held = data.named(split="validation", limit=_VALIDATED) if splits.get("validation") else None
     return {"train": data.named(split="train"), "validation": held}
 

@@ -16,10 +16,10 @@ from reasondistill.contracts.records import Prediction, read_predictions
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.contracts.update import UPDATE_FILE, AnsweredSet, UpdateRecord
 from reasondistill.data import Loaded
-from reasondistill.errors import NoSuchSplitError, OutputError
+from reasondistill.errors import NoSuchSplitError
 from reasondistill.evaluation import evaluate, save
-from reasondistill.run_data import Rows, RunData
-from reasondistill.runs import DATA_FILE, Run
+from reasondistill.run_data import Rows, RunData, require_same_config
+from reasondistill.runs import Run
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
@@ -81,7 +81,7 @@ def carry_out(
     parent = parent_of(config)
     begun = (Path(config.runs_dir) / config.name / RUN_FILE).is_file()
     if begun:
-        _require_same(config)
+        require_same_config(config)
     run = train(config, data=None if begun else data, resume=begun, watcher=watcher)
     config = run.config()
     assert config.update is not None  # `parent_of` refuses it, and a run keeps its configuration
@@ -94,22 +94,6 @@ def carry_out(
     record.save(run.folder / UPDATE_FILE)
     shutil.copyfile(run.folder / UPDATE_FILE, run.student / UPDATE_FILE)
     return Updated(run, record)
-
-
-def _require_same(config: TrainConfig) -> None:
-    """Refuse to go on with a run that was begun with another configuration.
-
-    Raises:
-        OutputError: there is one of that name.
-    """
-    run = Run.open(Path(config.runs_dir) / config.name)
-    if not (run.folder / DATA_FILE).is_file() and run.config() != config:
-        raise OutputError(
-            run.folder,
-            expected="no run of this name, or one that was begun by the same command",
-            found="one with another configuration",
-            fix="Give the new one another name: --name NAME.",
-        )
 
 
 def _record(answering: _Answering, parent: Run, sets: list[AnsweredSet], seconds: float) -> UpdateRecord:

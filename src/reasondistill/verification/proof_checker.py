@@ -90,8 +90,8 @@ class Checker:
         for step in proof.steps:
             if every:
                 self._check_every(proof, step)
-            found = self._step_pairs(step, *_sides(step, premise, hypothesis))
-            pairs |= found if step.side == "hypothesis" else {(other, mine) for mine, other in found}
+            paired = self._step_pairs(step, *_sides(step, premise, hypothesis))
+            pairs |= paired if step.side == "hypothesis" else {(other, mine) for mine, other in paired}
         for side in {step.side for step in proof.steps}:
             at = 0 if side == "hypothesis" else 1
             goals = {of for step in proof.steps if step.side == side for of in _goal(step, premise, hypothesis).of}

@@ -27,8 +27,8 @@ def spans_of(proof: Proof, premise: str, hypothesis: str, lexicon: Lexicon) -> l
     group, and whose words stand otherwise in the sentences ("outside" is read as "outdoors").
     """
     steps = sorted(proof.steps, key=lambda step: -max(len(evidence.path) for evidence in step.evidence))
-    found = (_of_step(step, proof, premise, hypothesis, lexicon) for step in steps)
-    return list(dict.fromkeys(spans for spans in found if spans is not None))
+    of_steps = (_of_step(step, proof, premise, hypothesis, lexicon) for step in steps)
+    return list(dict.fromkeys(spans for spans in of_steps if spans is not None))
 
 
 def _of_step(step: Step, proof: Proof, premise: str, hypothesis: str, lexicon: Lexicon) -> Spans | None:

@@ -242,13 +242,13 @@ class _Search:
 
     def _clashes(self, other: int, mine: int) -> Iterator[tuple[int, tuple[Rule, str, _Reason, _Reason]]]:
         claims = [list(self._claims(form, of)) for form, of in ((self.premise, other), (self.hypothesis, mine))]
-        said = [[reason.path[-1] for reason in side] for side in claims]
+        predicates = [[reason.path[-1] for reason in side] for side in claims]
         for given, wanted in product(*claims):
             clash = self.lexicon.clash(given.path[-1], wanted.path[-1])
             if (
                 clash is not None
-                and not self._also(said[0], clash.second[-1])
-                and not self._also(said[1], clash.first[-1])
+                and not self._also(predicates[0], clash.second[-1])
+                and not self._also(predicates[1], clash.first[-1])
             ):
                 first = given._replace(path=(*given.path[:-1], *clash.first))
                 second = wanted._replace(path=(*wanted.path[:-1], *clash.second))

@@ -116,8 +116,8 @@ def read_premise(text: str) -> Form:
         modifiers = _phrases_in(after, frame, "modifier")
         verbs = _phrases_in(rest, frame, "verb")
         if adjectives is not None and modifiers is not None and verbs:
-            said = [f"adjective {phrase}" for phrase in (*adjectives, *modifiers, *verbs)]
-            return _form(f"the {noun}", [f"noun {noun}", *said])
+            predicates = [f"adjective {phrase}" for phrase in (*adjectives, *modifiers, *verbs)]
+            return _form(f"the {noun}", [f"noun {noun}", *predicates])
     raise OutsideError("premise: not of the grammar of scenes")
 
 

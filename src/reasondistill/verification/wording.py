@@ -86,7 +86,7 @@ def _implies(evidence: Evidence) -> str:
 def _contradiction(proof: Proof) -> str:
     step = proof.steps[0]
     if step.rule not in ("exclusive", "antonyms"):  # "no" against "some"
-        reasons = list(dict.fromkeys(reason for one in proof.steps for reason in _reasons(proof, one)))
+        reasons = list(dict.fromkeys(reason for each in proof.steps for reason in _reasons(proof, each)))
         because = f"{_listed(reasons)}, and " if reasons else ""
         return _sentence(f"{because}one sentence says that there is none of what the other one says there is")
     paths = [evidence.path for evidence in step.evidence]

@@ -26,10 +26,9 @@ def proofs_section(audit: Audit) -> Section:
         advice = (
             "Read these rows with their proofs, and correct the label or reject an assumption. The worst come first."
         )
-        severity = "warning" if len(proofs.doubted) > proofs.proved / 100 else "note"
         findings.append(
             finding(
-                "warning" if severity == "warning" else "note",
+                "warning" if len(proofs.doubted) > proofs.proved / 100 else "note",
                 what,
                 advice,
                 ids=[doubt.id for doubt in proofs.doubted],

@@ -55,7 +55,7 @@ def recombined(
     existing: set[Texts] = set()
     ids: set[str] = set()
     for example in examples:
-        existing.add(_key(_texts(example, task)))
+        existing.add(_key(tuple(example.fields[name] for name in task.fields)))
         ids.add(example.id)
         part = part_of(example.split, example.group, example.id)
         groups.setdefault((example.cluster, part), []).append(example)
@@ -92,10 +92,6 @@ def _require_recombinable(task: Task, name: str) -> None:
             found=f"the task {task.name!r}, in which each row has choices of its own",
             fix="Such rows cannot be recombined: their choices belong to their texts.",
         )
-
-
-def _texts(example: Example, task: Task) -> Texts:
-    return tuple(example.fields[name] for name in task.fields)
 
 
 def _key(texts: Iterable[str]) -> Texts:

@@ -171,15 +171,11 @@ def _tfidf(grams: list[list[str]], train: NDArray[np.intp]) -> csr_matrix:
     """TF-IDF values of all rows; the vocabulary and the frequencies are the training rows'."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(analyzer=_as_they_are, sublinear_tf=True)
+    vectorizer = TfidfVectorizer(analyzer=lambda grams: grams, sublinear_tf=True)
     if not any(grams[k] for k in train):
         return csr_matrix((len(grams), 0))
     vectorizer.fit([grams[k] for k in train])
     return vectorizer.transform(grams)
-
-
-def _as_they_are(grams: list[str]) -> list[str]:
-    return grams
 
 
 def _dense(

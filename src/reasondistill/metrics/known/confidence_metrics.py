@@ -54,14 +54,6 @@ def _of_stated(figure: Callable[[FloatArray, FloatArray], FloatArray], rows: Seq
     return Measure("corpus", statistics.reshape(len(rows), -1), statistics.sum(axis=(1, 2)) > 0, function)
 
 
-def _stated_ece(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _of_stated(stated_ece, rows)
-
-
-def _stated_auroc(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _of_stated(lambda counts, values: auroc(counts), rows)
-
-
 _probabilities = partial(Metric, family="confidence", about="labels", needs=("gold labels", "probabilities"))
 _stated = partial(Metric, family="confidence", needs=("gold labels", "stated confidence"))
 _abstaining = partial(Metric, family="confidence", about="labels", not_resampled=NO_ROW_SCORE)
@@ -88,12 +80,12 @@ CONFIDENCE_METRICS = (
     _stated(
         "stated_ece", "ECE of stated confidence",
         "mean distance of accuracy and stated value, over the values that are stated",
-        higher_is_better=False, columns=_stated_ece,
+        higher_is_better=False, columns=lambda rows, given: _of_stated(stated_ece, rows),
     ),
     _stated(
         "stated_auroc", "AUROC of stated confidence",
         "how often a right answer is stated with more confidence than a wrong one",
-        columns=_stated_auroc,
+        columns=lambda rows, given: _of_stated(lambda counts, values: auroc(counts), rows),
     ),
     _stated(
         "confidence_auroc", "AUROC of probabilities",

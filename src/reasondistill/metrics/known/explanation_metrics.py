@@ -10,20 +10,12 @@ from typing import Literal
 import numpy as np
 
 from reasondistill.contracts.scored_rows import ScoredRow
-from reasondistill.metrics.measure import Given, Measure
+from reasondistill.metrics.measure import Measure
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import FloatArray
 from reasondistill.metrics.text import CorpusMetric, readable
 
 _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
-
-
-def _bleu(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _corpus("bleu", rows)
-
-
-def _chrf(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _corpus("chrf", rows)
 
 
 def _corpus(name: Literal["bleu", "chrf"], rows: Sequence[ScoredRow]) -> Measure | None:
@@ -64,11 +56,11 @@ REFERENCE_METRICS = (
     ),
     _references(
         "bleu", "BLEU", "4-gram precision with brevity penalty against all references, over the whole corpus",
-        columns=_bleu, range=(0.0, 100.0), headline=True,
+        columns=lambda rows, given: _corpus("bleu", rows), range=(0.0, 100.0), headline=True,
     ),
     _references(
         "chrf", "chrF", "F2 of character 1- to 6-grams against the nearest reference, over the whole corpus",
-        columns=_chrf, range=(0.0, 100.0), headline=True,
+        columns=lambda rows, given: _corpus("chrf", rows), range=(0.0, 100.0), headline=True,
     ),
     _references(
         "bertscore_f1", "BERTScore F1", "F1 of greedily matched contextual word vectors with a reference",

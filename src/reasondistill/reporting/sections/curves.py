@@ -20,7 +20,7 @@ class _Panel(NamedTuple):
     title: str
     caption: str
     series: tuple[tuple[str, str], ...]
-    unit: str = ""
+    unit: str = "nats a token"
     unit_scale: bool = False
 
 
@@ -30,14 +30,12 @@ _JOINT: Final = (
         "Label loss",
         "Mean over the label's tokens.",
         (("label_loss", "training"), ("eval_label_loss", "validation")),
-        unit="nats a token",
     ),
     _Panel(
         "explanation-loss",
         "Explanation loss",
         "Mean over the explanation's tokens.",
         (("explanation_loss", "training"), ("eval_explanation_loss", "validation")),
-        unit="nats a token",
     ),
     _Panel(
         "label-accuracy",
@@ -62,7 +60,6 @@ _DENOISING: Final = _Panel(
     "Denoising loss",
     "The phase before: restoring masked sentences.",
     (("loss", "training"), ("eval_loss", "validation")),
-    unit="nats a token",
 )
 _COMPARED: Final = (
     _Panel(
@@ -73,16 +70,13 @@ _COMPARED: Final = (
         unit="share right",
         unit_scale=True,
     ),
-    _Panel("label-loss", "Label loss", "On validation.", (("eval_label_loss", ""),), unit="nats a token"),
-    _Panel(
-        "explanation-loss", "Explanation loss", "On validation.", (("eval_explanation_loss", ""),), unit="nats a token"
-    ),
+    _Panel("label-loss", "Label loss", "On validation.", (("eval_label_loss", ""),)),
+    _Panel("explanation-loss", "Explanation loss", "On validation.", (("eval_explanation_loss", ""),)),
     _Panel(
         "training-explanation-loss",
         "Explanation loss",
         "In training.",
         (("explanation_loss", ""),),
-        unit="nats a token",
     ),
 )
 

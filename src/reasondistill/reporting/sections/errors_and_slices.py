@@ -11,7 +11,8 @@ from reasondistill.contracts.slices import MeasuredSlice
 from reasondistill.metrics.registry import evidence_metrics
 from reasondistill.reporting.document import Block, Card, Cards, Cell, Facts, Gallery, Paragraph, Table
 from reasondistill.reporting.forest import Difference, forest
-from reasondistill.reporting.formatting import interval, listing, metric_title, metric_value
+from reasondistill.reporting.formatting import listing, metric_title, metric_value
+from reasondistill.reporting.sections.tables import metric_cell
 
 CELLS: Final = 6
 CELL_CARDS: Final = 2
@@ -234,7 +235,7 @@ def _slices_table(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequen
         (
             Cell(part.name, "" if part.ranked else "too few to rank"),
             Cell(f"{part.n:,}", f"{part.share:.0%}"),
-            _value(part, ranking),
+            metric_cell(ranking, part.metrics.get(ranking), "–"),
             _gap(part, ranking),
             Cell(_p(part, ranking)),
             *(_gap(part, name) for name in others),
@@ -251,13 +252,6 @@ def _slices_table(slices: Sequence[MeasuredSlice], ranking: str, metrics: Sequen
     )
     groups = frozenset({small}) if small else frozenset[int]()
     return Table("All slices, worst first", head, rows, note=note, groups=groups)
-
-
-def _value(part: MeasuredSlice, metric: str) -> Cell:
-    figures = part.metrics.get(metric)
-    if figures is None:
-        return Cell("–")
-    return Cell(metric_value(metric, figures.value), interval(metric, figures.ci95))
 
 
 def _gap(part: MeasuredSlice, metric: str) -> Cell:

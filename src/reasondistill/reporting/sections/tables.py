@@ -7,6 +7,7 @@ from typing import Final
 
 from reasondistill.contracts.results import NOT_BASELINES, MetricValue, Results
 from reasondistill.contracts.run import RunInfo
+from reasondistill.contracts.slices import SliceFigures
 from reasondistill.metrics.registry import (
     controlled_metrics,
     evidence_metrics,
@@ -42,7 +43,7 @@ def beside_baselines(results: Results) -> Table | None:
         (f for f in results.baselines if f not in NOT_BASELINES), key=lambda f: (f.startswith("copied_"), f)
     )
     compared = [f for f in NOT_BASELINES if f in results.baselines]
-    rows = [(Cell("Student", "95% interval"), *(_metric_cell(n, results.metrics[n]) for n in names))]
+    rows = [(Cell("Student", "95% interval"), *(metric_cell(n, results.metrics[n]) for n in names))]
     for baseline in (*baselines, *compared):
         values = results.baselines[baseline]
         rows.append((Cell(baseline_title(baseline)), *_rival_cells(values, results, names, flag=baseline in baselines)))
@@ -98,7 +99,7 @@ def per_label(results: Results) -> Table | None:
     rows = [
         (
             Cell(label),
-            *(_metric_cell(n, values.get(n)) for n in names),
+            *(metric_cell(n, values.get(n)) for n in names),
         )
         for label, values in results.per_label.items()
     ]
@@ -151,7 +152,7 @@ def _side_by_side(title: str, first: str, scored: Sequence[tuple[str, Results]])
     rows = [
         (
             Cell(name, f"{r.dataset.n:,} examples"),
-            *(_metric_cell(n, r.metrics.get(n)) for n in names),
+            *(metric_cell(n, r.metrics.get(n)) for n in names),
         )
         for name, r in scored
     ]
@@ -193,8 +194,9 @@ def _reading_place(name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def _metric_cell(name: str, metric: MetricValue | None) -> Cell:
-    return Cell("") if metric is None else Cell(metric_value(name, metric.value), interval(name, metric.ci95))
+def metric_cell(name: str, figure: MetricValue | SliceFigures | None, absent: str = "") -> Cell:
+    """A figure with its interval beneath it."""
+    return Cell(absent) if figure is None else Cell(metric_value(name, figure.value), interval(name, figure.ci95))
 
 
 def _rival_cells(values: Mapping[str, float], results: Results, names: Sequence[str], *, flag: bool) -> Iterator[Cell]:

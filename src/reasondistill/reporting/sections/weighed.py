@@ -12,7 +12,8 @@ from reasondistill.metrics.registry import evidence_metrics
 from reasondistill.reporting.cost_format import COMPRESSION, COST_TITLES, base_text, cost_value, percent_estimate
 from reasondistill.reporting.document import Block, Cell, Facts, Gallery, Paragraph, Section, Table
 from reasondistill.reporting.figures import Drawing
-from reasondistill.reporting.formatting import interval, marked_title, metric_title, metric_value
+from reasondistill.reporting.formatting import marked_title, metric_title
+from reasondistill.reporting.sections.tables import metric_cell
 from reasondistill.reporting.tradeoff_words import answer_text, reservations
 
 MAIN_COSTS: Final = (COMPRESSION, "parameters", "checkpoint_bytes", "latency_ms_p50", "examples_per_second")
@@ -27,7 +28,7 @@ def costs_section(tradeoffs: Tradeoffs) -> Section:
     rows = [
         (
             Cell(system.name),
-            *(_score(system, name) for name in metrics),
+            *(metric_cell(name, system.metrics.get(name), "–") for name in metrics),
             *(_cost(system, name, tradeoffs) for name in costs),
         )
         for system in systems
@@ -74,11 +75,6 @@ def _all_costs(tradeoffs: Tradeoffs) -> Table:
     names = [cost.name for cost in COSTS if any(cost.name in system.costs for system in tradeoffs.systems)]
     rows = [(Cell(s.name), *(_cost(s, name, tradeoffs) for name in names)) for s in tradeoffs.systems]
     return Table("All costs", ("System", *(COST_TITLES[name] for name in names)), tuple(rows))
-
-
-def _score(system: SystemSummary, name: str) -> Cell:
-    metric = system.metrics.get(name)
-    return Cell("–") if metric is None else Cell(metric_value(name, metric.value), interval(name, metric.ci95))
 
 
 def _cost(system: SystemSummary, name: str, tradeoffs: Tradeoffs) -> Cell:

@@ -1,69 +1,29 @@
 """Reading and writing files so that a broken one is named by line and a half-written one never appears."""
 
-from reasondistill.storage.files.atomic import (
-    atomic_folder,
-    atomic_write,
-    json_line,
-    json_text,
-    write_json,
-    write_jsonl,
-)
-from reasondistill.storage.files.fingerprints import (
-    broken_seal,
-    file_fingerprint,
-    file_sha256,
-    fingerprint,
-    fingerprint_of_texts,
-    seal_of,
-    seal_of_bytes,
-)
-from reasondistill.storage.files.places import (
-    real_path,
-    require_file,
-    require_new_file,
-    require_new_folder,
-    require_place,
-    writing,
-)
-from reasondistill.storage.files.reading import (
-    JsonObject,
-    add_note,
-    parse_json_object,
-    read_head,
-    read_json,
-    read_json_list,
-    read_jsonl,
-    read_lines,
-    read_versioned_json,
-)
-
-__all__ = [
-    "JsonObject",
-    "add_note",
-    "atomic_folder",
-    "atomic_write",
-    "broken_seal",
-    "file_fingerprint",
-    "file_sha256",
-    "fingerprint",
-    "fingerprint_of_texts",
-    "json_line",
-    "json_text",
-    "parse_json_object",
-    "read_head",
-    "read_json",
-    "read_json_list",
-    "read_jsonl",
-    "read_lines",
-    "read_versioned_json",
-    "real_path",
-    "require_file",
-    "require_new_file",
-    "require_new_folder",
-    "require_place",
-    "seal_of",
-    "seal_of_bytes",
-    "write_json",
-    "write_jsonl",
-    "writing",
-]
+from reasondistill.storage.files.atomic import atomic_folder as atomic_folder
+from reasondistill.storage.files.atomic import atomic_write as atomic_write
+from reasondistill.storage.files.atomic import json_line as json_line
+from reasondistill.storage.files.atomic import json_text as json_text
+from reasondistill.storage.files.atomic import write_json as write_json
+from reasondistill.storage.files.atomic import write_jsonl as write_jsonl
+from reasondistill.storage.files.fingerprints import broken_seal as broken_seal
+from reasondistill.storage.files.fingerprints import file_fingerprint as file_fingerprint
+from reasondistill.storage.files.fingerprints import file_sha256 as file_sha256
+from reasondistill.storage.files.fingerprints import fingerprint as fingerprint
+from reasondistill.storage.files.fingerprints import fingerprint_of_texts as fingerprint_of_texts
+from reasondistill.storage.files.fingerprints import seal_of as seal_of
+from reasondistill.storage.files.fingerprints import seal_of_bytes as seal_of_bytes
+from reasondistill.storage.files.places import real_path as real_path
+from reasondistill.storage.files.places import require_file as require_file
+from reasondistill.storage.files.places import require_new_file as require_new_file
+from reasondistill.storage.files.places import require_new_folder as require_new_folder
+from reasondistill.storage.files.places import require_place as require_place
+from reasondistill.storage.files.places import writing as writing
+from reasondistill.storage.files.reading import JsonObject as JsonObject
+from reasondistill.storage.files.reading import add_note as add_note
+from reasondistill.storage.files.reading import parse_json_object as parse_json_object
+from reasondistill.storage.files.reading import read_head as read_head
+from reasondistill.storage.files.reading import read_json as read_json
+from reasondistill.storage.files.reading import read_json_list as read_json_list
+from reasondistill.storage.files.reading import read_jsonl as read_jsonl
+from reasondistill.storage.files.reading import read_lines as read_lines

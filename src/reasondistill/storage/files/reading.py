@@ -290,23 +290,6 @@ def read_json(path: str | Path) -> JsonObject:
     return parse_json_object("\n".join(line for _, line in read_lines(path)), str(path))
 
 
-def read_versioned_json(path: str | Path, version: int | tuple[int, ...], *, what: str, fix: str = "") -> JsonObject:
-    """Read one JSON object that says under ``schema_version`` which form it has.
-
-    Args:
-        version: the one that is read, or all of them.
-
-    Raises:
-        DataError: as `read_json`, or it has another version.
-    """
-    value = read_json(path)
-    versions = version if isinstance(version, tuple) else (version,)
-    if value.get("schema_version") not in versions:
-        found = f"version {value.get('schema_version')!r}"
-        raise DataError(path, expected=f"{what}schema version {' or '.join(map(str, versions))}", found=found, fix=fix)
-    return value
-
-
 def read_json_list(
     path: str | Path,
     *,

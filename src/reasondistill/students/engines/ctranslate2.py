@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasondistill.config import Generation
-from reasondistill.students.codec import EXPLANATION, LABEL, Codec, EncodedTarget, batches_by_length
+from reasondistill.students.codec import Codec, EncodedTarget, batches_by_length
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.engines.engine import Generated, Scored, plainest
 from reasondistill.students.engines.forced_paths import Path, path_of, paths_for, scored
@@ -91,9 +91,7 @@ class CTranslate2Engine:
     def score(
         self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
     ) -> list[list[float]]:
-        role, encode_row = (
-            (LABEL, self.codec.encode_choices) if of == "label" else (EXPLANATION, self.codec.encode_targets)
-        )
+        role, encode_row = self.codec.encoder_of(of)
         sources = [self._tokens(ids) for ids in self.codec.encode_prompts(prompts)]
         encoded = {row: encode_row(row) for row in dict.fromkeys(map(tuple, targets))}
         plans = {row: paths_for(targets_of_row, role) for row, targets_of_row in encoded.items()}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reasondistill.config import Generation
-from reasondistill.students.codec import EXPLANATION, LABEL, Codec, batches_by_length, pad_to_tensor
+from reasondistill.students.codec import Codec, batches_by_length, pad_to_tensor
 from reasondistill.students.engines.engine import Generated, Scored, plainest
 from reasondistill.students.forward import encode, logits_at
 from reasondistill.students.line_grammar import Allowed
@@ -48,9 +48,7 @@ class TorchEngine:
     def score(
         self, prompts: Sequence[str], targets: Sequence[Sequence[Target]], of: Scored = "label"
     ) -> list[list[float]]:
-        role, encode_row = (
-            (LABEL, self.codec.encode_choices) if of == "label" else (EXPLANATION, self.codec.encode_targets)
-        )
+        role, encode_row = self.codec.encoder_of(of)
         scores: list[list[float]] = [[] for _ in prompts]
         for batch in self._encode(prompts):
             encoded = [encode_row(targets[i]) for i in batch.rows]

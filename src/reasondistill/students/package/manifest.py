@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reasondistill.config import Generation
 from reasondistill.contracts.records import read_model
 from reasondistill.contracts.seals import FileSeal
 from reasondistill.errors import CheckpointError
 from reasondistill.storage.files import broken_seal, fingerprint, write_json
-from reasondistill.students.calibration import CALIBRATION_FILE
+from reasondistill.students.calibration import CALIBRATION_FILE, Part, Share
 from reasondistill.students.engines.architecture import Architecture
 from reasondistill.students.package.tokenizer import TOKENIZER_FILE, TokenId, TokenizerFacts
 from reasondistill.students.positions import Positions
@@ -31,14 +31,8 @@ Quantization = Literal["float32", "int8", "int8_float32", "bfloat16", "float16"]
 _NEEDED = frozenset({WEIGHTS_FILE, ENGINE_CONFIG_FILE, VOCABULARY_FILE, TOKENIZER_FILE, TASK_FILE})
 _ALLOWED = _NEEDED | {CALIBRATION_FILE}
 
-_Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Origin(_Part):
+class Origin(Part):
     """The student that was exported; ``family`` is transformers' model type."""
 
     fingerprint: str
@@ -46,17 +40,17 @@ class Origin(_Part):
     parameters: Annotated[int, Field(ge=1)]
 
 
-class ParityLimits(_Part):
+class ParityLimits(Part):
     """Limits of a package: the least agreement, the largest difference."""
 
-    label_agreement: _Share
-    probability_difference: _Share
-    probability_difference_p95: _Share = 1.0
-    greedy_identity: _Share
-    explanation_rougeL: _Share  # noqa: N815 - the metric's name
+    label_agreement: Share
+    probability_difference: Share
+    probability_difference_p95: Share = 1.0
+    greedy_identity: Share
+    explanation_rougeL: Share  # noqa: N815 - the metric's name
 
 
-class ParityData(_Part):
+class ParityData(Part):
     """The compared rows; ``fingerprint`` is that of the split, as in ``run.json``."""
 
     name: str
@@ -64,7 +58,7 @@ class ParityData(_Part):
     fingerprint: str
 
 
-class Parity(_Part):
+class Parity(Part):
     """How a package's answers compare with its student's, on the same rows.
 
     ``label_agreement`` is the share of equal labels, ``probability_difference`` the largest difference of any label's
@@ -77,12 +71,12 @@ class Parity(_Part):
     n: Annotated[int, Field(ge=1)]
     data: ParityData
     generation: Generation
-    label_agreement: _Share | None
-    probability_difference: _Share | None
-    probability_difference_p95: _Share | None = None
-    explanation_identity: _Share | None
-    explanation_rougeL: _Share | None  # noqa: N815
-    greedy_identity: _Share | None
+    label_agreement: Share | None
+    probability_difference: Share | None
+    probability_difference_p95: Share | None = None
+    explanation_identity: Share | None
+    explanation_rougeL: Share | None  # noqa: N815
+    greedy_identity: Share | None
     limits: ParityLimits
 
     @property
@@ -101,7 +95,7 @@ class Parity(_Part):
         return broken
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The content of ``package.json``."""
 
     schema_version: int = SCHEMA_VERSION

@@ -58,13 +58,13 @@ def drawn(clients: Sequence[Client], federation: Federation, seed: int, number: 
         count = math.ceil(federation.participation * len(clients))
         chosen[rng.choice(len(clients), size=count, replace=False)] = True
     drops, slow = rng.random((2, len(clients)))
-    asked = [client for client, is_chosen in zip(clients, chosen, strict=True) if is_chosen]
+    called = [client for client, is_chosen in zip(clients, chosen, strict=True) if is_chosen]
     dropped = {c.number for c, value in zip(clients, drops, strict=True) if value < federation.dropouts}
     late = {c.number for c, value in zip(clients, slow, strict=True) if value < federation.stragglers}
     return Drawn(
-        asked,
-        [client for client in asked if client.number in dropped],
-        [client for client in asked if client.number in late - dropped],
+        called,
+        [client for client in called if client.number in dropped],
+        [client for client in called if client.number in late - dropped],
     )
 
 

@@ -6,13 +6,9 @@ from reasondistill.contracts.proofs import Form
 from reasondistill.verification.lexicon import Lexicon
 from reasondistill.verification.reading import closed_classes as closed
 from reasondistill.verification.reading.drafts import Draft, LookalikeError, OutsideError, words_of
+from reasondistill.verification.reading.lookahead import POINTERS, Lookahead
 from reasondistill.verification.reading.noun_phrases import NounPhrases, is_open
 
-_POINTERS = frozenset(["them", "it", "him", "himself", "herself", "themselves", "itself"])
-"""Objects that a premise can do without; what they stand for is not searched for."""
-
-
-_BEFORE_NOUNS = frozenset({"at-least", "kind-of"})
 _CLOTHES = ("noun clothing",)
 _BORNE = ("noun body part", "noun hair", "noun clothing")
 """What one wears, and what belongs to whom it is named with."""
@@ -46,6 +42,7 @@ class _Clauses:
         self.lexicon = lexicon
         self.whole = whole
         self.phrases = NounPhrases(words, lexicon)
+        self.ahead = Lookahead(words, self.phrases)
         self.draft = Draft()
         self.place = 0
         self.subjects: list[int] = []
@@ -68,8 +65,7 @@ class _Clauses:
         return self.draft.form()
 
     def _word(self, ahead: int = 0) -> str:
-        place = self.place + ahead
-        return self.words[place] if place < len(self.words) else ""
+        return self.ahead.word(self.place + ahead)
 
     def _skip(self, n: int) -> None:
         """Leave out some words of a premise.
@@ -122,40 +118,18 @@ class _Clauses:
 
     def _noun_phrases(self) -> list[int]:
         """One noun phrase, or several with "and" between them."""
-        found = [self._noun_phrase()]
+        phrases = [self._noun_phrase()]
         while self._word() in ("and", ",", "&"):
             ahead = 2 if self._word() == "," and self._word(1) == "and" else 1
-            if not self._begins_phrase(self.place + ahead):
+            if not self.ahead.begins_phrase(self.place + ahead):
                 break
             phrase = self.phrases.phrase(self.place + ahead)
-            if phrase is None or (self.verbs and self._has_verb(phrase.end) and self.phrases.animate(phrase.noun)):
+            if phrase is None or (self.verbs and self.ahead.goes_on(phrase.end) and self.phrases.animate(phrase.noun)):
                 break
             self.place += ahead
             self.phrases.coordinated = True
-            found.append(self._noun_phrase())
-        return found
-
-    def _has_verb(self, place: int) -> bool:
-        """Whether a clause of its own goes on at a place."""
-        forms = self.phrases.forms(place)
-        return place < len(self.words) and (self.words[place] in closed.BE or bool(forms.verb and not forms.noun))
-
-    def _begins_phrase(self, place: int) -> bool:
-        word = self.words[place] if place < len(self.words) else ""
-        if word in closed.DETERMINERS or word in closed.NUMBERS or word in closed.PRONOUNS or word in _BEFORE_NOUNS:
-            return True
-        forms = self.phrases.forms(place)
-        after = self.words[place + 1] if place + 1 < len(self.words) else ""
-        if forms.verb and (after in closed.DETERMINERS or after in closed.NUMBERS):
-            return False
-        if (
-            forms.verb
-            and forms.form in ("ing", "s", "ed")
-            and forms.verb_count >= forms.noun_count
-            and forms.verb_count
-        ):
-            return bool(forms.form == "ed" and forms.adjective and self.phrases.forms(place + 1).noun)
-        return bool(forms.noun or forms.adjective) or (bool(word) and is_open(word) and not forms.known)
+            phrases.append(self._noun_phrase())
+        return phrases
 
     def _noun_phrase(self) -> int:
         phrase = self.phrases.phrase(self.place)
@@ -176,11 +150,10 @@ class _Clauses:
             self.place += 1
         elif word in closed.RELATIVES:
             self.place += 1
-            if self._word() in closed.BE or self.phrases.forms(self.place).verb:
-                self._relative()
-            else:
+            if not self.ahead.begins_clause(self.place):
                 raise _StopError(f"“{word}”")
-        elif word in closed.HAVE and self._is_perfect():
+            self._relative()
+        elif word in closed.HAVE and self.ahead.is_perfect(self.place):
             self.place += 1
             self._complement()
         elif word in closed.BE:
@@ -194,17 +167,12 @@ class _Clauses:
         elif word in closed.CONJUNCTIONS:
             self.place += 1
             self._joined()
-        elif self._is_adverb():
+        elif self.ahead.is_adverb(self.place):
             self._adverb()
         elif word in closed.PREPOSITIONS:
             self._prepositional()
         else:
             self._verb()
-
-    def _is_perfect(self) -> bool:
-        """Whether "has" helps another verb: "has been", "have gathered"."""
-        forms = self.phrases.forms(self.place + 1)
-        return self._word(1) in closed.BE or (forms.form == "ed" and bool(forms.verb) and not forms.noun)
 
     def _relative(self) -> None:
         """ "who is …" directly after a noun phrase speaks of that; after others of the first subject."""
@@ -284,42 +252,19 @@ class _Clauses:
         if self.draft.quantifier != "some":
             raise _StopError(f"“{word}”")
         phrase = self.phrases.phrase(self.place)
-        if phrase is None or not (word in closed.SUBORDINATORS or self._clause_follows(phrase.end)):
+        if phrase is None or not (word in closed.SUBORDINATORS or self.ahead.begins_clause(phrase.end)):
             raise _StopError(f"“{word}”")
         self.subjects = self.last = self._noun_phrases()
         self.verbs = 0
 
-    def _clause_follows(self, place: int) -> bool:
-        return place < len(self.words) and (self.words[place] in closed.BE or bool(self.phrases.forms(place).verb))
-
     def _joined(self) -> None:
         """After "and", where no noun phrase was joined: another verb of the same subject, or another clause."""
         forms = self.phrases.forms(self.place)
-        if self._word() in closed.BE or (forms.verb and (forms.form == "ing" or not self._begins_phrase(self.place))):
+        is_verb = forms.verb and (forms.form == "ing" or not self.ahead.begins_phrase(self.place))
+        if self._word() in closed.BE or is_verb:
             self.last = self.subjects
             return
         self._new_clause("and")
-
-    def _is_adverb(self) -> bool:
-        word = self._word()
-        if word in closed.PREPOSITIONS:
-            return word in closed.ADVERBS and not self._phrase_follows()
-        forms = self.phrases.forms(self.place)
-        return word in closed.ADVERBS or (forms.adverb and not forms.noun and not forms.verb)
-
-    def _phrase_follows(self) -> bool:
-        """Whether a noun phrase follows a preposition, so that it is one."""
-        after = self._word(1)
-        if (
-            after in closed.DETERMINERS | _BEFORE_NOUNS | _POINTERS
-            or after in closed.NUMBERS
-            or after in closed.PRONOUNS
-        ):
-            return True
-        forms = self.phrases.forms(self.place + 1)
-        if forms.form in ("ing", "s") and forms.mostly_verb:
-            return False
-        return bool(forms.noun or forms.adjective) or (bool(after) and is_open(after) and not forms.known)
 
     def _adverb(self) -> None:
         word = {"outside": "outdoors", "inside": "indoors"}.get(self._word(), self._word())
@@ -342,9 +287,9 @@ class _Clauses:
                 self.draft.claim("adjective", word, subject)
             self.place += 2 if after == "each-other" else 1
             return
-        if not self._phrase_follows():
+        if not self.ahead.is_preposition(self.place):
             raise _StopError(f"“{preposition}” before “{after}”")
-        if self._word(1) in _POINTERS:
+        if self._word(1) in POINTERS:
             self._skip(2)
             return
         before, subjects = self.last, self.subjects
@@ -365,8 +310,7 @@ class _Clauses:
         self.place += 2
         for subject in self.subjects:
             self.draft.claim("verb", f"to {verb}", subject)
-        after = self._word()
-        if after and self._begins_phrase(self.place) and not self._is_adverb() and after not in closed.PREPOSITIONS:
+        if self.ahead.begins_object(self.place):
             self._objects(f"to {verb}")
 
     def _holders(self, preposition: str, before: list[int], subjects: list[int], target: int) -> list[int]:
@@ -394,27 +338,27 @@ class _Clauses:
         after = self._word()
         if forms.verb in closed.REFUSING_VERBS:
             raise _StopError(f"“{word}”")
-        if forms.verb in closed.OUTSIDE_VERBS and not self._begins_phrase(self.place) and after != "to":
+        if forms.verb in closed.OUTSIDE_VERBS and not self.ahead.begins_phrase(self.place) and after != "to":
             raise _StopError(f"“{word}”")
-        if forms.form == "ed" and forms.verb in closed.PARTICIPLES and not self._begins_phrase(self.place):
+        if forms.form == "ed" and forms.verb in closed.PARTICIPLES and not self.ahead.begins_phrase(self.place):
             self.place -= 1
             self._passive()
             return
-        lies = forms.verb == "lay" and not self._begins_phrase(self.place)  # "is laying on the grass"
+        lies = forms.verb == "lay" and not self.ahead.begins_phrase(self.place)  # "is laying on the grass"
         for subject in self.subjects:
             self.draft.claim("verb", "lie" if lies else forms.verb, subject)
         self.verbs += 1
         self.last = self.subjects
-        if (forms.verb, after) in closed.EMPTY_PARTICLES and not self._phrase_follows():
+        if (forms.verb, after) in closed.EMPTY_PARTICLES and not self.ahead.is_preposition(self.place):
             self.place += 1
-        if (forms.verb, after) in closed.WITH_PREPOSITION and self._begins_phrase(self.place + 1):
+        if (forms.verb, after) in closed.WITH_PREPOSITION and self.ahead.begins_phrase(self.place + 1):
             self.place += 1
             self._objects(f"{forms.verb} {after}")
             return
-        if after in _POINTERS:
+        if after in POINTERS:
             self._skip(1)
             return
-        if after and self._begins_phrase(self.place) and not self._is_adverb() and after not in closed.PREPOSITIONS:
+        if self.ahead.begins_object(self.place):
             self._objects(forms.verb)
 
     def _objects(self, verb: str) -> None:

@@ -82,10 +82,6 @@ class Draft:
         """A condition, once."""
         self.conditions.setdefault((kind, word.replace("_", " "), of))
 
-    def says(self, kind: Kind, word: str, *of: int) -> bool:
-        """Whether it holds that condition."""
-        return (kind, word, of) in self.conditions
-
     def nouns(self, participant: int) -> list[str]:
         """The nouns of one participant."""
         return [word for kind, word, of in self.conditions if kind == "noun" and of == (participant,)]

@@ -115,7 +115,7 @@ def _verb(word: str, lexicon: Lexicon) -> tuple[str, VerbForm]:
         if lemma:
             return lemma, "ed"
     if word.endswith("s") and not word.endswith("ss"):
-        lemma = next((one for one in _singulars(word) if lexicon.count(one, "v") is not None), "")
+        lemma = next((stem for stem in _singulars(word) if lexicon.count(stem, "v") is not None), "")
         if lemma:
             return lemma, "s"
     return (word, "base") if lexicon.count(word, "v") is not None else ("", "base")
