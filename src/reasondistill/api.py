@@ -17,7 +17,7 @@ from reasondistill.evaluation.reference_teachers import named
 from reasondistill.evaluation.scorable import Answers, of_data, of_run, predictions_of
 from reasondistill.run_data import run_meant
 from reasondistill.runs import Run
-from reasondistill.students.package import is_package
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import NLI, Task
 from reasondistill.training.progress import Watcher, unwatched
@@ -85,10 +85,10 @@ def evaluate(
     answers: Answers | Run,
     data: Source | None = None,
     *,
-    student: Student | None = None,
+    student: Student | Run | Place | None = None,
     judge: Judge | Place | None = None,
     teachers: Iterable[ReferenceTeacher | str] | Mapping[str, str | None] = (),
-    train: Loaded | None = None,
+    train: Source | None = None,
     name: str | None = None,
     split: str | None = None,
     faithfulness: bool | None = None,
@@ -102,7 +102,7 @@ def evaluate(
         answers: predictions, dictionaries with ``id``, ``label`` and ``explanation``, a file of them; or a run, whose
             student predicts what it has not predicted yet: then the results are kept in the run's folder too.
         data: the examples that were answered, as `load_dataset` takes them. A run knows its own.
-        student: that gave the answers: what it costs is measured, and its faithfulness is tested.
+        student: that gave the answers, or its folder: what it costs is measured, and its faithfulness is tested.
         judge: gives explanations their support: a judge, or its folder, or ``builtin:scenes``.
         teachers: to compare with: objects, names of sources of the data's explanations, or names with files.
         train: the training examples, where baselines find their templates.
@@ -115,13 +115,16 @@ def evaluate(
         UserError: answers and data do not belong together, a part cannot be had, or the run has results already.
     """
     run = run_meant(answers) if data is None else None
-    settings = EvaluateOptions.model_validate(({} if run is None else run.evaluation_options()) | options)
+    asked = student if student is None or isinstance(student, Student) else Student.load(student)
+    known = {} if run is None else run.evaluation_options()
+    settings = validate_config(EvaluateOptions, known | options, where="the options of `evaluate`")
     if run is None:
-        scored = of_data(answers, data, student=student, train=train, split=split)
+        learned = None if train is None else load_dataset(train)
+        scored = of_data(answers, data, student=asked, train=learned, split=split)
     else:
-        tested = bool((faithfulness and student is None) or options.get("efficiency"))
+        tested = bool((faithfulness and asked is None) or options.get("efficiency"))
         scored = of_run(run, split, tested=tested, force=force)
-    asked_again = student or scored.student
+    asked_again = asked or scored.student
     evaluation = evaluate_whole(
         scored.answers,
         scored.examples,
@@ -130,10 +133,10 @@ def evaluate(
         split=scored.split,
         options=settings,
         train_examples=scored.learned or None,
-        judge=_judge(judge or settings.judge),
+        judge=_judge(settings.judge if judge is None else judge),
         teachers=named(teachers or settings.teachers or (), scored.examples),
         student=asked_again,
-        faithfulness=asked_again is student if faithfulness is None else faithfulness,
+        faithfulness=asked_again is asked if faithfulness is None else faithfulness,
         made_by=scored.made_by,
         progress=progress,
     )
@@ -306,26 +309,28 @@ def calibrate(
     from reasondistill.run_data import rows_for
     from reasondistill.students.calibration import CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
-    from reasondistill.students.model_card import keep_calibration
+    from reasondistill.students.model_card import keep_calibration, own_folder
 
+    if save:
+        place = student.folder if isinstance(student, Student) else student
+        if place is None:
+            raise DataError("save", expected="a student in a folder", found="one made in memory", fix="Leave it out.")
+        kept = own_folder(place)  # a refusal comes before the work
     loaded_student = student if isinstance(student, Student) else Student.load(student)
     raw = replace(loaded_student, calibration=None)
     if data is None:
-        place = (raw.folder or ".") if isinstance(student, Student) else student
-        rows = rows_for(Path(place), raw.task, validation=True, need_label=True)
+        known = (raw.folder or ".") if isinstance(student, Student) else student
+        rows = rows_for(Path(known), raw.task, validation=True, need_label=True)
         examples, info = rows.loaded.examples, CalibrationData.model_validate(rows.facts)
     else:
         examples = examples_for(raw.task, data)
-        name, known = (data.name, data.fingerprint) if isinstance(data, Loaded) else ("data", "")
-        info = CalibrationData(name=name, split=None, fingerprint=known)
+        name, content = (data.name, data.fingerprint) if isinstance(data, Loaded) else ("data", "")
+        info = CalibrationData(name=name, split=None, fingerprint=content)
     fitted = fit(
         raw.engine, raw.task, raw.order, examples, raw.generation, student=raw.fingerprint, data=info, **options
     )
     if save:
-        if raw.folder is None or is_package(raw.folder):
-            kind = "one made in memory" if raw.folder is None else "a package"
-            raise DataError("save", expected="a student in a folder", found=kind, fix="Calibrate, then export.")
-        keep_calibration(raw.folder, fitted)
+        keep_calibration(kept, fitted)
     return replace(raw, calibration=fitted)
 
 
@@ -357,6 +362,7 @@ def sweep(
     from reasondistill.sweeps.processes import run_sweep
     from reasondistill.sweeps.summary import summarise
 
+    comparing = validate_config(ComparisonSettings, settings, where="the settings of the comparison")
     loaded = load_sweep(Path(config), small=small, overrides=changes)
     state.begin(loaded)
     outcomes = run_sweep(loaded, jobs=jobs, say=say)
@@ -367,7 +373,7 @@ def sweep(
             found="; ".join(f"{name}: {error}" for name, error in failed.items()),
             fix="Fix the cause and call it again: it runs only these.",
         )
-    summary = summarise(loaded, settings=ComparisonSettings(**settings))
+    summary = summarise(loaded, settings=comparing)
     write_summary(summary, loaded.folder / "summary")
     return summary
 

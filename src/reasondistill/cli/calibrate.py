@@ -87,23 +87,10 @@ def _own_folder(student: Path, *, force: bool) -> Path:
         OutputError: it is none of the user's own, a package, or has a calibration already.
     """
     from reasondistill.errors import OutputError
-    from reasondistill.runs import find_student
-    from reasondistill.storage.hub import is_hub_id
     from reasondistill.students.calibration import CALIBRATION_FILE
-    from reasondistill.students.package import is_package
+    from reasondistill.students.model_card import own_folder
 
-    if str(student) == "builtin:scenes" or is_hub_id(student):
-        raise OutputError(
-            student,
-            expected="a student of yours",
-            found="one of the package" if str(student) == "builtin:scenes" else "no folder here",
-            fix="Copy its folder.",
-        )
-    folder = find_student(student)
-    if is_package(folder):
-        raise OutputError(
-            folder, expected="a student", found="a package", fix="Calibrate the student and export it again."
-        )
+    folder = own_folder(student)
     if (folder / CALIBRATION_FILE).exists() and not force:
         raise OutputError(
             folder / CALIBRATION_FILE,

@@ -36,6 +36,7 @@ def efficiency(
     """
     from dataclasses import replace
 
+    from reasondistill.config import with_values
     from reasondistill.contracts.base import DatasetInfo
     from reasondistill.contracts.run import RUN_FILE
     from reasondistill.evaluation.budget import BUDGET
@@ -53,7 +54,7 @@ def efficiency(
     quiet_libraries()
     loaded_student = Student.load(student)
     if num_beams is not None:
-        generation = loaded_student.generation.model_copy(update={"num_beams": num_beams})
+        generation = with_values(loaded_student.generation, {"num_beams": num_beams}, where="--num-beams")
         loaded_student = replace(loaded_student, generation=generation)
     rows = rows_for(student, loaded_student.task, data, split=split, columns=mapping(columns)).first(limit)
     sizes = {"batch_sizes": tuple(batch_sizes)} if batch_sizes else {}

@@ -272,7 +272,7 @@ def _of_file(request: _Request) -> _Scored:
         _require_task(maker, read.task)
     with _says_task(read):
         everything = load(data, task=read.task, columns=read.columns)
-        rows = load(data, split=split, task=read.task, columns=read.columns) if split else everything
+        rows = everything if split is None else load(data, split=split, task=read.task, columns=read.columns)
     learned = outside(everything.examples, rows.examples)
     return _Scored(predictions, answers, rows, split, learned, read, maker, request.out)
 
@@ -298,6 +298,9 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
     stage(f"{rows.source.source}, {rows.split or 'all'}: {len(rows.loaded):,} rows")
     with going_on(lambda: "the same command goes on"):
         answered = answers_of(run, rows, name=name, progress=progress)
+    if len(answered.rows.loaded) < len(rows.loaded):
+        number = f"the first {len(answered.rows.loaded):,} of {len(rows.loaded):,} rows"
+        complain(f"{answered.predictions} answers {number}: no others are scored.")
     rows = answered.rows
     maker = None if request.student is None else maker_of(answered.predictions, request.student)
     if maker is not None:
@@ -314,13 +317,14 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
 
 def _settings(config: Path | None, run: Run | None, **given: object) -> EvaluateOptions:
     """What the file says, or else the run's configuration, under the options that were given; None stands for none."""
-    from reasondistill.config import EvalConfig, EvaluateOptions, load_config
+    from reasondistill.config import EvalConfig, EvaluateOptions, load_config, with_values
 
     if config is not None:
         settings = load_config(EvalConfig, config).evaluation
     else:
         settings = EvaluateOptions() if run is None else run.config().evaluation
-    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    options = {name: value for name, value in given.items() if value is not None}
+    return with_values(settings, options, where="the options of `evaluate`")
 
 
 def _read_as(

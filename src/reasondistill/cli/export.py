@@ -68,6 +68,7 @@ def export(
 
     A package that differs by more than the limits is not kept. docs/packages.md has their defaults.
     """
+    from reasondistill.config import with_values
     from reasondistill.contracts.run import RUN_FILE
     from reasondistill.errors import DataError
     from reasondistill.exporting import export as run_export
@@ -91,7 +92,8 @@ def export(
         "greedy_identity": greedy_identity,
         "explanation_rougeL": explanation_rouge_l,
     }
-    limits = limits_for(quantization).model_copy(update={k: v for k, v in options.items() if v is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    limits = with_values(limits_for(quantization), given, where="the limits of `export`")
     rows = load_sample(student, sample, split=split, columns=mapping(columns), limit=limit)
     exported = run_export(
         student,

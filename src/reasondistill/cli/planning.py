@@ -38,10 +38,11 @@ def plan(
     from reasondistill.training.planning import plan_training
     from reasondistill.training.recipes import recipe_for
 
-    recipe_for(student or DEFAULT_STUDENT)  # before minutes of reading data
+    student = DEFAULT_STUDENT if student is None else student
+    recipe_for(student)  # before minutes of reading data
     changes: dict[str, object] = {}
     lay_over(changes, overrides or ())
-    options = {"student": student or DEFAULT_STUDENT, "name": name, "changes": changes}
+    options = {"student": student, "name": name, "changes": changes}
     files = _by_split(names)
     train = _read(files["train"], table)
     validation, test = (_like(train, files[split]) if split in files else None for split in ("validation", "test"))

@@ -94,6 +94,7 @@ def predict(
 
     A run knows its data: without DATA its test split is predicted, or its validation split if it has no other.
     """
+    from reasondistill.config import with_values
     from reasondistill.contracts.run import RUN_FILE
     from reasondistill.run_data import rows_for
     from reasondistill.runs import Run
@@ -114,8 +115,10 @@ def predict(
     options = {"--prover": prover, "--on-conflict": on_conflict, "--require-verified": require_verified}
     proofs = proved_answers(loaded.task, rows.loaded.name, relations, proves, pair, options)
     how: PredictOptions = {
-        "generation": loaded.generation.model_copy(update=overrides), "free": free, "precision": precision
-    }  # fmt: skip
+        "generation": with_values(loaded.generation, overrides, where="how explanations are written"),
+        "free": free,
+        "precision": precision,
+    }
     fact("predictions", _written(loaded, rows, place, how, proofs, force=force, shard=part, merge=merge))
     if part is not None:
         _say_merge()

@@ -220,14 +220,14 @@ def _is_run(source: str) -> bool:
 
 
 def _configured(source: str, overrides: list[str] | None, out: Path | None, budget: float | None) -> TeachConfig:
-    from reasondistill.config import load_config
+    from reasondistill.config import load_config, with_values
     from reasondistill.teachers.teach_settings import TeachConfig
     from reasondistill.teachers.teaching_material import config_of, in_folder
 
     if _is_run(source):
         _refuse("the run's configuration is gone on with", set=overrides, out=out)
         config = config_of(Path(source))
-        return config if budget is None else config.model_copy(update={"budget": budget})
+        return config if budget is None else with_values(config, {"budget": budget}, where=source)
     more = [] if budget is None else [f"budget={budget}"]
     config = load_config(TeachConfig, source, [*(overrides or ()), *more])
     return config if out is None else in_folder(config, out)

@@ -37,15 +37,15 @@ def update(
         ),
     ] = None,
     replay: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Learn this share of the run's own training groups again.")
-    ] = 0.0,
+        float | None, typer.Option(min=0.0, max=1.0, help="Learn this share of the run's own training groups again.")
+    ] = None,
     self_replay: Annotated[
         str | None, typer.Option(metavar="DATA", help="Learn the run's own answers to these texts again.")
     ] = None,
     distillation: Annotated[
-        float, typer.Option(min=0.0, help="Weight of the divergence from the run's own probabilities.")
-    ] = 0.0,
-    ewc: Annotated[float, typer.Option(min=0.0, help="Weight of elastic weight consolidation.")] = 0.0,
+        float | None, typer.Option(min=0.0, help="Weight of the divergence from the run's own probabilities.")
+    ] = None,
+    ewc: Annotated[float | None, typer.Option(min=0.0, help="Weight of elastic weight consolidation.")] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train low-rank adapters only; they are merged.")] = False,
     new_label: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="A label that joins the task; repeatable.")

@@ -142,6 +142,9 @@ def _answered(
     from reasondistill.runs import Run
 
     if (predictions / RUN_FILE).is_file() and data is None:
+        if table != TableOptions():
+            expected = "none of --task, --text, --label …, as a run names these itself"
+            raise DataError("options", expected=expected, found="some", fix="Leave them out, or name DATA.")
         run = Run(predictions)
         answered = answers_of(run, RunData(run).held_out(split))
         return list(answered.answers), answered.rows.loaded, run.config().task, answered.rows.split

@@ -11,6 +11,7 @@ from reasondistill.config.config_files import changed as changed
 from reasondistill.config.config_files import lay_over as lay_over
 from reasondistill.config.config_files import load_config as load_config
 from reasondistill.config.config_files import set_key as set_key
+from reasondistill.config.config_files import with_values as with_values
 from reasondistill.config.data_config import Augment as Augment
 from reasondistill.config.data_config import Confidence as Confidence
 from reasondistill.config.data_config import Data as Data

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from pydantic import BaseModel
 
 from reasondistill.config.base_config import Config
 from reasondistill.errors import ConfigError
 from reasondistill.storage.layered_yaml import merge, parse_yaml_value, read_layered, validate_config
 
 C = TypeVar("C", bound=Config)
+M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
@@ -46,6 +49,18 @@ def changed(config: C, overrides: Sequence[str]) -> C:
     value = config.model_dump(mode="json")
     lay_over(value, overrides)
     return validate_config(type(config), value, where="--set")
+
+
+def with_values(settings: M, values: Mapping[str, object], *, where: object) -> M:
+    """Settings with a user's values in place of some; `model_copy` would take them unseen, a NaN among them.
+
+    Args:
+        where: the name of the whole in messages.
+
+    Raises:
+        ConfigError: as `validate_config`.
+    """
+    return validate_config(type(settings), {**settings.model_dump(mode="json"), **values}, where=where)
 
 
 def _override(value: dict[str, object], text: str) -> str | None:

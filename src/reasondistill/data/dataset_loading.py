@@ -61,6 +61,13 @@ def load_dataset(
         MissingExtraError: it is a hub id or a saved folder, and `datasets` is not installed.
     """
     choice = _choice(text, label, explanation, id, group)
+    if (choice is not None or columns or label_values) and (name := _read_before(source)) is not None:
+        raise DataError(
+            name,
+            expected="a source with columns, where columns are named",
+            found="examples that were read already",
+            fix="Name the columns where the file or the rows are read.",
+        )
     task = get_task(task) if isinstance(task, str) else task
     if label_values:
         values = {value_text(value): name for value, name in label_values.items()}
@@ -69,12 +76,20 @@ def load_dataset(
         else:
             choice = replace(choice, label_values=values)
     if isinstance(source, Loaded):
-        loaded = source
+        loaded = source if task is None or task == source.task else _held_to(task, source)
     elif isinstance(source, str | Path):
         loaded = _of_path(source, task, columns, choice)
     else:
         loaded = _of_rows(rows_in_memory(source), task, columns, choice)
     return loaded if split is None else loaded[split]
+
+
+def _read_before(source: Source) -> str | None:
+    """The name of a source that has no columns any more."""
+    if isinstance(source, Loaded):
+        return source.name
+    of_examples = isinstance(source, Sequence) and bool(source) and isinstance(source[0], Example)
+    return NAME if of_examples else None
 
 
 def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
@@ -152,6 +167,13 @@ def _of_rows(rows: Records, task: Task | None, columns: ColumnMapping | None, ch
     else:
         recognised = Recognised(task, "task", columns if choice is None else choice.mapping(task))
     return load_table(table, recognised.task, recognised.columns, need_label=False, notes=notes)
+
+
+def _held_to(task: Task, data: Loaded) -> Loaded:
+    """What was read for another task, as rows of this one."""
+    rows = _of_examples(data.examples, task)
+    aside = Counter(data.set_aside) + Counter(rows.set_aside)
+    return replace(data, examples=rows.examples, set_aside=dict(aside), task=task)
 
 
 def _of_examples(examples: Sequence[Example], task: Task | None) -> Loaded:

@@ -107,7 +107,13 @@ class Loaded:
         return fingerprint_of_texts(self.stored.values("content"))
 
     def first(self, limit: int) -> Loaded:
-        """The same data set with at most ``limit`` examples, from the start."""
+        """The same data set with at most ``limit`` examples, from the start.
+
+        Raises:
+            DataError: ``limit`` is below 1.
+        """
+        if limit < 1:
+            raise DataError("limit", expected="at least 1 example", found=str(limit), fix="Leave it out for all.")
         return replace(self, examples=self.examples[:limit])
 
     def part(self, split: str) -> Loaded:

@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from reasondistill.contracts.predictions_record import PredictionsRecord
 from reasondistill.contracts.records import Example, Prediction, outside, read_predictions
 from reasondistill.data import load
+from reasondistill.errors import OutputError
 from reasondistill.run_data import Rows, RunData
 from reasondistill.runs import Run
+from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
 
@@ -46,6 +49,7 @@ def answers_of(
 
     Raises:
         UserError: there are no such rows, or no student that could answer them.
+        OutputError: the predictions are of another student, calibration or data than there are now.
     """
     rows = RunData(run).held_out() if rows is None else rows
     file = run.predictions(name or rows.split or "all")
@@ -56,7 +60,36 @@ def answers_of(
     answers = list(read_predictions(file))
     if 0 < len(answers) < len(rows.loaded):
         rows = rows.first(len(answers))
+    if others := _others(run, file, rows):
+        record = PredictionsRecord.path_of(file).name
+        raise OutputError(
+            file,
+            expected="predictions by the run's student as it is now, of these rows",
+            found=f"ones by or of {' and '.join(others)}",
+            fix=f"Remove this file and {record} beside it: then the rows are predicted anew.",
+        )
     return Answered(rows, file, answers)
+
+
+def _others(run: Run, predictions: Path, rows: Rows) -> list[str]:
+    """What predictions depend on that is now another; nothing where no record says what they depend on.
+
+    Raw probabilities are never out of date: they may have been asked for.
+    """
+    path = PredictionsRecord.path_of(predictions)
+    if not path.is_file():
+        return []
+    record, others = PredictionsRecord.load(path), list[str]()
+    if run.student.is_dir():
+        student = checkpoint_fingerprint(run.student)
+        if record.student != student:
+            return ["another student"]
+        calibration = Calibration.load(run.student)
+        if record.calibration not in (None, None if calibration is None else calibration.fingerprint):
+            others.append("another calibration")
+    if record.data is not None and record.data.fingerprint != rows.loaded.fingerprint:
+        others.append("other rows, or the same with other content")
+    return others
 
 
 def learned_beside(run: Run, rows: Rows, data: str | None = None) -> list[Example]:

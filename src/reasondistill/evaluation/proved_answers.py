@@ -258,7 +258,8 @@ def prover_for(fragment: str | None, name: str, relations: str | Path | None) ->
         ConfigError: there are mistakes in the relations.
     """
     built_in = name == "scenes" or name.startswith("scenes:")
-    fragment = fragment or ("scenes" if built_in and relations is None else "captions")
+    if fragment is None:
+        fragment = "scenes" if built_in and relations is None else "captions"
     if fragment == "scenes" and relations is None:
         from reasondistill.verification.scenes_fragment import ScenesProver
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from reasondistill.config import with_values
 from reasondistill.errors import ConfigError, MissingExtraError, UserError
 from reasondistill.serving.service_settings import ServiceSettings
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from reasondistill.serving.application import Service
     from reasondistill.serving.gate import Gate
     from reasondistill.students.student import Student
+
+_WHERE = "the settings of the service"
 
 
 def serve(
@@ -45,7 +48,7 @@ def serve(
         UserError: a student cannot be loaded, or the address is taken.
         MissingExtraError: the extra ``serve`` is not installed.
     """
-    chosen = ServiceSettings(**{**(settings.model_dump() if settings else {}), **options})
+    chosen = with_values(settings or ServiceSettings(), options, where=_WHERE)
     service = make_service(students, chosen, examples)
     run(service, started)
 
@@ -62,7 +65,7 @@ def asgi_application(
     Raises:
         UserError: as `serve`.
     """
-    return make_service(students, ServiceSettings(**options)).application()
+    return make_service(students, with_values(ServiceSettings(), options, where=_WHERE)).application()
 
 
 def make_service(

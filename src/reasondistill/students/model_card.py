@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from os import PathLike
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from reasondistill.contracts.run import RunInfo
+from reasondistill.errors import OutputError
+from reasondistill.runs import find_student
 from reasondistill.storage.files import atomic_write
+from reasondistill.storage.hub import is_hub_id
 from reasondistill.students.calibration import Calibration
+from reasondistill.students.package import is_package
 from reasondistill.students.student_task import StudentTask
 
 _TEMPLATE = """\
@@ -74,6 +79,24 @@ def model_card(run: RunInfo, settings: StudentTask, calibration: Calibration | N
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     card = environment.from_string(_TEMPLATE).render(run=run, settings=settings, weight=_weight)
     return card if calibration is None else with_calibration(card, calibration)
+
+
+def own_folder(student: str | PathLike[str]) -> Path:
+    """The folder of a student that may be given a calibration.
+
+    Raises:
+        OutputError: it is none of the user's own, or a package.
+    """
+    if is_hub_id(student):
+        raise OutputError(student, expected="a student of yours", found="no folder here", fix="Copy its folder.")
+    folder = find_student(student)
+    if folder == find_student("builtin:scenes"):
+        raise OutputError(student, expected="a student of yours", found="one of the package", fix="Copy its folder.")
+    if is_package(folder):
+        raise OutputError(
+            folder, expected="a student", found="a package", fix="Calibrate the student and export it again."
+        )
+    return folder
 
 
 def keep_calibration(folder: Path, calibration: Calibration) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reasondistill.config import Config, Positive
+from reasondistill.config.base_config import MOST_BEAMS
 from reasondistill.config.data_config import one_or_several
 from reasondistill.metrics.registry import metric_names, metric_of
 
@@ -30,7 +31,7 @@ class Scored(Config):
     """Text for fields that only some of the variants' tasks have."""
     cells: list[str] | None = None
     """Evaluate only these variants, such as one whose answers another learns from; by default all."""
-    num_beams: Positive | None = None
+    num_beams: Annotated[int, Field(ge=1, le=MOST_BEAMS)] | None = None
     bertscore: bool = True
     judge: str | None = None
     teachers: dict[str, str | None] = Field(default_factory=dict)

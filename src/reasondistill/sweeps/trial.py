@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reasondistill.config import EvaluateOptions, Source
+from reasondistill.config import EvaluateOptions, Source, with_values
 from reasondistill.contracts.records import outside, read_predictions
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import load_source
@@ -110,7 +110,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
     examples = list(part.examples)
     generation = student.generation
     if scored.num_beams is not None:
-        generation = generation.model_copy(update={"num_beams": scored.num_beams})
+        generation = with_values(generation, {"num_beams": scored.num_beams}, where="num_beams")
     student = replace(student, generation=generation)
     progress(f"predicting {scored.part}, {len(examples):,} rows")
     file = predict_file(

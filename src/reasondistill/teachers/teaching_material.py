@@ -67,7 +67,7 @@ def material(config: TeachConfig, data: Loaded | None = None, limit: int | None 
     words = templates(config.prompts, config.task)
     rows = load_source(config.data, config.task, config.seed, need_label=False) if data is None else data
     shots = FewShots() if config.shots is None else _shots(config, data)
-    return Material(config, rows.first(limit) if limit else rows, words, shots)
+    return Material(config, rows if limit is None else rows.first(limit), words, shots)
 
 
 def _shots(config: TeachConfig, data: Loaded | None) -> FewShots:

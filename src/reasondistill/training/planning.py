@@ -353,7 +353,7 @@ def configured(
                 found=repr(student),
                 fix='Change the configuration: student={"kind": "hub", "checkpoint": "…"}.',
             )
-        config = TrainConfig.model_validate(laid_over(source.model_dump(mode="json"), changes))
+        config = validate_config(TrainConfig, laid_over(source.model_dump(mode="json"), changes), where=_WHERE)
         return config, None if data is None else load_dataset(data)
     if data is not None:
         raise DataError("data", expected="none beside data", found="both", fix="Give the configuration, and data=….")
@@ -361,5 +361,7 @@ def configured(
     if isinstance(student, Mapping):
         changes = changes | {"student": dict(student)}
         student = {"scratch": "scratch", "warm_start": "minilm"}.get(str(student.get("kind")), DEFAULT_STUDENT)
-    plan = plan_training(DataFile(loaded, DATA_FILE), student=student or DEFAULT_STUDENT, changes=changes)
+    plan = plan_training(
+        DataFile(loaded, DATA_FILE), student=DEFAULT_STUDENT if student is None else student, changes=changes
+    )
     return plan.config, loaded

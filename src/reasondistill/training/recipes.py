@@ -91,7 +91,7 @@ def recipe_for(student: str) -> Recipe:
     """
     if student in RECIPES:
         return RECIPES[student]
-    if Path(student).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", student):
+    if (student and Path(student).is_dir()) or re.fullmatch(r"[\w.-]+/[\w.-]+", student):
         size = next((name for name in ("large", "base") if name in student.lower()), "small")
         return RECIPES[f"flan-t5-{size}"].with_checkpoint(student)
     raise ConfigError(

@@ -37,10 +37,10 @@ def update(
     data: Source,
     *,
     keep: str | Sequence[str] = (),
-    replay: float = 0.0,
+    replay: float | None = None,
     self_replay: str | None = None,
-    distillation: float = 0.0,
-    ewc: float = 0.0,
+    distillation: float | None = None,
+    ewc: float | None = None,
     lora: Mapping[str, object] | None = None,
     new_labels: Sequence[str] = (),
     grow_vocabulary: bool = False,
@@ -95,9 +95,10 @@ def update(
         "self_replay": None if self_replay is None else {"source": self_replay},
         "keep": [{"source": source} for source in _listed(keep)],
         "grow_vocabulary": grow_vocabulary,
+        "margin": margin,
     }
-    own = {key: value for key, value in own.items() if value}  # what is not given, a YAML file may say
-    own |= {"margin": margin} if margin is not None else {}  # 0 is a margin too
+    # What is not given, a YAML file may say; 0 is given.
+    own = {key: value for key, value in own.items() if value is not None and value is not False and value != []}
     named = {**({"name": name} if name is not None else {}), **({"lora": dict(lora)} if lora is not None else {})}
     keys = laid_over({"update": own, **named}, changes)
     lay_over(keys, overrides)
@@ -134,7 +135,7 @@ def plan_update(
         if isinstance(data, str | Path):
             rows = rows_for(run.folder, task, str(data), columns=columns)
             return Plan(planned(run, DataFile(rows.loaded, str(data), rows.source.columns), changes), None)
-        loaded = load_dataset(data, task=task)
+        loaded = load_dataset(data, task=task, columns=columns)
     except DataError as error:
         raise _advised(error, task) from error
     return Plan(planned(run, DataFile(loaded, DATA_FILE), changes), loaded)
