@@ -256,7 +256,7 @@ def _columns_of(run: Run, data: str) -> ColumnMapping | None:
     names = {
         what: name
         for what, name in mappings[0].items()
-        if what == "label_values" or header.issuperset([name] if isinstance(name, str) else name)
+        if what == "label_values" or name == "" or header.issuperset([name] if isinstance(name, str) else name)
     }
     return names or None
 

@@ -39,12 +39,15 @@ def federate(
     """
     from reasondistill.config import FederateConfig, load_config
     from reasondistill.contracts.federation import FEDERATION_FILE, FederationRecord
+    from reasondistill.errors import DataError
 
     quiet_libraries()
     with needs_extra("train"):
         from reasondistill.training.federated.federate import config_of_federation
         from reasondistill.training.federated.federate import federate as run_federation
     of_run = resume and (config / FEDERATION_FILE).is_file()
+    if of_run and overrides:
+        raise DataError("--set", expected="none beside a run", found="some", fix="A run is resumed as it was begun.")
     loaded = config_of_federation(config) if of_run else load_config(FederateConfig, config, overrides or ())
     begun = Path(loaded.runs_dir) / loaded.name / FEDERATION_FILE
 

@@ -174,9 +174,9 @@ def _part(shard: str | None, merge: bool) -> Shard | None:
     """The part of the rows that this process answers; None for all of them."""
     from reasondistill.students.prediction_shards import Shard
 
-    if merge and shard:
+    if merge and shard is not None:
         raise DataError("--merge", expected="either --shard or --merge", found="both")
-    return Shard.parse(shard) if shard else None if merge else _of_launcher()
+    return Shard.parse(shard) if shard is not None else None if merge else _of_launcher()
 
 
 def _of_launcher() -> Shard | None:

@@ -45,6 +45,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
+            max=1024,
             help="Train in N processes of this machine: one for each GPU, or a few cores each (docs/scaling.md). "
             "A configuration's batch size is that of each process.",
         ),
@@ -108,6 +109,7 @@ def configuration(
         return planned.plan.config, planned.test
     given = {
         "--name": name if of_run else None,
+        "--set": (overrides or None) if of_run else None,
         "--student": student,
         "--task": table.task,
         "--columns": table.columns,
@@ -118,7 +120,9 @@ def configuration(
             ", ".join(wrong),
             expected="a data set beside it",
             found=f"{config}, which says it itself",
-            fix="Leave it out, or change the key with --set, such as --set student.kind=scratch.",
+            fix="Leave it out: a run is resumed as it was begun."
+            if of_run
+            else "Leave it out, or change the key with --set, such as --set student.kind=scratch.",
         )
     loaded = config_of_run(config) if of_run else load_config(TrainConfig, config, overrides or ())
     if name is not None:

@@ -178,7 +178,7 @@ def proved_answers(
     if not options["--prover"]:
         given = {"--on-conflict": choice != "keep", "--require-verified": required, "--proves": proves, "--pair": pair}
         given["--relations"] = relations
-        if alone := [option for option, value in given.items() if value]:
+        if alone := [option for option, value in given.items() if value is not None and value is not False]:
             raise DataError(alone[0], expected="--prover beside it", found="no --prover", fix="Add --prover.")
         return None
     pair_prover = prover_for(None, data, relations)

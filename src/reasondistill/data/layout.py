@@ -68,7 +68,8 @@ class Choice:
         fields = {str(name): what for what, name in columns.items() if what not in NO_FIELD}
         single = {what: str(columns[what]) for what in ("label", "id", "group") if what in columns}
         if explanation is not None:
-            explanation = (explanation,) if isinstance(explanation, str) else tuple(map(str, explanation))
+            names = [explanation] if isinstance(explanation, str) else explanation
+            explanation = tuple(str(name) for name in names if name)
         values = label_values_of(columns)
         return cls(text=tuple(fields), explanation=explanation, fields=fields, label_values=values, **single)
 
@@ -88,7 +89,15 @@ class Choice:
         mapping: dict[str, str | Sequence[str] | LabelValues] = dict(zip(task.fields, self.text, strict=False))
         mapping |= {what: name for what, name in self.names() if what not in ("text", "explanation")}
         mapping |= {"label_values": self.label_values} if self.label_values else {}
-        return mapping | ({"explanation": list(self.explanation)} if self.explanation else {})
+        mapping |= {"explanation": list(self.explanation)} if self.explanation else {}
+        return mapping | dict.fromkeys(self.none, NONE)
+
+    @property
+    def none(self) -> tuple[str, ...]:
+        """What there is none of, as a user says."""
+        single = {"label": self.label, "id": self.id, "group": self.group}
+        none = tuple(what for what, name in single.items() if name == NONE)
+        return (*none, "explanation") if self.explanation == () else none
 
     def names(self) -> list[tuple[str, str]]:
         """``(what, column)`` of all that were named."""
@@ -120,6 +129,8 @@ class Layout:
     label_values: LabelValues = field(default_factory=dict)
     written: bool = False
     """The label's column holds answers that are texts."""
+    none: tuple[str, ...] = ()
+    """What a user says that there is none of, whatever the columns are called."""
 
     @property
     def roles(self) -> dict[str, str]:
@@ -159,7 +170,7 @@ class Layout:
             mapping["explanation"] = list(self.explanations)
         if self.label_values:
             mapping["label_values"] = dict(self.label_values)
-        return mapping
+        return mapping | dict.fromkeys(self.none, NONE)
 
     def lines(self) -> list[tuple[str, str, str]]:
         """``(column, what it holds, what it looks like)`` of each column; those that are not used come last."""
@@ -235,6 +246,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         labels=tuple(sorted({*spellings.values()})),
         written=written,
         columns=columns,
+        none=choice.none,
         fields=choice.fields,
         label_values={**{value: name for value, name in spellings.items() if value != name}, **choice.label_values},
     )

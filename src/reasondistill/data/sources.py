@@ -88,6 +88,9 @@ def load(
         DataError: the source is unknown or cannot be read, a row does not fit, or the split holds nothing.
     """
     name = str(source)
+    if columns and (_is_scenes(name) or _esnli_folder(name) is not None):
+        found = f"{name}, whose form is known"
+        raise DataError("columns", expected="a table whose columns can be named", found=found, fix="Leave them out.")
     if _is_scenes(name):
         loaded = _generated(name, task or NLI, size, seed)
     elif size is not None:

@@ -34,9 +34,11 @@ LabelValues: TypeAlias = Mapping[str, str]
 
 ColumnMapping: TypeAlias = Mapping[str, str | Sequence[str] | LabelValues]
 """What a column holds → its name in the file: ``{"premise": "text_a", "explanation": ["why1", "why2"]}``; and
-``label_values`` → what the label's values mean: ``{"0": "entailment", "1": "neutral"}``."""
+``label_values`` → what the label's values mean: ``{"0": "entailment", "1": "neutral"}``. An empty name for label,
+explanation, id or group says that the file has none, whatever its columns are called."""
 
 _OPTIONAL = ("id", "group", "split", "choices")
+_CAN_BE_NONE = ("label", "id", "group")
 NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation", "explanations", "label_values"})
 """Names that mean something else than a field."""
 NO_LABEL = ("-1", "-")
@@ -102,15 +104,17 @@ def find_columns(
             raise DataError("columns", expected=f"one column for {key!r}", found=f"several: {list(name)}")
         single[key] = name
     explanations = _explanation_columns(header, cast("str | Sequence[str] | None", mapping.get("explanation")))
+    none = {key for key in _CAN_BE_NONE if mapping.get(key) == ""}
 
-    needed = {single[key]: key for key in [*task.fields, "label", *_OPTIONAL] if key in mapping or key in task.fields}
-    if need_label and task.has_answers:
+    named = mapping.keys() - none
+    needed = {single[key]: key for key in [*task.fields, "label", *_OPTIONAL] if key in named or key in task.fields}
+    if need_label and task.has_answers and "label" not in none:
         needed[single["label"]] = "label"
     if task.labels is None:
         needed[single["choices"]] = "choices"
     needed.update((name, "explanation") for name in explanations)
     _require_columns(where, header, needed)
-    present = {key: name if name in names else None for key, name in single.items()}
+    present = {key: name if name in names and key not in none else None for key, name in single.items()}
     return Columns(
         fields={field: single[field] for field in task.fields},
         label=present["label"],
@@ -127,7 +131,7 @@ def _explanation_columns(header: Sequence[str], named: str | Sequence[str] | Non
     if named is None:
         return sorted((name for name in header if is_explanation(name)), key=explanation_number)
     if isinstance(named, str):
-        return [named]
+        return [named] if named else []
     if not set(header).issuperset(named) and ",".join(named) in header:
         return [",".join(named)]  # one name that holds a comma
     return named
