@@ -62,8 +62,8 @@ class Source(Config):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Keep this share of the groups, chosen by a hash of group and seed: a smaller share is within a larger one."""
     columns: dict[str, str | list[str] | LabelValues] | None = None
-    """What → its column, "" where there is none; and ``label_values`` → what the label's values mean, as ``{0: entailment,
-    1: neutral}``."""
+    """What → its column, "" where there is none; and ``label_values`` → what the label's values mean, as
+    ``{0: entailment, 1: neutral}``."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Fields of the task that the data do not have, with the text that each row gets."""
     teachers: dict[str, str] = Field(default_factory=dict)
