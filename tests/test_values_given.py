@@ -77,6 +77,14 @@ def test_predictions_of_another_student_are_not_scored(
     assert message in text
 
 
+def test_a_report_says_whose_results_are_another_student_s(copied: Any, caplog: pytest.LogCaptureFixture) -> None:
+    rd.report(copied)
+    assert "another student" not in caplog.text
+    change_json(copied.folder / "results" / "test" / "results.json", lambda r: r["settings"].update(student="another"))
+    rd.report(copied)
+    assert "is about another student" in caplog.text
+
+
 def test_the_first_rows_alone_are_scored_and_named(copied: Any, command: Command) -> None:
     rows = rd.load_dataset(copied.folder / "data.jsonl", task=copied.config().task)["test"]
     code, _ = command("predict", copied.folder, "--limit", "4", "--force")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,8 @@ from reasondistill.data.splits import main_split
 from reasondistill.errors import DataError
 from reasondistill.storage.files import read_jsonl, real_path
 from reasondistill.students.calibration import CALIBRATION_FILE, Calibration, checkpoint_fingerprint
+
+_LOG = logging.getLogger(__name__)
 
 _EARLIER, _LATER = "train", "test"
 _OWN_PARTS: Final = frozenset({"train", "validation", "test", "all"})
@@ -107,11 +110,13 @@ def load_source(path: Path) -> Source:
         log_file = path / "metrics.jsonl"
         log = tuple(_finite(row) for _, row in read_jsonl(log_file)) if _has_content(log_file) else None
         parts = sorted(p.parent for p in path.glob("results/*/results.json"))
+        scored_parts = {p.name: replace(_read_scored(p, path), split=p.name) for p in parts}
+        _warn_of_other_students(path / "student", scored_parts.values())
         return Source(
             run.name or real_path(path).name,
             run,
             log,
-            {p.name: replace(_read_scored(p, path), split=p.name) for p in parts},
+            scored_parts,
             _calibration(path / "student"),
             update=UpdateRecord.load(path / UPDATE_FILE) if (path / UPDATE_FILE).is_file() else None,
             federation=FederationRecord.load(path / FEDERATION_FILE) if (path / FEDERATION_FILE).is_file() else None,
@@ -203,6 +208,20 @@ def _calibration(student: Path) -> Calibration | None:
         return Calibration.load(student)
     require_unchanged(student, besides=(WEIGHTS,))  # a sealed one's weights are not read: a report needs no model
     return Calibration.load(student, student=checkpoint_fingerprint(student))
+
+
+def _warn_of_other_students(student: Path, parts: Iterable[Scored]) -> None:
+    """Say which results a run's student did not reach, as where results or student were exchanged."""
+    if not (student / SEAL_FILE).is_file():
+        return  # a run may be kept without it; and one that is not sealed would have to be read
+    own = checkpoint_fingerprint(student)
+    for part in parts:
+        if part.results.settings.get("student") not in (None, own):
+            _LOG.warning(
+                "%s is about another student than %s: `reasondistill evaluate` with --force scores this one.",
+                part.folder,
+                student,
+            )
 
 
 def _read_scored(folder: Path, run: Path | None = None) -> Scored:
