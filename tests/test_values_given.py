@@ -30,7 +30,7 @@ FAST: dict[str, Any] = {"bertscore": False, "resamples": 20}
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("runs")
     run = rd.train(tickets(), student=SCRATCH, name="tickets", out=out, training=FEW)
-    rd.evaluate(copied, **FAST)
+    rd.evaluate(run, **FAST)
     return run
 
 
@@ -100,11 +100,6 @@ def test_the_first_rows_alone_are_scored_and_named(copied: Any, command: Command
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("export", "builtin:scenes", "--out", "o", "--label-agreement", "nan"), "label_agreement"),
-        (
-            ("evaluate", "p.jsonl", "scenes:12", "--out", "o", "--student", "builtin:scenes", "--budget", "nan"),
-            "budget",
-        ),
         (("efficiency", "builtin:scenes", "scenes:12", "--out", "o.json", "--num-beams", "1000"), "num_beams"),
         (("evaluate", "p.jsonl", "scenes:12", "--out", "o", "--split", ""), "split"),
         (("init", "t.csv", "--student", ""), "one of flan-t5-small"),
