@@ -1,4 +1,4 @@
-"""What a user gives is looked at: an empty text or a zero is not taken for nothing, a NaN or a slip not for a value."""
+"""What a user gives is looked at: an empty text or a zero is not taken for nothing, and a slip not for a value."""
 
 from __future__ import annotations
 
