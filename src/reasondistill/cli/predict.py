@@ -306,7 +306,7 @@ def _require_structure(student: Student) -> None:
             expected="a student that writes structures",
             found=f"one of the task {student.task.name!r}, which has none",
             fix="Train one: reasondistill data structures DATA --out FILE, then reasondistill train FILE "
-            "--task nli_structured.",
+            "--task nli_structured; or of a data set with steps, as EntailmentBank's.",
         )
 
 

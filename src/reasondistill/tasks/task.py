@@ -10,9 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from reasondistill.contracts.records import Example
 from reasondistill.contracts.records import OutputOrder as OutputOrder
@@ -20,7 +29,8 @@ from reasondistill.errors import DataError, TaskError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
 from reasondistill.tasks.answer_texts import escaped
 from reasondistill.tasks.reading_outputs import EXPLANATION_MARK, LABEL_MARK, without_case
-from reasondistill.tasks.structures import Structure, own_words, texts_of_targets
+from reasondistill.tasks.step_structures import StepStructure
+from reasondistill.tasks.structures import Structure
 
 AnswerKind = Literal["labels", "choices", "text", "query"]
 """What an answer is: one of the task's labels, one of a row's choices, a text, or a query of a database."""
@@ -31,6 +41,18 @@ Role = Literal["label", "explanation", "context"]
 _COLUMNS = {"label", "id", "group", "split", "explanation", "explanations"}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _WRITTEN: tuple[AnswerKind, ...] = ("text", "query")
+
+
+def _kind_of_structure(value: object) -> str:
+    of_steps = isinstance(value, StepStructure) or (isinstance(value, Mapping) and "sentences_field" in value)
+    return "structure of steps" if of_steps else "structure of relations"
+
+
+AnyStructure = Annotated[
+    Annotated[Structure, Tag("structure of relations")] | Annotated[StepStructure, Tag("structure of steps")],
+    Discriminator(_kind_of_structure),
+]
+"""What explanations may be made of: a relation between two spans, or several steps."""
 
 
 class Segment(NamedTuple):
@@ -62,7 +84,8 @@ class Task(BaseModel):
     ``answer`` is ``text`` or ``query`` for a task whose answer is written, not chosen: it has no labels, and an
     example's ``label`` is the answer itself. For other tasks it says what ``labels`` says already, or nothing.
     In prompts ``{field}`` stands for a field's text and ``{choices}`` for an example's choices.
-    A ``structure`` makes of each explanation a line that is checked and read out: see `tasks.structures`.
+    A ``structure`` makes of each explanation a line that is checked and read out: see `tasks.structures`, and
+    `tasks.step_structures` for one of several steps.
     ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``. The default prompt names the
     task, and each field before its text: ``explain nli premise: … hypothesis: …``. Rows with an empty field are
     dropped, unless it is one of ``optional``.
@@ -79,7 +102,7 @@ class Task(BaseModel):
     prompt: str = ""
     label_prompt: str = ""
     explanation_prompt: str = ""
-    structure: Structure | None = None
+    structure: AnyStructure | None = None
     """What its explanations are made of, where they are no free texts."""
 
     @model_validator(mode="before")
@@ -216,7 +239,7 @@ class Task(BaseModel):
         """
         prompts = self.render_prompts(order, example)
         if self.structure is not None:
-            explanations = texts_of_targets(self.structure, example, [*explanations])
+            explanations = self._lines(self.structure, example, explanations)
         label = self.target_label(example.label)
         closed = closed or self.writes_answers  # where a text ends is learned with it
         if order == "separate":
@@ -229,13 +252,24 @@ class Task(BaseModel):
         kept = ((prompt, list(dict.fromkeys(t for t in targets if t is not None))) for prompt, targets in pairs)
         return [(prompt, targets) for prompt, targets in kept if targets]
 
+    @staticmethod
+    def _lines(
+        structure: Structure | StepStructure, example: Example, explanations: Sequence[str | None]
+    ) -> Sequence[str | None]:
+        """The lines to learn in place of explanations; those without a structure that fits teach nothing.
+
+        None, which stands for a target without an explanation, where that is all of them.
+        """
+        parsed = [None if text is None else structure.parse(text, example.fields) for text in explanations]
+        return [structured.line for structured in parsed if structured is not None] or [None]
+
     def target_label(self, label: str | None) -> str | None:
         """A label as a target holds it: the separators in a written answer are spelt so that they separate nothing."""
         return escaped(label) if label is not None and self.writes_answers else label
 
-    def own_words(self, explanation: str) -> str:
-        """A reference's text without the structure before it, where the task's explanations have one."""
-        return explanation if self.structure is None else own_words(explanation)
+    def own_words(self, explanation: str, fields: Mapping[str, str]) -> str:
+        """A reference's text without its structure, or what that reads as, where the task's explanations have one."""
+        return explanation if self.structure is None else self.structure.own_words(explanation, fields)
 
     def as_learned(self, explanation: str, example: Example) -> str:
         """An explanation as a target holds it: its structure, if the task's have one and this text is one's."""
