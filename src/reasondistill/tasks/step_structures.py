@@ -9,7 +9,7 @@ steps and text say the same by construction.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -151,11 +151,3 @@ class StepStructure(BaseModel):
 
     def read_text(self, text: str, fields: Mapping[str, str]) -> Tree | None:
         """None: a text does not tell its steps, as one sentence may stand in several."""
-
-    def tree(self, steps: Iterable[tuple[tuple[str, ...], str]], fields: Mapping[str, str]) -> Tree | None:
-        """The tree of premises and conclusions' texts, the last of which is the goal's; None where there is none."""
-        parts = [f"{' & '.join(premises)} -> int{k}: {text}" for k, (premises, text) in enumerate(steps, start=1)]
-        if not parts:
-            return None
-        last = parts[-1].split(" -> ")[0]
-        return self.parse(" ; ".join([*parts[:-1], f"{last} -> {self.goal_field}"]), fields)
