@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from reasondistill.config.base_config import BUDGET, LONGEST, MOST_BEAMS, Config, Positive
 
@@ -36,6 +36,13 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     database: str | None = None
     """The SQLite file that answers are run on, of a task whose answers are queries."""
+    language: Annotated[str, Field(min_length=2)] | None = None
+    """Of the texts, by its English name or code (``German``, ``de``); by default told from them."""
+
+    @model_serializer(mode="wrap")
+    def _language_where_it_is_given(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {key: value for key, value in values.items() if key != "language" or value is not None}
 
 
 FAITHFULNESS_TIMES = 5

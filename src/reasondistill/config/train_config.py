@@ -7,6 +7,7 @@ Arguments of transformers are passed through under their own names, never rename
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -96,6 +97,20 @@ class TrainConfig(Config):
     generation: Generation = Generation()
     evaluation: EvaluateOptions = EvaluateOptions()
     """Has no effect on training; it is here so that one file can serve ``train`` and ``evaluate``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _language_of_the_data(cls, value: object) -> object:
+        """What is measured goes by the data's language, where ``evaluation`` names no other."""
+        if not isinstance(value, Mapping):
+            return value
+        data, evaluation = value.get("data"), value.get("evaluation", {})
+        language = data.get("language") if isinstance(data, Mapping) else getattr(data, "language", None)
+        if language is None:
+            return value
+        if isinstance(evaluation, EvaluateOptions):
+            evaluation = evaluation.model_dump(exclude_unset=True)
+        return {**value, "evaluation": {"language": language, **evaluation} if isinstance(evaluation, Mapping) else evaluation}
 
     @model_serializer(mode="wrap")
     def _update_where_it_is_one(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:

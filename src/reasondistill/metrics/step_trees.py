@@ -1,7 +1,7 @@
 """How one tree of steps compares with another, by the definitions of Dalvi et al. 2021 (section 5 and their scorer).
 
 Each predicted conclusion is aligned with the gold one whose sentences at the bottom, its leaves, it shares most (by
-Jaccard); with none where it shares none. What is concluded last counts as a conclusion like the others.
+Jaccard; `_aligned`); with none where it shares none. What is concluded last counts as a conclusion like the others.
 """
 
 from __future__ import annotations
@@ -51,14 +51,19 @@ def tree_scores(tree: Tree | None, gold: Tree) -> dict[str, float]:
     return dict(zip(TREE_SCORES, values, strict=True))
 
 
-def _aligned(
-    own: Mapping[str, frozenset[str]], gold: Mapping[str, frozenset[str]]
-) -> dict[str, str | None]:
-    """Each conclusion's gold one, the first of those that share most leaves by Jaccard; None where none shares any."""
+def _aligned(own: Mapping[str, frozenset[str]], gold: Mapping[str, frozenset[str]]) -> dict[str, str | None]:
+    """Each conclusion's gold one: that with most leaves in common by Jaccard; None where none has any in common.
+
+    Of several, what is concluded last goes with what is concluded last, and others with one that no other went with,
+    the first of those. The authors' scorer takes the first, and so gives a gold tree less than 1 beside itself where
+    two of its conclusions have the same leaves.
+    """
     aligned: dict[str, str | None] = {}
+    last = [*own][-1], [*gold][-1]
     for name, leaves in own.items():
         shares = {other: len(leaves & theirs) / len(leaves | theirs) for other, theirs in gold.items()}
-        best = max(shares, key=shares.__getitem__)
+        taken = {*aligned.values()}
+        best = max(shares, key=lambda other: (shares[other], (name == last[0]) == (other == last[1]), other not in taken))
         aligned[name] = best if shares[best] else None
     return aligned
 

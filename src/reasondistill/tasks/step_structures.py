@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-_NUMBERED: Final = re.compile(r"(?:^|\s)sent(\d+)\s?:\s")
+_NUMBERED: Final = re.compile(r"(?:^|(?<=\s))sent(\d+)\s?:(?=\s)")
 _REFERENCE = r"(?:sent|int)\d+"
 _STEP: Final = re.compile(
     rf"\s*(?P<premises>{_REFERENCE}(?:\s*&\s*{_REFERENCE})*)\s*-\s?>\s*"
@@ -103,7 +103,7 @@ class StepStructure(BaseModel):
         starts: list[re.Match[str]] = []
         for match in _NUMBERED.finditer(field):
             starts += [match] if int(match[1]) == len(starts) + 1 else []
-        ends = [*(match.start() for match in starts[1:]), len(field)]
+        ends = [*(match.start() for match in starts), len(field)][1:]
         texts = [" ".join(field[match.end() : end].split()) for match, end in zip(starts, ends, strict=True)]
         return {f"sent{number}": text for number, text in enumerate(texts, start=1)}
 
