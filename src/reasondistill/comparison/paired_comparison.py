@@ -80,9 +80,11 @@ def compare(
         compared.append(pair)
         exact &= tried_all
     corrected, tests = correct(compared)
-    if any(costs_of(system) for system in same):
-        progress("weighing quality against cost")
-    weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
+    weighed, missing_costs = None, list[str]()
+    if within is None:  # costs are those of all rows
+        if any(costs_of(system) for system in same):
+            progress("weighing quality against cost")
+        weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
     groups, notes = groups_of(same[0]), notes_on_unread(same, metrics)
     return Comparison(
         systems=[SystemInfo(name=system.name, results=str(system.folder)) for system in same],

@@ -142,6 +142,12 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _answers_to_sample(self) -> Self:
+        if self.generation.samples and not self.task.writes_answers:
+            raise ValueError("generation.samples: for tasks whose answers are texts; others have probabilities")
+        return self
+
+    @model_validator(mode="after")
     def _phrases_have_a_place(self) -> Self:
         if self.order == "label_only" and any(source.confidence for source in self.data.train_sources):
             raise ValueError("data.train.confidence: label_only writes no explanation that a phrase could end")

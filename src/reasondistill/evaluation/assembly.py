@@ -30,8 +30,9 @@ from reasondistill.evaluation.structured_explanations import score_structures
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
 from reasondistill.evaluation.written_scores import score_answers
+from reasondistill.languages.detection import UNKNOWN
 from reasondistill.languages.naming import language_named
-from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, EXPLANATIONS_IN_ANY_SCRIPT
+from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, explanations_in
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
@@ -338,18 +339,20 @@ def _add_own_metrics(
         bootstrap,
         labels=task.labels or (),
         baselines={**copies, "template": texts.templates},
-        further=_in_any_script(results, task),
+        further=_in_any_script(results, task, rows),
         controls=texts.controlled,
     )
 
 
-def _in_any_script(results: Results, task: Task) -> list[Metric]:
+def _in_any_script(results: Results, task: Task, rows: Sequence[Row]) -> list[Metric]:
     """The metrics for any script, in the place of those that could not read these texts."""
     unread = results.settings.get("unread")
     explanations = isinstance(unread, Mapping) and "rougeL" in unread["left_out"]
+    told = results.settings["slices"]["languages"]
+    language = next((name for name in (told["explanation"], told["input"]) if name != UNKNOWN), UNKNOWN)
     answers = task.answer == "text" and "answer_f1" in results.metrics and "answer_rougeL" not in results.metrics
     return [
-        *(EXPLANATIONS_IN_ANY_SCRIPT if explanations else ()),
+        *(explanations_in(language, [row.references for row in rows]) if explanations else ()),
         *(ANSWERS_IN_ANY_SCRIPT if answers else ()),
     ]
 

@@ -20,7 +20,7 @@ from reasondistill.languages.unknown_tokens import LossCount
 from reasondistill.runs import find_student
 from reasondistill.storage.files import real_path
 from reasondistill.storage.hub import UploadOptions, download, is_hub_id, upload
-from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
+from reasondistill.students.calibration import Calibration, as_calibrated, checkpoint_fingerprint
 from reasondistill.students.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.students.package import is_package
 from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix, label_problem
@@ -268,7 +268,7 @@ class Student:
             self.task,
             self.order,
             examples,
-            generation or self.generation,
+            as_calibrated(self.calibration, generation or self.generation),
             free=free,
             temperature=1.0 if self.calibration is None else self.calibration.temperature,
         )

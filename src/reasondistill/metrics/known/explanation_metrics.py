@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -19,15 +18,15 @@ _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is giv
 
 
 def _bleu(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _corpus("bleu", rows)
+    return corpus_measure(CorpusMetric("bleu"), rows)
 
 
 def _chrf(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
-    return _corpus("chrf", rows)
+    return corpus_measure(CorpusMetric("chrf"), rows)
 
 
-def _corpus(name: Literal["bleu", "chrf"], rows: Sequence[ScoredRow]) -> Measure | None:
-    metric = CorpusMetric(name)
+def corpus_measure(metric: CorpusMetric, rows: Sequence[ScoredRow]) -> Measure | None:
+    """A figure of the whole corpus as counts that add up over rows; None if no row could be read."""
     read = {
         k: references
         for k, row in enumerate(rows)

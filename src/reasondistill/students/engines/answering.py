@@ -74,12 +74,22 @@ def answer(
 
     Returns:
         One answer for each example, in order.
+
+    Raises:
+        TaskError: ``generation`` asks for samples, of labels or of an engine that draws none.
     """
     all_requests = [_request(task, order, example) for example in examples]
     requests = list(dict.fromkeys(all_requests))
+    if generation.samples and not task.writes_answers:
+        raise TaskError(
+            "samples",
+            expected="a task whose answers are texts",
+            found=f"the task {task.name}, whose answers have probabilities",
+            fix="Leave samples out.",
+        )
     if task.writes_answers:
         prompts = [(request.label_prompt, request.explanation_prompt) for request in requests]
-        texts = write_answers(engine, order, prompts, generation, explain=explain)
+        texts = write_answers(engine, task, order, prompts, generation, explain=explain)
         _require_numbers([[] if text.score is None else [text.score] for text in texts])
         written = dict(zip(requests, (_of_text(text, temperature, free) for text in texts), strict=True))
         return [written[request] for request in all_requests]
