@@ -185,7 +185,7 @@ def test_an_unknown_key_of_a_schedule_is_named(tmp_path: Path) -> None:
         ({"seed": -1}, "seed: "),
         (
             {"task": "nil"},
-            "task: expected one of ['comve', 'cose', 'geoquery', 'instructions', 'nli', 'nli_structured', 'scitldr', "
+            "task: expected one of ['comve', 'cose', 'entailment_bank', 'geoquery', 'instructions', 'nli', 'nli_structured', 'scitldr', "
             "'strategyqa', 'strategyqa_facts'], or the path of a .yaml file, found 'nil'",
         ),
         ({"student": {"kind": "bert"}}, "student.kind: expected one of hub, scratch, warm_start, found 'bert'"),

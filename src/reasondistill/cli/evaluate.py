@@ -59,7 +59,8 @@ DatabaseOption = Annotated[
 LanguageOption = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Of the texts, by name or code: German, de. Default: the configuration's, or told from them."
+        metavar="NAME",
+        help="Of the texts, by name or code: German, de. Default: the configuration's, or told from them.",
     ),
 ]
 MakerOption = Annotated[

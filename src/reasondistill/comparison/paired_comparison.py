@@ -95,7 +95,13 @@ def compare(
         family=Family(tests=tests, members=FAMILY),
         pairs=corrected,
         tradeoffs=weighed,
-        notes=[*on_slice, *notes_on(groups), *notes_on_resolution(settings, tests, exact=exact), *notes, *missing_costs],
+        notes=[
+            *on_slice,
+            *notes_on(groups),
+            *notes_on_resolution(settings, tests, exact=exact),
+            *notes,
+            *missing_costs,
+        ],
     )
 
 

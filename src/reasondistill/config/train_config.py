@@ -110,7 +110,10 @@ class TrainConfig(Config):
             return value
         if isinstance(evaluation, EvaluateOptions):
             evaluation = evaluation.model_dump(exclude_unset=True)
-        return {**value, "evaluation": {"language": language, **evaluation} if isinstance(evaluation, Mapping) else evaluation}
+        return {
+            **value,
+            "evaluation": {"language": language, **evaluation} if isinstance(evaluation, Mapping) else evaluation,
+        }
 
     @model_serializer(mode="wrap")
     def _update_where_it_is_one(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -17,7 +17,7 @@ def score_trees(rows: Sequence[Row], structure: StepStructure, scored: Scored, b
     """Add the figures of trees, each row's scores, and those of two baselines that read nothing.
 
     A prediction's tree is its own structure, or its explanation. Rows whose references are no trees are not compared.
-    ``one_step`` concludes the goal from all sentences at once, ``chain`` takes them in turn, each with what came before.
+    ``one_step`` concludes the goal from all sentences at once, ``chain`` takes them in turn, with what came before.
     """
     trees = [tree_of(structure, row.prediction, row.example.fields) for row in rows]
     gold = [_gold(structure, row) for row in rows]

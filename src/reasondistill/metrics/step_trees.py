@@ -63,14 +63,14 @@ def _aligned(own: Mapping[str, frozenset[str]], gold: Mapping[str, frozenset[str
     for name, leaves in own.items():
         shares = {other: len(leaves & theirs) / len(leaves | theirs) for other, theirs in gold.items()}
         taken = {*aligned.values()}
-        best = max(shares, key=lambda other: (shares[other], (name == last[0]) == (other == last[1]), other not in taken))
+        best = max(
+            shares, key=lambda other: (shares[other], (name == last[0]) == (other == last[1]), other not in taken)
+        )
         aligned[name] = best if shares[best] else None
     return aligned
 
 
-def _named(
-    premises: Collection[str], conclusion: str, names: Mapping[str, str | None]
-) -> tuple[tuple[str, ...], str]:
+def _named(premises: Collection[str], conclusion: str, names: Mapping[str, str | None]) -> tuple[tuple[str, ...], str]:
     named = sorted(str(names.get(premise, premise)) for premise in premises)
     return tuple(named), str(names.get(conclusion, conclusion))
 

@@ -181,8 +181,9 @@ def as_calibrated(calibration: Calibration | None, generation: Generation) -> Ge
     if generation.samples not in (0, fitted):
         raise ConfigError(
             "samples",
-            expected=f"{fitted}, as the calibration was fitted with" if fitted else "none, as the calibration was "
-            "fitted without",
+            expected=f"{fitted}, as the calibration was fitted with"
+            if fitted
+            else "none, as the calibration was fitted without",
             found=str(generation.samples),
             fix=f"Calibrate anew with --samples {generation.samples} --force, or use --no-calibration.",
         )

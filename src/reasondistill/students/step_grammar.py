@@ -39,7 +39,9 @@ class StepGrammar:
         TaskError: the tokenizer cannot write what steps are made of.
     """
 
-    def __init__(self, codec: Codec, structure: StepStructure, *, prefix: str = "", ending: str = "", room: int) -> None:
+    def __init__(
+        self, codec: Codec, structure: StepStructure, *, prefix: str = "", ending: str = "", room: int
+    ) -> None:
         self._codec = codec
         self._structure = structure
         self._prefix = prefix

@@ -9,10 +9,12 @@ steps and text say the same by construction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
+
+from reasondistill.tasks.structures import Structure
 
 _NUMBERED: Final = re.compile(r"(?:^|(?<=\s))sent(\d+)\s?:(?=\s)")
 _REFERENCE = r"(?:sent|int)\d+"
@@ -93,7 +95,7 @@ class StepStructure(BaseModel):
         return f"sent1 & sent2 -> int1: text ; int1 & sent3 -> {self.goal_field}"
 
     def problem(self, fields: tuple[str, ...], labels: tuple[str, ...] | None) -> str | None:
-        """Why a task with these fields cannot have this structure, or None if it can. Any labels may stand beside it."""
+        """Why a task with these fields cannot have this structure, or None if it can. Its labels may be any."""
         unknown = {self.sentences_field, self.goal_field} - set(fields)
         return f"structure: {sorted(unknown)} are not among the fields {list(fields)}" if unknown else None
 
@@ -151,3 +153,26 @@ class StepStructure(BaseModel):
 
     def read_text(self, text: str, fields: Mapping[str, str]) -> Tree | None:
         """None: a text does not tell its steps, as one sentence may stand in several."""
+
+
+def _kind_of_structure(value: object) -> str:
+    of_steps = isinstance(value, StepStructure) or (isinstance(value, Mapping) and "sentences_field" in value)
+    return "structure of steps" if of_steps else "structure of relations"
+
+
+AnyStructure = Annotated[
+    Annotated[Structure, Tag("structure of relations")] | Annotated[StepStructure, Tag("structure of steps")],
+    Discriminator(_kind_of_structure),
+]
+"""What explanations may be made of: a relation between two spans, or several steps."""
+
+
+def lines_to_learn(
+    structure: Structure | StepStructure, explanations: Sequence[str | None], fields: Mapping[str, str]
+) -> Sequence[str | None]:
+    """The lines to learn in place of explanations; those without a structure that fits teach nothing.
+
+    None, which stands for a target without an explanation, where that is all of them.
+    """
+    parsed = [None if text is None else structure.parse(text, fields) for text in explanations]
+    return [structured.line for structured in parsed if structured is not None] or [None]

@@ -171,4 +171,3 @@ def own_words(explanation: str) -> str:
     """The text of an explanation in the form ``relation | from | to ; text``; any other one as it is."""
     line, mark, text = explanation.partition(";")
     return text.strip() if mark and line.count("|") == 2 else explanation
-

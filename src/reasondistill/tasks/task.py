@@ -10,18 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from reasondistill.contracts.records import Example
 from reasondistill.contracts.records import OutputOrder as OutputOrder
@@ -29,8 +20,7 @@ from reasondistill.errors import DataError, TaskError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
 from reasondistill.tasks.answer_texts import escaped
 from reasondistill.tasks.reading_outputs import EXPLANATION_MARK, LABEL_MARK, without_case
-from reasondistill.tasks.step_structures import StepStructure
-from reasondistill.tasks.structures import Structure
+from reasondistill.tasks.step_structures import AnyStructure, lines_to_learn
 
 AnswerKind = Literal["labels", "choices", "text", "query"]
 """What an answer is: one of the task's labels, one of a row's choices, a text, or a query of a database."""
@@ -41,18 +31,6 @@ Role = Literal["label", "explanation", "context"]
 _COLUMNS = {"label", "id", "group", "split", "explanation", "explanations"}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _WRITTEN: tuple[AnswerKind, ...] = ("text", "query")
-
-
-def _kind_of_structure(value: object) -> str:
-    of_steps = isinstance(value, StepStructure) or (isinstance(value, Mapping) and "sentences_field" in value)
-    return "structure of steps" if of_steps else "structure of relations"
-
-
-AnyStructure = Annotated[
-    Annotated[Structure, Tag("structure of relations")] | Annotated[StepStructure, Tag("structure of steps")],
-    Discriminator(_kind_of_structure),
-]
-"""What explanations may be made of: a relation between two spans, or several steps."""
 
 
 class Segment(NamedTuple):
@@ -239,7 +217,7 @@ class Task(BaseModel):
         """
         prompts = self.render_prompts(order, example)
         if self.structure is not None:
-            explanations = self._lines(self.structure, example, explanations)
+            explanations = lines_to_learn(self.structure, explanations, example.fields)
         label = self.target_label(example.label)
         closed = closed or self.writes_answers  # where a text ends is learned with it
         if order == "separate":
@@ -251,17 +229,6 @@ class Task(BaseModel):
             pairs = [(prompts["label"], targets)]
         kept = ((prompt, list(dict.fromkeys(t for t in targets if t is not None))) for prompt, targets in pairs)
         return [(prompt, targets) for prompt, targets in kept if targets]
-
-    @staticmethod
-    def _lines(
-        structure: Structure | StepStructure, example: Example, explanations: Sequence[str | None]
-    ) -> Sequence[str | None]:
-        """The lines to learn in place of explanations; those without a structure that fits teach nothing.
-
-        None, which stands for a target without an explanation, where that is all of them.
-        """
-        parsed = [None if text is None else structure.parse(text, example.fields) for text in explanations]
-        return [structured.line for structured in parsed if structured is not None] or [None]
 
     def target_label(self, label: str | None) -> str | None:
         """A label as a target holds it: the separators in a written answer are spelt so that they separate nothing."""

@@ -55,6 +55,7 @@ EXPLANATIONS_IN_ANY_SCRIPT = (
     ),
 )  # fmt: skip
 
+
 def explanations_in(language: str, references: Sequence[Sequence[str]]) -> list[Metric]:
     """`EXPLANATIONS_IN_ANY_SCRIPT` with the settings that they are computed with for texts of a language."""
     metric = CorpusMetric("bleu", bleu_tokenizer(language))

@@ -51,7 +51,9 @@ class Engine(Protocol):
 class SamplingEngine(Protocol):
     """An engine that can draw texts at random."""
 
-    def sample(self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int) -> list[Generated]:
+    def sample(
+        self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int
+    ) -> list[Generated]:
         """For each prompt, a text that continues the prefix, each token drawn with the probability that it has.
 
         The same prompts and seed give the same texts.

@@ -84,7 +84,9 @@ class TorchEngine:
     ) -> list[Generated]:
         return self._write(prompts, prefixes, plainest(max_new_tokens), rules)
 
-    def sample(self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int) -> list[Generated]:
+    def sample(
+        self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int
+    ) -> list[Generated]:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return self._write(prompts, prefixes, plainest(max_new_tokens), None, drawn=True)
