@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -380,3 +381,17 @@ def test_baselines_of_one_sentence_and_of_several() -> None:
     assert chained.line == (
         "sent1 & sent2 -> int1: copper is a metal and metals conduct electricity ; int1 & sent3 -> hypothesis"
     )
+
+
+def test_the_benchmark_of_the_baselines_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "dev.jsonl"
+    path.write_text(json.dumps(ROW) + "\n", encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["tree_baselines.py", str(path), str(path)])
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / "tree_baselines.py"
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "'tree_steps_f1': 1.0" in printed.split("chain")[1]
+    # The likelier premise, “metals conduct electricity”, shares one of three words with the conclusion.
+    assert "a copied premise, of 1: {0.5: '0.0%'" in printed

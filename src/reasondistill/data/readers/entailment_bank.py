@@ -50,7 +50,7 @@ def read_slots(path: Path, notes: list[str] | None = None) -> Iterator[Row]:
     """The rows of the authors' TSV."""
     for number, line in read_lines(path, notes=notes):
         if line.strip():
-            yield number, dict(match.groups() for match in _SLOT.finditer(line))
+            yield number, {match[1]: match[2] for match in _SLOT.finditer(line)}
 
 
 def read_entailment_bank(path: Path, *, task: Task, notes: list[str] | None = None, key: str | None = None) -> Loaded:
