@@ -243,10 +243,11 @@ def test_agreement_by_hand() -> None:
     # Two of four say the same but for case, article and mark: (2 + 1/2) / (4 + 1).
     engine = Scripted("Louvre. explanation: x", "Paris", "a louvre", "explanation: it")
     how = asked("label_first").settings.generation.model_copy(update={"samples": 4})
-    [own] = answer(engine, QA, "label_first", [question()], how)  # type: ignore[arg-type]
-    assert (own.label, own.probability) == ("the Louvre", pytest.approx(0.5))
+    [own] = answer(engine, QA, "label_first", [question()], how)
+    assert own.label == "the Louvre"
+    assert own.probability == pytest.approx(0.5)
     assert len(set(engine.asked)) == 4
-    [calmer] = answer(Scripted(*engine.drawn), QA, "label_first", [question()], how, temperature=2.0)  # type: ignore[arg-type]
+    [calmer] = answer(Scripted(*engine.drawn), QA, "label_first", [question()], how, temperature=2.0)
     assert calmer.probability == pytest.approx(0.5**0.5)
 
 
@@ -278,7 +279,7 @@ def test_a_calibration_by_samples_is_kept_and_applied(tmp_path: Path) -> None:
         rows,
         plain.model_copy(update={"samples": 4}),
         student="s",
-        data=data,  # type: ignore[arg-type]
+        data=data,
     )
     # (1 + 1/2) / (4 + 1) = 0.3, and half is right: 0.3^(1/T) = 0.5.
     assert (fitted.samples, fitted.accuracy) == (4, 0.5)

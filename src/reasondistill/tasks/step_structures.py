@@ -146,10 +146,15 @@ class StepStructure(BaseModel):
         text = _SLOT.sub(lambda slot: values[slot[1]], self.text)
         return text[:1].upper() + text[1:]
 
+    def read_out(self, text: str, fields: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
+        """What the template makes of a line, and its row; None for what is none."""
+        tree = self.parse(text, fields)
+        return None if tree is None else (self.render(tree), tree.row)
+
     def own_words(self, explanation: str, fields: Mapping[str, str]) -> str:
         """What a tree reads as; any other explanation as it is."""
-        tree = self.parse(explanation, fields)
-        return explanation if tree is None else self.render(tree)
+        read = self.read_out(explanation, fields)
+        return explanation if read is None else read[0]
 
     def read_text(self, text: str, fields: Mapping[str, str]) -> Tree | None:
         """None: a text does not tell its steps, as one sentence may stand in several."""

@@ -141,6 +141,11 @@ class Structure(BaseModel):
                     break
                 yield span
 
+    def read_out(self, text: str, fields: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
+        """What the template makes of a line, and its row; None for what is none."""
+        claim = self.parse(text, fields)
+        return None if claim is None else (self.render(claim), claim.row)
+
     def own_words(self, explanation: str, fields: Mapping[str, str]) -> str:
         """The text of an explanation in the form ``relation | from | to ; text``; any other one as it is."""
         return own_words(explanation)

@@ -186,11 +186,8 @@ def _answers(
 
 def _read_out(task: Task, request: _Request, answer: Answer) -> Answer:
     """The answer with its structure, where it has one, and with what the template makes of it."""
-    fields = dict(request.fields)
-    claim = None if task.structure is None else task.structure.parse(answer.explanation, fields)
-    if task.structure is None or claim is None:
-        return answer
-    return answer._replace(explanation=task.structure.render(claim), structure=claim.row)
+    read = None if task.structure is None else task.structure.read_out(answer.explanation, dict(request.fields))
+    return answer if read is None else answer._replace(explanation=read[0], structure=read[1])
 
 
 def label_scores(
