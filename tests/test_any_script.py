@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.evaluation import evaluate
+from reasondistill.languages.naming import language_named
+from reasondistill.metrics import text
 from reasondistill.metrics.any_script import rouge1_any, rougeL_any
+from reasondistill.metrics.text import CorpusMetric, bleu_tokenizer
 from reasondistill.tasks.task import NLI, Task
 
 SCRIPTS = {
@@ -57,6 +60,10 @@ def test_figures_for_any_script_stand_in_the_place_of_english_ones_and_never_bes
     assert chinese.metrics["chrf"].value == pytest.approx(100.0)
     assert "rougeL" not in chinese.metrics
     assert "rougeL_intl" in chinese.results.baselines["copied_premise"]
+    assert chinese.metrics["bleu_intl"].value == pytest.approx(100.0)
+    assert chinese.results.baselines["copied_premise"]["bleu_intl"] < 100
+    assert chinese.results.settings["bleu_intl"]["tokenizer"] == "zh"
+    assert "tok:zh" in chinese.results.settings["bleu_intl"]["signature"]
     english = evaluate(*rows("The cat sleeps so it is quiet"), task=NLI, name="en", settings=settings)
     assert english.metrics["rougeL"].value == 1.0
     assert not any(name.endswith("_intl") for name in english.metrics)
@@ -69,3 +76,59 @@ def test_written_answers_in_chinese_have_figures() -> None:
     scored = evaluate(given, examples, task=task, name="qa", settings=EvaluationSettings(bertscore=False))
     assert scored.metrics["answer_f1_intl"].value == pytest.approx(3 / 4)
     assert scored.metrics["exact_match"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [
+        ("Chinese", "zh"), ("Chinese or Japanese", "zh"), ("Japanese", "ja-mecab"), ("Korean", "ko-mecab"),
+        ("Thai", "char"), ("Russian", "intl"), ("Arabic script", "intl"), ("unknown", "intl"),
+    ],
+)  # fmt: skip
+def test_each_language_has_one_of_sacrebleus_tokenizers(
+    language: str, tokenizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "find_spec", lambda module: object())
+    assert bleu_tokenizer(language) == tokenizer
+    monkeypatch.setattr(text, "find_spec", lambda module: None)
+    without = {"Japanese": "char", "Korean": "intl"}
+    assert bleu_tokenizer(language) == without.get(language, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "candidate", "reference"),
+    [
+        ("zh", "猫在沙发上睡觉。", "猫在地毯上睡觉。"),
+        ("char", "แมวนอนบนโซฟา", "แมวนอนบนพรม"),
+        ("intl", "Кот спит — на диване, а пёс нет!", "Кот спит — на ковре, а пёс нет!"),
+    ],
+)
+def test_bleu_in_any_script_is_sacrebleus(tokenizer: str, candidate: str, reference: str) -> None:
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = CorpusMetric("bleu", tokenizer)
+    assert metric.reads(candidate)
+    plain = BLEU(lowercase=True, tokenize=tokenizer)
+    expected = plain.corpus_score([candidate], [[reference]])
+    assert 0 < metric.score(metric.statistics([candidate], [[reference]])[0]) == expected.score < 100
+    assert metric.signature == str(plain.get_signature())
+    assert metric.score(metric.statistics([reference], [[reference]])[0]) == pytest.approx(100)
+    assert not CorpusMetric("bleu").reads("猫在沙发上睡觉")  # by 13a one word
+
+
+def test_a_language_that_is_given_goes_before_what_is_told() -> None:
+    given = EvaluationSettings(bertscore=False, language="th")
+    scored = evaluate(*rows("因为猫在睡觉所以它不叫"), task=NLI, name="zh", settings=given)
+    assert scored.results.settings["language"] == "Thai"
+    assert scored.results.settings["slices"]["languages"] == {"input": "Thai", "explanation": "Thai"}
+    assert scored.results.settings["bleu_intl"]["tokenizer"] == "char"
+    told = evaluate(*rows("因为猫在睡觉所以它不叫"), task=NLI, name="zh", settings=EvaluationSettings(bertscore=False))
+    assert "language" not in told.results.settings
+    assert told.results.settings["slices"]["languages"]["input"] == "Chinese or Japanese"
+
+
+def test_languages_have_names_and_codes() -> None:
+    names = ["German", "german", "de", "DE-AT", "zh_CN", "  Old  Norse ", "English"]
+    assert [language_named(name) for name in names] == [
+        "German", "German", "German", "German", "Chinese", "Old Norse", "English"
+    ]  # fmt: skip

@@ -246,6 +246,22 @@ def test_the_family_is_every_test_and_pairs_are_chosen(made: Path) -> None:
     assert every.notes == []
 
 
+def test_one_slice_of_the_data_is_compared_alone(made: Path) -> None:
+    systems = both(made)
+    whole = compare(systems, settings=QUICK)
+    part = compare(systems, settings=QUICK, within="gold label: neutral")
+    rows = [[row for row in system.rows if row.gold == "neutral"] for system in systems]
+    accuracy = [float(np.mean([bool(row.correct) for row in of_system])) for of_system in rows]
+    test = part.pairs[0].metrics["label_accuracy"]
+    assert test.n == len(rows[0]) < whole.pairs[0].metrics["label_accuracy"].n
+    assert [test.baseline, test.system] == pytest.approx(accuracy)
+    assert part.notes[0] == (
+        f"only the {len(rows[0])} of {len(systems[0].rows)} rows in the slice “gold label: neutral” are compared."
+    )
+    mistake(lambda: compare(systems, within="language: German"), "--slice", "gold label: neutral", "language: German")
+    mistake(lambda: compare(systems, within="predicted label: neutral"), "--slice", "other rows than")
+
+
 def test_too_few_swaps_for_the_family_are_said(made: Path) -> None:
     """199 swaps give p of 2 / 200 at least, and nine tests make 0.09 of it."""
     settings = ComparisonSettings(resamples=20, swaps=199)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from reasondistill.config import (
     EvalConfig,
@@ -185,8 +186,8 @@ def test_an_unknown_key_of_a_schedule_is_named(tmp_path: Path) -> None:
         ({"seed": -1}, "seed: "),
         (
             {"task": "nil"},
-            "task: expected one of ['comve', 'cose', 'geoquery', 'instructions', 'nli', 'nli_structured', 'scitldr', "
-            "'strategyqa', 'strategyqa_facts'], or the path of a .yaml file, found 'nil'",
+            "task: expected one of ['comve', 'cose', 'entailment_bank', 'geoquery', 'instructions', 'nli', "
+            "'nli_structured', 'scitldr', 'strategyqa', 'strategyqa_facts'], or the path of a .yaml file, found 'nil'",
         ),
         ({"student": {"kind": "bert"}}, "student.kind: expected one of hub, scratch, warm_start, found 'bert'"),
         ({"student": {}}, "student.kind: expected one of hub, scratch, warm_start, found None"),
@@ -464,3 +465,24 @@ def test_lengths_that_no_student_can_keep_are_refused_in_the_configuration(key: 
     assert validate_config(TrainConfig, good, where="here").model_dump()[key] == 16_384
     with pytest.raises(ConfigError, match=f"{key}.* 16384"):
         validate_config(TrainConfig, good | {key: 16_385}, where="here")
+
+
+def test_the_language_of_the_data_is_that_of_what_is_measured() -> None:
+    value: dict[str, Any] = MINIMAL | {"data": {"train": {"source": "scenes"}, "language": "de"}}
+    config = TrainConfig.model_validate(value)
+    assert config.evaluation.language == "de"
+    assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
+    other = TrainConfig.model_validate(value | {"evaluation": {"language": "fr", "stemmer": False}})
+    assert (other.evaluation.language, other.evaluation.stemmer) == ("fr", False)
+    plain = TrainConfig.model_validate(value | {"data": {"train": {"source": "scenes"}}})
+    assert plain.evaluation.language is None
+    assert "language" not in plain.model_dump()["evaluation"] | plain.model_dump()["data"]  # as in older runs
+
+
+def test_samples_are_for_answers_that_are_texts() -> None:
+    value: dict[str, Any] = {**MINIMAL}
+    with pytest.raises(ValidationError, match=r"generation\.samples: for tasks whose answers are texts"):
+        TrainConfig.model_validate(value | {"generation": {"samples": 4}})
+    asked = TrainConfig.model_validate(value | {"generation": {"samples": 4}, "task": "geoquery"})
+    assert asked.model_dump()["generation"]["samples"] == 4
+    assert "samples" not in TrainConfig.model_validate(value).model_dump()["generation"]

@@ -30,7 +30,7 @@ from reasondistill.verification.silver_structures import SilverCounts, shares, w
 from trainings import training_config
 
 STRUCTURED = get_task("nli_structured")
-assert STRUCTURED.structure is not None
+assert isinstance(STRUCTURED.structure, Structure)
 STRUCTURE: Structure = STRUCTURED.structure
 PROVER = PairProver()
 QUICK = EvaluationSettings(bertscore=False, resamples=9)
@@ -84,7 +84,7 @@ def test_a_structure_that_is_there_is_kept_and_a_persons_words_stay_behind_one()
     (made,), counts = with_structures([example], STRUCTURED, PROVER)
     texts = [e.text for e in made.explanations if e.source == "people"]
     assert texts == [given, f"excludes | on a couch | in a bed ; {said}", "It is so."]
-    assert [STRUCTURED.own_words(text) for text in texts] == ["A couch is no bed.", said, "It is so."]
+    assert [STRUCTURED.own_words(text, made.fields) for text in texts] == ["A couch is no bed.", said, "It is so."]
     assert (counts.read, counts.explanations) == (2, 3)
 
 

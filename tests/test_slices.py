@@ -130,6 +130,19 @@ def test_other_languages_have_no_negation_and_digits_only() -> None:
     assert "German" in sliced.left_out["negation in the input"]
 
 
+def test_rows_of_several_languages_are_slices() -> None:
+    german, english = "der Hund ist nicht auf der Wiese", "the dog is not on the grass and it is wet"
+    rows = [row(k, premise=german if k % 3 == 0 else english, hypothesis="so") for k in range(60)]
+    found = members(rows)
+    assert found["language: German"] == list(range(0, 60, 3))
+    assert len(found["language: English"]) == 40
+    few = [row(k, premise=german if k < 4 else english, hypothesis="so") for k in range(60)]  # likelier wrong guesses
+    assert not any(name.startswith("language") for name in members(few))
+    given = find_slices(rows, NLI, scores_of(rows), "German")
+    assert not any(part.family == "language" for part in given.slices)
+    assert given.languages == {"input": "German", "explanation": "German"}
+
+
 def test_labels_and_confidence() -> None:
     def sure(p: float) -> dict[str, float]:
         return {"neutral": p, "entailment": 1 - p, "contradiction": 0.0}

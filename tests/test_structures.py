@@ -27,7 +27,7 @@ from reasondistill.tasks.structures import Claim, Structure, own_words
 from reasondistill.tasks.task import NLI, OutputOrder, Task, get_task
 
 STRUCTURED = get_task("nli_structured")
-assert STRUCTURED.structure is not None
+assert isinstance(STRUCTURED.structure, Structure)
 STRUCTURE: Structure = STRUCTURED.structure
 PAIR = pair("A man plays the violin in a park.", "A man plays an instrument outdoors.")
 EXAMPLES = generate(8, seed=2)

@@ -5,33 +5,40 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import tiny
+from make import pair
 from packaging_helpers import engine
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.records import Example, Explanation, OutputOrder, Prediction
 from reasondistill.data.dataset_loading import load_dataset
 from reasondistill.data.sources import load
+from reasondistill.errors import ConfigError, TaskError
 from reasondistill.evaluation import evaluate
 from reasondistill.metrics import answer_overlap as answers
 from reasondistill.metrics.temperature import fit_sequence_temperature
 from reasondistill.serving.questions import attribute
+from reasondistill.students.calibration import Calibration, CalibrationData, as_calibrated
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.students.codec import EXPLANATION, LABEL
-from reasondistill.students.engines import answer
+from reasondistill.students.engines import Answer, answer
+from reasondistill.students.engines.engine import Generated
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.engines.written_answers import answer_scores
+from reasondistill.students.fit_calibration import calibrate
 from reasondistill.students.student import Student
 from reasondistill.tasks.answer_texts import escaped, parse_written, restored
-from reasondistill.tasks.task import Task, get_task
+from reasondistill.tasks.task import NLI, Task, get_task
 from reasondistill.training.features import build_features
 
 QA = Task(name="qa", fields=("question",), answer="text", labels=())
@@ -98,9 +105,9 @@ def test_a_task_says_one_thing_about_its_answer() -> None:
     assert not Task(name="old", fields=("text",), labels=()).has_answers
     assert "answer" not in Task(name="old", fields=("text",), labels=("a", "b")).model_dump()
     assert Task.model_validate(QA.model_dump(mode="json")) == QA
-    for mistake in ({"answer": "text", "labels": ["a"]}, {"answer": "labels"}, {"answer": "choices", "labels": ["a"]}):
+    for wrong in ({"answer": "text", "labels": ["a"]}, {"answer": "labels"}, {"answer": "choices", "labels": ["a"]}):
         with pytest.raises(ValidationError, match="answer"):
-            Task.model_validate({"name": "x", "fields": ["text"], **mistake})
+            Task.model_validate({"name": "x", "fields": ["text"], **wrong})
 
 
 def test_squads_examples_by_hand() -> None:
@@ -193,6 +200,100 @@ def test_engine_and_package_write_and_score_the_same_answers(order: OutputOrder,
     assert [score is None for score in native] == [text is None for text in given[1]]
     packaged = answer_scores(engine(checkpoint, tmp_path / "again"), order, *given)
     assert packaged == [score and pytest.approx(score, rel=1e-4) for score in native]
+
+
+def sampling(engine: TorchEngine, order: OutputOrder, samples: int, rows: int = 3) -> list[Answer]:
+    examples = [question(fields={"question": f"Where are {k} dogs?"}, id=str(k)) for k in range(rows)]
+    how = asked(order).settings.generation.model_copy(update={"samples": samples, "max_new_tokens": 6})
+    return answer(engine, QA, order, examples, how)
+
+
+@pytest.mark.parametrize("order", ["label_first", "separate"])
+def test_samples_make_the_confidence_and_change_no_answer(order: OutputOrder) -> None:
+    checkpoint = asked(order)
+    engine = TorchEngine(checkpoint.model, checkpoint.codec)
+    alone, sampled = sampling(engine, order, 0), sampling(engine, order, 4)
+    assert [(a.label, a.explanation) for a in alone] == [(a.label, a.explanation) for a in sampled]
+    given = [a.probability for a in sampled if a.label is not None]
+    assert given
+    assert [round(5 * probability - 0.5, 6) in range(5) for probability in given if probability] == [True] * len(given)
+    torch.manual_seed(99)
+    assert sampling(engine, order, 4) == sampled  # whatever the generator was at
+
+
+class Scripted:
+    """An engine that gives one answer, and draws others in turn."""
+
+    codec = None
+
+    def __init__(self, *drawn: str) -> None:
+        self.drawn, self.asked = drawn, list[int]()
+
+    def generate(self, prompts: Sequence[str], prefixes: Sequence[str], generation: Any) -> list[Generated]:
+        return [Generated("the Louvre explanation: it is", False)] * len(prompts)
+
+    def score(self, prompts: Sequence[str], targets: Sequence[Any], of: str = "label") -> list[list[float]]:
+        raise AssertionError("a sequence is scored only without samples")
+
+    def sample(self, prompts: Sequence[str], prefixes: Sequence[str], most: int, seed: int) -> list[Generated]:
+        self.asked.append(seed)
+        return [Generated(self.drawn[len(self.asked) - 1], False)] * len(prompts)
+
+
+def test_agreement_by_hand() -> None:
+    # Two of four say the same but for case, article and mark: (2 + 1/2) / (4 + 1).
+    engine = Scripted("Louvre. explanation: x", "Paris", "a louvre", "explanation: it")
+    how = asked("label_first").settings.generation.model_copy(update={"samples": 4})
+    [own] = answer(engine, QA, "label_first", [question()], how)
+    assert own.label == "the Louvre"
+    assert own.probability == pytest.approx(0.5)
+    assert len(set(engine.asked)) == 4
+    [calmer] = answer(Scripted(*engine.drawn), QA, "label_first", [question()], how, temperature=2.0)
+    assert calmer.probability == pytest.approx(0.5**0.5)
+
+
+def test_samples_are_for_texts_and_engines_that_draw(tmp_path: Path) -> None:
+    checkpoint = asked("label_first")
+    native = TorchEngine(checkpoint.model, checkpoint.codec)
+    how = checkpoint.settings.generation.model_copy(update={"samples": 2})
+    with pytest.raises(TaskError, match="a task whose answers are texts"):
+        answer(native, NLI, "label_first", [pair()], how)
+    with pytest.raises(TaskError, match="a student in PyTorch"):
+        answer(engine(checkpoint, tmp_path / "package"), QA, "label_first", [question()], how)
+    assert "samples" not in checkpoint.settings.generation.model_dump()
+
+
+def test_a_calibration_by_samples_is_kept_and_applied() -> None:
+    # It says "the Louvre" to all, which is right in every other row, and one of four draws agrees.
+    class Agreeing(Scripted):
+        def sample(self, prompts: Sequence[str], prefixes: Sequence[str], most: int, seed: int) -> list[Generated]:
+            self.asked.append(seed)
+            return [Generated("the Louvre" if len(self.asked) % 4 == 1 else "Paris", False)] * len(prompts)
+
+    rows = [question("Louvre" if k % 2 else "Paris", id=str(k)) for k in range(100)]
+    plain = asked("label_first").settings.generation
+    data = CalibrationData(name="x", split="validation", fingerprint="0")
+    fitted = calibrate(
+        Agreeing(),
+        QA,
+        "label_first",
+        rows,
+        plain.model_copy(update={"samples": 4}),
+        student="s",
+        data=data,
+    )
+    # (1 + 1/2) / (4 + 1) = 0.3, and half is right: 0.3^(1/T) = 0.5.
+    assert (fitted.samples, fitted.accuracy) == (4, 0.5)
+    assert 0.3 ** (1 / fitted.temperature) == pytest.approx(0.5, abs=1e-3)
+    assert Calibration.model_validate(fitted.model_dump(mode="json")) == fitted
+    assert as_calibrated(fitted, plain).samples == 4
+    assert as_calibrated(None, plain) == plain
+    with pytest.raises(ConfigError, match=r"samples: expected 4, as the calibration .* --samples 8"):
+        as_calibrated(fitted, plain.model_copy(update={"samples": 8}))
+    without = fitted.model_copy(update={"samples": 0})
+    with pytest.raises(ConfigError, match="fitted without"):
+        as_calibrated(without, plain.model_copy(update={"samples": 8}))
+    assert "samples" not in without.model_dump()
 
 
 def write_sums(path: Path, rows: int = 40) -> Path:

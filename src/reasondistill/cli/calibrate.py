@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasondistill.cli.next_steps import say_explain, say_next
-from reasondistill.cli.options import Columns, OptionalData, SplitOption
+from reasondistill.cli.options import Columns, OptionalData, SamplesOption, SplitOption
 from reasondistill.cli.shared import mapping, quiet_libraries
 from reasondistill.cli.terminal import fact, say, visible
 
@@ -38,6 +38,7 @@ def calibrate(
         list[float] | None,
         typer.Option(help="Also fit an abstain threshold for this precision (0 to 1); repeatable."),
     ] = None,
+    samples: SamplesOption = None,
     as_validation: AsValidationOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing calibration.")] = False,
 ) -> None:
@@ -69,7 +70,7 @@ def calibrate(
         loaded_student.task,
         loaded_student.order,
         rows.loaded.examples,
-        loaded_student.generation,
+        loaded_student.generation.model_copy(update={} if samples is None else {"samples": samples}),
         student=loaded_student.fingerprint,
         data=CalibrationData.model_validate(rows.facts),
         precisions=precision or (),

@@ -51,6 +51,10 @@ PartsOption = Annotated[
         "With three or more, the others are sets of other kinds, each held against the first.",
     ),
 ]
+SliceOption = Annotated[
+    str | None,
+    typer.Option("--slice", metavar="NAME", help="Only the rows of this slice of the data: 'language: German'."),
+]
 MetricsOption = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="NAME", help=_METRIC_HELP),
@@ -65,6 +69,7 @@ def compare(
     base: BaseOption = None,
     parts: PartsOption = False,
     metrics: MetricsOption = None,
+    within: SliceOption = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples, for intervals.")] = 10_000,
     swaps: Annotated[int, typer.Option(min=1, help="Permutations, for p-values.")] = 9_999,
     seed: Annotated[int, typer.Option(min=0, help="Seed of bootstrap and permutation test.")] = 0,
@@ -81,7 +86,7 @@ def compare(
     from reasondistill.reporting.pages.comparison import write_comparison
     from reasondistill.storage.files import require_new_folder
 
-    _require(results, parts=parts, in_pairs=baseline is not None or all_pairs or base is not None)
+    _require(results, parts=parts, in_pairs=any((baseline, all_pairs, base, within)))
     settings = ComparisonSettings(resamples=resamples, swaps=swaps, seed=seed)
     if out is not None:
         require_new_folder(out)
@@ -104,6 +109,7 @@ def compare(
             metrics=metrics or None,
             settings=settings,
             base=base,
+            within=within,
             progress=stage,
         )
         files = write_comparison(comparison, out)
@@ -120,7 +126,7 @@ def _require(results: list[str], *, parts: bool, in_pairs: bool) -> None:
         expected = f"at least two results folders{' of one system' if parts else ''}"
         raise DataError("RESULTS", expected=expected, found=f"{len(results)}: {', '.join(results)}")
     if parts and in_pairs:
-        problem = "excludes --baseline, --base and --all-pairs"
+        problem = "excludes --baseline, --base, --all-pairs and --slice"
         raise DataError("--parts", problem=problem, fix="The gap is first minus second.")
 
 

@@ -56,6 +56,13 @@ DatabaseOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Where answers are queries: the SQLite file to run them on, read-only."),
 ]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of the texts, by name or code: German, de. Default: the configuration's, or told from them.",
+    ),
+]
 MakerOption = Annotated[
     Path | None,
     typer.Option(help="The student that made PREDICTIONS: asked again in tests of faithfulness, and timed."),
@@ -100,6 +107,7 @@ def evaluate(
     budget: BudgetOption = None,
     shift: ShiftOption = None,
     database: DatabaseOption = None,
+    language: LanguageOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
     """Score any system's predictions: metrics with intervals, per label, per example, beside the baselines.
@@ -117,6 +125,7 @@ def evaluate(
         bertscore_encoder=bertscore_encoder,
         bertscore_layer=bertscore_layer,
         database=None if database is None else str(database),
+        language=language,
         judge=None if judge is None else str(judge),
         teachers=named_teachers(teacher),
         faithfulness_limit=faithfulness_limit,

@@ -75,6 +75,15 @@ EvalConfigOption = Annotated[
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N examples of the split.")]
 NumBeamsOption = Annotated[int | None, typer.Option(min=1, help="Override the student's own setting.")]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=1000,
+        metavar="N",
+        help="Of answers that are texts: draw N more, and take the share that agree as the confidence.",
+    ),
+]
 JudgeOption = Annotated[
     Path | None,
     typer.Option("--judge", help="A judge's folder, or builtin:scenes: gives the support of explanations."),

@@ -15,6 +15,7 @@ from reasondistill.cli.options import (
     LimitOption,
     NumBeamsOption,
     OptionalData,
+    SamplesOption,
     SplitOption,
     StudentArgument,
 )
@@ -77,6 +78,7 @@ def predict(
     limit: LimitOption = None,
     config: EvalConfigOption = None,
     num_beams: NumBeamsOption = None,
+    samples: SamplesOption = None,
     free: FreeOption = False,
     calibration: CalibrationOption = True,
     precision: AbstainOption = None,
@@ -104,7 +106,7 @@ def predict(
     run = Run(student) if (student / RUN_FILE).is_file() else None
     if out is None and run is None:
         raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
-    overrides = _generation(config, num_beams)
+    overrides = _generation(config, {"num_beams": num_beams, "samples": samples})
     quiet_libraries()
     loaded = Student.load(student, calibrated=calibration)
     rows = rows_for(student, loaded.task, data, split=split, columns=mapping(columns))
@@ -130,12 +132,12 @@ def predict(
         _say_evaluation(place, rows, limit)
 
 
-def _generation(config: Path | None, num_beams: int | None) -> dict[str, object]:
+def _generation(config: Path | None, given: dict[str, int | None]) -> dict[str, object]:
     """What a file and options change of how the student writes."""
     from reasondistill.config import EvalConfig, load_config
 
     overrides = {} if config is None else load_config(EvalConfig, config).generation.model_dump(exclude_unset=True)
-    return overrides if num_beams is None else {**overrides, "num_beams": num_beams}
+    return {**overrides, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _written(
@@ -309,7 +311,7 @@ def _require_structure(student: Student) -> None:
             expected="a student that writes structures",
             found=f"one of the task {student.task.name!r}, which has none",
             fix="Train one: reasondistill data structures DATA --out FILE, then reasondistill train FILE "
-            "--task nli_structured.",
+            "--task nli_structured; or of a data set with steps, as EntailmentBank's.",
         )
 
 

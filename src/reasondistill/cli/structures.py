@@ -54,7 +54,9 @@ def data_structures(
     prover = prover_for(fragment, loaded.name, relations)
     with progress("looking for structures", len(loaded)) as advance:
         rows, counts = with_structures(loaded.examples, task, prover, advance)
-    kept = [row for row in rows if keep_all or any(task.own_words(e.text) != e.text for e in row.references)]
+    kept = [
+        row for row in rows if keep_all or any(task.own_words(e.text, row.fields) != e.text for e in row.references)
+    ]
     if not kept:
         raise DataError(data, expected="explanations that a structure can be had of", found="none in any row")
     convert(Loaded(f"{loaded.name}_structures", kept), out)

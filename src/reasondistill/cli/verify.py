@@ -183,7 +183,10 @@ def proved_answers(
         return None
     pair_prover = prover_for(None, data, relations)
     labels = parse_roles(_roles(proves, "--proves"), _roles(pair, "--pair"), task, pair_prover)
-    return ProvedAnswers(pair_prover, labels, choice, required, task.structure)
+    from reasondistill.tasks.structures import Structure
+
+    structure = task.structure if isinstance(task.structure, Structure) else None
+    return ProvedAnswers(pair_prover, labels, choice, required, structure)
 
 
 def say_verdicts(predictions: Iterable[Prediction]) -> None:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from reasondistill.comparison.alignment import aligned
 from reasondistill.comparison.measures import labels_of, measures
+from reasondistill.comparison.one_slice import within_slice
 from reasondistill.comparison.pairs import Measured, compare_pair
 from reasondistill.comparison.system_costs import costs_of
 from reasondistill.comparison.systems import System
@@ -37,6 +38,7 @@ def compare(
     metrics: Collection[str] | None = None,
     settings: ComparisonSettings | None = None,
     base: str | None = None,
+    within: str | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Comparison:
     """Compare systems that were scored on the same rows.
@@ -47,10 +49,12 @@ def compare(
         all_pairs: compare every pair instead, the later with the earlier.
         metrics: only these; the family of tests is the smaller for it, if they were chosen before looking.
         base: what compression is counted from, of the systems that have costs; see `tradeoffs`.
+        within: compare on the rows of this slice only, as ``language: German``; a slice of the data, not of answers.
         progress: called with a sentence as each stage begins.
 
     Raises:
-        DataError: fewer than two systems; other ids, labels, references or groups; an unknown baseline, base or metric.
+        DataError: fewer than two systems; other ids, labels, references or groups; an unknown baseline, base, metric or
+            slice.
     """
     settings = settings or ComparisonSettings()
     pairs = _pairs([system.name for system in systems], baseline, all_pairs=all_pairs)
@@ -61,6 +65,11 @@ def compare(
     for system in same:
         progress(f"reading the scores of {system.name}")
         measured[system.name] = Measured(system, *measures(system, labels, metrics))
+    on_slice = []
+    if within is not None:
+        of, measured = len(same[0].rows), within_slice(measured, within)
+        same = [one.system for one in measured.values()]
+        on_slice = [f"only the {len(same[0].rows):,} of {of:,} rows in the slice “{within}” are compared."]
     bootstrap = GroupBootstrap(
         [row.group_key for row in same[0].rows], resamples=settings.resamples, seed=settings.seed
     )
@@ -71,9 +80,11 @@ def compare(
         compared.append(pair)
         exact &= tried_all
     corrected, tests = correct(compared)
-    if any(costs_of(system) for system in same):
-        progress("weighing quality against cost")
-    weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
+    weighed, missing_costs = None, list[str]()
+    if within is None:  # costs are those of all rows
+        if any(costs_of(system) for system in same):
+            progress("weighing quality against cost")
+        weighed, missing_costs = tradeoffs(list(measured.values()), bootstrap, base)
     groups, notes = groups_of(same[0]), notes_on_unread(same, metrics)
     return Comparison(
         systems=[SystemInfo(name=system.name, results=str(system.folder)) for system in same],
@@ -84,7 +95,13 @@ def compare(
         family=Family(tests=tests, members=FAMILY),
         pairs=corrected,
         tradeoffs=weighed,
-        notes=[*notes_on(groups), *notes_on_resolution(settings, tests, exact=exact), *notes, *missing_costs],
+        notes=[
+            *on_slice,
+            *notes_on(groups),
+            *notes_on_resolution(settings, tests, exact=exact),
+            *notes,
+            *missing_costs,
+        ],
     )
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from reasondistill.config.base_config import Config, Positive
 from reasondistill.tasks.verbalized_confidence import phrases_problem
@@ -117,6 +126,13 @@ class Data(Config):
     """Learn from at most this many of an example's explanations; all of them by default."""
     shuffle_labels: bool = False
     """Train on permuted labels: a control run that must end near chance."""
+    language: Annotated[str, Field(min_length=2)] | None = None
+    """Of its texts, by English name or code; what is measured on them goes by it. By default told from them."""
+
+    @model_serializer(mode="wrap")
+    def _language_where_it_is_given(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {key: value for key, value in values.items() if key != "language" or value is not None}
 
     @property
     def train_sources(self) -> list[Source]:

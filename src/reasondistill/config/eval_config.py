@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from reasondistill.config.base_config import BUDGET, LONGEST, MOST_BEAMS, Config, Positive
 
@@ -17,6 +17,14 @@ class Generation(Config):
     length_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.8
     no_repeat_ngram_size: Annotated[int, Field(ge=0, le=LONGEST)] = 0
     max_new_tokens: Annotated[int, Field(ge=1, le=LONGEST)] = 128
+    samples: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Of answers that are texts: draw N more, and take the share that agree as the confidence. 0: the sequence's
+    probability. No key of transformers'."""
+
+    @model_serializer(mode="wrap")
+    def _samples_where_there_are_some(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {key: value for key, value in values.items() if key != "samples" or value}
 
 
 class EvaluationSettings(Config):
@@ -36,6 +44,13 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     database: str | None = None
     """The SQLite file that answers are run on, of a task whose answers are queries."""
+    language: Annotated[str, Field(min_length=2)] | None = None
+    """Of the texts, by its English name or code (``German``, ``de``); by default told from them."""
+
+    @model_serializer(mode="wrap")
+    def _language_where_it_is_given(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {key: value for key, value in values.items() if key != "language" or value is not None}
 
 
 FAITHFULNESS_TIMES = 5

@@ -7,6 +7,7 @@ Arguments of transformers are passed through under their own names, never rename
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -97,6 +98,23 @@ class TrainConfig(Config):
     evaluation: EvaluateOptions = EvaluateOptions()
     """Has no effect on training; it is here so that one file can serve ``train`` and ``evaluate``."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _language_of_the_data(cls, value: object) -> object:
+        """What is measured goes by the data's language, where ``evaluation`` names no other."""
+        if not isinstance(value, Mapping):
+            return value
+        data, evaluation = value.get("data"), value.get("evaluation", {})
+        language = data.get("language") if isinstance(data, Mapping) else getattr(data, "language", None)
+        if language is None:
+            return value
+        if isinstance(evaluation, EvaluateOptions):
+            evaluation = evaluation.model_dump(exclude_unset=True)
+        return {
+            **value,
+            "evaluation": {"language": language, **evaluation} if isinstance(evaluation, Mapping) else evaluation,
+        }
+
     @model_serializer(mode="wrap")
     def _update_where_it_is_one(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         values: dict[str, object] = serialise(self)
@@ -124,6 +142,12 @@ class TrainConfig(Config):
         alpha, beta = self.loss.weights(0.0)
         if alpha == beta == 0:
             raise ValueError("loss: alpha and beta are both 0: there is nothing to learn")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_to_sample(self) -> Self:
+        if self.generation.samples and not self.task.writes_answers:
+            raise ValueError("generation.samples: for tasks whose answers are texts; others have probabilities")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from pathlib import Path
 from reasondistill.config import Source
 from reasondistill.contracts.records import Example
 from reasondistill.data.loaded import Loaded, counted, gather, recall
-from reasondistill.data.readers import alpaca, comve, cose, esnli
+from reasondistill.data.readers import alpaca, comve, cose, entailment_bank, esnli
 from reasondistill.data.readers.alpaca import is_alpaca, read_alpaca
 from reasondistill.data.readers.answer_sets import answer_set_of, read_answer_set
 from reasondistill.data.readers.answer_sets import gives as gives_answers
@@ -21,6 +21,7 @@ from reasondistill.data.readers.any_table import SUFFIXES, Table, open_table, re
 from reasondistill.data.readers.comve import is_comve, read_comve
 from reasondistill.data.readers.cose import EXPLANATIONS, find_questions, is_questions, read_cose
 from reasondistill.data.readers.csv_files import DELIMITERS, read_table
+from reasondistill.data.readers.entailment_bank import is_entailment_bank, is_slots, read_entailment_bank
 from reasondistill.data.readers.esnli import is_esnli, read_esnli
 from reasondistill.data.readers.esnli_hub import is_esnli_hub, read_esnli_hub
 from reasondistill.data.readers.flat_rows import listed
@@ -293,6 +294,8 @@ def _form(path: Path, task: Task | None, notes: list[str] | None = None) -> str:
     task asks for."""
     suffix = plain_suffix(path)
     if suffix in DELIMITERS:
+        if is_slots(path):
+            return "entailment_bank" if task is None or entailment_bank.gives(task) else ""
         header, _ = read_table(path, notes)
         if is_esnli(header):
             return "e-snli" if task is None or esnli.gives(task) else ""
@@ -302,12 +305,14 @@ def _form(path: Path, task: Task | None, notes: list[str] | None = None) -> str:
     first = next(read_objects(path, notes), (0, {}))[1] if suffix in JSON else {}
     if is_questions(first):
         return "cose" if task is None or cose.gives(task) else ""
+    if is_entailment_bank(first):
+        return "entailment_bank" if task is None or entailment_bank.gives(task) else ""
     name = answer_set_of(first)
     return name if name and (task is None or gives_answers(name, task)) else ""
 
 
 _TASKS = {"e-snli": "nli", "e-snli-hub": "nli", "comve": "comve", "cose": "cose"}
-_TASKS |= {name: name for name in ("strategyqa", "scitldr", "geoquery")}
+_TASKS |= {name: name for name in ("entailment_bank", "strategyqa", "scitldr", "geoquery")}
 """Published form → its task."""
 
 
@@ -346,6 +351,8 @@ def _from_file(
         return read_comve(path, task=task, notes=notes, key=key)
     if form == "cose":
         return read_cose(path, lambda: read_objects(path, notes), task=task, notes=notes, key=key)
+    if form == "entailment_bank":
+        return read_entailment_bank(path, task=task, notes=notes, key=key)
     if form:
         return read_answer_set(path, lambda: read_objects(path, notes), name=form, task=task, notes=notes, key=key)
     table = open_table(f"{path}#{sheet}" if sheet else path, notes)

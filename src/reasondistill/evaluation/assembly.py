@@ -30,7 +30,9 @@ from reasondistill.evaluation.structured_explanations import score_structures
 from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
 from reasondistill.evaluation.written_scores import score_answers
-from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, EXPLANATIONS_IN_ANY_SCRIPT
+from reasondistill.languages.detection import UNKNOWN
+from reasondistill.languages.naming import language_named
+from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, explanations_in
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
@@ -168,6 +170,7 @@ class _Parts(NamedTuple):
                 "task": task.name,
                 **({} if made_by is None else {"student": made_by}),
                 **settings.model_dump(include={"aggregate", "stemmer"}),
+                **({} if (language := _given_language(settings)) is None else {"language": language}),
                 **_references_used(self.rows),
                 **self.texts.settings,
                 **self.labels.settings,
@@ -210,10 +213,14 @@ def _score(
         scores.update(of_answer)
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
-    slices = measure_slices(rows, task, texts.rows, bootstrap)
+    slices = measure_slices(rows, task, texts.rows, bootstrap, _given_language(settings))
     for scores, kind, names, taught in zip(texts.rows, errors.kinds, slices.names, agreed.rows, strict=True):
         scores.update(error=kind, slices=names, **taught)
     return _Parts(rows, scored, texts, agreed, errors, slices)
+
+
+def _given_language(settings: EvaluationSettings) -> str | None:
+    return None if settings.language is None else language_named(settings.language)
 
 
 def _joined(
@@ -332,18 +339,20 @@ def _add_own_metrics(
         bootstrap,
         labels=task.labels or (),
         baselines={**copies, "template": texts.templates},
-        further=_in_any_script(results, task),
+        further=_in_any_script(results, task, rows),
         controls=texts.controlled,
     )
 
 
-def _in_any_script(results: Results, task: Task) -> list[Metric]:
+def _in_any_script(results: Results, task: Task, rows: Sequence[Row]) -> list[Metric]:
     """The metrics for any script, in the place of those that could not read these texts."""
     unread = results.settings.get("unread")
     explanations = isinstance(unread, Mapping) and "rougeL" in unread["left_out"]
+    told = results.settings["slices"]["languages"]
+    language = next((name for name in (told["explanation"], told["input"]) if name != UNKNOWN), UNKNOWN)
     answers = task.answer == "text" and "answer_f1" in results.metrics and "answer_rougeL" not in results.metrics
     return [
-        *(EXPLANATIONS_IN_ANY_SCRIPT if explanations else ()),
+        *(explanations_in(language, [row.references for row in rows]) if explanations else ()),
         *(ANSWERS_IN_ANY_SCRIPT if answers else ()),
     ]
 

@@ -207,7 +207,7 @@ def _baseline_systems(
     # Only a task's own labels can have a template each: choices differ from row to row.
     explained = [
         baselines.Explained(
-            task.own_words(reference.text), (example.label or "") if task.labels else "", example.fields
+            task.own_words(reference.text, example.fields), (example.label or "") if task.labels else "", example.fields
         )
         for example in source
         for reference in example.references

@@ -50,7 +50,8 @@ def add_own_metrics(
         if metric.row_score is not None:
             _require_free(metric, scored)
             scored = [row.with_scores({metric.score: _row_score(metric, row)}) for row in scored]
-        given = Given(labels, results.settings)
+        own_settings = {metric.name: dict(metric.settings)} if metric.settings else {}
+        given = Given(labels, {**results.settings, **own_settings})
         measure = metric.measure(scored, given)
         if measure is None:
             continue

@@ -58,7 +58,7 @@ def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: T
         Row(
             example,
             prediction,
-            [task.own_words(e.text) for e in example.references if not is_empty(task.own_words(e.text))],
+            [text for e in example.references if not is_empty(text := task.own_words(e.text, example.fields))],
             exact_match(prediction.label or "", example.answers) if task.writes_answers and example.answers else None,
         )
         for example, prediction in pairs

@@ -22,8 +22,9 @@ class ReferenceAnswer(NamedTuple):
     explanations: tuple[str, ...]
 
 
-def _in_own_words(answer: ReferenceAnswer | None, task: Task) -> ReferenceAnswer | None:
-    return answer and answer._replace(explanations=tuple(map(task.own_words, answer.explanations)))
+def _in_own_words(answer: ReferenceAnswer | None, task: Task, example: Example) -> ReferenceAnswer | None:
+    texts = () if answer is None else (task.own_words(text, example.fields) for text in answer.explanations)
+    return answer and answer._replace(explanations=tuple(texts))
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class ReferenceTeacher:
         Raises:
             DataError: it has none for any row, or a label that is not one of the task's.
         """
-        answers = [_in_own_words(self.taught.get(row.example.id), task) for row in rows]
+        answers = [_in_own_words(self.taught.get(row.example.id), task, row.example) for row in rows]
         answered = [
             answer if answer is not None and (answer.label is not None or answer.explanations) else None
             for answer in answers

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasondistill.evaluation.pairing import Row
-from reasondistill.languages.detection import language
+from reasondistill.languages.detection import UNKNOWN, language
 from reasondistill.languages.english import NEGATIONS, NUMBER_WORDS, is_negation
 from reasondistill.languages.word_splitting import length, tokens, words
 from reasondistill.metrics.text import is_empty
@@ -24,6 +24,7 @@ from reasondistill.tasks.task import Task
 Members = npt.NDArray[np.bool_]
 
 _LANGUAGE_SAMPLE = 200  # rows that a set's language is told from
+_FEWEST_OF_A_LANGUAGE = 10  # rows
 _MOST_VALUES = 12  # a column with more values is no category
 _LONGEST_VALUE = 60  # characters
 _DIGIT = re.compile(r"\d")
@@ -53,15 +54,19 @@ class Sliced(NamedTuple):
     left_out: dict[str, str]
 
 
-def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, object]]) -> Sliced:
+def find_slices(
+    rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, object]], given_language: str | None = None
+) -> Sliced:
     """The slices of paired rows that hold some of the rows and not all; names are unique.
 
     Args:
         scores: of each row, as in per_example.jsonl: ``copy`` and ``empty`` are read.
+        given_language: of inputs and explanations; by default told from them.
     """
     inputs = [" ".join(row.example.fields[name] for name in task.fields) for row in rows]
     explanations = [row.prediction.explanation for row in rows]
-    languages = {"input": language_of(inputs), "explanation": language_of([s for s in explanations if not is_empty(s)])}
+    written = [text for text in explanations if not is_empty(text)]
+    languages = {"input": given_language or language_of(inputs), "explanation": given_language or language_of(written)}
     left_out = {
         f"negation in the {where}": f"a list of English words finds it, and the {where}s' language is {language}"
         for where, language in languages.items()
@@ -80,6 +85,7 @@ def find_slices(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, o
         *_negation(rows, task, explanations, languages),
         *_numbers(inputs, explanations, languages),
         *_labels(rows, task),
+        *([] if given_language else _languages(inputs)),
         *_bands(
             "confidence", "the probability of the predicted label", _CONFIDENCES,
             [row.prediction.confidence for row in rows],
@@ -201,6 +207,16 @@ def _labels(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
     for name in task.labels or ():
         given = _members(row.prediction.label == name for row in rows)
         yield Slice(f"predicted label: {name}", "predicted label", "the system's label", given)
+
+
+def _languages(inputs: Sequence[str]) -> Iterator[Slice]:
+    """Where a set holds rows of several languages. A few rows of another one are likelier to be wrong guesses."""
+    of_row = [language(text) for text in inputs]
+    counts = Counter(name for name in of_row if name != UNKNOWN)
+    common = sorted(name for name, n in counts.items() if n >= max(_FEWEST_OF_A_LANGUAGE, len(of_row) / 20))
+    for name in common if len(common) > 1 else ():
+        rule = "told from stop words and script of all fields together"
+        yield Slice(f"language: {name}", "language", rule, _members(other == name for other in of_row))
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[Slice]:

@@ -32,7 +32,11 @@ class Slices(NamedTuple):
 
 
 def measure_slices(
-    rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, float | None]], bootstrap: GroupBootstrap
+    rows: Sequence[Row],
+    task: Task,
+    scores: Sequence[Mapping[str, float | None]],
+    bootstrap: GroupBootstrap,
+    given_language: str | None = None,
 ) -> Slices:
     """Every metric at hand on every slice, on the rows outside it, and the difference, with 95% intervals.
 
@@ -45,8 +49,9 @@ def measure_slices(
 
     Args:
         scores: of each row, as in per_example.jsonl.
+        given_language: as `find_slices`.
     """
-    rules = find_slices(rows, task, scores)
+    rules = find_slices(rows, task, scores, given_language)
     columns = _columns(rows, task, scores)
     names = [[part.name for part in rules.slices if part.members[k]] for k in range(len(rows))]
     settings: dict[str, object] = {"languages": rules.languages}

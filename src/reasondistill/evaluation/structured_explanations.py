@@ -8,9 +8,11 @@ from reasondistill.contracts.records import Example, Prediction
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
+from reasondistill.evaluation.step_explanations import score_trees
 from reasondistill.metrics.known.structure_metrics import STRUCTURE_METRICS
 from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.tasks.reading_outputs import without_case
+from reasondistill.tasks.step_structures import StepStructure
 from reasondistill.tasks.structures import Claim, Structure
 from reasondistill.tasks.task import Task
 from reasondistill.verification.pair_labels import PairLabels
@@ -27,7 +29,10 @@ def score_structures(rows: Sequence[Row], task: Task, scored: Scored, bootstrap:
 
     A prediction's structure is its own, or the one that its explanation begins with.
     """
-    if (structure := task.structure) is None:
+    structure = task.structure
+    if isinstance(structure, StepStructure):
+        score_trees(rows, structure, scored, bootstrap)
+    if not isinstance(structure, Structure):
         return
     finder = _finder(structure, task, [row.example for row in rows])
     if finder is not None:

@@ -19,6 +19,7 @@ from reasondistill.metrics.known.faithfulness_metrics import FAITHFULNESS_METRIC
 from reasondistill.metrics.known.label_metrics import LABEL_METRICS, PER_LABEL_METRICS
 from reasondistill.metrics.known.structure_metrics import STRUCTURE_METRICS
 from reasondistill.metrics.known.teacher_metrics import TEACHER_METRICS
+from reasondistill.metrics.known.tree_metrics import TREE_METRICS
 from reasondistill.metrics.metric import Metric
 
 _SHIPPED = {
@@ -31,6 +32,7 @@ _SHIPPED = {
         *EXPLANATIONS_IN_ANY_SCRIPT,
         *SUPPORT_METRICS,
         *STRUCTURE_METRICS,
+        *TREE_METRICS,
         *TEACHER_METRICS,
         *FAITHFULNESS_METRICS,
         *WORDING_METRICS,

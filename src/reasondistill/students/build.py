@@ -73,7 +73,7 @@ def _require_structures(task: Task, examples: Iterable[Example]) -> None:
         return
     raise DataError(
         "training data",
-        expected=f"explanations with a structure of the task {task.name}: relation | from | to ; text",
+        expected=f"explanations with a structure of the task {task.name}: {structure.form}",
         found="none",
         fix="Make them: reasondistill data structures DATA --out FILE, and train on that file.",
     )

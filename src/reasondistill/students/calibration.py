@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from reasondistill.config import Generation
 from reasondistill.contracts.records import read_model
 from reasondistill.contracts.seals import SEAL_FILE, Seal, write_sealed
 from reasondistill.errors import CheckpointError, ConfigError
@@ -65,7 +66,8 @@ class Calibration(Part):
 
     ``student`` is the fingerprint of its student, ``n`` the number of fitted rows out of all ``labelled`` ones,
     ``accuracy`` the share of fitted rows with a correct label. NLL is the mean negative log-likelihood in nats per
-    row, ECE the expected calibration error.
+    row, ECE the expected calibration error. ``samples`` is the number of drawn answers whose agreement was the
+    confidence that was fitted, 0 where it was the probability.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -80,6 +82,12 @@ class Calibration(Part):
     ece: BeforeAfter
     certainty: Share
     thresholds: list[Threshold]
+    samples: Annotated[int, Field(ge=0)] = 0
+
+    @model_serializer(mode="wrap")
+    def _samples_where_there_are_some(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        values: dict[str, object] = serialise(self)
+        return {key: value for key, value in values.items() if key != "samples" or value}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -163,6 +171,25 @@ class Calibration(Part):
             found=f"{precision:g}",
             fix=f"Choose a threshold for it: reasondistill calibrate … --force --precision {precision:g}",
         )
+
+
+def as_calibrated(calibration: Calibration | None, generation: Generation) -> Generation:
+    """How to write, with as many samples for the confidence as the calibration was fitted with.
+
+    Raises:
+        ConfigError: ``generation`` asks for another number.
+    """
+    fitted = generation.samples if calibration is None else calibration.samples
+    if generation.samples not in (0, fitted):
+        raise ConfigError(
+            "samples",
+            expected=f"{fitted}, as the calibration was fitted with"
+            if fitted
+            else "none, as the calibration was fitted without",
+            found=str(generation.samples),
+            fix=f"Calibrate anew with --samples {generation.samples} --force, or use --no-calibration.",
+        )
+    return generation if generation.samples == fitted else generation.model_copy(update={"samples": fitted})
 
 
 def checkpoint_fingerprint(folder: str | Path) -> str:

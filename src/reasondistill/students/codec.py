@@ -205,6 +205,15 @@ class Codec:
         if problems := self.positions.problems(generation=generation, prefix=longest):
             raise ConfigError.gather("lengths", problems)
 
+    @cached_property
+    def pieces(self) -> dict[int, str]:
+        """The text of each token on its own, without those that mean something else than text."""
+        backend = self._backend()
+        special = {token for token, added in backend.get_added_tokens_decoder().items() if added.special}
+        special |= {self.eos_token_id, self.pad_token_id, self.decoder_start_token_id, *self.target_start}
+        ids = sorted({*backend.get_vocab(with_added_tokens=False).values()} - special - {self.tokenizer.unk_token_id})
+        return dict(zip(ids, backend.decode_batch([[token] for token in ids]), strict=True))
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids, without special tokens and surrounding white space."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -55,7 +55,7 @@ def calibrate(
         engine: runs the student.
         order: the student's output order.
         examples: validation rows; those without a label are skipped.
-        generation: how explanations are written, if they come first.
+        generation: how explanations are written, if they come first; of written answers, what their confidence is.
         student: its fingerprint.
         data: what ``examples`` are, for the record.
         precisions: target precisions in addition to `PRECISIONS`.
@@ -73,7 +73,8 @@ def calibrate(
         raise _too_few(data, f"{labelled}" if labelled else "none")
     fitting = _fit_written if task.writes_answers else _fit_decided
     fitted = fitting(engine, task, order, chosen, generation, data)
-    return fitted.calibration(student, data, labelled, precisions)
+    calibration = fitted.calibration(student, data, labelled, precisions)
+    return calibration.model_copy(update={"samples": generation.samples}) if generation.samples else calibration
 
 
 class _Fitted(NamedTuple):
@@ -144,7 +145,8 @@ def _fit_written(
     from reasondistill.metrics.temperature import fit_sequence_temperature
 
     prompts = [task.render_prompts(order, example) for example in chosen]
-    texts = write_answers(engine, order, [(p["label"], p["explanation"]) for p in prompts], generation, explain=False)
+    asked = [(p["label"], p["explanation"]) for p in prompts]
+    texts = write_answers(engine, task, order, asked, generation, explain=False)
     scored = [(text, e) for text, e in zip(texts, chosen, strict=True) if text.score is not None]
     if len(scored) < LEAST_ROWS:
         raise _too_few(data, f"{len(scored)} that the student writes an answer to")

@@ -61,7 +61,7 @@ class LineGrammar:
 
     def _relations(self, label: str | None) -> Trie:
         names = self._structure.relations_for(label)
-        paths = self._paths(self._prefix.rstrip(), [f"{self._prefix}{name} |" for name in names])
+        paths = continuations(self._codec, self._prefix.rstrip(), [f"{self._prefix}{name} |" for name in names])
         if len(paths) < len(names):
             raise TaskError(
                 "structure",
@@ -85,7 +85,8 @@ class LineGrammar:
         after = self._ending if last else " |"
         spans = list(dict.fromkeys(self._structure.spans(field)))
         end = [self._codec.eos_token_id] if last else []
-        paths = [[*path, *end] for path in self._paths(before, [f"{before} {span}{after}" for span in spans])]
+        texts = [f"{before} {span}{after}" for span in spans]
+        paths = [[*path, *end] for path in continuations(self._codec, before, texts)]
         fitting = [path for path in paths if len(path) <= room]
         if paths and not fitting:
             needed = 2 * min(map(len, paths)) + self._room - 2 * room
@@ -97,13 +98,13 @@ class LineGrammar:
             )
         return _trie(fitting)
 
-    def _paths(self, before: str, texts: Sequence[str]) -> list[list[int]]:
-        """What each text adds to the ids of ``before``; texts with unknown tokens are left out."""
-        known = self._codec.encode_prefix(before)
-        unknown = self._codec.tokenizer.unk_token_id
-        encoded = self._codec.encode_prefixes(texts)
-        paths = [ids[len(known) :] for ids in encoded if ids[: len(known)] == known]
-        return [path for path in paths if path and unknown not in path]
+
+def continuations(codec: Codec, before: str, texts: Sequence[str]) -> list[list[int]]:
+    """What each text, which begins with ``before``, adds to the ids of that; texts with unknown tokens are left out."""
+    known = codec.encode_prefix(before)
+    unknown = codec.tokenizer.unk_token_id
+    paths = [ids[len(known) :] for ids in codec.encode_prefixes(texts) if ids[: len(known)] == known]
+    return [path for path in paths if path and unknown not in path]
 
 
 def _trie(paths: Iterable[Sequence[int]]) -> Trie:

@@ -124,9 +124,9 @@ class BatchPlan:
         """Whether packed rows take less time than the padded batch, whose targets are ``width`` tokens long.
 
         A step's time is taken as what it multiplies in one layer of each side, and `_SCORE` for each score of
-        attention. Packed rows have fewer places and more scores, as each is longer than its texts. So packing pays where
-        much would be padding or a prompt has several targets, and the more the wider the student is; what was measured
-        is in docs/performance.md.
+        attention. Packed rows have fewer places and more scores, as each is longer than its texts. So packing pays
+        where much would be padding or a prompt has several targets, and the more the wider the student is; what was
+        measured is in docs/performance.md.
         """
         longest = max(self.prompts)
         padded = _cost(model, (len(self.prompts), longest), (len(self.targets), width), len(self.targets) * longest)
@@ -186,7 +186,8 @@ def packed_logits(
 
     Args:
         plan: of the batch.
-        supervised: (D, T) bool, as the plan was made for. Nothing after a target's last supervised position is computed.
+        supervised: (D, T) bool, as the plan was made for. Nothing after a target's last supervised position is
+            computed.
 
     Returns:
         Logits (N, V), and for each its place in the flattened (D, T), int64 (N,).

@@ -22,6 +22,7 @@ from reasondistill.runs import find_student
 from reasondistill.storage.files import fingerprint, json_line, read_jsonl, require_place
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.storage.locks import held
+from reasondistill.students.calibration import as_calibrated
 from reasondistill.students.prediction_shards import Shard, joined, parts_of
 from reasondistill.students.student import Student
 from reasondistill.students.student_task import StudentTask
@@ -84,7 +85,7 @@ def predict_file(
         OutputError: the file holds predictions of another student, data or setting, or another process is writing it.
     """
     out = require_place(out if shard is None else shard.place(Path(out)))
-    settings = generation or student.generation
+    settings = as_calibrated(student.calibration, generation or student.generation)
     _require_able(student, settings, precision)
     examples = examples if shard is None else _rows_of(shard, examples)
     shards = parts_of(out) if merge else []

@@ -20,7 +20,7 @@ from reasondistill.languages.unknown_tokens import LossCount
 from reasondistill.runs import find_student
 from reasondistill.storage.files import real_path
 from reasondistill.storage.hub import UploadOptions, download, is_hub_id, upload
-from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
+from reasondistill.students.calibration import Calibration, as_calibrated, checkpoint_fingerprint
 from reasondistill.students.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.students.package import is_package
 from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix, label_problem
@@ -295,6 +295,7 @@ class Student:
 
     def _answers(self, examples: Sequence[Example], generation: Generation, **how: bool) -> Iterable[Answer]:
         temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        generation = as_calibrated(self.calibration, generation)
         return answer(self.engine, self.task, self.order, examples, generation, temperature=temperature, **how)
 
     def explain_for(self, examples: Sequence[Example], labels: Sequence[str]) -> list[str]:

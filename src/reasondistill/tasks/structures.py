@@ -13,7 +13,6 @@ from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reasondistill.contracts.records import Example
 from reasondistill.tasks.reading_outputs import without_case
 
 _PARTS: Final = re.compile(r"\s*\|\s*")
@@ -72,6 +71,11 @@ class Structure(BaseModel):
     to_field: str
     relations: dict[str, Relation] = Field(min_length=1)
     longest_span: Annotated[int, Field(ge=1, le=64)] = 12
+
+    @property
+    def form(self) -> str:
+        """How it is written, for messages."""
+        return "relation | from | to ; text"
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -137,6 +141,15 @@ class Structure(BaseModel):
                     break
                 yield span
 
+    def read_out(self, text: str, fields: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
+        """What the template makes of a line, and its row; None for what is none."""
+        claim = self.parse(text, fields)
+        return None if claim is None else (self.render(claim), claim.row)
+
+    def own_words(self, explanation: str, fields: Mapping[str, str]) -> str:
+        """The text of an explanation in the form ``relation | from | to ; text``; any other one as it is."""
+        return own_words(explanation)
+
     def read_text(self, text: str, fields: Mapping[str, str]) -> Claim | None:
         """The claim whose text by its template ``text`` is; None if it is none's."""
         for name, relation in self.relations.items():
@@ -163,12 +176,3 @@ def own_words(explanation: str) -> str:
     """The text of an explanation in the form ``relation | from | to ; text``; any other one as it is."""
     line, mark, text = explanation.partition(";")
     return text.strip() if mark and line.count("|") == 2 else explanation
-
-
-def texts_of_targets(structure: Structure, example: Example, explanations: list[str | None]) -> list[str | None]:
-    """The lines to learn in place of explanations; those without a structure that fits teach nothing.
-
-    None, which stands for a target without an explanation, where that is all of them.
-    """
-    claims = [None if text is None else structure.parse(text, example.fields) for text in explanations]
-    return [claim.line for claim in claims if claim is not None] or [None]

@@ -20,7 +20,7 @@ from reasondistill.errors import DataError, TaskError
 from reasondistill.storage.layered_yaml import read_yaml, validate_config
 from reasondistill.tasks.answer_texts import escaped
 from reasondistill.tasks.reading_outputs import EXPLANATION_MARK, LABEL_MARK, without_case
-from reasondistill.tasks.structures import Structure, own_words, texts_of_targets
+from reasondistill.tasks.step_structures import AnyStructure, lines_to_learn
 
 AnswerKind = Literal["labels", "choices", "text", "query"]
 """What an answer is: one of the task's labels, one of a row's choices, a text, or a query of a database."""
@@ -62,7 +62,8 @@ class Task(BaseModel):
     ``answer`` is ``text`` or ``query`` for a task whose answer is written, not chosen: it has no labels, and an
     example's ``label`` is the answer itself. For other tasks it says what ``labels`` says already, or nothing.
     In prompts ``{field}`` stands for a field's text and ``{choices}`` for an example's choices.
-    A ``structure`` makes of each explanation a line that is checked and read out: see `tasks.structures`.
+    A ``structure`` makes of each explanation a line that is checked and read out: see `tasks.structures`, and
+    `tasks.step_structures` for one of several steps.
     ``label_prompt`` and ``explanation_prompt`` are used by the output order ``separate``. The default prompt names the
     task, and each field before its text: ``explain nli premise: … hypothesis: …``. Rows with an empty field are
     dropped, unless it is one of ``optional``.
@@ -79,7 +80,7 @@ class Task(BaseModel):
     prompt: str = ""
     label_prompt: str = ""
     explanation_prompt: str = ""
-    structure: Structure | None = None
+    structure: AnyStructure | None = None
     """What its explanations are made of, where they are no free texts."""
 
     @model_validator(mode="before")
@@ -216,7 +217,7 @@ class Task(BaseModel):
         """
         prompts = self.render_prompts(order, example)
         if self.structure is not None:
-            explanations = texts_of_targets(self.structure, example, [*explanations])
+            explanations = lines_to_learn(self.structure, explanations, example.fields)
         label = self.target_label(example.label)
         closed = closed or self.writes_answers  # where a text ends is learned with it
         if order == "separate":
@@ -233,9 +234,9 @@ class Task(BaseModel):
         """A label as a target holds it: the separators in a written answer are spelt so that they separate nothing."""
         return escaped(label) if label is not None and self.writes_answers else label
 
-    def own_words(self, explanation: str) -> str:
-        """A reference's text without the structure before it, where the task's explanations have one."""
-        return explanation if self.structure is None else own_words(explanation)
+    def own_words(self, explanation: str, fields: Mapping[str, str]) -> str:
+        """A reference's text without its structure, or what that reads as, where the task's explanations have one."""
+        return explanation if self.structure is None else self.structure.own_words(explanation, fields)
 
     def as_learned(self, explanation: str, example: Example) -> str:
         """An explanation as a target holds it: its structure, if the task's have one and this text is one's."""

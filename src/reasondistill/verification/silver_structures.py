@@ -64,11 +64,11 @@ def with_structures(
         TaskError: the task's explanations have no structure.
         DataError: it has not the fields and labels of a pair.
     """
-    if task.structure is None:
+    if not isinstance(task.structure, Structure):
         raise TaskError(
             f"task {task.name}",
-            expected="a task with a structure",
-            found="none",
+            expected="a task with a structure of relations",
+            found="none" if task.structure is None else task.structure.form,
             fix="Name one: --task nli_structured.",
         )
     silver = _Silver(task.structure, StructureFinder(task.structure, PairLabels.of(task), prover))

@@ -5,11 +5,16 @@ Evaluation gives them where it left out the English ones, and never beside them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.metrics.any_script import rouge1_any, rougeL_any
+from reasondistill.metrics.known.explanation_metrics import corpus_measure
+from reasondistill.metrics.measure import Given, Measure
 from reasondistill.metrics.metric import Metric
+from reasondistill.metrics.text import CorpusMetric, bleu_tokenizer
 
 
 def _of_explanation(row: ScoredRow) -> float | None:
@@ -28,6 +33,11 @@ def _words_of_answer(row: ScoredRow) -> float | None:
     return None if row.gold is None else rouge1_any(row.label or "", [row.gold, *(row.accepted or ())])
 
 
+def _bleu(rows: Sequence[ScoredRow], given: Given) -> Measure | None:
+    how = given.settings.get("bleu_intl")
+    return None if how is None else corpus_measure(CorpusMetric("bleu", how["tokenizer"]), rows)
+
+
 _references = partial(Metric, family="references", needs=("references",), controlled=True, headline=True)
 _answers = partial(Metric, family="answers", about="labels", needs=("gold labels",))
 
@@ -39,7 +49,20 @@ EXPLANATIONS_IN_ANY_SCRIPT = (
     _references(
         "rougeL_intl", "ROUGE-L, any script", "the same of their longest common subsequence", row_score=_of_explanation,
     ),
+    _references(
+        "bleu_intl", "BLEU, any script", "BLEU with the tokenizer that sacrebleu has for the language", columns=_bleu,
+        range=(0.0, 100.0),
+    ),
 )  # fmt: skip
+
+
+def explanations_in(language: str, references: Sequence[Sequence[str]]) -> list[Metric]:
+    """`EXPLANATIONS_IN_ANY_SCRIPT` with the settings that they are computed with for texts of a language."""
+    metric = CorpusMetric("bleu", bleu_tokenizer(language))
+    metric.note([texts for texts in references if texts])
+    how = {"bleu_intl": {"tokenizer": bleu_tokenizer(language), "signature": metric.signature}}
+    return [replace(known, settings=how.get(known.name, {})) for known in EXPLANATIONS_IN_ANY_SCRIPT]
+
 
 ANSWERS_IN_ANY_SCRIPT = (
     _answers(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -18,8 +17,8 @@ from reasondistill.metrics.text import CorpusMetric, readable
 _ROWS_AT_ONCE = 2_000  # sacrebleu keeps the n-grams of all references it is given, some 50 kB a row
 
 
-def _corpus(name: Literal["bleu", "chrf"], rows: Sequence[ScoredRow]) -> Measure | None:
-    metric = CorpusMetric(name)
+def corpus_measure(metric: CorpusMetric, rows: Sequence[ScoredRow]) -> Measure | None:
+    """A figure of the whole corpus as counts that add up over rows; None if no row could be read."""
     read = {
         k: references
         for k, row in enumerate(rows)
@@ -56,11 +55,11 @@ REFERENCE_METRICS = (
     ),
     _references(
         "bleu", "BLEU", "4-gram precision with brevity penalty against all references, over the whole corpus",
-        columns=lambda rows, given: _corpus("bleu", rows), range=(0.0, 100.0), headline=True,
+        columns=lambda rows, given: corpus_measure(CorpusMetric("bleu"), rows), range=(0.0, 100.0), headline=True,
     ),
     _references(
         "chrf", "chrF", "F2 of character 1- to 6-grams against the nearest reference, over the whole corpus",
-        columns=lambda rows, given: _corpus("chrf", rows), range=(0.0, 100.0), headline=True,
+        columns=lambda rows, given: corpus_measure(CorpusMetric("chrf"), rows), range=(0.0, 100.0), headline=True,
     ),
     _references(
         "bertscore_f1", "BERTScore F1", "F1 of greedily matched contextual word vectors with a reference",

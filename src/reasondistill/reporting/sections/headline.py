@@ -187,6 +187,8 @@ def in_words(name: str) -> str:
         "majority_label": "always answering the majority label",
         "commonest_answer": "always giving the commonest answer",
         "longest_sentence": "the input's longest sentence",
+        "one_step": "one step from all sentences",
+        "chain": "one sentence after the other",
     }
     return words.get(name) or baseline_title(name).lower()
 

@@ -74,12 +74,22 @@ def answer(
 
     Returns:
         One answer for each example, in order.
+
+    Raises:
+        TaskError: ``generation`` asks for samples, of labels or of an engine that draws none.
     """
     all_requests = [_request(task, order, example) for example in examples]
     requests = list(dict.fromkeys(all_requests))
+    if generation.samples and not task.writes_answers:
+        raise TaskError(
+            "samples",
+            expected="a task whose answers are texts",
+            found=f"the task {task.name}, whose answers have probabilities",
+            fix="Leave samples out.",
+        )
     if task.writes_answers:
         prompts = [(request.label_prompt, request.explanation_prompt) for request in requests]
-        texts = write_answers(engine, order, prompts, generation, explain=explain)
+        texts = write_answers(engine, task, order, prompts, generation, explain=explain)
         _require_numbers([[] if text.score is None else [text.score] for text in texts])
         written = dict(zip(requests, (_of_text(text, temperature, free) for text in texts), strict=True))
         return [written[request] for request in all_requests]
@@ -176,11 +186,8 @@ def _answers(
 
 def _read_out(task: Task, request: _Request, answer: Answer) -> Answer:
     """The answer with its structure, where it has one, and with what the template makes of it."""
-    fields = dict(request.fields)
-    claim = None if task.structure is None else task.structure.parse(answer.explanation, fields)
-    if task.structure is None or claim is None:
-        return answer
-    return answer._replace(explanation=task.structure.render(claim), structure=claim.row)
+    read = None if task.structure is None else task.structure.read_out(answer.explanation, dict(request.fields))
+    return answer if read is None else answer._replace(explanation=read[0], structure=read[1])
 
 
 def label_scores(

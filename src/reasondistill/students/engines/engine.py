@@ -48,6 +48,20 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class SamplingEngine(Protocol):
+    """An engine that can draw texts at random."""
+
+    def sample(
+        self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int
+    ) -> list[Generated]:
+        """For each prompt, a text that continues the prefix, each token drawn with the probability that it has.
+
+        The same prompts and seed give the same texts.
+        """
+        ...
+
+
+@runtime_checkable
 class RuledEngine(Protocol):
     """An engine that can be held to a grammar."""
 

@@ -82,6 +82,13 @@ class TorchEngine:
     ) -> list[Generated]:
         return self._write(prompts, prefixes, plainest(max_new_tokens), rules)
 
+    def sample(
+        self, prompts: Sequence[str], prefixes: Sequence[str], max_new_tokens: int, seed: int
+    ) -> list[Generated]:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self._write(prompts, prefixes, plainest(max_new_tokens), None, drawn=True)
+
     @torch.inference_mode()
     def _write(
         self,
@@ -89,13 +96,16 @@ class TorchEngine:
         prefixes: Sequence[str],
         generation: Generation,
         rules: Sequence[Allowed] | None,
+        *,
+        drawn: bool = False,
     ) -> list[Generated]:
         from transformers import DynamicCache, EncoderDecoderCache, GenerationConfig
         from transformers.modeling_outputs import BaseModelOutput
 
         settings = GenerationConfig(
-            **generation.model_dump(),
-            do_sample=False,
+            **generation.model_dump(exclude={"samples"}),
+            do_sample=drawn,
+            **({"top_k": 0} if drawn else {}),  # transformers draws from the 50 likeliest tokens by default
             pad_token_id=self.codec.pad_token_id,
             eos_token_id=self.codec.eos_token_id,
             decoder_start_token_id=self.codec.decoder_start_token_id,

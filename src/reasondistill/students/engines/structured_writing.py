@@ -9,7 +9,9 @@ from reasondistill.config import Generation
 from reasondistill.errors import TaskError
 from reasondistill.students.engines.engine import Engine, Generated, RuledEngine
 from reasondistill.students.line_grammar import LineGrammar
+from reasondistill.students.step_grammar import StepGrammar
 from reasondistill.tasks.reading_outputs import LABEL_MARK, explanation_stop
+from reasondistill.tasks.step_structures import StepStructure
 from reasondistill.tasks.structures import Structure
 from reasondistill.tasks.task import OutputOrder, explanation_prefix
 
@@ -23,9 +25,13 @@ class Argued(NamedTuple):
 
 
 def write_lines(
-    engine: Engine, structure: Structure, order: OutputOrder, rows: Sequence[Argued], generation: Generation
+    engine: Engine,
+    structure: Structure | StepStructure,
+    order: OutputOrder,
+    rows: Sequence[Argued],
+    generation: Generation,
 ) -> list[Generated]:
-    """A line ``relation | from | to`` for each row, greedily; empty where a field has no span to copy.
+    """A line for each row, of a relation or of steps, greedily; empty where a field has nothing to copy or to refer to.
 
     Of the generation's settings only ``max_new_tokens`` counts. A decided label limits the relations to its own.
 
@@ -37,8 +43,11 @@ def write_lines(
         raise TaskError("structure", expected="an engine that can be held to a grammar", found=type(engine).__name__)
     ending = f" {LABEL_MARK}" if order == "explanation_first" else ""
     prefixes = [explanation_prefix(order, row.label) for row in rows]
-    grammars = {
-        prefix: LineGrammar(engine.codec, structure, prefix=prefix, ending=ending, room=generation.max_new_tokens)
+    codec, room = engine.codec, generation.max_new_tokens
+    grammars: dict[str, LineGrammar | StepGrammar] = {
+        prefix: StepGrammar(codec, structure, prefix=prefix, ending=ending, room=room)
+        if isinstance(structure, StepStructure)
+        else LineGrammar(codec, structure, prefix=prefix, ending=ending, room=room)
         for prefix in set(prefixes)
     }
     rules = [grammars[prefix].rule(row.fields, row.label) for prefix, row in zip(prefixes, rows, strict=True)]

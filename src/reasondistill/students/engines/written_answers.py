@@ -3,6 +3,9 @@
 The probability is that of the sequence: the answer's tokens and what ends it (the separator, or the end token), as they
 are trained with α. Several texts can be right, so it is no distribution over answers, and small for long ones; a
 temperature that was fitted on validation rows makes it the share of exact answers.
+
+With ``generation.samples`` the score is of another kind: how many of so many drawn answers agree with the one given
+(self-consistency, Wang et al. 2023), which does not fall with an answer's length.
 """
 
 from __future__ import annotations
@@ -12,16 +15,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reasondistill.config import Generation
-from reasondistill.students.engines.engine import Engine, Generated
+from reasondistill.errors import TaskError
+from reasondistill.metrics.answer_overlap import is_accepted
+from reasondistill.storage.files import fingerprint
+from reasondistill.students.engines.engine import Engine, Generated, SamplingEngine
 from reasondistill.tasks.answer_texts import escaped, parse_written
-from reasondistill.tasks.task import OutputOrder, Segment, Target, choice_targets, close_label
+from reasondistill.tasks.task import OutputOrder, Segment, Target, Task, choice_targets, close_label
 
 
 class WrittenAnswer(NamedTuple):
     """An answer that a student wrote.
 
     ``text`` is None where it wrote nothing in the answer's place; then there is no ``score``, the log-probability
-    (nats, a sum over tokens) of the answer. ``raw`` is all that was generated.
+    (nats, a sum over tokens) of the answer, or the logarithm of its `agreement`. ``raw`` is all that was generated.
     """
 
     text: str | None
@@ -33,6 +39,7 @@ class WrittenAnswer(NamedTuple):
 
 def write_answers(
     engine: Engine,
+    task: Task,
     order: OutputOrder,
     prompts: Sequence[tuple[str, str]],
     generation: Generation,
@@ -43,6 +50,9 @@ def write_answers(
 
     With ``label_first`` and ``explanation_first`` answer and explanation are one generated text, so that
     ``max_new_tokens`` counts both. ``explain`` False omits an explanation that is generated apart from the answer.
+
+    Raises:
+        TaskError: ``generation`` asks for samples, and the engine draws none.
     """
     label_prompts = [label_prompt for label_prompt, _ in prompts]
     generated = engine.generate(label_prompts, [""] * len(prompts), generation)
@@ -53,10 +63,47 @@ def write_answers(
     if order == "separate" and explain:
         explained = engine.generate([prompt for _, prompt in prompts], [""] * len(prompts), generation)
     answers = [answer for answer, _ in parsed]
-    scores = answer_scores(engine, order, label_prompts, answers, [text.text for text in explained])
+    if generation.samples:
+        scores = _agreement_scores(engine, task, order, label_prompts, answers, generation)
+    else:
+        scores = answer_scores(engine, order, label_prompts, answers, [text.text for text in explained])
     return [
         WrittenAnswer(answer, score, text.text, text.truncated or whole.truncated, whole.text)
         for answer, score, text, whole in zip(answers, scores, explained, generated, strict=True)
+    ]
+
+
+def agreement(agreeing: int, samples: int) -> float:
+    """How likely an answer is by the samples that agree with it: (k + ½) / (n + 1), which is never 0 or 1."""
+    return (agreeing + 0.5) / (samples + 1)
+
+
+def _agreement_scores(
+    engine: Engine,
+    task: Task,
+    order: OutputOrder,
+    prompts: Sequence[str],
+    answers: Sequence[str | None],
+    generation: Generation,
+) -> list[float | None]:
+    """The logarithm (nats) of the `agreement` of each answer with drawn ones; None for None."""
+    if not isinstance(engine, SamplingEngine):
+        raise TaskError(
+            "samples",
+            expected="a student in PyTorch, which can draw answers",
+            found=type(engine).__name__,
+            fix="Ask the run itself; or leave out samples, and a calibration that was fitted with them.",
+        )
+    agreeing = [0] * len(answers)
+    for number in range(generation.samples):
+        seed = int(fingerprint(number, *prompts), 16) % 2**31
+        drawn = engine.sample(prompts, [""] * len(prompts), generation.max_new_tokens, seed)
+        for place, (answer, text) in enumerate(zip(answers, drawn, strict=True)):
+            other = parse_written(order, text.text)[0]
+            agreeing[place] += answer is not None and other is not None and is_accepted(task, other, (answer,))
+    return [
+        None if answer is None else math.log(agreement(n, generation.samples))
+        for answer, n in zip(answers, agreeing, strict=True)
     ]
 
 
