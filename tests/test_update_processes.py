@@ -34,7 +34,7 @@ def test_two_processes_update_as_one_does(alone: Updated) -> None:
     sets = [word for key, value in STEPS.items() for word in ("--set", f"training.{key}={value}")]
     command = ["update", runs / "run", NEW, "--name", "two", "--replay", "0.5", *sets]
     with launched("-m", "reasondistill", *command, "--processes", "2") as process:
-        status, said = finished(process)
+        status, said = finished(process, seconds=600)
     assert status == 0, said
     assert said.count("8 rows x 2 processes a step") == 1
     assert said.count("published  ") == 1
@@ -50,7 +50,7 @@ def test_two_processes_update_as_one_does(alone: Updated) -> None:
     assert record.undecided
     before = file_fingerprint(runs / "two" / "student" / "model.safetensors")
     with launched(*TORCHRUN, *command, "--publish-undecided") as process:
-        status, said = finished(process)
+        status, said = finished(process, seconds=600)
     assert status == 0, said
     assert "yes, as was asked for" in said
     accepted = UpdateRecord.load(runs / "two" / "student" / UPDATE_FILE)

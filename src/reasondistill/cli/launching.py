@@ -27,7 +27,7 @@ _SHARED = ("train", "update", "predict")
 """Commands that several processes share."""
 
 
-def launched(processes: int | None, restarts: int) -> bool:
+def ran_in_processes(processes: int | None, restarts: int) -> bool:
     """Whether this command was to start itself in several processes, and they have done its work.
 
     Raises:
@@ -97,7 +97,7 @@ def _ending(error: ChildFailedError, count: int) -> Exception:
         expected="all processes to the end",
         found=f"one that was ended by {signal.Signals(-failure.exitcode).name}"
         + (" (memory may have run out)" if failure.exitcode == -signal.SIGKILL else ""),
-        fix="The run goes on from its last checkpoint: the same command with --resume.",
+        fix="The run goes on from its last checkpoint: the same command (`train` wants --resume).",
     )
 
 

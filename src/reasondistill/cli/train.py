@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.launching import launched
+from reasondistill.cli.launching import ran_in_processes
 from reasondistill.cli.next_steps import say_next_of
 from reasondistill.cli.options import NameOption, OverridesOption, ProcessesOption, RestartsOption, StudentNameOption
 from reasondistill.cli.planning import is_config, plan, say_plan
@@ -51,7 +51,7 @@ def train(
     from reasondistill.contracts.run import RUN_FILE
 
     quiet_libraries()
-    if launched(processes, max_restarts):
+    if ran_in_processes(processes, max_restarts):
         return
     with needs_extra("train"):
         from reasondistill.training.train import train as run_training

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.launching import launched
+from reasondistill.cli.launching import ran_in_processes
 from reasondistill.cli.next_steps import say_next
 from reasondistill.cli.options import Columns, JudgeOption, ProcessesOption, RestartsOption, SetOption
 from reasondistill.cli.shared import mapping, needs_extra, quiet_libraries
@@ -79,7 +79,7 @@ def update(
     published stays beside its parent, with the report (docs/continual.md). Run again, it goes on from what is there.
     """
     quiet_libraries()
-    if launched(processes, max_restarts):
+    if ran_in_processes(processes, max_restarts):
         return
     with needs_extra("train"):
         from reasondistill.updating import update as run_update

@@ -116,10 +116,8 @@ def _begun(config: TrainConfig) -> bool:
     Raises:
         OutputError: it was begun with another configuration.
     """
-    begun = (Path(config.runs_dir) / config.name / RUN_FILE).is_file()
-    if begun:
-        require_same_config(config)
-    return begun
+    require_same_config(config)
+    return (Path(config.runs_dir) / config.name / RUN_FILE).is_file()
 
 
 def _record(answering: _Answering, parent: Run, sets: list[AnsweredSet], seconds: float) -> UpdateRecord:
