@@ -1,17 +1,19 @@
 """What an update learns and what it forgets, by strategy: `scenes` of people, then scenes of animals, with new reasons.
 
     python benchmarks/continual.py out                    # three seeds, every strategy
-    python benchmarks/continual.py out --only naive "replay 5%" --seeds 1
+    python benchmarks/continual.py out --only naive "replay 5%" --seeds 2
 
 A small T5 learns scenes of people from random weights. It then goes on with fewer scenes of animals, whose kinds, fur
 and reasons it has never seen, once with each strategy. `joint` learns everything again beside them: the ceiling, and
-what it costs. All are scored on the same held-out premises of both worlds. Run again, it goes on from what is there.
+what it costs. All are scored on the same held-out premises of both worlds.
+
+Each score is a file in out/scores, and the table is made of all that are there: run again, it goes on from them, and
+several seeds can be run at the same time into one folder.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -117,13 +119,21 @@ def trained_parent(options: argparse.Namespace, data: Path, seed: int) -> Any:
     return rd.train(config, resume=begun)
 
 
-def scores(options: argparse.Namespace) -> Iterator[Score]:
-    options.out.mkdir(parents=True, exist_ok=True)
+def scores(options: argparse.Namespace) -> Iterator[tuple[Path, Score]]:
+    """The scores that are not there yet, and their files."""
+    (options.out / "scores").mkdir(parents=True, exist_ok=True)
     files = worlds(options.out, options.scenes, options.new_rows)
-    for seed in range(1, options.seeds + 1):
-        parent = trained_parent(options, files["old"], seed)
-        for strategy in options.only:
-            yield updated(options, parent, files, strategy, seed)
+    for seed in options.seeds:
+        places = {strategy: options.out / "scores" / f"{run_name(strategy, seed)}.json" for strategy in options.only}
+        missing = {strategy: place for strategy, place in places.items() if not place.exists()}
+        if missing:
+            parent = trained_parent(options, files["old"], seed)
+        for strategy, place in missing.items():
+            yield place, updated(options, parent, files, strategy, seed)
+
+
+def run_name(strategy: str, seed: int) -> str:
+    return f"{strategy.replace('%', '').replace(', ', '-').replace(' ', '-')}-{seed}"
 
 
 def updated(options: argparse.Namespace, parent: Any, files: Mapping[str, Path], strategy: str, seed: int) -> Score:
@@ -135,7 +145,7 @@ def updated(options: argparse.Namespace, parent: Any, files: Mapping[str, Path],
     run, record = rd.update(
         parent,
         str(files["new"]),
-        name=f"{strategy.replace('%', '').replace(', ', '-').replace(' ', '-')}-{seed}",
+        name=run_name(strategy, seed),
         judge=None if options.no_judge else "builtin:scenes",
         training={"learning_rate": options.learning_rate, "report_to": "none"},
         update={"limit": options.limit},
@@ -158,37 +168,39 @@ def _figures(tested: Any) -> dict[str, tuple[float, float]]:
 
 
 def table(found: Sequence[Score]) -> list[str]:
-    """Means over the seeds: what is lost of the old world, in points, and what is gained of the new one."""
-    ceiling = {score.seed: score.new["label_accuracy"] for score in found if score.strategy == "joint"}
+    """Means over the seeds: what is lost of the old world, in points, and which share of joint's gain is made.
+
+    In brackets the seed that lost most. A share is of the means, as a single seed's gain may be near 0.
+    """
     lines = [
-        "| strategy | seeds | old accuracy | lost | old ROUGE-L | lost | new accuracy | share of joint's gain "
-        "| new ROUGE-L | steps | seconds |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| strategy | seeds | old accuracy | lost | old ROUGE-L | lost | new accuracy | of joint's gain | new ROUGE-L "
+        "| of joint's gain | published | steps | seconds |",
+        "|" + "---|" * 13,
     ]
     for strategy in dict.fromkeys(score.strategy for score in found):
         of = [score for score in found if score.strategy == strategy]
-        gains = [
-            (s.new["label_accuracy"][1] - s.new["label_accuracy"][0]) / (top - start)
-            for s in of
-            if s.seed in ceiling and (top := ceiling[s.seed][1]) > (start := ceiling[s.seed][0])
-        ]
-        old = {name: (fmean(s.old[name][1] for s in of), fmean(s.old[name][0] - s.old[name][1] for s in of))
-               for name in ("label_accuracy", "rougeL")}  # fmt: skip
-        lines.append(
-            f"| {strategy} | {len(of)} "
-            + "".join(f"| {value:.3f} | {100 * lost:+.1f} " for value, lost in old.values())
-            + f"| {fmean(s.new['label_accuracy'][1] for s in of):.3f} "
-            + (f"| {fmean(gains):.0%} " if gains else "| – ")
-            + f"| {fmean(s.new['rougeL'][1] for s in of):.3f} "
-            + f"| {fmean(s.steps for s in of):,.0f} | {fmean(s.seconds for s in of):,.0f} |"
-        )
+        ceiling = [score for score in found if score.strategy == "joint" and score.seed in {s.seed for s in of}]
+        cells = [strategy, str(len(of))]
+        for metric in ("label_accuracy", "rougeL"):
+            lost = [100 * (start - end) for start, end in (s.old[metric] for s in of)]
+            cells += [f"{fmean(s.old[metric][1] for s in of):.3f}", f"{fmean(lost):+.1f} ({max(lost):+.1f})"]
+        for metric in ("label_accuracy", "rougeL"):
+            whole = _gain(ceiling, metric) if len(ceiling) == len(of) else 0.0
+            share = f"{_gain(of, metric) / whole:.0%}" if whole > 0 else "–"
+            cells += [f"{fmean(s.new[metric][1] for s in of):.3f}", share]
+        cells += [f"{sum(s.published for s in of)}", f"{fmean(s.steps for s in of):,.0f}"]
+        lines.append(f"| {' | '.join(cells)} | {fmean(s.seconds for s in of):,.0f} |")
     return lines
+
+
+def _gain(of: Sequence[Score], metric: str) -> float:
+    return fmean(s.new[metric][1] - s.new[metric][0] for s in of)
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="a folder for the data, the runs and results.json")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("out", type=Path, help="a folder for the data, the runs and the scores")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="SEED")
     parser.add_argument("--only", nargs="+", choices=STRATEGIES, default=list(STRATEGIES), metavar="STRATEGY")
     parser.add_argument("--scenes", type=int, default=6000)
     parser.add_argument("--new-rows", type=int, default=400, help="rows of the new world to learn from")
@@ -201,14 +213,14 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
+    from reasondistill.storage.files import write_json
+
     chosen = options()
-    found: list[Score] = []
-    for score in scores(chosen):
-        found.append(score)
+    for place, score in scores(chosen):
+        write_json(place, score.model_dump(mode="json"))
         print(score.model_dump_json(), flush=True)
-        text = json.dumps([each.model_dump() for each in found], indent=1)
-        (chosen.out / "results.json").write_text(text, encoding="utf-8")
-    print("\n".join(table(found)))
+    there = [Score.model_validate_json(file.read_bytes()) for file in sorted((chosen.out / "scores").glob("*.json"))]
+    print("\n".join(table(sorted(there, key=lambda score: list(STRATEGIES).index(score.strategy)))))
 
 
 if __name__ == "__main__":

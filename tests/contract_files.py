@@ -22,7 +22,7 @@ from reasondistill.data import load, task_of
 from reasondistill.data.audit import audit
 from reasondistill.data.scenes import generate
 from reasondistill.reporting.pages.comparison import write_comparison
-from reasondistill.updating.held_figures import figures, refusals
+from reasondistill.updating.held_figures import figures, not_shown, sentence
 from reasondistill.updating.task_matrix import matrices
 
 TESTS = Path(__file__).resolve().parent
@@ -65,9 +65,10 @@ def update_of(child: System, parent: System) -> UpdateRecord:
         )
     ]
     steps, tasks, filled = matrices(sets, "parent", "child", None)
+    reasons = [sentence(tested, figure) for tested, figure in not_shown(sets)]
     return UpdateRecord(
-        published=not refusals(sets),
-        reasons=refusals(sets),
+        published=not reasons,
+        reasons=reasons,
         parent="runs/parent",
         parent_student="p",
         student="c",

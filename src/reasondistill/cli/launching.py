@@ -1,4 +1,4 @@
-"""`train --processes N`: this command again in N processes of this machine, under torch's own launcher."""
+"""`--processes N`: this command again in N processes of this machine, under torch's own launcher."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from reasondistill.cli.shared import needs_extra
 from reasondistill.errors import DataError, UserError
 from reasondistill.storage.launched import RESTARTS, place, usable_cores
 
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 _OWN_OPTIONS = ("--processes", "--max-restarts")
 _MISTAKE = 2
 """The status of a command that a user's mistake ended."""
+
+_SHARED = ("train", "update", "predict")
+"""Commands that several processes share."""
+
+
+def ran_in_processes(processes: int | None, restarts: int) -> bool:
+    """Whether this command was to start itself in several processes, and they have done its work.
+
+    Raises:
+        typer.Exit, UserError: as `launch`.
+    """
+    if processes is None or processes == 1 or place().count > 1:
+        return False
+    with needs_extra("train"):
+        launch(processes, restarts)
+    return True
 
 
 def launch(count: int, restarts: int) -> None:
@@ -80,7 +97,7 @@ def _ending(error: ChildFailedError, count: int) -> Exception:
         expected="all processes to the end",
         found=f"one that was ended by {signal.Signals(-failure.exitcode).name}"
         + (" (memory may have run out)" if failure.exitcode == -signal.SIGKILL else ""),
-        fix="The run goes on from its last checkpoint: the same command with --resume.",
+        fix="The run goes on from its last checkpoint: the same command (`train` wants --resume).",
     )
 
 
@@ -102,10 +119,10 @@ def require_alone(command: str | None) -> None:
     Raises:
         DataError: a launcher started several, and it is none of those.
     """
-    if place().count > 1 and command not in (None, "train", "predict"):
+    if place().count > 1 and command not in (None, *_SHARED):
         raise DataError(
             "WORLD_SIZE",
-            expected=f"one process for `{command}`; `train` and `predict` can be several",
+            expected=f"one process for `{command}`; {', '.join(f'`{name}`' for name in _SHARED)} can be several",
             found=f"{place().count}",
             fix="Start it without the launcher.",
         )

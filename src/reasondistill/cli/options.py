@@ -134,6 +134,18 @@ OverridesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key of the configuration; repeatable."),
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Train in N processes of this machine: one for each GPU, or a few cores each (docs/scaling.md). "
+        "A configuration's batch size is that of each process.",
+    ),
+]
+RestartsOption = Annotated[
+    int, typer.Option(min=0, help="With --processes: restarts from the last checkpoint when a process dies.")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key; repeatable.")
 ]

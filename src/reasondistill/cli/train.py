@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasondistill.cli.launching import launch
+from reasondistill.cli.launching import ran_in_processes
 from reasondistill.cli.next_steps import say_next_of
-from reasondistill.cli.options import NameOption, OverridesOption, StudentNameOption
+from reasondistill.cli.options import NameOption, OverridesOption, ProcessesOption, RestartsOption, StudentNameOption
 from reasondistill.cli.planning import is_config, plan, say_plan
 from reasondistill.cli.shared import needs_extra, quiet_libraries
 from reasondistill.cli.table_options import TableOptions, takes_table
 from reasondistill.cli.terminal import fact, going_on
 from reasondistill.cli.watching import watching
 from reasondistill.errors import DataError
-from reasondistill.storage.launched import place
 
 if TYPE_CHECKING:
     from reasondistill.config import TrainConfig
@@ -41,18 +40,8 @@ def train(
     name: NameOption = None,
     overrides: OverridesOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run of this name.")] = False,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            help="Train in N processes of this machine: one for each GPU, or a few cores each (docs/scaling.md). "
-            "A configuration's batch size is that of each process.",
-        ),
-    ] = None,
-    max_restarts: Annotated[
-        int, typer.Option(min=0, help="With --processes: restarts from the last checkpoint when a process dies.")
-    ] = 0,
+    processes: ProcessesOption = None,
+    max_restarts: RestartsOption = 0,
 ) -> None:
     """Train a student on a data set, or as a configuration says.
 
@@ -62,9 +51,7 @@ def train(
     from reasondistill.contracts.run import RUN_FILE
 
     quiet_libraries()
-    if processes is not None and processes > 1 and place().count == 1:
-        with needs_extra("train"):
-            launch(processes, max_restarts)
+    if ran_in_processes(processes, max_restarts):
         return
     with needs_extra("train"):
         from reasondistill.training.train import train as run_training

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reasondistill.cli.launching import ran_in_processes
 from reasondistill.cli.next_steps import say_next
-from reasondistill.cli.options import Columns, JudgeOption, SetOption
+from reasondistill.cli.options import Columns, JudgeOption, ProcessesOption, RestartsOption, SetOption
 from reasondistill.cli.shared import mapping, needs_extra, quiet_libraries
 from reasondistill.cli.status import status_line
 from reasondistill.cli.terminal import fact, going_on, say, wide_say
 from reasondistill.cli.train import say_trained
 from reasondistill.cli.watching import watching
+from reasondistill.storage.launched import place
 
 if TYPE_CHECKING:
     from reasondistill.contracts.update import UpdateRecord
@@ -56,10 +58,20 @@ def update(
     margin: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="The most that a kept figure may lose. Default: 0.02.")
     ] = None,
+    publish_undecided: Annotated[
+        bool,
+        typer.Option(
+            "--publish-undecided",
+            help="Publish the student though the kept rows are too few to show that it holds, if nothing fell. The "
+            "same command with it publishes one that was tested before.",
+        ),
+    ] = False,
     columns: Columns = None,
     judge: JudgeOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the new run. Default: RUN-update.")] = None,
     overrides: SetOption = None,
+    processes: ProcessesOption = None,
+    max_restarts: RestartsOption = 0,
 ) -> None:
     """Go on from a run with new data, and publish the student only if it holds what the run knew.
 
@@ -67,6 +79,8 @@ def update(
     published stays beside its parent, with the report (docs/continual.md). Run again, it goes on from what is there.
     """
     quiet_libraries()
+    if ran_in_processes(processes, max_restarts):
+        return
     with needs_extra("train"):
         from reasondistill.updating import update as run_update
     from reasondistill.reporting import build_report
@@ -89,9 +103,12 @@ def update(
             overrides=overrides or (),
             name=name,
             judge=judge,
+            publish_undecided=publish_undecided,
             watcher=watcher,
             progress=tell,
         )
+    if not place().first:  # the first of several processes writes the report
+        return
     say_trained(updated.run)
     say_record(updated.record)
     fact("report", build_report([updated.run.folder], updated.run.folder).html)
@@ -103,6 +120,7 @@ def say_record(record: UpdateRecord) -> None:
     from rich.table import Table
 
     from reasondistill.reporting.formatting import metric_title
+    from reasondistill.reporting.sections.forgetting import verdict_words
     from reasondistill.reporting.signed import difference_value, signed_interval
 
     table = Table("rows", "metric", "parent", "student", "difference", "95% interval", "verdict")
@@ -119,6 +137,10 @@ def say_record(record: UpdateRecord) -> None:
                     figure.verdict if tested.decides else "",
                 )
     wide_say(table)
-    fact("published", "yes: every kept figure held" if record.published else "no")
+    fact("published", verdict_words(record))
     for reason in record.reasons:
         say(reason)
+    if not record.published and record.undecided:
+        say(
+            "Nothing fell. Name more held-out rows (--keep DATA --name NAME), or run it again with --publish-undecided."
+        )

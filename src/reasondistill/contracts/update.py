@@ -11,13 +11,18 @@ from reasondistill.contracts.run import RUN_FILE, RunInfo
 UPDATE_FILE = "update.json"
 
 Verdict = Literal["held", "unclear", "fell"]
-"""``held``: the loss is below the margin with its whole interval. ``fell``: it is above, and its interval above 0."""
+"""``held``: the loss is below the margin with its whole interval. ``fell``: it is above, and its interval above 0.
+
+``unclear``: neither, as there are too few rows for a loss of this size.
+"""
 
 
 class HeldFigure(Block):
     """A metric of parent and child on the same rows; ``difference`` = ``child`` - ``parent``.
 
-    ``label`` is the gold label of the rows, None for all of them. ``ci95`` is paired, None with fewer than two groups.
+    ``label`` is the gold label of the rows, None for all of them. ``ci95`` is paired, None with fewer than two groups;
+    that of few rows is wide though no row changed (`updating.held_figures`). ``rows_needed`` is about how many rows
+    would decide what is unclear, None where it is not, or no number is likely to.
     """
 
     metric: str
@@ -29,18 +34,21 @@ class HeldFigure(Block):
     n: Count
     margin: float
     verdict: Verdict
+    rows_needed: Count | None = None
 
 
 class AnsweredSet(Block):
     """Rows that both answered: ``kept`` ones of what the parent knew, or held-out ones of what was ``new``.
 
-    The publishing ``decides`` on some kept ones; the rest is reported.
+    The publishing ``decides`` on some kept ones; the rest is reported. ``selecting`` rows of the same split are not
+    among them: the checkpoint was selected, and calibration fitted, on those.
     """
 
     name: str
     kind: Literal["kept", "new"]
     split: str | None
     decides: bool
+    selecting: Count = 0
     dataset: DatasetInfo
     results: tuple[str, str]
     """Of the parent and of the child, from the run's folder on."""
@@ -80,7 +88,9 @@ class UpdateRecord(Versioned):
 
     published: bool
     reasons: list[str] = []
-    """Why it is not published: a sentence for each figure that did not hold."""
+    """A sentence for each figure that was not shown to hold: why it is not published, if it was not `accepted`."""
+    accepted: bool = False
+    """It is published though figures are unclear, as somebody asked for; none of them fell."""
     parent: str
     """Its folder when the update was made."""
     parent_student: str
@@ -95,6 +105,11 @@ class UpdateRecord(Versioned):
     """Task → metric → the strongest baseline's figure."""
     matrices: list[Matrix] = []
     seconds: dict[str, float] = {}
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing fell that decides on publishing: what is missing is rows."""
+        return all(figure.verdict != "fell" for tested in self.sets if tested.decides for figure in tested.figures)
 
 
 def refusal_of(student: str | Path) -> str | None:

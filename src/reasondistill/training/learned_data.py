@@ -19,7 +19,7 @@ from reasondistill.errors import DataError
 from reasondistill.students.build import choice_problems
 from reasondistill.students.codec import Codec
 from reasondistill.tasks.verbalized_confidence import Phrase
-from reasondistill.training.continual.lineage import apart, held_for_selection, joined, kept_sets
+from reasondistill.training.continual.lineage import apart, joined, kept_sets
 from reasondistill.training.continual.replaying import replayed
 
 _LOG = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def load_parts(config: TrainConfig) -> Parts:
     have its groups or its texts: a set of SNLI revisions holds SNLI's own captions.
 
     An update also learns what it replays, and never a row that it is tested on; it selects on the new rows together
-    with as many of each set that it has to hold.
+    with some of each set that it has to hold, which then do not decide whether it held.
 
     Raises:
         DataError: a source cannot be read, or groups of the validation part are in the training part too.
@@ -105,7 +105,8 @@ def _beside_kept(parts: Parts, config: TrainConfig, update: Update) -> Parts:
     train = [apart(part, kept) for part in (*parts.train, *replayed(config, update))]
     if parts.validation is None:
         return Parts(train)
-    return Parts(train, joined(parts.validation, held_for_selection(kept, len(parts.validation))))
+    new = apart(parts.validation, [of._replace(selection=None) for of in kept])
+    return Parts(train, joined(new, (of.selection for of in kept if of.selection is not None)))
 
 
 def _own_parts(config: TrainConfig) -> Parts:

@@ -168,7 +168,7 @@ class Processes:
             expected=f"all {self.count} processes of the training at work",
             found="one that has ended or does not answer" + (f" ({cause})" if cause else ""),
             fix="What it said itself stands above, if it could. The run goes on from its last checkpoint: the same "
-            "command with --resume.",
+            "command (`train` wants --resume).",
         )
 
     @contextmanager

@@ -49,6 +49,7 @@ def update(
     overrides: Sequence[str] = (),
     name: str | None = None,
     judge: Judge | str | PathLike[str] | None = None,
+    publish_undecided: bool = False,
     watcher: Watcher = unwatched,
     progress: Callable[[str], None] = lambda stage: None,
     **changes: object,
@@ -76,6 +77,8 @@ def update(
         overrides: ``key.path=value`` over all of it.
         name: of the run's folder, beside the parent's.
         judge: gives explanations their support, which then has to be held too: a judge, or its folder.
+        publish_undecided: publish the student where the kept rows are too few to show that all figures hold, if none
+            fell. The same call with it publishes one that was tested before.
         watcher: is called as the training begins and after each of its steps.
         progress: called with a sentence as each set is tested.
         **changes: other keys of the configuration, such as ``training={"max_steps": 200}``.
@@ -105,7 +108,14 @@ def update(
     plan = plan_update(parent, data, columns=columns, new_labels=new_labels, changes=keys)
     if judge is not None and not isinstance(judge, Loading):
         judge = Loading.load(judge)
-    return carry_out(plan.config, data=plan.data, judge=judge, watcher=watcher, progress=progress)
+    return carry_out(
+        plan.config,
+        data=plan.data,
+        judge=judge,
+        publish_undecided=publish_undecided,
+        watcher=watcher,
+        progress=progress,
+    )
 
 
 def plan_update(

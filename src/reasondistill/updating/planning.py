@@ -13,6 +13,7 @@ from reasondistill.data import load_source
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.runs import Run
 from reasondistill.storage.files import real_path
+from reasondistill.storage.launched import place
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import Task
 from reasondistill.training.planning import DataFile, laid_over, without_train
@@ -35,8 +36,14 @@ def planned(parent: Run, data: DataFile | None, changes: Mapping[str, object]) -
         DataError: the parent is not finished; there is nothing new to learn from.
         ConfigError: a change is not valid.
     """
+    from reasondistill.training.shared_batches import with_batch_of
+
     require_finished(parent)
-    inherited = parent.config().model_dump(mode="json")
+    base, own = parent.config(), changes.get("training")
+    if not (isinstance(own, Mapping) and "per_device_train_batch_size" in own):
+        # A step of as many rows as the parent's, whatever number of processes shares them.
+        base = with_batch_of(base, parent.info().processes, place().count)
+    inherited = base.model_dump(mode="json")
     inherited |= {
         "name": f"{real_path(parent.folder).name}-update",
         "runs_dir": str(parent.folder.parent),
@@ -50,7 +57,7 @@ def planned(parent: Run, data: DataFile | None, changes: Mapping[str, object]) -
     if data is not None and data.loaded.task is not None:
         inherited["task"] = data.loaded.task.model_dump(mode="json", exclude_defaults=True)
     config = validate_config(TrainConfig, laid_over(inherited, changes), where=_WHERE)
-    inherited["training"] = _training(parent, config, _rows(config, data))
+    inherited["training"] = _training(parent, base.training, config, _rows(config, data))
     return validate_config(TrainConfig, laid_over(inherited, changes), where=_WHERE)
 
 
@@ -121,13 +128,13 @@ def _learned(info: RunInfo) -> int:
     return sum(part.n for name, part in info.data.items() if name.startswith("train"))
 
 
-def _training(parent: Run, config: TrainConfig, new: int) -> dict[str, Any]:
+def _training(parent: Run, training: Mapping[str, Any], config: TrainConfig, new: int) -> dict[str, Any]:
     """The parent's arguments, for as many epochs as it made of new rows and of what is replayed."""
-    info, training = parent.info(), dict(parent.config().training)
+    info, training = parent.info(), dict(training)
     learned = max(_learned(info), 1)
     rows = new + _again(config, learned)
-    epochs = (info.steps or 1) * _rows_a_step(training, info.processes) / learned
-    steps = max(1, math.ceil(epochs * rows / _rows_a_step(config.training, 1)))
+    epochs = (info.steps or 1) * _rows_a_step(parent.config().training, info.processes) / learned
+    steps = max(1, math.ceil(epochs * rows / _rows_a_step(config.training, place().count)))
     training.pop("num_train_epochs", None)
     training |= {"max_steps": steps, "logging_steps": max(1, min(20, steps // 10))}
     if "warmup_steps" in training:

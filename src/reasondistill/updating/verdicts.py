@@ -23,9 +23,9 @@ from reasondistill.runs import Run
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
-from reasondistill.training.continual.lineage import KeptSet, kept_sets
+from reasondistill.training.continual.lineage import kept_sets
 from reasondistill.training.progress import Watcher, unwatched
-from reasondistill.updating.held_figures import GATED, figures, refusals
+from reasondistill.updating.held_figures import GATED, figures, not_shown, sentence
 from reasondistill.updating.planning import parent_of
 from reasondistill.updating.task_matrix import baselines_of, matrices, reported
 
@@ -57,16 +57,20 @@ def carry_out(
     *,
     data: Loaded | None = None,
     judge: Judge | None = None,
+    publish_undecided: bool = False,
     watcher: Watcher = unwatched,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Updated:
     """Train as a configuration with a block ``update`` says, and hold the student to what its parent knew.
 
-    Called again after a stop, it goes on: with the training, or with the answers that are not there yet.
+    Called again after a stop, it goes on: with the training, or with the answers that are not there yet. Under a
+    launcher of several processes all of them train, and the first one tests.
 
     Args:
         data: as `training.train.train`.
         judge: gives explanations their support, which then has to be held too.
+        publish_undecided: publish the student though its rows cannot show that all figures hold, if none fell; also
+            one that was tested before.
         watcher: as `training.train.train`.
         progress: called with a sentence as each set is tested.
 
@@ -76,31 +80,51 @@ def carry_out(
     Raises:
         UserError: as `training.train.train`; the configuration is no update; there is nothing to hold.
     """
+    from reasondistill.training.process_group import joined_for
     from reasondistill.training.train import train
 
-    parent = parent_of(config)
-    begun = (Path(config.runs_dir) / config.name / RUN_FILE).is_file()
-    if begun:
-        require_same_config(config)
-    run = train(config, data=None if begun else data, resume=begun, watcher=watcher)
-    config = run.config()
-    assert config.update is not None  # `parent_of` refuses it, and a run keeps its configuration
-    if (run.folder / UPDATE_FILE).is_file():
-        return Updated(run, UpdateRecord.load(run.folder / UPDATE_FILE))
-    answering = _Answering(config, config.update, run, Student.load(parent), Student.load(run), judge, progress)
-    started = time.monotonic()
-    sets = list(_tested(answering))
-    record = _record(answering, parent, sets, round(time.monotonic() - started, 1))
-    record.save(run.folder / UPDATE_FILE)
-    shutil.copyfile(run.folder / UPDATE_FILE, run.student / UPDATE_FILE)
+    parent_of(config)
+    with joined_for(config) as processes:
+        begun = processes.by_first(lambda: _begun(config))
+        run = train(config, data=None if begun else data, resume=begun, watcher=watcher)
+        record = processes.by_first(lambda: _judged(run, judge, progress, publish_undecided=publish_undecided))
     return Updated(run, record)
+
+
+def _judged(run: Run, judge: Judge | None, progress: Callable[[str], None], *, publish_undecided: bool) -> UpdateRecord:
+    """The record of a run that was trained: the one that is there, or of answers that are made now."""
+    config, file = run.config(), run.folder / UPDATE_FILE
+    assert config.update is not None  # `parent_of` refuses it, and a run keeps its configuration
+    if file.is_file():
+        record = UpdateRecord.load(file)
+    else:
+        parent = parent_of(config)
+        answering = _Answering(config, config.update, run, Student.load(parent), Student.load(run), judge, progress)
+        started = time.monotonic()
+        sets = list(_tested(answering))
+        record = _record(answering, parent, sets, round(time.monotonic() - started, 1))
+    if publish_undecided and not record.published and record.undecided:
+        record = record.model_copy(update={"published": True, "accepted": True})
+    record.save(file)
+    shutil.copyfile(file, run.student / UPDATE_FILE)
+    return record
+
+
+def _begun(config: TrainConfig) -> bool:
+    """Whether there is a run of this name to go on with.
+
+    Raises:
+        OutputError: it was begun with another configuration.
+    """
+    require_same_config(config)
+    return (Path(config.runs_dir) / config.name / RUN_FILE).is_file()
 
 
 def _record(answering: _Answering, parent: Run, sets: list[AnsweredSet], seconds: float) -> UpdateRecord:
     run, config = answering.run, answering.config
     before = UpdateRecord.load(parent.folder / UPDATE_FILE) if (parent.folder / UPDATE_FILE).is_file() else None
     steps, tasks, filled = matrices(sets, parent.folder.name, run.folder.name, before)
-    reasons = refusals(sets)
+    reasons = [sentence(tested, figure) for tested, figure in not_shown(sets)]
     strategy = answering.update.model_dump(mode="json")
     return UpdateRecord(
         published=not reasons,
@@ -123,30 +147,33 @@ def _tested(answering: _Answering) -> Iterator[AnsweredSet]:
     """Kept sets first, then what is new; of each, the split that decides first."""
     for number, kept in enumerate(kept_sets(answering.config, answering.update), start=1):
         for place, rows in enumerate(kept.splits):
-            yield _compared(answering, KeptSet(kept.name, [rows]), f"kept-{number}", decides=place == 0)
+            selecting = 0 if place or kept.selection is None else len(kept.selection)
+            yield _compared(answering, kept.name, rows, f"kept-{number}", decides=place == 0, selecting=selecting)
     for split in ("validation", "test"):
         with suppress(NoSuchSplitError):
             rows = RunData(answering.run).held_out(split)
-            yield _compared(answering, KeptSet(answering.run.folder.name, [rows]), "new", decides=False)
+            yield _compared(answering, answering.run.folder.name, rows, "new")
 
 
-def _compared(answering: _Answering, kept: KeptSet, place: str, *, decides: bool) -> AnsweredSet:
-    (rows,) = kept.splits
+def _compared(
+    answering: _Answering, name: str, rows: Rows, place: str, *, decides: bool = False, selecting: int = 0
+) -> AnsweredSet:
     if answering.update.limit is not None:
         rows = rows.first(answering.update.limit)
     split = rows.split or "all"
     answering.progress(f"testing what is {'new' if place == 'new' else 'kept'}: {rows.loaded.name}, {split}")
     folder = answering.run.folder / "update" / f"{place}-{split}"
     parent, child = (
-        _scored(answering, student, rows, folder, name)
-        for name, student in (("parent", answering.parent), ("child", answering.child))
+        _scored(answering, student, rows, folder, whose)
+        for whose, student in (("parent", answering.parent), ("child", answering.child))
     )
     strongest = {name: child.results.strongest_baseline(name) for name in GATED}
     return AnsweredSet(
-        name=kept.name,
+        name=name,
         kind="new" if place == "new" else "kept",
         split=rows.split,
         decides=decides,
+        selecting=selecting,
         dataset=DatasetInfo.model_validate(child.results.dataset.model_dump()),
         results=(_relative(answering.run, parent), _relative(answering.run, child)),
         figures=figures(child, parent, answering.update),

@@ -18,7 +18,7 @@ def drafted_section(record: UpdateRecord | None, prefix: str = "") -> list[tuple
 
 def blocks(record: UpdateRecord, prefix: str = "") -> list[Block]:
     """The verdict, the figures that it rests on, and what is usually told of a sequence of tasks."""
-    verdict = "Published: every kept figure held." if record.published else "Not published."
+    verdict = f"Published: {verdict_words(record)}."
     shown: list[Block] = [Paragraph(f"{verdict} It goes on from {record.parent}. {strategy_words(record)}")]
     shown += [Paragraph(f"{reason}.") for reason in record.reasons]
     kept = [tested for tested in record.sets if tested.kind == "kept"]
@@ -30,6 +30,15 @@ def blocks(record: UpdateRecord, prefix: str = "") -> list[Block]:
     if record.matrices:
         shown.append(_transfer(record))
     return shown
+
+
+def verdict_words(record: UpdateRecord) -> str:
+    """Whether the student is published, and why."""
+    if record.accepted:
+        return "yes, as was asked for: nothing fell, and not every kept figure was shown to hold"
+    if record.published:
+        return "yes: every kept figure held"
+    return "no: the kept rows cannot decide" if record.undecided else "no"
 
 
 def strategy_words(record: UpdateRecord) -> str:
@@ -64,8 +73,10 @@ def _table(tested: AnsweredSet) -> Table:
     rows = tuple(_row(figure, tested) for figure in tested.figures)
     note = (
         "Margin: how much may be lost. Held: the 95% interval of the loss ends below the margin. Fell: the loss is "
-        "beyond the margin and its interval above 0. ↓: lower is better."
+        "beyond the margin and its interval above 0. Unclear: too few rows for either. ↓: lower is better."
     )
+    if tested.selecting:
+        note += f" {tested.selecting:,} more rows of this split selected the checkpoint and are not among these."
     title = f"{tested.name}, {tested.split or 'all'}: {what}"
     head = ("Metric", "Parent", "Student", "Difference", "95% interval", "Margin", "Verdict")
     return Table(title, head, rows, note=note if tested.decides else "")

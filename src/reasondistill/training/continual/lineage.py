@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from reasondistill.config import Source, TrainConfig, Update
 from reasondistill.contracts.records import Example
 from reasondistill.data import Loaded, load_source
+from reasondistill.data.transforms.selection import groups_of
 from reasondistill.errors import DataError, NoSuchSplitError
 from reasondistill.run_data import Rows, RunData
 from reasondistill.runs import Run
@@ -17,11 +21,22 @@ KEPT_BACK = "row that is kept for testing"
 """Why a row is not learned: it has the group or the texts of one that the update is tested on."""
 
 
+SELECTS = "row that the checkpoint is selected on"
+"""Why a kept row does not decide on publishing."""
+
+_MOST_SELECT = 1 / 3
+"""Of a kept set's rows: checkpoints differ by more than what the gate has to tell, so few rows select."""
+
+
 class KeptSet(NamedTuple):
-    """Rows that the student has to hold, split by split: the first one decides."""
+    """Rows that the student has to hold, split by split: the first one decides.
+
+    ``selection`` are rows of that split which validation looks at: they choose a checkpoint, so they cannot decide.
+    """
 
     name: str
     splits: Sequence[Rows]
+    selection: Loaded | None = None
 
 
 def lineage(update: Update) -> list[Run]:
@@ -38,6 +53,8 @@ def lineage(update: Update) -> list[Run]:
 def kept_sets(config: TrainConfig, update: Update) -> list[KeptSet]:
     """What has to be held: the sets that are named, or those that the runs before held out.
 
+    Each set lends validation as many rows as there are new ones to select on, at most a third of its own.
+
     Raises:
         DataError: there are none, or they cannot be read.
     """
@@ -53,9 +70,39 @@ def kept_sets(config: TrainConfig, update: Update) -> list[KeptSet]:
             found="none",
             fix="Name some: --keep DATA.",
         )
-    if update.limit is None:
+    validation = config.data.validation
+    new = 0 if validation is None else len(load_source(validation, config.task, config.seed))
+    sets = [_divided(kept, new) for kept in sets]
+    if (limit := update.limit) is None:
         return sets
-    return [KeptSet(name, [rows.first(update.limit) for rows in splits]) for name, splits in sets]
+    return [kept._replace(splits=[rows.first(limit) for rows in kept.splits]) for kept in sets]
+
+
+def _divided(kept: KeptSet, wanted: int) -> KeptSet:
+    """The set, of whose first split at most ``wanted`` rows select. Test rows never do.
+
+    Groups are taken whole, in the order of their SHA-256: neither a seed nor the number of rows makes a group that
+    selected in one update decide in the next, as long as the set is the same.
+    """
+    deciding, *others = kept.splits
+    split = deciding.source.split
+    if "test" in (split if isinstance(split, list) else [split]):
+        return kept
+    groups = groups_of(deciding.loaded)
+    sizes, room, chosen = Counter(groups), min(wanted, int(len(groups) * _MOST_SELECT)), set()
+    for group in sorted(
+        sizes, key=lambda name: hashlib.sha256(f"selects:{name}".encode("utf-8", "surrogatepass")).digest()
+    ):
+        if (room := room - sizes[group]) < 0:
+            break
+        chosen.add(group)
+    if not chosen:
+        return kept
+    deciding_rows = replace(
+        deciding, loaded=deciding.loaded.only([group not in chosen for group in groups], reason=SELECTS)
+    )
+    selection = deciding.loaded.only([group in chosen for group in groups], reason="row that decides on publishing")
+    return KeptSet(kept.name, [deciding_rows, *others], selection)
 
 
 def _held_out(data: RunData) -> Iterator[Rows]:
@@ -82,12 +129,13 @@ def apart(loaded: Loaded, kept: Iterable[KeptSet]) -> Loaded:
     Raises:
         DataError: nothing is left.
     """
-    held = {key for _, splits in kept for rows in splits for example in rows.loaded.examples for key in _keys(example)}
+    parts = [part for of in kept for part in (of.selection, *(rows.loaded for rows in of.splits)) if part is not None]
+    held = {key for part in parts for example in part.examples for key in _keys(example)}
     free = [held.isdisjoint(_keys(example)) for example in loaded.examples]
     if not any(free):
         raise DataError(
             loaded.name,
-            expected="rows to learn that are not among those that are kept for testing",
+            expected="rows that are not among those that are kept for testing",
             found=f"none in {len(free):,}",
             fix="Name other data, or keep others (--keep).",
         )
@@ -97,11 +145,6 @@ def apart(loaded: Loaded, kept: Iterable[KeptSet]) -> Loaded:
 def _keys(example: Example) -> tuple[int, ...]:
     texts = hash(tuple(sorted(example.fields.items())))
     return (texts,) if example.group is None else (texts, hash(("group", example.group)))
-
-
-def held_for_selection(kept: Iterable[KeptSet], rows: int) -> list[Loaded]:
-    """At most ``rows`` of each kept set, of the split that decides: what validation looks at beside new rows."""
-    return [splits[0].loaded.first(rows) for _, splits in kept]
 
 
 def joined(first: Loaded, others: Iterable[Loaded]) -> Loaded:
