@@ -8,8 +8,18 @@ from collections import Counter
 import pytest
 
 from reasondistill.contracts.records import Example
-from reasondistill.data import scenes
-from reasondistill.data.scenes import EXCLUSIVE, FRAMES, LABELS, Aspect, drawing, entails, excludes, generate, phrases
+from reasondistill.data.scenes import (
+    EXCLUSIVE,
+    FRAMES,
+    LABELS,
+    Aspect,
+    drawing,
+    entails,
+    excludes,
+    generate,
+    phrases,
+    world,
+)
 from reasondistill.data.splits import split_of
 from reasondistill.errors import ConfigError
 from reasondistill.tasks.task import NLI
@@ -80,9 +90,7 @@ def test_a_premise_has_one_pair_for_each_label_and_lies_in_one_part(examples: li
 
 
 def test_past_the_number_of_premises_they_recur_in_the_same_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        drawing, "FRAMES", (scenes.Frame((scenes.PERSON, scenes.STANCE, scenes.PLACE), *scenes.PEOPLE),)
-    )
+    monkeypatch.setattr(drawing, "FRAMES", (world.Frame((world.PERSON, world.STANCE, world.PLACE), *world.PEOPLE),))
     rows = generate(3000)
     assert len(rows) == 3000
     assert len({row.group for row in rows}) < 1000
@@ -169,13 +177,13 @@ def test_the_world_hangs_together() -> None:
 
 
 def test_what_entails_and_what_excludes_by_hand() -> None:
-    assert entails(scenes.PLACE, "on a beach", "at the seaside")
-    assert not entails(scenes.PLACE, "in a park", "at the seaside")
-    assert not excludes(scenes.PLACE, "in a park", "at the seaside")
-    assert excludes(scenes.PLACE, "in a kitchen", "outdoors")
-    assert excludes(scenes.STANCE, "sleeping", "moving")
-    assert not excludes(scenes.STANCE, "sitting on a bench", "awake")
-    assert excludes(scenes.PERSON, "a girl", "an adult")
+    assert entails(world.PLACE, "on a beach", "at the seaside")
+    assert not entails(world.PLACE, "in a park", "at the seaside")
+    assert not excludes(world.PLACE, "in a park", "at the seaside")
+    assert excludes(world.PLACE, "in a kitchen", "outdoors")
+    assert excludes(world.STANCE, "sleeping", "moving")
+    assert not excludes(world.STANCE, "sitting on a bench", "awake")
+    assert excludes(world.PERSON, "a girl", "an adult")
 
 
 def test_two_to_four_true_explanations_each_different_and_the_plainest_first(examples: list[Example]) -> None:

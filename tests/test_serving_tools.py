@@ -116,6 +116,7 @@ def test_over_http_an_agent_gets_what_the_service_answers(keyed: Running) -> Non
     async def ask() -> None:
         import httpx2
         import mcp
+        from mcp_types import TextContent
 
         async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
             transport = streamable_http_client(f"{keyed.url}/mcp", http_client=http)
@@ -128,7 +129,8 @@ def test_over_http_an_agent_gets_what_the_service_answers(keyed: Running) -> Non
         assert [each.structured_content for each in both] == [over_http, over_http]
         assert len(Attributions.model_validate(words.structured_content).words) == 8
         assert wrong.is_error
-        assert "hypothesis" in wrong.content[0].text
+        assert isinstance(problem := wrong.content[0], TextContent)
+        assert "hypothesis" in problem.text
 
     asyncio.run(ask())
 

@@ -148,12 +148,12 @@ def _cost(model: EncoderDecoder, read: tuple[int, int], written: tuple[int, int]
         read, written: rows and their length, of encoder and decoder.
         keys: places of the encoder whose keys and values the decoder computes.
     """
-    width = model.config.hidden_size
+    width, heads = int(model.config.hidden_size), int(model.config.num_attention_heads)
     (read_rows, read_length), (rows, length) = read, written
     # Four projections and a gated feed-forward of twice the width; the decoder has two more for what it reads.
     products = width * width * (10 * read_rows * read_length + 12 * rows * length + 2 * keys)
     scores = read_rows * read_length**2 + rows * length * (length + read_length)
-    return products + scores * (2 * width + _SCORE * model.config.num_attention_heads)
+    return products + scores * (2 * width + _SCORE * heads)
 
 
 def plan_batch(
