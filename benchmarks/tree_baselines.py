@@ -40,6 +40,8 @@ def main() -> None:
     others = random.Random(0).sample(texts, len(texts))
     unrelated = [rougeL_any(other, [text]) for other, text in zip(others, texts, strict=True) if other != text]
     for what, values in (("a copied premise", copied), ("another conclusion", unrelated)):
+        if not values:  # a single conclusion has no other
+            continue
         passed = {limit: f"{sum(value >= limit for value in values) / len(values):.1%}" for limit in THRESHOLDS}
         print(f"{what}, of {len(values):,}:", passed)
 
