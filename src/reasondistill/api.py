@@ -15,6 +15,7 @@ from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whole
 from reasondistill.evaluation.reference_teachers import named
 from reasondistill.evaluation.scorable import Answers, of_data, of_run, predictions_of
+from reasondistill.evaluation.support import as_judge
 from reasondistill.run_data import run_meant
 from reasondistill.runs import Run
 from reasondistill.storage.layered_yaml import validate_config
@@ -115,16 +116,16 @@ def evaluate(
         UserError: answers and data do not belong together, a part cannot be had, or the run has results already.
     """
     run = run_meant(answers) if data is None else None
-    asked = student if student is None or isinstance(student, Student) else Student.load(student)
+    author = student if student is None or isinstance(student, Student) else Student.load(student)
     known = {} if run is None else run.evaluation_options()
     settings = validate_config(EvaluateOptions, known | options, where="the options of `evaluate`")
     if run is None:
         learned = None if train is None else load_dataset(train)
-        scored = of_data(answers, data, student=asked, train=learned, split=split)
+        scored = of_data(answers, data, student=author, train=learned, split=split)
     else:
-        tested = bool((faithfulness and asked is None) or options.get("efficiency"))
+        tested = bool((faithfulness and author is None) or options.get("efficiency"))
         scored = of_run(run, split, tested=tested, force=force)
-    asked_again = asked or scored.student
+    measured = author or scored.student
     evaluation = evaluate_whole(
         scored.answers,
         scored.examples,
@@ -133,24 +134,16 @@ def evaluate(
         split=scored.split,
         options=settings,
         train_examples=scored.learned or None,
-        judge=_judge(settings.judge if judge is None else judge),
+        judge=as_judge(settings.judge if judge is None else judge),
         teachers=named(teachers or settings.teachers or (), scored.examples),
-        student=asked_again,
-        faithfulness=asked_again is asked if faithfulness is None else faithfulness,
+        student=measured,
+        faithfulness=measured is author if faithfulness is None else faithfulness,
         made_by=scored.made_by,
         progress=progress,
     )
     if run is not None:
         evaluation.save(run.results(scored.split or "all"), force=force)
     return evaluation
-
-
-def _judge(judge: Judge | Place | None) -> Judge | None:
-    if judge is None:
-        return None
-    from reasondistill.judges import Judge
-
-    return judge if isinstance(judge, Judge) else Judge.load(judge)
 
 
 def verify(
@@ -256,7 +249,7 @@ def report(run: Run | Place | Sequence[Run | Place], out: Place | None = None) -
 def export(
     student: Student | Run | Place, out: Place | None = None, *, quantization: str = "int8", **options: object
 ) -> Exported:
-    """Make a package out of a student that runs without PyTorch; see `export.export` for the options.
+    """Make a package out of a student that runs without PyTorch; see `exporting.export` for the options.
 
     Args:
         out: a new folder; by default, for a run, ``package`` in its folder.

@@ -78,13 +78,14 @@ def distil(
         require_new_folder(folder)
     try:
         from reasondistill.evaluation.of_run import answers_of
+        from reasondistill.evaluation.support import as_judge
         from reasondistill.run_data import Rows, RunData
         from reasondistill.training.train import train
     except ImportError as error:
         raise MissingExtraError("training a student", "train") from error
     from reasondistill.reporting import build_report
 
-    loaded_judge = _judge(judge or config.evaluation.judge)  # before hours of training
+    loaded_judge = as_judge(config.evaluation.judge if judge is None else judge)  # before hours of training
     shown.stage(f"train {folder}{' (there already: going on from it)' if begun else ''}")
     with shown.watching() as watcher:
         run = train(config, resume=begun, watcher=watcher)
@@ -130,9 +131,3 @@ def _evaluate(
         progress=tell,
     )
     save(evaluation, run.results(rows.split or "all"))
-
-
-def _judge(name: str | None) -> Judge | None:
-    from reasondistill.judges import Judge
-
-    return None if name is None else Judge.load(name)

@@ -22,6 +22,8 @@ class UserError(Exception):
         fix: what to do about it.
     """
 
+    status = 2
+    """What a command ends with."""
     agreed = False
     """Whether all processes of a training raise it: the first of them says it."""
     of_one_process = False

@@ -99,7 +99,7 @@ def _status(do: Callable[[], int | None]) -> int:
     try:
         return do() or 0
     except UserError as error:
-        caught, code, message = error, 2, f"error: {error}"
+        caught, code, message = error, error.status, f"error: {error}"
     except StoppedError as error:
         caught, code, message = error, 130, str(error)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends Python's own tidying up without a traceback

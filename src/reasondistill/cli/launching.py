@@ -14,15 +14,12 @@ import typer
 
 from reasondistill.cli.shared import needs_extra
 from reasondistill.errors import DataError, UserError
-from reasondistill.storage.launched import RESTARTS, place, usable_cores
+from reasondistill.storage.launched import LOST, RESTARTS, place, usable_cores
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 _OWN_OPTIONS = ("--processes", "--max-restarts")
-_MISTAKE = 2
-"""The status of a command that a user's mistake ended."""
-
 _SHARED = ("train", "update", "predict")
 """Commands that several processes share."""
 
@@ -79,8 +76,9 @@ def launch(count: int, restarts: int) -> None:
             except SignalException as error:
                 raise typer.Exit(130) from error
             except ChildFailedError as error:
-                made_mistakes = all(failure.exitcode == _MISTAKE for failure in error.failures.values())
-                if attempt == restarts or made_mistakes:
+                # Of the others one may be lost, or ended by the launcher before it could say the same.
+                mistaken = any(failure.exitcode == UserError.status for failure in error.failures.values())
+                if attempt == restarts or mistaken:
                     raise _ending(error, count) from error
                 attempt += 1
             else:
@@ -91,7 +89,7 @@ def _ending(error: ChildFailedError, count: int) -> Exception:
     """How the command ends after one of its processes failed."""
     rank, failure = error.get_first_failure()
     if failure.exitcode >= 0:
-        return typer.Exit(failure.exitcode)
+        return typer.Exit(UserError.status if failure.exitcode == LOST else failure.exitcode)
     return UserError(
         f"process {rank} of {count}",
         expected="all processes to the end",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from reasondistill.evaluation.controls import SHUFFLED
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from reasondistill.judges import Argued, Judge
 
 SUPPORT = "support"
+
+
+def as_judge(judge: Judge | str | PathLike[str] | None) -> Judge | None:
+    """A judge, or the one in a folder or ``builtin:scenes``; torch is imported only where there is one.
+
+    Raises:
+        CheckpointError: the folder holds no judge.
+    """
+    if judge is None:
+        return None
+    from reasondistill.judges import Judge
+
+    return judge if isinstance(judge, Judge) else Judge.load(judge)
 
 
 def add_support(

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 RESTARTS = "REASONDISTILL_RESTARTS"
 """In the environment of processes that `train --processes` starts: how often it has started them again."""
 
+LOST = 75
+"""The status of a process that ends because another one has: sysexits' EX_TEMPFAIL, as it may go well another time."""
+
 
 @dataclass(frozen=True)
 class Place:

@@ -145,8 +145,8 @@ def _fit_written(
     from reasondistill.metrics.temperature import fit_sequence_temperature
 
     prompts = [task.render_prompts(order, example) for example in chosen]
-    asked = [(p["label"], p["explanation"]) for p in prompts]
-    texts = write_answers(engine, task, order, asked, generation, explain=False)
+    pairs = [(p["label"], p["explanation"]) for p in prompts]
+    texts = write_answers(engine, task, order, pairs, generation, explain=False)
     scored = [(text, e) for text, e in zip(texts, chosen, strict=True) if text.score is not None]
     if len(scored) < LEAST_ROWS:
         raise _too_few(data, f"{len(scored)} that the student writes an answer to")

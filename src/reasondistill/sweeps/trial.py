@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from reasondistill.config import EvaluateOptions, Source, with_values
 from reasondistill.contracts.records import outside, read_predictions
@@ -13,15 +12,13 @@ from reasondistill.data import load_source
 from reasondistill.errors import CheckpointError, ConfigError, StoppedError
 from reasondistill.evaluation import evaluate_whole, save
 from reasondistill.evaluation.reference_teachers import named
+from reasondistill.evaluation.support import as_judge
 from reasondistill.runs import Run
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
 from reasondistill.sweeps.grid import Sweep, Trial
 from reasondistill.sweeps.settings import Scored
 from reasondistill.sweeps.state import claimed, finished, forget_failure, record_failure, run_of
-
-if TYPE_CHECKING:
-    from reasondistill.judges import Judge
 
 
 def run_trial(sweep: Sweep, trial: Trial, *, progress: Callable[[str], None] = lambda stage: None) -> None:
@@ -133,7 +130,7 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
             faithfulness_limit=scored.faithfulness_limit,
         ),
         train_examples=outside(everything.examples, examples) or None,
-        judge=_judge(scored),
+        judge=as_judge(scored.judge),
         teachers=named(scored.teachers, examples),
         student=student,
         faithfulness=scored.faithfulness_limit is not None,
@@ -142,11 +139,3 @@ def _score(student: Student, scored: Scored, run: Run, progress: Callable[[str],
         progress=progress,
     )
     save(evaluation, run.results(scored.part))
-
-
-def _judge(scored: Scored) -> Judge | None:
-    if scored.judge is None:
-        return None
-    from reasondistill.judges import Judge
-
-    return Judge.load(scored.judge)

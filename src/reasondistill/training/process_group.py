@@ -20,7 +20,7 @@ from torch import Tensor
 from reasondistill.config import TrainConfig
 from reasondistill.errors import ConfigError, UserError
 from reasondistill.runs import Run
-from reasondistill.storage.launched import Place, place, restarts
+from reasondistill.storage.launched import LOST, Place, place, restarts
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ _LOST = re.compile(
 
 class LostProcessError(UserError):
     """Another process of the training has ended, or does not answer."""
+
+    status = LOST
 
 
 class Processes:
