@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reasondistill.contracts.records import Example, Explanation, Prediction
@@ -17,6 +17,7 @@ from reasondistill.evaluation.column_means import column_means
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.slice_rules import find_slices
 from reasondistill.evaluation.slices import SMALLEST, measure_slices
+from reasondistill.metrics.registry import evidence_metrics
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.tasks.task import NLI, Task
 
@@ -367,15 +368,17 @@ def test_means_of_columns_are_those_of_single_ones(values: list[list[float | Non
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
+@example([("", "", "", None), ("", "", "0", None)])
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS, st.sampled_from([*(NLI.labels or ()), None])), min_size=1, max_size=10))
 def test_any_text_is_sliced_and_rows_name_their_slices(drawn: list[tuple[str, str, str, str | None]]) -> None:
     rows = [row(k, premise=p, hypothesis=h, explanation=e, gold=g) for k, (p, h, e, g) in enumerate(drawn)]
     evaluation = evaluate([r.prediction for r in rows], [r.example for r in rows], name="x", settings=PLAIN)
     named = [name for scores in evaluation.rows for name in scores.slices or ()]
     measured = {one.name: one.n for one in evaluation.results.slices}
-    # Without a gold label there is nothing to measure on a slice: these rows have no references.
-    assert measured == ({n: named.count(n) for n in set(named)} if any(gold for *_, gold in drawn) else {})
+    # Without gold labels there is still ROUGE, in any script, but of texts in which it has nothing to read.
+    measurable = {"label_accuracy", *evidence_metrics()} & evaluation.results.metrics.keys()
+    assert measured == ({n: named.count(n) for n in set(named)} if measurable else {})
     assert all(0 < n < len(rows) for n in measured.values())
 
 
@@ -394,3 +397,9 @@ def test_choices_and_tasks_without_labels_have_no_label_slices() -> None:
     unlabelled = [a.model_copy(update={"label": None}) for a in answers]
     results = evaluate(unlabelled, bare, task=why, name="w", settings=PLAIN).results
     assert dumped(results.slices) == []
+
+
+def test_slices_of_a_script_that_rouge_cannot_read_have_the_rouge_that_can() -> None:
+    rows = [row(k, explanation=text, gold=None) for k, text in enumerate(["猫在垫子上", ""])]
+    evaluation = evaluate([r.prediction for r in rows], [r.example for r in rows], name="x", settings=PLAIN)
+    assert {one.name: list(one.metrics) for one in evaluation.results.slices} == {"explanation empty": ["rougeL_intl"]}

@@ -12,6 +12,7 @@ from reasondistill.contracts.slices import MeasuredSlice, SliceFigures
 from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels, right_answers
 from reasondistill.evaluation.slice_rules import Slice, find_slices
+from reasondistill.metrics.any_script import rougeL_any
 from reasondistill.metrics.registry import evidence_metrics, known_metrics, metric_names
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.tasks.task import Task
@@ -90,6 +91,11 @@ def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, floa
     """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
     evidence = evidence_metrics()
     columns = {name: as_column([row.get(name) for row in scores]) for name in metric_names() if name in evidence}
+    if all(row.get("rougeL", 0) is None for row in scores):  # left out: a script that it cannot read
+        read = [
+            rougeL_any(row.prediction.explanation or "", row.references) if row.references else None for row in rows
+        ]
+        columns["rougeL_intl"] = as_column(read)
     if task.writes_answers:
         answers = [metric.name for metric in known_metrics() if metric.family == "answers"]
         columns = {name: as_column([row.get(name) for row in scores]) for name in answers} | columns

@@ -48,6 +48,7 @@ EXPLANATIONS_IN_ANY_SCRIPT = (
     ),
     _references(
         "rougeL_intl", "ROUGE-L, any script", "the same of their longest common subsequence", row_score=_of_explanation,
+        evidence=4,
     ),
     _references(
         "bleu_intl", "BLEU, any script", "BLEU with the tokenizer that sacrebleu has for the language", columns=_bleu,
