@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +14,7 @@ from pathlib import Path
 import httpx
 
 import reasondistill as rd
+from forked import Forked
 from packaging_helpers import calibration
 from reasondistill.exporting import export, load_sample
 from reasondistill.runs import Run
@@ -40,7 +38,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = 60) -> No
 class Running:
     """A service that listens, its address, and what it has logged."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: Forked, url: str) -> None:
         self.process, self.url = process, url
         self.port = int(url.rpartition(":")[2])
         self.log: list[str] = []
@@ -49,7 +47,6 @@ class Running:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
 
@@ -84,12 +81,9 @@ class Running:
 @contextmanager
 def running(*words: object, seconds: float = STARTING) -> Iterator[Running]:
     """`reasondistill serve …` at a free port; killed at the end if it is still there."""
-    command = [sys.executable, "-m", "reasondistill.cli", "serve", *map(str, words), "--port", "0"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = Forked(["serve", *words, "--port", "0"])
     timer = threading.Timer(seconds, process.kill)
     timer.start()
-    assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -98,7 +92,7 @@ def running(*words: object, seconds: float = STARTING) -> Iterator[Running]:
     timer.cancel()
     if not lines or not lines[-1].startswith("page"):
         process.kill()
-        raise AssertionError(f"the service did not start: {lines} {process.stderr.read() if process.stderr else ''}")
+        raise AssertionError(f"the service did not start: {lines} {process.stderr.read()}")
     try:
         yield Running(process, lines[-1].split()[-1])
     finally:

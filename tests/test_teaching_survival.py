@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import Forked
 from reasondistill.contracts.teaching import Teaching
 from reasondistill.data import load
 from reasondistill.teachers.reply_store import ReplyStore
@@ -32,17 +30,11 @@ def slow(sent: Sent) -> Reply:
     return reply
 
 
-def start(folder: Path, url: str, rows: int, *options: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, url: str, rows: int, *options: str) -> Forked:
     words = ["teach", f"scenes:{rows}", "--base-url", url, "--model", "m", "--out", str(folder)]
     more = ["--mode", "label_then_explanation", "--set", "teachers.limits.concurrent=8", *options]
     more += ["--set", "teachers.prices={input: 1, output: 2}"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "reasondistill.cli", *words, *more],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    )
+    return Forked([*words, *more])
 
 
 def requests_of(config: TeachConfig, rows: int, store: ReplyStore) -> list[Kept]:

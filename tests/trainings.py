@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +13,7 @@ from safetensors.torch import load_file
 from transformers import Seq2SeqTrainingArguments
 
 import tiny
+from forked import Forked
 from reasondistill.config import Loss, TrainConfig
 from reasondistill.data.scenes import generate
 from reasondistill.runs import Run
@@ -159,23 +155,10 @@ def config(folder: Path, name: str, **training: Any) -> TrainConfig:
     return validate_config(TrainConfig, values(folder, name, **training), where="test")
 
 
-def start(folder: Path, name: str, *options: str, limit_file_size: int | None = None, **training: Any) -> Any:
+def start(folder: Path, name: str, *options: str, limit_file_size: int | None = None, **training: Any) -> Forked:
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(values(folder, name, **training)), encoding="utf-8")
-
-    def limit() -> None:
-        if limit_file_size is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error, as on a full disk
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_size, limit_file_size))
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "reasondistill.cli", "train", str(path), *options],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=limit,
-    )
+    return Forked(["train", path, *options], limit_file_size=limit_file_size)
 
 
 def finished(process: Any) -> str:
