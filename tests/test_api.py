@@ -89,7 +89,7 @@ def test_from_answers_to_a_comparison_and_a_report(run: Any, tmp_path: Path) -> 
     data = rd.load_dataset(run.folder / "data.jsonl", task=student.task)
     answers = student.predict(data["test"])
     results = rd.evaluate(
-        answers, data, split="test", student=student, bertscore=False, faithfulness_limit=5, budget=20, resamples=50
+        answers, data, split="test", student=student, bertscore=False, faithfulness_limit=5, budget=2, resamples=50
     )
     assert results.metrics["label_accuracy"].n == len(data["test"])
     assert results.results.efficiency is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import Forked
 from scripted_server import Reply, Sent, answer_text, completion, serving
 from services import running
 
@@ -80,10 +81,9 @@ def test_the_commands_run_one_after_the_other(page: Path, folder: Path, monkeypa
                 with running(*served) as service:
                     assert service.http.get("/ready").status_code == 200
                 continue
-            done = subprocess.run(
-                [sys.executable, "-m", "reasondistill.cli", *words], capture_output=True, text=True, timeout=900
-            )
-            assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
+            process = Forked(words)
+            out, err = process.communicate(timeout=900)
+            assert process.returncode == 0, f"{line}\n{out[-2000:]}{err[-3000:]}"
         for number, block in enumerate(blocks(page, "python") if page.parent.name == "guides" else []):
             (folder / f"block_{number}.py").write_text(block, encoding="utf-8")
             done = subprocess.run([sys.executable, f"block_{number}.py"], capture_output=True, text=True, timeout=900)
