@@ -100,11 +100,29 @@ def test_from_answers_to_a_comparison_and_a_report(run: Any, tmp_path: Path) -> 
     gold = [{"id": e.id, "label": e.label, "explanation": "so"} for e in data["test"]]
     other = rd.evaluate(gold, data["test"], bertscore=False, resamples=50)
     assert other.metrics["label_accuracy"].value == 1.0
-    comparison = rd.compare({"student": run, "gold": other}, out=tmp_path / "compared")
+    comparison = rd.compare({"student": run, "gold": other}, out=tmp_path / "compared", resamples=50, swaps=99)
+    assert (comparison.settings.resamples, comparison.settings.swaps) == (50, 99)
+    [pair] = rd.compare([run, other], resamples=50).pairs
+    assert (pair.system, pair.baseline) == ("system 2", "tickets")
+    [pair] = rd.compare([run, run.results("test")], resamples=50).pairs
+    assert (pair.system, pair.baseline) == ("tickets (2)", "tickets"), "names of their own"
+    with pytest.raises(rd.errors.ConfigError, match="resamples"):
+        rd.compare([run, other], resamples=0)
     assert [pair.system for pair in comparison.pairs] == ["gold"]
     assert (tmp_path / "compared" / "comparison.json").is_file()
     assert rd.report(run).html.is_file()
     assert rd.audit(data)
+
+
+def test_rows_that_a_run_learned_from_calibrate_nothing_and_are_counted(
+    run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = rd.load_dataset(run.folder / "data.jsonl", task=run.config().task)
+    for student in (run, rd.Student.load(run)):
+        with pytest.raises(rd.errors.DataError, match=f"{len(data['train'])} of 60 .* learned from.*validation"):
+            rd.calibrate(student, data)
+    rd.evaluate(run, data, bertscore=False, resamples=20)
+    assert f"{len(data['train'])} of 60 rows are ones that {run.folder} learned from" in caplog.text
 
 
 def test_a_configuration_takes_data_in_memory(tmp_path: Path) -> None:

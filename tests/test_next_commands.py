@@ -130,6 +130,14 @@ def test_the_chain_that_begins_with_train(command: Command, here: Path, trained:
     assert (results["dataset"]["split"], results["dataset"]["n"]) == ("test", 12)
 
 
+def test_named_rows_that_the_run_learned_from_are_counted(command: Command, here: Path) -> None:
+    scored = ("evaluate", RUN, "my tickets.csv", "--no-bertscore")
+    code, said = command(*scored, "--out", "all")
+    assert (code, "36 of 99 rows are ones that the run learned from" in said) == (0, True), said
+    code, said = command(*scored, "--split", "test", "--out", "unseen")
+    assert (code, "learned from" in said) == (0, False), said
+
+
 def test_chains_of_other_commands_on_a_run(command: Command, here: Path) -> None:
     assert follow(command, ["evaluate", RUN], 2) == ["evaluate", "report"], "it predicts first"
     assert follow(command, ["calibrate", RUN, "--force"], 2) == ["calibrate", "predict"]

@@ -196,6 +196,8 @@ def test_queries_are_scored_by_what_they_return(file: Path) -> None:
     assert figures["query_runs"] == (0.8, 5)
     assert figures["explanation_matches_answer"] == (0.2, 5)
     assert "exact_match" not in figures
+    commonest = scored.results.baselines["commonest_answer"]  # right where it is asked for, in four of five rows
+    assert (commonest["execution_accuracy"], commonest["query_match"]) == (1.0, 0.8)
     assert [row.correct for row in scored.rows] == [right for _, _, right in answers.values()]
     assert scored.results.settings["queries"]["gold_returns_nothing"] == 1
     alone = evaluate(given, examples, task=task, name="sql", settings=EvaluationSettings(bertscore=False))

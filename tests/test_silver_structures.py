@@ -272,7 +272,8 @@ def test_a_student_that_learned_structures_writes_valid_ones_that_hold(tmp_path:
     assert metrics["structure_agrees_with_text"].value == 1.0
     assert metrics["structure_agrees_with_label"].value == 1.0
     assert metrics["structure_agrees_with_proof"].value > 0.8
-    assert metrics["structure_matches_gold"].value > 0.4
+    # Only a right label can have the gold structure: of those, most have it.
+    assert metrics["structure_matches_gold"].value > 0.7 * metrics["label_accuracy"].value > 0.7 / 3
     prompts = [STRUCTURED.render_prompts("label_first", own)["explanation"] for own in held_out]
     prefixes = [explanation_prefix("label_first", own.label) for own in answers]
     free = student.engine.generate(prompts, prefixes, student.generation)

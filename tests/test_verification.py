@@ -19,9 +19,11 @@ from reasondistill.contracts.verification import VerifiedRow
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError
 from reasondistill.evaluation.proved_answers import verify
+from reasondistill.run_data import RunData
 from reasondistill.tasks.task import NLI, Task
 from reasondistill.teachers.filters.filter_definition import Candidate, Pool
 from reasondistill.teachers.filters.verified import Verified
+from reasondistill.training.train import train
 from reasondistill.verification import PairProver
 from reasondistill.verification.answer_verdicts import OnConflict, ProvedAnswers
 from reasondistill.verification.lexicon import Lexicon, lexicon_parts, read_relations, shipped_relations
@@ -29,6 +31,7 @@ from reasondistill.verification.pair_labels import PairLabels
 from reasondistill.verification.reading import OutsideError, read
 from reasondistill.verification.scenes_fragment import ScenesProver
 from reasondistill.verification.wordnet_files import TABLE, build_table
+from trainings import training_config
 
 LEXICON = Lexicon(*lexicon_parts())
 PROVER = PairProver()
@@ -342,3 +345,11 @@ def test_what_is_proved_of_esnli_is_nearly_always_its_label(data_folder: Path) -
 def test_answers_without_labels_are_unknown() -> None:
     assert verify([answer(1, None)], [pair("A dog runs.", "A dog runs.", id="pair-1", label="entailment")], task=NLI,
                   name="one").rows[0].verdict == "unknown"  # fmt: skip
+
+
+def test_the_answers_of_a_run_are_proved_by_its_own_rows_or_by_others(tmp_path: Path) -> None:
+    run = train(training_config(tmp_path))
+    own, others = rd.verify(run), rd.verify(run, "scenes:9@7")
+    assert (len(own.rows), len(others.rows)) == (len(RunData(run).held_out().loaded), 9)
+    assert own.summary.fragment.startswith("scenes"), "told by the name of its data"
+    mistake(lambda: rd.verify([{"id": "a", "label": "neutral"}]), "data", "the examples that were answered")

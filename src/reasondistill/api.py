@@ -14,7 +14,7 @@ from reasondistill.data.dataset_loading import Source, examples_for
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whole
 from reasondistill.evaluation.reference_teachers import named
-from reasondistill.evaluation.scorable import Answers, of_data, of_run, predictions_of
+from reasondistill.evaluation.scorable import Answers, of_data, of_run
 from reasondistill.evaluation.support import as_judge
 from reasondistill.run_data import run_meant
 from reasondistill.runs import Run
@@ -25,6 +25,7 @@ from reasondistill.training.progress import Watcher, unwatched
 
 if TYPE_CHECKING:
     from reasondistill.comparison import Comparison
+    from reasondistill.comparison.systems import AnySystem
     from reasondistill.data.audit import Audit
     from reasondistill.evaluation.proved_answers import Verified
     from reasondistill.exporting import Exported
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from reasondistill.sweeps.summary import Summary
 
 Place: TypeAlias = str | PathLike[str]
-AnySystem: TypeAlias = "Evaluation | Run | Place"
 
 
 def train(
@@ -147,8 +147,8 @@ def evaluate(
 
 
 def verify(
-    answers: Answers,
-    data: Source,
+    answers: Answers | Run,
+    data: Source | None = None,
     *,
     task: Task | None = None,
     relations: Place | None = None,
@@ -162,8 +162,8 @@ def verify(
     """Prove what can be proved of pairs of sentences, beside a system's labels.
 
     Args:
-        answers: predictions, dictionaries with ``id`` and ``label``, or a file of them.
-        data: the examples that were answered, as `load_dataset` takes them.
+        answers: predictions, dictionaries with ``id`` and ``label``, a file of them; or a run, whose student predicts.
+        data: the examples that were answered, as `load_dataset` takes them. A run knows its own.
         task: of the rows; by default the data's own.
         relations: a YAML file of relations between words that are laid over the shipped ones.
         proves: which labels proofs bear out, ``{"entailment": "yes"}``; by default those of the names.
@@ -176,22 +176,22 @@ def verify(
         UserError: answers and data do not belong together, the task has no such fields or labels, or the relations
             cannot be read.
     """
-    from reasondistill.evaluation.proved_answers import parse_roles, prover_for
-    from reasondistill.evaluation.proved_answers import verify as verify_answers
+    from reasondistill.evaluation import proved_answers
 
-    loaded = load_dataset(data, task=task)
-    if split is not None and any(example.split not in (None, split) for example in loaded.examples):
-        loaded = loaded[split]
-    task = task or loaded.task or NLI
-    prover = prover_for(fragment, loaded.name, None if relations is None else Path(relations))
-    return verify_answers(
-        predictions_of(answers),
-        loaded.examples,
+    if (run := run_meant(answers)) is not None and data is None:
+        scored = of_run(run, split, tested=False, force=True)
+    else:
+        scored = of_data(answers, data, split=split, task=task)
+    name, task = name or scored.name, task or scored.task or NLI
+    prover = proved_answers.prover_for(fragment, name, None if relations is None else Path(relations))
+    return proved_answers.verify(
+        scored.answers,
+        scored.examples,
         task=task,
-        name=name or loaded.name,
-        split=split,
+        name=name,
+        split=scored.split,
         prover=prover,
-        labels=parse_roles(proves, pair, task, prover),
+        labels=proved_answers.parse_roles(proves, pair, task, prover),
         progress=progress,
     )
 
@@ -209,18 +209,19 @@ def compare(
         systems: evaluations, runs or folders with results; by name, or they are named after their folders.
         out: a new folder for comparison.json, report.html and final_report.md.
         baseline: the name of the one that each other is compared with; the first by default.
-        **options: those of `comparison.compare`, such as ``all_pairs=True``.
+        **options: those of `comparison.compare`, such as ``all_pairs=True``; or ``resamples``, ``swaps``, ``seed``.
 
     Raises:
         DataError: they were not scored on the same rows, or a file of theirs is broken.
     """
-    from reasondistill.comparison import as_system
+    from reasondistill.comparison import as_systems
     from reasondistill.comparison import compare as compare_systems
+    from reasondistill.contracts.comparison import ComparisonSettings
 
-    if not isinstance(systems, Mapping):
-        systems = {f"system {number}": system for number, system in enumerate(systems, start=1)}
-    loaded = [as_system(system, name) for name, system in systems.items()]
-    comparison = compare_systems(loaded, baseline=baseline, **options)
+    chosen = {name: options.pop(name) for name in ComparisonSettings.model_fields if name in options}
+    if chosen:
+        options["settings"] = validate_config(ComparisonSettings, chosen, where="the options of `compare`")
+    comparison = compare_systems(as_systems(systems), baseline=baseline, **options)
     if out is not None:
         from reasondistill.reporting.pages.comparison import write_comparison
 
@@ -297,9 +298,9 @@ def calibrate(
         save: keep the calibration in the student's folder too, in place of the one that is there.
 
     Raises:
-        UserError: it decides on no label, or too few rows have one.
+        UserError: it decides on no label, too few rows have one, or its run learned from some of them.
     """
-    from reasondistill.run_data import rows_for
+    from reasondistill.run_data import require_unlearned, rows_for
     from reasondistill.students.calibration import CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
     from reasondistill.students.model_card import keep_calibration, own_folder
@@ -311,12 +312,12 @@ def calibrate(
         kept = own_folder(place)  # a refusal comes before the work
     loaded_student = student if isinstance(student, Student) else Student.load(student)
     raw = replace(loaded_student, calibration=None)
+    known = Path((raw.folder or ".") if isinstance(student, Student) else student)
     if data is None:
-        known = (raw.folder or ".") if isinstance(student, Student) else student
-        rows = rows_for(Path(known), raw.task, validation=True, need_label=True)
+        rows = rows_for(known, raw.task, validation=True, need_label=True)
         examples, info = rows.loaded.examples, CalibrationData.model_validate(rows.facts)
     else:
-        examples = examples_for(raw.task, data)
+        require_unlearned(known, examples := examples_for(raw.task, data))
         name, content = (data.name, data.fingerprint) if isinstance(data, Loaded) else ("data", "")
         info = CalibrationData(name=name, split=None, fingerprint=content)
     fitted = fit(

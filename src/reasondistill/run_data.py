@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -18,7 +18,7 @@ from reasondistill.data.readers.in_memory import is_of_datasets
 from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns
 from reasondistill.data.sources import REGISTERED
 from reasondistill.data.splits import HELD_OUT
-from reasondistill.errors import DataError, NoSuchSplitError, OutputError
+from reasondistill.errors import DataError, NoSuchSplitError, OutputError, UserError
 from reasondistill.runs import DATA_FILE, Run
 from reasondistill.storage.files import real_path
 from reasondistill.tasks.task import Task
@@ -111,6 +111,22 @@ def rows_for(
     return known.validation() if validation and split is None else known.held_out(split)
 
 
+def require_unlearned(student: str | Path, examples: Sequence[Example]) -> None:
+    """Refuse to calibrate by rows that the student of a run learned from; of any other student nothing is known.
+
+    Raises:
+        DataError: some are, or are of their groups.
+    """
+    run = run_at(student)
+    if run is not None and (met := RunData(run).learned_among(examples)):
+        raise DataError(
+            "data",
+            expected="rows that the student did not learn from: a temperature fitted on training rows is too low",
+            found=f"{met:,} of {len(examples):,} that {run.folder} learned from, or of their groups",
+            fix="Give the validation rows alone, as data['validation'].",
+        )
+
+
 class RunData:
     """The data of one run.
 
@@ -160,6 +176,17 @@ class RunData:
         """The rows that the run learned from."""
         for source in self.training_sources():
             yield from load_source(source, self.config.task, self.config.seed).examples
+
+    def learned_among(self, examples: Iterable[Example]) -> int:
+        """How many examples have the same inputs as a row that the run learned from, or are of such a row's group.
+
+        0 where the training data are not where they were.
+        """
+        try:
+            learned = {key for example in self.training() for key in _keys(example)}
+        except UserError:
+            return 0
+        return sum(not learned.isdisjoint(_keys(example)) for example in examples)
 
     def training_sources(self) -> list[Source]:
         """Where the rows that the run learned from are now.
@@ -224,6 +251,12 @@ class RunData:
                     name,
                     self.run.folder,
                 )
+
+
+def _keys(example: Example) -> list[tuple[str, ...]]:
+    """What tells that two rows must not be learned from and scored: their group, and all of their inputs."""
+    group = [] if example.group is None else [example.cluster]
+    return [*group, ("inputs", *example.fields.values())]
 
 
 def _takes(source: Source, other: Source, split: str) -> bool:

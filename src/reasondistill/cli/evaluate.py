@@ -197,7 +197,7 @@ class _Scored(NamedTuple):
     maker: Student | None
     place: Path
     met: int = 0
-    """Of a set of another kind, how many rows are of groups that the run learned from."""
+    """How many rows of data that were named are ones that the run learned from, or of their groups."""
 
 
 def _score(
@@ -228,7 +228,8 @@ def _score(
         stage(f"{scored.place}: these results are there")
         return scored.place
     if scored.met:
-        complain(f"{name}: {scored.met:,} of {len(scored.rows):,} rows are of groups that the run learned from.")
+        whose = "ones that the run learned from, or of their groups"
+        complain(f"{name or scored.rows.name}: {scored.met:,} of {len(scored.rows):,} rows are {whose}.")
     task, rows = scored.read.task, scored.rows.first(limit) if limit else scored.rows
     if settings.database is not None and task.answer != "query":
         raise DataError(
@@ -291,7 +292,6 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
 
     ``name`` is that of a set of another kind, with which its predictions are called.
     """
-    from reasondistill.contracts.records import outside
     from reasondistill.data.recognising import Recognised
     from reasondistill.evaluation.of_run import answers_of, learned_beside
     from reasondistill.run_data import RunData, rows_for
@@ -316,12 +316,9 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
         _require_task(maker, task)
     read = Recognised(task, "the run", columns)
     scored = _Scored(answered.predictions, answered.answers, rows.loaded, rows.split, (), read, maker, place)
-    if name is None:
-        return scored._replace(learned=learned_beside(run, rows, request.data))
-    trained = list(RunData(run).training())
-    known = {example.cluster for example in trained}
-    met = sum(example.cluster in known for example in rows.loaded.examples)
-    return scored._replace(learned=outside(trained, rows.loaded.examples), met=met)
+    met = 0 if request.data is None else RunData(run).learned_among(rows.loaded.examples)
+    of_run = name is not None or request.data is None
+    return scored._replace(learned=learned_beside(run, rows, None if of_run else request.data), met=met)
 
 
 def _settings(config: Path | None, run: Run | None, **given: object) -> EvaluateOptions:

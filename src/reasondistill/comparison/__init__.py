@@ -7,7 +7,7 @@ from reasondistill.comparison.gaps import generalisation as generalisation
 from reasondistill.comparison.gaps import shift as shift
 from reasondistill.comparison.paired_comparison import compare as compare
 from reasondistill.comparison.systems import System as System
-from reasondistill.comparison.systems import as_system as as_system
+from reasondistill.comparison.systems import as_systems as as_systems
 from reasondistill.comparison.systems import load_systems as load_systems
 from reasondistill.contracts.comparison import Comparison as Comparison
 from reasondistill.contracts.comparison import ComparisonSettings as ComparisonSettings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reasondistill.contracts.efficiency import Efficiency
 from reasondistill.contracts.results import Results
@@ -21,6 +21,7 @@ from reasondistill.storage.files import real_path
 if TYPE_CHECKING:
     from reasondistill.evaluation import Evaluation
 
+AnySystem: TypeAlias = "Evaluation | str | PathLike[str]"
 RESULTS_FILE, COSTS_FILE = "results.json", "efficiency.json"
 
 
@@ -49,7 +50,6 @@ def load_systems(specifications: Sequence[str | Path]) -> list[System]:
         DataError: a folder holds no results, is named twice, or a file in it is broken.
     """
     systems: list[System] = []
-    times: Counter[str] = Counter()
     known: dict[Path, str] = {}
     for specification in specifications:
         name, folder = _parse(specification)
@@ -62,19 +62,32 @@ def load_systems(specifications: Sequence[str | Path]) -> list[System]:
                 fix="Name each folder once.",
             )
         known[real_path(folder)] = str(specification)
-        system = load_system(folder, name)
+        systems.append(load_system(folder, name))
+    return _apart(systems)
+
+
+def as_systems(systems: Sequence[AnySystem] | Mapping[str, AnySystem]) -> list[System]:
+    """Evaluations, and what `load_systems` reads: by name, or named after their folders, or numbered."""
+    named = systems.items() if isinstance(systems, Mapping) else [(None, system) for system in systems]
+    return _apart([_as_system(system, name, number) for number, (name, system) in enumerate(named, start=1)])
+
+
+def _as_system(system: AnySystem, name: str | None, number: int) -> System:
+    if isinstance(system, str | PathLike):
+        return load_system(_results_folder(Path(system)), name)
+    name = name or f"system {number}"
+    return System(name, Path(name), system.results, tuple(system.rows))
+
+
+def _apart(systems: Sequence[System]) -> list[System]:
+    """With a number at each name that came before."""
+    times: Counter[str] = Counter()
+    made: list[System] = []
+    for system in systems:
         times[system.name] += 1
         number = times[system.name]
-        systems.append(replace(system, name=f"{system.name} ({number})") if number > 1 else system)
-    return systems
-
-
-def as_system(system: Evaluation | str | PathLike[str], name: str) -> System:
-    """An evaluation, or what `load_systems` reads, as a system of this name; ``system 1`` stands for none."""
-    if not isinstance(system, str | PathLike):
-        return System(name, Path(name), system.results, tuple(system.rows))
-    [loaded] = load_systems([Path(system)])
-    return loaded if name.startswith("system ") else replace(loaded, name=name)
+        made.append(replace(system, name=f"{system.name} ({number})") if number > 1 else system)
+    return made
 
 
 def load_system(folder: Path, name: str | None = None) -> System:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from reasondistill.contracts.records import Prediction
 from reasondistill.errors import DataError
 from reasondistill.evaluation.pairing import Row
 from reasondistill.evaluation.scored import Scored
@@ -16,6 +17,8 @@ from reasondistill.queries.read_only_database import MEMORY, MOST_ROWS, SECONDS,
 from reasondistill.storage.files import file_fingerprint
 
 Scores = dict[str, bool | None]
+_VERDICTS = ("execution_accuracy", "query_match")
+"""What tells whether a query is right, the surest first."""
 _NO_DATABASE = "no database is named (--database FILE): trees are compared, results are not"
 
 
@@ -29,12 +32,9 @@ def judged_queries(
         DataError: the database is none.
         MissingExtraError: sqlglot is not installed.
     """
-    if database is None:
-        figures = [_without_database(row) for row in rows]
-        how: dict[str, object] = {"left_out": _NO_DATABASE}
-    else:
-        with Database(database) as opened:
-            figures = [_on_database(row, opened) for row in rows]
+    figures = _figures(rows, database)
+    how: dict[str, object] = {"left_out": _NO_DATABASE}
+    if database is not None:
         how = {"database": file_fingerprint(database), "seconds": SECONDS, "rows": MOST_ROWS, "memory": MEMORY}
         how |= {
             "gold_returns_nothing": sum(f["execution_empty"] is not None for f in figures),
@@ -57,9 +57,23 @@ def judged_queries(
     return [row._replace(right=_verdict(f)) for row, f in zip(rows, figures, strict=True)]
 
 
+def right_by_one_query(query: str, rows: Sequence[Row], database: str | Path | None) -> dict[str, float]:
+    """How often one and the same query answers the rows: what a system has to beat."""
+    answered = [row._replace(prediction=Prediction(id=row.example.id, label=query)) for row in rows]
+    figures = _figures(answered, database)
+    shares = {name: [f[name] for f in figures if f.get(name) is not None] for name in _VERDICTS}
+    return {name: sum(map(bool, verdicts)) / len(verdicts) for name, verdicts in shares.items() if verdicts}
+
+
+def _figures(rows: Sequence[Row], database: str | Path | None) -> list[Scores]:
+    if database is None:
+        return [_without_database(row) for row in rows]
+    with Database(database) as opened:
+        return [_on_database(row, opened) for row in rows]
+
+
 def _verdict(figures: Scores) -> bool | None:
-    by_result = figures.get("execution_accuracy")
-    return figures["query_match"] if by_result is None else by_result
+    return next((right for name in _VERDICTS if (right := figures.get(name)) is not None), None)
 
 
 def _without_database(row: Row) -> Scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,8 @@ from reasondistill.runs import Run
 from reasondistill.students.prediction_files import made_by, maker_of
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
+
+_LOG = logging.getLogger(__name__)
 
 Answers: TypeAlias = str | PathLike[str] | Iterable[Prediction] | Iterable[Mapping[str, object]]
 
@@ -53,11 +56,13 @@ def of_data(
     student: Student | None = None,
     train: Loaded | None = None,
     split: str | None = None,
+    task: Task | None = None,
 ) -> Scorable:
     """Answers to examples that a caller names.
 
     Args:
         answers: predictions, rows, a file of them; or a run, whose student answers now.
+        task: that the examples are of; by default the student's, or the data's own.
 
     Raises:
         DataError: no data are named, or they cannot be read.
@@ -67,13 +72,15 @@ def of_data(
     run = run_meant(answers)
     if run is not None:  # other data than its own
         student = student or Student.load(run)
-    everything = load_dataset(data, task=None if run is None or student is None else student.task)
+    everything = load_dataset(data, task=task or (None if run is None or student is None else student.task))
     loaded = everything if split is None else everything[split]
+    if run is not None and (met := RunData(run).learned_among(loaded.examples)):
+        _LOG.warning("%s: %s of %s rows are ones that %s learned from.", loaded.name, met, len(loaded), run.folder)
     if run is not None and student is not None:
         given: Sequence[Prediction] = student.predict(loaded.examples)
     else:
         given = predictions_of(answers)
-    task = student.task if student is not None else loaded.task
+    task = task or (student.task if student is not None else loaded.task)
     if task is not None and task.labels and not labels_given(given) <= {*task.labels}:
         task = None  # a system may give labels that these rows do not have
     learned = outside(everything.examples, loaded.examples) if train is None else train.examples

@@ -53,11 +53,15 @@ def score_answers(
         values = [None if value is None else float(value) for value in (row[name] for row in scored.rows)]
         if any(value is not None for value in values):
             scored.metrics[name] = mean(values, bootstrap)
+    known = [row.example.label for row in rows] if train_examples is None else [e.label for e in train_examples]
+    commonest = next((answer for answer, _ in Counter(filter(None, known)).most_common(1)), None)
+    _score_baselines(scored, scorer, rows, task, commonest)
     if task.answer == "query":
-        from reasondistill.evaluation.query_answers import judged_queries
+        from reasondistill.evaluation.query_answers import judged_queries, right_by_one_query
 
         rows = judged_queries(rows, settings.database, scored, bootstrap)
-    _score_baselines(scored, scorer, rows, task, train_examples)
+        if commonest is not None:
+            scored.baselines["commonest_answer"] |= right_by_one_query(commonest, rows, settings.database)
     _score_confidence(scored, rows, task, bootstrap)
     score_selective(scored, rows, task, bootstrap)
     scored.settings["answers"] = {
@@ -99,12 +103,8 @@ class _Scorer:
         }
 
 
-def _score_baselines(
-    scored: Scored, scorer: _Scorer, rows: Sequence[Row], task: Task, train_examples: Iterable[Example] | None
-) -> None:
+def _score_baselines(scored: Scored, scorer: _Scorer, rows: Sequence[Row], task: Task, commonest: str | None) -> None:
     """What needs no student: a copied field, the longest sentence of the input, the commonest answer."""
-    known = [row.example.label for row in rows] if train_examples is None else [e.label for e in train_examples]
-    counts = Counter(label for label in known if label is not None)
     answerers: dict[str, Callable[[Example], str]] = {
         f"copied_{name}": (lambda example, name=name: example.fields[name])  # type: ignore[misc]
         for name in task.fields
@@ -112,8 +112,7 @@ def _score_baselines(
     answerers["longest_sentence"] = lambda example: longest_sentence(
         max((example.fields[name] for name in task.fields), key=len)
     )
-    if counts:
-        commonest = counts.most_common(1)[0][0]
+    if commonest is not None:
         answerers["commonest_answer"] = lambda _: commonest
     for name, answer in answerers.items():
         figures = [scorer.scores(answer(row.example), row.example) for row in rows]

@@ -19,6 +19,12 @@ PAIR: Final = ("premise", "hypothesis")
 _LANGUAGE_SAMPLE: Final = 200
 
 
+def _why_no_labels(subject: Subject, judge: Judge | None) -> str | None:
+    if subject.task.writes_answers:
+        return "the student writes its answers: there are no labels"
+    return None
+
+
 def _why_not_both(subject: Subject, judge: Judge | None) -> str | None:
     if subject.order in ("label_only", "explanation_only") or subject.task.labels == ():
         return "the student does not give both a label and an explanation"
@@ -53,7 +59,10 @@ def _explanations_not_english(sample: Sample) -> str | None:
 
 
 LABELS: Final = Need(
-    what="labels", of_row=lambda answer: answer.label is not None, lacking="the student gives no label"
+    what="labels",
+    of_student=_why_no_labels,
+    of_row=lambda answer: answer.label is not None,
+    lacking="the student gives no label",
 )
 PROBABILITIES: Final = Need(
     what="labels with probabilities",
