@@ -300,9 +300,9 @@ def ask_hostile(service: Running, number: int) -> int:
 def test_ten_thousand_requests_are_answered_and_none_with_a_5xx(service: Running, tmp_path: Path) -> None:
     """By what the description allows and forbids, and by what it has no words for: each costs schemathesis 40 ms."""
     before = _requests(service)
-    ask_by_description(service, tmp_path, 900)
+    ask_by_description(service, tmp_path, 300)
     described = _requests(service) - before
-    assert described >= 3_000
+    assert described >= 1_000
     hostile = range(int(10_000 - described))
     with ThreadPoolExecutor(16) as threads:
         statuses = Counter(threads.map(lambda number: ask_hostile(service, number), hostile))
