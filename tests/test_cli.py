@@ -21,6 +21,7 @@ import pytest
 from reasondistill.cli import main
 from reasondistill.contracts.records import Example, write_records
 from reasondistill.data.scenes import generate
+from reasondistill.errors import MissingExtraError, importing
 
 COMMANDS = (
     "",
@@ -682,6 +683,13 @@ def test_a_command_that_needs_an_extra_names_it(command: str, without_extras: st
     outcome = shell(command, *arguments[command], setup=without_extras)
     assert_named(outcome.mistake, ["the extra 'train', which is not installed", 'pip install "reasondistill[train]"'])
     assert tree(tmp_path) == before
+
+
+def test_a_module_of_ours_that_cannot_be_imported_is_no_missing_extra() -> None:
+    with pytest.raises(ImportError, match="nothing"), importing("a student", "train"):
+        from reasondistill.errors import nothing  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(MissingExtraError, match="a student: needs the extra 'train'"), importing("a student", "train"):
+        import no_such_package  # type: ignore[import-not-found]  # noqa: F401
 
 
 def test_the_base_install_evaluates_and_reports(foreign: Path, without_extras: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from reasondistill.config import Source, TrainConfig
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import load_source
-from reasondistill.errors import MissingExtraError
+from reasondistill.errors import importing
 from reasondistill.runs import Run
 from reasondistill.storage.files import require_new_folder
 
@@ -76,13 +76,11 @@ def distil(
     begun = (folder / RUN_FILE).is_file()
     if not begun:
         require_new_folder(folder)
-    try:
+    with importing("training a student", "train"):
         from reasondistill.evaluation.of_run import answers_of
         from reasondistill.evaluation.support import as_judge
         from reasondistill.run_data import Rows, RunData
         from reasondistill.training.train import train
-    except ImportError as error:
-        raise MissingExtraError("training a student", "train") from error
     from reasondistill.reporting import build_report
 
     loaded_judge = as_judge(config.evaluation.judge if judge is None else judge)  # before hours of training

@@ -107,6 +107,22 @@ class MissingExtraError(UserError):
         )
 
 
+@contextmanager
+def importing(what: str, extra: str) -> Iterator[None]:
+    """Around imports of an extra's packages, which ``what`` needs.
+
+    Raises:
+        MissingExtraError: they cannot be imported.
+        ImportError: a module of reasondistill cannot, which is no user's mistake.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        raise MissingExtraError(what, extra) from error
+
+
 _FIXES = {
     errno.EACCES: "Change its permissions, or name another place.",
     errno.EPERM: "Change its permissions, or name another place.",

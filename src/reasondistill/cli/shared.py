@@ -110,12 +110,11 @@ def group(help: str, cls: type[Commands] = Commands) -> typer.Typer:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    from reasondistill.errors import MissingExtraError
+    """Around imports that a command needs an extra for."""
+    from reasondistill.errors import importing
 
-    try:
+    with importing("this command", extra):
         yield
-    except ImportError as error:
-        raise MissingExtraError("this command", extra) from error
 
 
 def quiet_libraries() -> None:

@@ -15,9 +15,9 @@ from reasondistill.errors import (
     CheckpointError,
     ConfigError,
     DataError,
-    MissingExtraError,
     NoSuchSplitError,
     ParityError,
+    importing,
 )
 from reasondistill.exporting.package_card import package_card
 from reasondistill.exporting.parity import Sample, compare, limits_for
@@ -91,12 +91,10 @@ def export(
     """
     require_new_folder(out)
     folder = _student_folder(student)
-    try:
+    with importing(f"exporting the student {folder}", "train,serve"):
         import ctranslate2  # noqa: F401  # before the student, which may be large, is loaded
 
         from reasondistill.students.checkpoint import load_checkpoint
-    except ImportError as error:
-        raise MissingExtraError(f"exporting the student {folder}", "train,serve") from error
     _require_supported(quantization)
     if (reasons := refusal_of(folder)) is not None:
         _LOG.warning("%s was not published: %s", student, reasons)

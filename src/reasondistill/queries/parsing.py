@@ -6,7 +6,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from reasondistill.errors import MissingExtraError
+from reasondistill.errors import importing
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -38,11 +38,9 @@ def parse_select(query: str) -> exp.Query:
 
 @lru_cache(4096)
 def _parsed(query: str) -> tuple[str, exp.Query | None]:
-    try:
+    with importing("answers that are queries", "sql"):
         import sqlglot
         from sqlglot import exp
-    except ImportError as error:
-        raise MissingExtraError("answers that are queries", "sql") from error
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused here anyway
     if len(query) > LONGEST_QUERY:
         return f"a text of {len(query):,} characters", None

@@ -24,7 +24,7 @@ from reasondistill.contracts.service import (
     ServedStudents,
     ServiceInfo,
 )
-from reasondistill.errors import MissingExtraError, UserError
+from reasondistill.errors import UserError, importing
 
 if TYPE_CHECKING:
     import httpx
@@ -68,10 +68,8 @@ class Client:
         timeout: float = 60.0,
         retries: int = 5,
     ) -> None:
-        try:
+        with importing("asking a service", "serve"):
             import httpx
-        except ImportError as error:
-            raise MissingExtraError("asking a service", "serve") from error
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._http: httpx.Client = httpx.Client(base_url=url, headers=headers, timeout=timeout)
         self._prefix = "/v1" if student is None else f"/v1/students/{quote(student, safe='')}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.contracts.service import ServedStudent
 from reasondistill.contracts.update import refusal_of
-from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
+from reasondistill.errors import CheckpointError, ConfigError, importing
 from reasondistill.serving.questions import codec_of
 from reasondistill.students.student import Student
 
@@ -139,10 +139,8 @@ class Hosts:
 
 
 def _load_judge(path: str | Path) -> Judge:
-    try:
+    with importing("a judge", "train"):
         from reasondistill.judges import Judge
-    except ImportError as error:
-        raise MissingExtraError("a judge", "train") from error
     judge = Judge.load(path)
     judge.cache = False  # what people ask is not written to the disk
     return judge

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from reasondistill.config import with_values
-from reasondistill.errors import ConfigError, MissingExtraError, UserError
+from reasondistill.errors import ConfigError, MissingExtraError, UserError, importing
 from reasondistill.serving.service_settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -82,12 +82,10 @@ def make_service(
         raise ConfigError(
             "max_inputs", expected=f"at most max_queue ({settings.max_queue})", found=str(settings.max_inputs)
         )
-    try:
+    with importing("serving", "serve"):
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("serving", "serve") from error
     if settings.mcp_http and find_spec("mcp") is None:
         raise MissingExtraError("tools for agents", "mcp")
     from reasondistill.runs import Run

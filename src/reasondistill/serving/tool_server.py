@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from reasondistill.contracts.records import Example
-from reasondistill.errors import ConfigError, MissingExtraError, UserError
+from reasondistill.errors import ConfigError, UserError, importing
 from reasondistill.serving.hosting import Hosted, Hosts, precisions
 from reasondistill.serving.questions import Edit, attribute, compare_edit, explain
 from reasondistill.serving.service_settings import ServiceSettings
@@ -168,11 +168,9 @@ def serve_tools(hosts: Hosts, settings: ServiceSettings) -> None:
     Raises:
         MissingExtraError: the extra ``mcp`` is not installed.
     """
-    try:
+    with importing("tools for agents", "mcp"):
         import anyio
         from mcp.server.stdio import stdio_server
-    except ImportError as error:
-        raise MissingExtraError("tools for agents", "mcp") from error
     computing = anyio.Lock()  # one call at a time: the student uses all cores
 
     async def turn(compute: Callable[[], CallToolResult], rows: int, length: int) -> CallToolResult:
@@ -199,11 +197,9 @@ def http_tools(tools: list[StudentTool], turn: Turn, names: frozenset[str] | Non
     Raises:
         MissingExtraError: the extra ``mcp`` is not installed.
     """
-    try:
+    with importing("tools for agents", "mcp"):
         from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
         from mcp.server.transport_security import TransportSecuritySettings
-    except ImportError as error:
-        raise MissingExtraError("tools for agents", "mcp") from error
     hosts = [f"[{name}]" if ":" in name else name for name in sorted(names or ())]
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=names is not None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction, Predictions, parse_record
 from reasondistill.contracts.run import RUN_FILE
-from reasondistill.errors import CheckpointError, ConfigError, DataError, MissingExtraError, TaskError
+from reasondistill.errors import CheckpointError, ConfigError, DataError, TaskError, importing
 from reasondistill.languages.unknown_tokens import LossCount
 from reasondistill.runs import find_student
 from reasondistill.storage.files import real_path
@@ -74,11 +74,9 @@ class Student:
             from reasondistill.students.package.opening import load_package
 
             return replace(cls._packaged(load_package(folder), calibrated=calibrated), folder=folder)
-        try:
+        with importing(f"running the student {folder}", "train"):
             from reasondistill.students.checkpoint import load_checkpoint
             from reasondistill.students.engines.pytorch import TorchEngine
-        except ImportError as error:
-            raise MissingExtraError(f"running the student {folder}", "train") from error
         checkpoint = load_checkpoint(folder, calibrated=calibrated)
         checkpoint.model.eval()
         settings, identity = checkpoint.settings, checkpoint_fingerprint(folder)

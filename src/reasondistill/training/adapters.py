@@ -17,7 +17,7 @@ from torch import nn
 
 from reasondistill.config import Lora, Part
 from reasondistill.contracts.seals import SEAL_FILE
-from reasondistill.errors import ConfigError, MissingExtraError
+from reasondistill.errors import ConfigError, importing
 from reasondistill.students.checkpoint import Checkpoint, head_is_tied
 from reasondistill.students.model_protocol import EncoderDecoder
 from reasondistill.students.student_task import TASK_FILE
@@ -108,10 +108,8 @@ def trained_count(model: EncoderDecoder) -> int:
 
 
 def _put_in(student: Checkpoint, lora: Lora, seed: int) -> AdaptedCheckpoint:
-    try:
+    with importing("lora", "peft"):
         from peft import LoraConfig, LoraModel
-    except ImportError as error:
-        raise MissingExtraError("lora", "peft") from error
 
     model = student.model
     options = lora.model_dump(exclude_none=True)

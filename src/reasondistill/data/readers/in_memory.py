@@ -14,7 +14,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.data.readers.flat_rows import Cells
 from reasondistill.data.readers.json_files import rows_in
 from reasondistill.data.readers.parquet_files import with_names
-from reasondistill.errors import DataError, MissingExtraError
+from reasondistill.errors import DataError, importing
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -104,10 +104,8 @@ def _has_examples(source: Mapping[str, object]) -> bool:
 
 
 def _opened(source: str | Path) -> Dataset | DatasetDict:
-    try:
+    with importing(f"reading {source}", "train"):
         import datasets
-    except ImportError as error:
-        raise MissingExtraError(f"reading {source}", "train") from error
     if Path(source).is_dir():
         return datasets.load_from_disk(str(source))
     return _of_hub(str(source))

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from reasondistill.data.readers.flat_rows import Row
-from reasondistill.errors import DataError, MissingExtraError
+from reasondistill.errors import DataError, importing
 from reasondistill.storage.packed import unpacked
 
 SUFFIXES = (".xlsx", ".xlsm")
@@ -57,11 +57,9 @@ def read_workbook(
 
 
 def _records(path: Path, sheet: str, notes: list[str] | None) -> Iterator[tuple[int, tuple[object, ...]]]:
-    try:
+    with importing(f"reading {path}", "excel"):
         import openpyxl
         from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError as error:
-        raise MissingExtraError(f"reading {path}", "excel") from error
     from zipfile import BadZipFile
 
     with unpacked(path) as stream:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reasondistill.errors import CheckpointError, MissingExtraError, refused
+from reasondistill.errors import CheckpointError, importing, refused
 from reasondistill.storage.launched import usable_cores
 from reasondistill.students.calibration import Calibration
 from reasondistill.students.codec import Codec
@@ -90,11 +90,9 @@ def open_engine(
         CheckpointError: CTranslate2 cannot read them.
         MissingExtraError: CTranslate2 or tokenizers is not installed.
     """
-    try:
+    with importing(f"running the package {folder}", "serve"):
         import ctranslate2
         import tokenizers  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(f"running the package {folder}", "serve") from error
     with refused(folder, "a model and a tokenizer that CTranslate2 can run"):
         codec = Codec(
             PlainTokenizer.load(folder, facts),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reasondistill.contracts.teacher_replies import GivenAnswer
-from reasondistill.errors import CheckpointError, MissingExtraError, TaskError, refused
+from reasondistill.errors import CheckpointError, TaskError, importing, refused
 from reasondistill.tasks.task import Task
 from reasondistill.teachers.answer_formats import Parts
 from reasondistill.teachers.backends.backend import BackendReply
@@ -24,11 +24,9 @@ class ClassifierBackend:
     kept = True
 
     def __init__(self, teacher: ClassifierTeacher, task: Task) -> None:
-        try:
+        with importing("a classifier as a teacher", "train"):
             import torch
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError("a classifier as a teacher", "train") from error
         if task.labels is None or len(task.fields) > 2:
             expected = "a task with labels of its own and one or two fields, as a classifier reads them"
             raise TaskError(task.name, expected=expected, found=f"the fields {', '.join(task.fields)}")

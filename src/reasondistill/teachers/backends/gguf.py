@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reasondistill.errors import CheckpointError, MissingExtraError, first_line
+from reasondistill.errors import CheckpointError, first_line, importing
 from reasondistill.storage.files import file_fingerprint, require_file
 from reasondistill.teachers.answer_formats import Parts
 from reasondistill.teachers.backends.backend import BackendReply
@@ -23,10 +23,8 @@ class GgufBackend:
     kept = True
 
     def __init__(self, teacher: GgufTeacher) -> None:
-        try:
+        with importing("a GGUF file as a teacher", "local"):
             import xllamacpp
-        except ImportError as error:
-            raise MissingExtraError("a GGUF file as a teacher", "local") from error
         path = require_file(teacher.file, what="a GGUF file")
         params = xllamacpp.CommonParams()
         params.model.path = str(path)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from reasondistill.errors import MissingExtraError, UserError
+from reasondistill.errors import UserError, importing
 from reasondistill.teachers.answer_formats import Parts
 from reasondistill.teachers.backends.backend import BackendReply
 from reasondistill.teachers.retrying import FailedAttemptError, asked_pause, tried_again, used_up
@@ -69,10 +69,8 @@ class OpenAIClient:
     """Sends bodies, without retries of its own."""
 
     def __init__(self, base_url: str, key: str, timeout: float) -> None:
-        try:
+        with importing("asking a server", "teach"):
             import openai
-        except ImportError as error:
-            raise MissingExtraError("asking a server", "teach") from error
         self.base_url = base_url
         self._key = key
         self.client: openai.OpenAI = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reasondistill.contracts.teacher_replies import TokenUsage
-from reasondistill.errors import MissingExtraError, refused
+from reasondistill.errors import importing, refused
 from reasondistill.teachers.answer_formats import Parts
 from reasondistill.teachers.backends.backend import BackendReply
 from reasondistill.teachers.backends.completions import one_text
@@ -20,11 +20,9 @@ class TransformersBackend:
     kept = True
 
     def __init__(self, teacher: TransformersTeacher) -> None:
-        try:
+        with importing("a model of transformers as a teacher", "train"):
             import torch
             from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError("a model of transformers as a teacher", "train") from error
         self._settings = teacher
         loading = {"revision": teacher.revision}
         with refused(teacher.checkpoint, "a causal or sequence-to-sequence model of transformers"):

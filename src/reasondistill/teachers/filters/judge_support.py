@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from reasondistill.errors import MissingExtraError
+from reasondistill.errors import importing
 from reasondistill.metrics.text import is_empty
 from reasondistill.tasks.task import Task
 from reasondistill.teachers.filters.filter_definition import NO_OPINION, Filter, Pool, Verdict, at_least
@@ -35,10 +35,8 @@ class JudgeSupport(Filter):
     min_support: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     def _load(self) -> Judge:
-        try:
+        with importing("the filter judge_support", "train"):
             from reasondistill.judges import Judge
-        except ImportError as error:
-            raise MissingExtraError("the filter judge_support", "train") from error
         return Judge.load(self.judge)
 
     def prepare(self, task: Task) -> None:

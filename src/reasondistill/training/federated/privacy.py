@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasondistill.config import Privacy
-from reasondistill.errors import MissingExtraError
+from reasondistill.errors import importing
 
 
 def clipped(values: npt.NDArray[np.float64], clip: float) -> npt.NDArray[np.float64]:
@@ -49,8 +49,6 @@ def require_accountant() -> None:
 
 
 def _accountants() -> Any:
-    try:
+    with importing("federation.privacy", "privacy"):
         from opacus import accountants
-    except ImportError as error:
-        raise MissingExtraError("federation.privacy", "privacy") from error
     return accountants
