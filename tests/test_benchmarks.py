@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reasondistill.contracts.records import Example
+from reasondistill.contracts.records import Example, Explanation
 from reasondistill.metrics.bertscore import why_left_out
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "text_metrics.py"
@@ -69,3 +69,21 @@ def test_nile_becomes_predictions_of_the_gold_label(tmp_path: Path) -> None:
     asked = [("1", "entailment"), ("2", "contradiction"), ("3", "neutral")]
     examples = [Example(id=i, fields=fields, label=label) for i, label in asked]
     assert [(p.id, p.label, p.explanation) for p in convert(nile, examples)] == [("1", "entailment", "So.")]
+
+
+def test_questions_in_another_language_take_the_query_of_the_english_one(tmp_path: Path) -> None:
+    translated = runpy.run_path(str(SCRIPT.parent / "geoquery_in.py"))["translated"]
+    multilingual = tmp_path / "multilingual.xml"
+    multilingual.write_text(
+        "<examples><example id='4'><nl lang='en'>\nHow big is Utah ?\n</nl><nl lang='de'>wie gross ist utah</nl></example>"
+        "<example id='5'><nl lang='en'>Another one ?</nl><nl lang='de'>noch eine</nl></example></examples>",
+        encoding="utf-8",
+    )
+    example = Example(
+        id="q", fields={"question": "how big is utah"}, label="SELECT 1", split="test", group="g",
+        explanations=[Explanation(text="1", source="reading")],
+    )  # fmt: skip
+    assert list(translated([example], multilingual, "de")) == [
+        ("4", "test", "g", "wie gross ist utah", "SELECT 1", "1")
+    ]
+    assert list(translated([example], multilingual, "el")) == []
