@@ -75,7 +75,8 @@ def test_questions_in_another_language_take_the_query_of_the_english_one(tmp_pat
     translated = runpy.run_path(str(SCRIPT.parent / "geoquery_in.py"))["translated"]
     multilingual = tmp_path / "multilingual.xml"
     multilingual.write_text(
-        "<examples><example id='4'><nl lang='en'>\nHow big is Utah ?\n</nl><nl lang='de'>wie gross ist utah</nl></example>"
+        "<examples><example id='4'><nl lang='en'>\nHow big is Utah ?\n</nl>"
+        "<nl lang='de'>wie gross ist utah</nl></example>"
         "<example id='5'><nl lang='en'>Another one ?</nl><nl lang='de'>noch eine</nl></example></examples>",
         encoding="utf-8",
     )
