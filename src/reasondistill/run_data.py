@@ -253,10 +253,13 @@ class RunData:
                 )
 
 
-def _keys(example: Example) -> list[tuple[str, ...]]:
-    """What tells that two rows must not be learned from and scored: their group, and all of their inputs."""
-    group = [] if example.group is None else [example.cluster]
-    return [*group, ("inputs", *example.fields.values())]
+def _keys(example: Example) -> list[int]:
+    """What tells that two rows must not be learned from and scored: their group, and all of their inputs.
+
+    Hashes, as the rows may be many and their texts long.
+    """
+    group = [] if example.group is None else [hash(example.cluster)]
+    return [*group, hash(("inputs", *example.fields.values()))]
 
 
 def _takes(source: Source, other: Source, split: str) -> bool:
