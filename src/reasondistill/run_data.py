@@ -115,14 +115,14 @@ def require_unlearned(student: str | Path, examples: Sequence[Example]) -> None:
     """Refuse to calibrate by rows that the student of a run learned from; of any other student nothing is known.
 
     Raises:
-        DataError: some are, or are of their groups.
+        DataError: some are.
     """
     run = run_at(student)
-    if run is not None and (met := RunData(run).learned_among(examples)):
+    if run is not None and (met := RunData(run).learned_among(examples, groups=False)):
         raise DataError(
             "data",
             expected="rows that the student did not learn from: a temperature fitted on training rows is too low",
-            found=f"{met:,} of {len(examples):,} that {run.folder} learned from, or of their groups",
+            found=f"{met:,} of {len(examples):,} that {run.folder} learned from",
             fix="Give the validation rows alone, as data['validation'].",
         )
 
@@ -177,16 +177,19 @@ class RunData:
         for source in self.training_sources():
             yield from load_source(source, self.config.task, self.config.seed).examples
 
-    def learned_among(self, examples: Iterable[Example]) -> int:
+    def learned_among(self, examples: Iterable[Example], *, groups: bool = True) -> int:
         """How many examples have the same inputs as a row that the run learned from, or are of such a row's group.
 
         0 where the training data are not where they were.
+
+        Args:
+            groups: whether those count; other data may use the same names for other groups.
         """
         try:
-            learned = {key for example in self.training() for key in _keys(example)}
+            learned = {key for example in self.training() for key in _keys(example, groups)}
         except UserError:
             return 0
-        return sum(not learned.isdisjoint(_keys(example)) for example in examples)
+        return sum(not learned.isdisjoint(_keys(example, groups)) for example in examples)
 
     def training_sources(self) -> list[Source]:
         """Where the rows that the run learned from are now.
@@ -253,12 +256,12 @@ class RunData:
                 )
 
 
-def _keys(example: Example) -> list[int]:
+def _keys(example: Example, groups: bool) -> list[int]:
     """What tells that two rows must not be learned from and scored: their group, and all of their inputs.
 
     Hashes, as the rows may be many and their texts long.
     """
-    group = [] if example.group is None else [hash(example.cluster)]
+    group = [] if example.group is None or not groups else [hash(example.cluster)]
     return [*group, hash(("inputs", *example.fields.values()))]
 
 
