@@ -15,16 +15,16 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "python_api.md"
 KINDS = {"billing": "The invoice shows a charge", "bug": "The app closes at once", "idea": "Please add a theme"}
 
 
-def write_table(file: Path, n: int) -> None:
-    rows = [f"{words} number {i},{kind},it says so" for i in range(n) for kind, words in KINDS.items()]
+def write_table(file: Path, numbers: range) -> None:
+    rows = [f"{words} number {i},{kind},it says so" for i in numbers for kind, words in KINDS.items()]
     file.write_text("\n".join(["text,category,why", *rows]), encoding="utf-8")
 
 
 def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
     assert len(blocks) > 10
-    write_table(tmp_path / "tickets.csv", 14)
-    write_table(tmp_path / "more_tickets.csv", 20)
+    write_table(tmp_path / "tickets.csv", range(14))
+    write_table(tmp_path / "more_tickets.csv", range(14, 34))
     (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
     with model_hub.running() as hub:
         environment = os.environ | {
