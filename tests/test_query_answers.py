@@ -22,6 +22,7 @@ from reasondistill.metrics.answer_overlap import is_accepted
 from reasondistill.queries.parsing import NotASelectError, canonical, parse_select, same_tree
 from reasondistill.queries.plain_english import reading, says_the_same
 from reasondistill.queries.read_only_database import Database, same_result, same_rows
+from reasondistill.reporting.sections.errors_and_slices import errors_section
 from reasondistill.tasks.task import Task, get_task
 
 pytest.importorskip("sqlglot")
@@ -199,6 +200,8 @@ def test_queries_are_scored_by_what_they_return(file: Path) -> None:
     commonest = scored.results.baselines["commonest_answer"]  # right where it is asked for, in four of five rows
     assert (commonest["execution_accuracy"], commonest["query_match"]) == (1.0, 0.8)
     assert [row.correct for row in scored.rows] == [right for _, _, right in answers.values()]
+    said = str(errors_section(scored.results))
+    assert ("A query is wrong" in said, "Query only" in said, "label" in said) == (True, True, False)
     assert scored.results.settings["queries"]["gold_returns_nothing"] == 1
     alone = evaluate(given, examples, task=task, name="sql", settings=EvaluationSettings(bertscore=False))
     assert "execution_accuracy" not in alone.metrics

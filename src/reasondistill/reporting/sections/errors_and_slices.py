@@ -24,10 +24,17 @@ SURE: Final = 0.05
 
 _KINDS: Final[dict[ErrorKind, str]] = {
     "none": "No error found",
-    "label": "Label only",
+    "label": "{} only",
     "explanation": "Explanation only",
     "both": "Both",
 }
+_WRONG: Final = {
+    "label": "A label is wrong if it is not the gold one.",
+    "answer": "An answer is wrong if it is none of the accepted ones.",
+    "query": "A query is wrong if it returns other rows than the gold one, or, where no result was to be had, is "
+    "another tree.",
+}
+"""What an error is, by what the system gives beside its explanation."""
 
 
 def errors_section(results: Results) -> list[Block]:
@@ -35,25 +42,23 @@ def errors_section(results: Results) -> list[Block]:
     errors = results.errors
     if not errors.counts:
         return []
-    blocks: list[Block] = [Paragraph(text) for text in (_rule(errors), _association(errors)) if text]
-    blocks.append(_kinds(errors))
+    given = "query" if "queries" in results.settings else "answer" if "answers" in results.settings else "label"
+    blocks: list[Block] = [Paragraph(text) for text in (_rule(errors, given), _association(errors, given)) if text]
+    blocks.append(_kinds(errors, given))
     cells = errors.confusion[:CELLS]
     if cells:
         shown = [f"{cell.gold} {_given(cell)} ({cell.n:,})" for cell in cells]
         rule = f"{'; '.join(shown)}. Of each up to {CELL_CARDS}, the highest confidence first."
-        cards = tuple(_card(example, errors) for cell in cells for example in cell.examples[:CELL_CARDS])
+        cards = tuple(_card(example, False) for cell in cells for example in cell.examples[:CELL_CARDS])
         blocks.append(Cards("Wrong labels, the commonest first", rule, cards))
     metric = errors.metric
     examples = errors.examples.get("explanation", ())
     if examples:
         worst = f": empty ones, then the lowest {metric_title(metric)}" if metric else ""
-        cards = tuple(_card(example, errors, metric) for example in examples[:KIND_CARDS])
+        right = True if "label" in errors.judged else None
+        cards = tuple(_card(example, right, metric) for example in examples[:KIND_CARDS])
         # A low score is evidence, no proof: the reader is told what was found, not that it is so.
-        title = (
-            "Label right, explanation wrong by the rule"
-            if "label" in errors.judged
-            else "Explanation wrong by the rule"
-        )
+        title = f"{given.title()} right, explanation wrong by the rule" if right else "Explanation wrong by the rule"
         total = errors.counts["explanation"].n
         blocks.append(Cards(title, f"{_first(len(cards), total)}{worst}.{_below(errors)}", cards))
     return blocks
@@ -83,23 +88,23 @@ def slices_section(results: Results, prefix: str) -> list[Block]:
 # --- errors ---
 
 
-def _rule(errors: ErrorSummary) -> str:
+def _rule(errors: ErrorSummary, given: str) -> str:
     parts = []
     if "label" in errors.judged:
-        parts.append("A label is wrong if it is not the gold one.")
+        parts.append(_WRONG[given])
     if errors.rule:
         parts.append(errors.rule)
         parts.append("This marks the worst explanations; that the others are good does not follow.")
     return " ".join(parts)
 
 
-def _association(errors: ErrorSummary) -> str:
+def _association(errors: ErrorSummary, given: str) -> str:
     together = errors.association
     if together is None:
         return ""
     right, wrong, difference = together.label_right, together.label_wrong, together.difference
     text = (
-        f"The explanation is wrong for {wrong.share:.1%} of the {wrong.n:,} rows with a wrong label and for "
+        f"The explanation is wrong for {wrong.share:.1%} of the {wrong.n:,} rows with a wrong {given} and for "
         f"{right.share:.1%} of the {right.n:,} with the right one: a difference of "
         f"{_points(difference.value)} points"
     )
@@ -109,7 +114,7 @@ def _association(errors: ErrorSummary) -> str:
             text += ", which may be none"
     text += "."
     if errors.metric not in (None, "support"):
-        text += " References argue for the gold label: part of such a difference is theirs."
+        text += f" References argue for the gold {given}: part of such a difference is theirs."
     return text
 
 
@@ -117,13 +122,13 @@ def _points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def _kinds(errors: ErrorSummary) -> Table:
+def _kinds(errors: ErrorSummary, given: str) -> Table:
     judged, counts, per_label = errors.judged, errors.counts, errors.per_label
     names = [k for k in _KINDS if k in ("none", *judged) or (k == "both" and len(judged) == 2)]
     labels = list(per_label)[:8]
     rows = tuple(
         (
-            Cell(_KINDS[kind]),
+            Cell(_KINDS[kind].format(given.title())),
             Cell(f"{counts[kind].n:,}"),
             _share(counts[kind]),
             *(_share(per_label[label][kind]) for label in labels),
@@ -156,15 +161,15 @@ def _first(shown: int, total: int) -> str:
     return f"{shown} of {total:,}" if shown < total else "The only one" if total == 1 else f"All {total:,}"
 
 
-def _card(example: ErrorExample, errors: ErrorSummary, metric: str | None = None) -> Card:
-    gold, label, confidence = example.gold, example.label, example.confidence
+def _card(example: ErrorExample, right: bool | None, metric: str | None = None) -> Card:
+    label, confidence = example.label, example.confidence
     score = None if metric is None else example.score
     return Card(
         id=example.id,
         fields=example.fields,
-        gold=gold,
+        gold=example.gold,
         label=label,
-        correct=gold == label if gold is not None and "label" in errors.judged else None,
+        correct=right,
         probabilities=() if confidence is None or label is None else ((label, confidence),),
         explanation=example.explanation,
         references=tuple(text for text in example.references if text),
