@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import reasondistill as rd
 import tiny
 from make import pair
 from packaging_helpers import engine
@@ -27,6 +28,7 @@ from reasondistill.errors import ConfigError, TaskError
 from reasondistill.evaluation import evaluate
 from reasondistill.metrics import answer_overlap as answers
 from reasondistill.metrics.temperature import fit_sequence_temperature
+from reasondistill.reporting.sections.headline import left_out
 from reasondistill.serving.questions import attribute
 from reasondistill.students.calibration import Calibration, CalibrationData, as_calibrated
 from reasondistill.students.checkpoint import Checkpoint
@@ -35,7 +37,7 @@ from reasondistill.students.engines import Answer, answer
 from reasondistill.students.engines.engine import Generated
 from reasondistill.students.engines.pytorch import TorchEngine
 from reasondistill.students.engines.written_answers import answer_scores
-from reasondistill.students.fit_calibration import calibrate
+from reasondistill.students.fit_calibration import TooFewRowsError, calibrate
 from reasondistill.students.student import Student
 from reasondistill.tasks.answer_texts import escaped, parse_written, restored
 from reasondistill.tasks.task import NLI, Task, get_task
@@ -364,3 +366,32 @@ def test_words_of_the_input_have_an_effect_on_a_written_answer() -> None:
     assert whole is not None
     assert without is not None
     assert effects.words[0].label == pytest.approx(whole - without, abs=1e-3)
+
+
+def test_answers_in_a_script_without_spaces_are_scored_by_characters_though_one_is_latin() -> None:
+    rows = [question(id=str(k), label=f"第{k}个城镇在江苏省的北边") for k in range(20)]
+    said = [Prediction(id=str(k), label=f"第{k}个城镇在江苏省的南边", explanation="因为") for k in range(20)]
+    said[3] = Prediction(id="3", label="Town 3", explanation="")
+    scored = evaluate(said, rows, task=QA, name="qa", settings=EvaluationSettings(bertscore=False))
+    assert "answer_rougeL" not in scored.metrics
+    assert scored.metrics["answer_f1_intl"].value > 0.8
+    [reason] = [why for names, why in left_out(scored.results) if "Answer ROUGE-L" in names]
+    assert reason.startswith("20 of 20 rows were not read")
+
+
+def test_a_finished_student_is_kept_though_it_writes_too_few_answers_to_calibrate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_few(*_: object, **__: object) -> None:
+        raise TooFewRowsError("sums", expected="at least 50 rows", found="3 that the student writes an answer to")
+
+    monkeypatch.setattr("reasondistill.training.finishing.calibrate", too_few)
+    file = tmp_path / "sums.csv"
+    write_sums(file, rows=90)
+    run = rd.train(
+        file, student={"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2}, name="sums",
+        out=tmp_path, training={"max_steps": 2, "report_to": "none", "disable_tqdm": True, "use_cpu": True},
+    )  # fmt: skip
+    assert run.info().status == "finished"
+    assert "the validation part has 3 that the student writes an answer to" in caplog.text
+    assert Student.load(run).calibration is None

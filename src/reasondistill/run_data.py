@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -24,6 +26,7 @@ from reasondistill.storage.files import real_path
 from reasondistill.tasks.task import Task
 
 _LOG = logging.getLogger(__name__)
+_NO_NAME = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,17 @@ class RunData:
             found=f"one that learned from {sources} and names no others",
             fix="Name data that it did not learn from.",
         )
+
+    def place_of(self, rows: Rows) -> str:
+        """What predictions and results of rows are called in the run: after their split where they are its own.
+
+        They count as its own where those are not to be had.
+        """
+        split = rows.split or "all"
+        with suppress(UserError):
+            if self.held_out(rows.split).loaded.fingerprint != rows.loaded.fingerprint:
+                return f"{_NO_NAME.sub('_', rows.loaded.name)}_{split}"
+        return split
 
     def validation(self) -> Rows:
         """The validation rows, all of them, whatever limit the training had.

@@ -302,11 +302,12 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
     task = run.config().task if table.task is None else get_task(table.task)
     columns = table.columns_of(task)
     rows = rows_for(run.folder, task, request.data, split=request.split, columns=columns, need_label=True)
-    place = request.out or run.results(rows.split or "all")
+    called = name or ((rows.split or "all") if request.data is None else RunData(run).place_of(rows))
+    place = request.out or run.results(called)
     request.require_place(place)
     stage(f"{rows.source.source}, {rows.split or 'all'}: {len(rows.loaded):,} rows")
     with going_on(lambda: "the same command goes on"):
-        answered = answers_of(run, rows, name=name, progress=progress)
+        answered = answers_of(run, rows, name=called, progress=progress)
     if len(answered.rows.loaded) < len(rows.loaded):
         number = f"the first {len(answered.rows.loaded):,} of {len(rows.loaded):,} rows"
         complain(f"{answered.predictions} answers {number}: no others are scored.")

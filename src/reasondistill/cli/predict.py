@@ -98,7 +98,7 @@ def predict(
     """
     from reasondistill.config import with_values
     from reasondistill.contracts.run import RUN_FILE
-    from reasondistill.run_data import rows_for
+    from reasondistill.run_data import RunData, rows_for
     from reasondistill.runs import Run
     from reasondistill.students.student import Student
 
@@ -110,8 +110,9 @@ def predict(
     quiet_libraries()
     loaded = Student.load(student, calibrated=calibration)
     rows = rows_for(student, loaded.task, data, split=split, columns=mapping(columns))
+    called = (rows.split or "all") if run is None or data is None else RunData(run).place_of(rows)
     rows = rows.first(limit) if limit else rows
-    place = out or Run(student).predictions(rows.split or "all")
+    place = out or Run(student).predictions(called)
     if data is None:
         stage(f"{rows.source.source}, {rows.split or 'all'}: {len(rows.loaded):,} rows")
     options = {"--prover": prover, "--on-conflict": on_conflict, "--require-verified": require_verified}

@@ -13,7 +13,22 @@ from reasondistill.cli.terminal import fact
 from reasondistill.errors import DataError
 
 _OWN_PARTS: Final = ("train", "validation", "test", "all")
-_SHOWN: Final = ("label_accuracy", "macro_f1", "ece", "brier", "aurc", "rougeL", "bertscore_f1", "support")
+_SHOWN: Final = (
+    "label_accuracy",
+    "label_macro_f1",
+    "exact_match",
+    "answer_f1",
+    "answer_f1_intl",
+    "execution_accuracy",
+    "query_match",
+    "ece",
+    "brier",
+    "aurc",
+    "rougeL",
+    "rougeL_intl",
+    "bertscore_f1",
+    "support",
+)
 """What `--shift` shows; the report has all metrics."""
 
 ShiftOption = Annotated[
@@ -21,8 +36,8 @@ ShiftOption = Annotated[
     typer.Option(
         "--shift",
         metavar="[NAME=]DATA",
-        help="Of a run: score this set of another kind too, into RUN/results/NAME, and show what is lost on it. "
-        "Repeatable.",
+        help="Of a run: score this set of another kind too, into RUN/results/NAME (with --out: beside it), and show "
+        "what is lost on it. Repeatable.",
     ),
 ]
 

@@ -138,7 +138,9 @@ def evaluate(
         train_examples = list(train_examples)  # they are read twice
     parts = _score(rows, task, settings, bootstrap, train_examples, judge, matched, progress)
     results = parts.results(task, settings, bootstrap, _dataset(parts.rows, name, split), made_by)
-    verdicts = right_answers(parts.rows, task)
+    # Of texts of which none is an accepted one, as summaries, it is open which are right.
+    judged = task.answer != "text" or "label" in parts.errors.summary.judged
+    verdicts = right_answers(parts.rows, task) if judged else [None] * len(parts.rows)
     lines = [
         _as_row(row, scores, verdict)
         for row, scores, verdict in zip(parts.rows, parts.texts.rows, verdicts, strict=True)

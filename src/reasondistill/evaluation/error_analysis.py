@@ -195,7 +195,7 @@ class _Mistake(NamedTuple):
 
 def _label_errors(rows: Sequence[Row], task: Task) -> list[bool | None]:
     right = right_answers(rows, task)
-    if task.writes_answers and not any(right):  # summaries, say: none equals its reference, which makes none wrong
+    if task.answer == "text" and not any(right):  # summaries, say: none equals its reference, which makes none wrong
         return [None] * len(rows)
     return [None if verdict is None else not verdict for verdict in right]
 

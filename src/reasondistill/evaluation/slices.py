@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from reasondistill.contracts.slices import MeasuredSlice, SliceFigures
 from reasondistill.evaluation.column_means import Means, as_column, means_of_sums, percentiles
 from reasondistill.evaluation.pairing import Row, gives_labels, right_answers
 from reasondistill.evaluation.slice_rules import Slice, find_slices
-from reasondistill.metrics.any_script import rougeL_any
+from reasondistill.metrics.any_script import rouge1_any, rougeL_any
 from reasondistill.metrics.registry import evidence_metrics, known_metrics, metric_names
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.tasks.task import Task
@@ -20,7 +20,7 @@ from reasondistill.tasks.task import Task
 SMALLEST: Final = 30
 """A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""
 ACCURACY: Final = "label_accuracy"
-ANSWER_F1: Final = "answer_f1"
+ANSWER_F1, ANSWER_F1_INTL = "answer_f1", "answer_f1_intl"
 """By which slices of written answers are ranked: of long ones, none may match exactly."""
 
 
@@ -60,7 +60,7 @@ def measure_slices(
         settings["left_out"] = rules.left_out
     if not rules.slices or not columns:
         return Slices([], names, settings)
-    ranking = next(name for name in (ACCURACY, ANSWER_F1, *evidence_metrics()) if name in columns)
+    ranking = next(name for name in (ACCURACY, ANSWER_F1_INTL, ANSWER_F1, *evidence_metrics()) if name in columns)
     figures = {name: _adjusted(_compare(rules.slices, column, bootstrap)) for name, column in columns.items()}
     measured = [
         MeasuredSlice(
@@ -99,9 +99,17 @@ def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, floa
     if task.writes_answers:
         answers = [metric.name for metric in known_metrics() if metric.family == "answers"]
         columns = {name: as_column([row.get(name) for row in scores]) for name in answers} | columns
+        if all(row.get("answer_rougeL", 0) is None for row in scores):  # its words are not those of white space
+            columns[ANSWER_F1_INTL] = as_column([rouge1_any(answer, of) if of else None for answer, of in _given(rows)])
+            del columns[ANSWER_F1]
     elif gives_labels(rows, task):
         columns = {ACCURACY: as_column(right_answers(rows, task)), **columns}
     return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+
+
+def _given(rows: Sequence[Row]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each row's answer, and the accepted ones."""
+    return ((row.prediction.label or "", row.example.answers) for row in rows)
 
 
 def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[SliceFigures | None]:

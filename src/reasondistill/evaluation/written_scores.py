@@ -12,6 +12,7 @@ from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.labels import add_calibration_error
 from reasondistill.evaluation.pairing import Row, right_answers
 from reasondistill.evaluation.scored import Scored
+from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.metrics.answer_overlap import (
     TOLERANCE,
     answer_rouge,
@@ -49,6 +50,7 @@ def score_answers(
         return scored, rows
     scorer = _Scorer(settings, of_queries=task.answer == "query")
     scored.rows = [scorer.scores(row.prediction.label or "", row.example) for row in rows]
+    _leave_out_unread(scored, scorer, rows)
     for name in scored.rows[0]:
         values = [None if value is None else float(value) for value in (row[name] for row in scored.rows)]
         if any(value is not None for value in values):
@@ -73,6 +75,21 @@ def score_answers(
     return scored, rows
 
 
+def _leave_out_unread(scored: Scored, scorer: _Scorer, rows: Sequence[Row]) -> None:
+    """ROUGE is left out where it cannot read too many of the accepted answers, however many of the system's it can."""
+    known = [row.example.answers for row in rows if row.example.answers]
+    unread = sum(not any(map(scorer.reads, answers)) for answers in known)
+    names = [name for name in scored.rows[0] if name.startswith("answer_rouge")]
+    if unread <= TOO_MANY * len(known) or not names:
+        return
+    for row in scored.rows:
+        row.update(dict.fromkeys(names))
+    why = (
+        f"{unread:,} of {len(known):,} rows were not read: rouge-score keeps a-z and 0-9 only. Others read any script."
+    )
+    scored.settings["unread_answers"] = dict.fromkeys(names, why)
+
+
 def _missing(rows: Sequence[Row]) -> str | None:
     """Why answers cannot be scored; None where they can. A system that writes nothing at all is wrong, not left out."""
     if all(row.example.label is None for row in rows):
@@ -86,6 +103,10 @@ class _Scorer:
         self._of_queries = of_queries
         self._rouge = Rouge(stemmer=settings.stemmer)
         self._aggregate = settings.aggregate
+
+    def reads(self, text: str) -> bool:
+        """Whether ROUGE can read a text."""
+        return self._rouge.reads(text)
 
     def scores(self, answer: str, example: Example) -> Scores:
         """Of one answer; all None where no answer is known."""

@@ -98,7 +98,7 @@ def export(
     _require_supported(quantization)
     if (reasons := refusal_of(folder)) is not None:
         _LOG.warning("%s was not published: %s", student, reasons)
-    checkpoint, native = load_checkpoint(folder), Student.load(folder)
+    checkpoint, native = _without_samples(load_checkpoint(folder), Student.load(folder))
     sample = sample or load_sample(student)
     with atomic_folder(out) as part:
         progress(f"converting to {quantization}")
@@ -116,6 +116,16 @@ def export(
         manifest.save(part)
         (part / "README.md").write_text(package_card(manifest, checkpoint.settings), encoding="utf-8")
     return Exported(Path(out), manifest)
+
+
+def _without_samples(checkpoint: Checkpoint, native: Student) -> tuple[Checkpoint, Student]:
+    """The same student, confident by its answer's probability: a package draws no answers."""
+    if native.calibration is not None and native.calibration.samples:
+        _LOG.warning("Its calibration is of drawn answers, and a package draws none: the package is not calibrated.")
+        native = replace(native, calibration=None)
+    generation = native.generation.model_copy(update={"samples": 0})
+    settings = checkpoint.settings.model_copy(update={"generation": generation})
+    return replace(checkpoint, settings=settings), replace(native, generation=generation)
 
 
 def _student_folder(student: str | Path) -> Path:

@@ -116,6 +116,8 @@ class Calibration(Part):
                 "The label scores say almost nothing about these rows' labels "
                 f"({self.accuracy:.1%} are correct): probabilities become nearly equal."
             )
+        if self.accuracy == 0:
+            return "No row is answered rightly: measuring confidence needs rows that the student gets right."
         return None
 
     def save(self, folder: str | Path) -> None:

@@ -62,7 +62,7 @@ def calibrate(
 
     Raises:
         ConfigError: the student decides on no label.
-        DataError: fewer than `LEAST_ROWS` rows have a label.
+        TooFewRowsError: fewer than `LEAST_ROWS` rows have a label, or an answer of the student's.
         CheckpointError: the student's scores are NaN.
     """
     if (why := without_labels(task, order)) is not None:
@@ -186,8 +186,12 @@ def _threshold(ranked: Ranked, precision: float) -> Threshold:
     )
 
 
-def _too_few(data: CalibrationData, found: str) -> DataError:
-    return DataError(
+class TooFewRowsError(DataError):
+    """Too few rows have what a temperature is fitted to."""
+
+
+def _too_few(data: CalibrationData, found: str) -> TooFewRowsError:
+    return TooFewRowsError(
         data.name if data.split is None else f"{data.name}, {data.split}",
         expected=f"at least {LEAST_ROWS} rows with a label to calibrate on",
         found=found,

@@ -11,7 +11,7 @@ from reasondistill.data import Loaded
 from reasondistill.runs import Run
 from reasondistill.students.calibration import Calibration, CalibrationData, checkpoint_fingerprint
 from reasondistill.students.checkpoint import Checkpoint, parameter_count
-from reasondistill.students.fit_calibration import LEAST_ROWS, calibrate, without_labels
+from reasondistill.students.fit_calibration import LEAST_ROWS, TooFewRowsError, calibrate, without_labels
 from reasondistill.students.model_card import model_card
 from reasondistill.training.adapters import AdaptedCheckpoint, trained_count
 from reasondistill.training.checkpoints import room_for, step_of
@@ -66,31 +66,31 @@ def _calibrate(config: TrainConfig, student: Checkpoint, folder: Path, validatio
     """Fit the finished student's calibration on the validation part and write it into ``folder``, where it can be."""
     if validation is None or config.data.validation is None or without_labels(config.task, config.order) is not None:
         return None
-    labelled = sum(label is not None for label in validation.stored.column("label"))
-    if labelled < LEAST_ROWS:
-        _LOG.warning(
-            "Not calibrated: the validation part has %d rows with a label, and %d are needed. "
-            "`reasondistill calibrate` does it on other validation data.",
-            labelled,
-            LEAST_ROWS,
-        )
-        return None
     from reasondistill.students.engines.pytorch import TorchEngine
 
     split = config.data.validation.split
-    calibration = calibrate(
-        TorchEngine(student.model, student.codec),
-        config.task,
-        config.order,
-        validation.examples,
-        config.generation,
-        student=checkpoint_fingerprint(folder),
-        data=CalibrationData(
-            name=validation.name,
-            split=" + ".join(split) if isinstance(split, list) else split,
-            fingerprint=validation.fingerprint,
-        ),
-    )
+    try:
+        calibration = calibrate(
+            TorchEngine(student.model, student.codec),
+            config.task,
+            config.order,
+            validation.examples,
+            config.generation,
+            student=checkpoint_fingerprint(folder),
+            data=CalibrationData(
+                name=validation.name,
+                split=" + ".join(split) if isinstance(split, list) else split,
+                fingerprint=validation.fingerprint,
+            ),
+        )
+    except TooFewRowsError as error:  # the student is there, and a run does not fail for it
+        _LOG.warning(
+            "Not calibrated: at least %d rows with a label are needed, and the validation part has %s. "
+            "`reasondistill calibrate` does it on other validation data.",
+            LEAST_ROWS,
+            error.found,
+        )
+        return None
     calibration.save(folder)
     if calibration.remark is not None:
         _LOG.warning("Calibration: %s", calibration.remark)

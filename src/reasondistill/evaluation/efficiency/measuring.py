@@ -223,7 +223,9 @@ def _latency(
     alone = []
     figure = "latency_ms.label_only_p50"
     plan.each = statistics.median(answers[0].seconds)
-    if student.order in ("label_first", "separate"):
+    if student.task.writes_answers:
+        plan.missing[figure] = "an answer is written, not chosen, and was not timed apart from its explanation"
+    elif student.order in ("label_first", "separate"):
         if plan.fits(settings.repeats * n, figure):  # a label alone takes no longer than a whole answer
             alone = timed_passes(lambda e: student.probabilities([e]), examples[:n], settings.repeats, clock=clock)
     elif student.order == "label_only":

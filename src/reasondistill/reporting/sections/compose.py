@@ -8,6 +8,7 @@ from typing import Final
 
 from reasondistill.contracts.comparison import Comparison
 from reasondistill.contracts.run import RunInfo
+from reasondistill.languages.word_splitting import length
 from reasondistill.metrics.registry import headline_metrics
 from reasondistill.reporting import figures
 from reasondistill.reporting.document import Block, Cards, Document, Facts, Fold, Gallery, Paragraph, Part, Section
@@ -200,8 +201,8 @@ def _calibration(scored: Scored, prefix: str) -> list[Block]:
 
 def _lengths(scored: Scored, prefix: str) -> list[Block]:
     rows = scored.rows or ()
-    written = [len(row.explanation.split()) for row in rows if row.explanation is not None]
-    references = [len(text.split()) for row in rows for text in row.references or ()]
+    written = [length(row.explanation) for row in rows if row.explanation is not None]
+    references = [length(text) for row in rows for text in row.references or ()]
     if not any(written):
         return []
     groups = {"student": written, **({"references": references} if references else {})}

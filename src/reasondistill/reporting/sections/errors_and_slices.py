@@ -126,9 +126,10 @@ def _kinds(errors: ErrorSummary, given: str) -> Table:
     judged, counts, per_label = errors.judged, errors.counts, errors.per_label
     names = [k for k in _KINDS if k in ("none", *judged) or (k == "both" and len(judged) == 2)]
     labels = list(per_label)[:8]
+    of_what = "" if "label" in judged else " in the explanation"
     rows = tuple(
         (
-            Cell(_KINDS[kind].format(given.title())),
+            Cell(_KINDS[kind].format(given.title()) + (of_what if kind == "none" else "")),
             Cell(f"{counts[kind].n:,}"),
             _share(counts[kind]),
             *(_share(per_label[label][kind]) for label in labels),

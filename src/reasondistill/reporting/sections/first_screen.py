@@ -28,14 +28,15 @@ def first_screen(source: Source) -> FirstScreen | None:
     rows = {row.metric: row for row in headline(results)}
     right = right_row(rows)
     explained = next((rows[name] for name in _judging(rows)), None)
+    ece = None if right is not None and right.value == 0 else rows.get("ece")  # sure of nothing, as nothing is right
     figures = [
         _figure(_RIGHT[right.metric], right, percent=True) if right else None,
         _figure(f"Explanations: {explained.title}", explained) if explained else None,
-        _calibration(row) if (row := rows.get("ece")) else None,
+        _calibration(ece) if ece else None,
     ]
     return FirstScreen(
         figures=tuple(figure for figure in figures if figure),
-        verdict=_verdict(right, explained, rows.get("ece")),
+        verdict=_verdict(right, explained, ece),
         samples=_samples(scored.rows or (), explained.metric) if explained else (),
         rule="" if explained is None else _rule(explained),
         cost=_cost(source, results),
@@ -51,7 +52,7 @@ def first_shown(scored: Scored) -> set[str]:
 
 def _judging(rows: Mapping[str, HeadlineRow]) -> list[str]:
     """The headline metrics that judge explanations, the most telling first: support, meaning, then overlap."""
-    order = ("support", "bertscore_f1", "rougeL")
+    order = ("support", "bertscore_f1", "rougeL", "rougeL_intl")
     return [name for name in order if name in rows]
 
 
@@ -131,7 +132,8 @@ def _cost(source: Source, results: Results) -> str:
     if costs is not None:
         facts.append(f"{size(costs.weights_bytes)} of weights")
         facts.append(f"{costs.latency_ms.p50:,.0f} ms an answer")
-        facts.append(f"{costs.throughput.examples_per_second:,.0f} answers a second in batches")
+        batches = " in batches" if costs.throughput.max_rows > 1 else ""
+        facts.append(f"{costs.throughput.examples_per_second:,.0f} answers a second{batches}")
         facts.append(costs.hardware.cpu)
     else:
         facts.append("what an answer costs: `reasondistill efficiency` measures it")

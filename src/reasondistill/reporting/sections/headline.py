@@ -80,7 +80,8 @@ def _unread(results: Results) -> Mapping[str, Any]:
 def left_out(results: Results) -> list[tuple[str, str]]:
     """Metrics that could not read too many of the texts, those of one reason together, and the reason."""
     by_reason: dict[str, list[str]] = {}
-    for name, reason in _unread(results).get("left_out", {}).items():
+    unread = {**results.settings.get("unread_answers", {}), **_unread(results).get("left_out", {})}
+    for name, reason in unread.items():
         by_reason.setdefault(reason, []).append(metric_title(name))
     return [(listing(names), reason) for reason, names in by_reason.items()]
 
