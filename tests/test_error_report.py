@@ -175,7 +175,7 @@ def test_a_task_without_labels_shows_what_it_has() -> None:
     blocks = errors_section(data)
     assert "A label is wrong" not in words(blocks)
     (table,) = [b for b in blocks if isinstance(b, Table)]
-    assert [row[0].text for row in table.rows] == ["No error found", "Explanation only"]
+    assert [row[0].text for row in table.rows] == ["No error found in the explanation", "Explanation only"]
     assert [b.title for b in blocks if isinstance(b, Cards)] == ["Explanation wrong by the rule"]
     drawn = [d.name for b in slices_section(data, "") if isinstance(b, Gallery) for d in b.drawings]
     assert drawn == ["slices-rougel"]
