@@ -12,7 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,14 +34,9 @@ SERVER.set_forkserver_preload(
 class Forked:
     """`reasondistill` with these words, shown as `subprocess.Popen` shows a process."""
 
-    def __init__(
-        self,
-        words: Sequence[object],
-        environment: Mapping[str, str] | None = None,
-        limit_file_size: int | None = None,
-    ) -> None:
+    def __init__(self, words: Sequence[object], limit_file_size: int | None = None) -> None:
         (out, writes_out), (err, writes_err) = SERVER.Pipe(duplex=False), SERVER.Pipe(duplex=False)
-        begun = ([*map(str, words)], {**os.environ, **(environment or {})}, str(Path.cwd()), limit_file_size)
+        begun = ([*map(str, words)], dict(os.environ), str(Path.cwd()), limit_file_size)
         self._process = SERVER.Process(target=_begin, args=(*begun, writes_out, writes_err))
         self._process.start()
         for end in (writes_out, writes_err):
