@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasondistill.config import EvaluationSettings
+from reasondistill.config.language_names import language_named
 from reasondistill.contracts.records import Example, Explanation, Prediction
+from reasondistill.errors import ConfigError
 from reasondistill.evaluation import evaluate
-from reasondistill.languages.naming import language_named
 from reasondistill.metrics import text
 from reasondistill.metrics.any_script import rouge1_any, rougeL_any
 from reasondistill.metrics.text import CorpusMetric, bleu_tokenizer
+from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.tasks.task import NLI, Task
 
 SCRIPTS = {
@@ -125,6 +127,15 @@ def test_a_language_that_is_given_goes_before_what_is_told() -> None:
     told = evaluate(*rows("因为猫在睡觉所以它不叫"), task=NLI, name="zh", settings=EvaluationSettings(bertscore=False))
     assert "language" not in told.results.settings
     assert told.results.settings["slices"]["languages"]["input"] == "Chinese or Japanese"
+
+
+def test_a_language_that_is_misspelt_is_not_taken_for_one_of_its_own() -> None:
+    for written, meant in (("Germn", "German"), ("chinse", "Chinese"), ("Portugese", "Portuguese")):
+        with pytest.raises(ConfigError, match=f"'{written}' is no language that is known here; write '{meant}'"):
+            validate_config(EvaluationSettings, {"language": written}, where="settings")
+    assert language_named("Javanese") == "Javanese"
+    assert language_named("Deutsch") == "German"
+    assert language_named("Georgian") == "Georgian"
 
 
 def test_languages_have_names_and_codes() -> None:

@@ -470,10 +470,10 @@ def test_lengths_that_no_student_can_keep_are_refused_in_the_configuration(key: 
 def test_the_language_of_the_data_is_that_of_what_is_measured() -> None:
     value: dict[str, Any] = MINIMAL | {"data": {"train": {"source": "scenes"}, "language": "de"}}
     config = TrainConfig.model_validate(value)
-    assert config.evaluation.language == "de"
+    assert config.evaluation.language == "German"
     assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
     other = TrainConfig.model_validate(value | {"evaluation": {"language": "fr", "stemmer": False}})
-    assert (other.evaluation.language, other.evaluation.stemmer) == ("fr", False)
+    assert (other.evaluation.language, other.evaluation.stemmer) == ("French", False)
     plain = TrainConfig.model_validate(value | {"data": {"train": {"source": "scenes"}}})
     assert plain.evaluation.language is None
     assert "language" not in plain.model_dump()["evaluation"] | plain.model_dump()["data"]  # as in older runs

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from reasondistill.config.base_config import Config, Positive
+from reasondistill.config.language_names import Language
 from reasondistill.tasks.verbalized_confidence import phrases_problem
 
 Edit = Literal["case", "punctuation", "article", "typo"]
@@ -126,7 +127,7 @@ class Data(Config):
     """Learn from at most this many of an example's explanations; all of them by default."""
     shuffle_labels: bool = False
     """Train on permuted labels: a control run that must end near chance."""
-    language: Annotated[str, Field(min_length=2)] | None = None
+    language: Language | None = None
     """Of its texts, by English name or code; what is measured on them goes by it. By default told from them."""
 
     @model_serializer(mode="wrap")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from reasondistill.config.base_config import BUDGET, LONGEST, MOST_BEAMS, Config, Positive
+from reasondistill.config.language_names import Language
 
 
 class Generation(Config):
@@ -44,7 +45,7 @@ class EvaluationSettings(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     database: str | None = None
     """The SQLite file that answers are run on, of a task whose answers are queries."""
-    language: Annotated[str, Field(min_length=2)] | None = None
+    language: Language | None = None
     """Of the texts, by its English name or code (``German``, ``de``); by default told from them."""
 
     @model_serializer(mode="wrap")

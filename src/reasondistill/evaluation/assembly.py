@@ -31,7 +31,6 @@ from reasondistill.evaluation.support import add_support
 from reasondistill.evaluation.verbalized_confidence import score_stated
 from reasondistill.evaluation.written_scores import score_answers
 from reasondistill.languages.detection import UNKNOWN
-from reasondistill.languages.naming import language_named
 from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, explanations_in
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -172,7 +171,7 @@ class _Parts(NamedTuple):
                 "task": task.name,
                 **({} if made_by is None else {"student": made_by}),
                 **settings.model_dump(include={"aggregate", "stemmer"}),
-                **({} if (language := _given_language(settings)) is None else {"language": language}),
+                **({} if settings.language is None else {"language": settings.language}),
                 **_references_used(self.rows),
                 **self.texts.settings,
                 **self.labels.settings,
@@ -215,14 +214,10 @@ def _score(
         scores.update(of_answer)
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
-    slices = measure_slices(rows, task, texts.rows, bootstrap, _given_language(settings))
+    slices = measure_slices(rows, task, texts.rows, bootstrap, settings.language)
     for scores, kind, names, taught in zip(texts.rows, errors.kinds, slices.names, agreed.rows, strict=True):
         scores.update(error=kind, slices=names, **taught)
     return _Parts(rows, scored, texts, agreed, errors, slices)
-
-
-def _given_language(settings: EvaluationSettings) -> str | None:
-    return None if settings.language is None else language_named(settings.language)
 
 
 def _joined(
