@@ -118,6 +118,16 @@ def test_a_word_is_clicked_edited_and_what_changed_is_marked(page: Page) -> None
     assert page.browser.one("#result .pair del").text == "swimming."
     assert page.browser.one("#result .pair ins").text == "sleeping."
     assert "Compared with your question before" in page.text()
+    # A script without spaces: a character is a word.
+    page.ask(premise="他有 iPhone手机。", hypothesis="他走。")
+    words = page.browser.all(".side:first-child .word")
+    assert [word.text for word in words] == ["他", "有", "iPhone", "手", "机。", "他", "走。"]
+    page.browser.click(words[3])
+    assert page.browser.js(selected) == "手"
+    page.browser.driver.switch_to.active_element.send_keys("司")
+    page.ask()
+    assert page.browser.one("#result .pair del").text == "手"
+    assert page.browser.one("#result .pair ins").text == "司"
 
 
 def test_it_argues_for_every_label_and_takes_feedback(page: Page, folder: Path) -> None:

@@ -16,6 +16,7 @@ from reasondistill.evaluation.faithfulness.common import average, log_probabilit
 from reasondistill.evaluation.faithfulness.definition import FaithfulnessTest, Outcome, Sample
 from reasondistill.evaluation.faithfulness.editing import Place, noised, places, without, word_at
 from reasondistill.evaluation.faithfulness.needs import EXPLANATIONS
+from reasondistill.languages.word_splitting import as_written
 from reasondistill.metrics.simulation import las, las_statistics
 from reasondistill.metrics.statistics import GroupBootstrap, mean
 from reasondistill.metrics.text import Rouge, likeness
@@ -33,6 +34,15 @@ def test_words_are_left_out_one_by_one() -> None:
     assert without(PAIR, found[5]).fields == {**PAIR.fields, "hypothesis": "It"}
     alone = Example(id="1", fields={"premise": "Go", "hypothesis": ""})
     assert without(alone, Place("premise", 0)).fields["premise"] == ""
+
+
+def test_a_character_is_a_word_where_a_script_has_no_spaces() -> None:
+    pair = Example(id="1", fields={"premise": "他有 iPhone手机，(两部)。", "hypothesis": "วิ่ง"})
+    words = [word_at(pair, place) for place in places(pair, NLI)]
+    assert words == ["他", "有", "iPhone", "手", "机，(", "两", "部)。", "วิ่", "ง"]
+    assert without(pair, Place("premise", 3)).fields["premise"] == "他有 iPhone机，(两部)。"
+    (edited,) = noised(pair, NLI, (1.0,), ["象"], seed=0)
+    assert edited.fields == {"premise": "象象 象象象象象", "hypothesis": "象象"}
 
 
 def test_noise_grows_and_is_the_same_every_time() -> None:
@@ -62,11 +72,15 @@ def test_noise_without_another_word_changes_nothing() -> None:
 def test_edits_never_break(premise: str, hypothesis: str, share: float) -> None:
     example = Example.model_construct(id="1", fields={"premise": premise, "hypothesis": hypothesis})
     found = places(example, NLI)
-    assert len(found) == len(premise.split()) + len(hypothesis.split())
-    for place in found:
-        assert len(places(without(example, place), NLI)) == len(found) - 1
+    for name, text in (("premise", premise), ("hypothesis", hypothesis)):
+        assert "".join(as_written(text)) == text.rstrip()
+        assert sum(place.field == name for place in found) == len(as_written(text)) >= len(text.split())
+    spaced = len(found) == len(premise.split()) + len(hypothesis.split())
+    left = [len(places(without(example, place), NLI)) for place in found]
+    assert all(n == len(found) - 1 if spaced else n < len(found) for n in left)
     (edited,) = noised(example, NLI, (share,), ["x", "y"], seed=0)
-    assert len(places(edited, NLI)) == len(found)
+    if spaced:
+        assert len(places(edited, NLI)) == len(found)
 
 
 def test_partners_are_of_other_groups_and_fit() -> None:

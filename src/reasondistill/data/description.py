@@ -11,6 +11,7 @@ import numpy as np
 from reasondistill.contracts.records import Example, as_row
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.splits import split_order
+from reasondistill.languages.word_splitting import length
 
 UNLABELLED = "(none)"
 WRITTEN = "(a text)"
@@ -125,11 +126,12 @@ class _Counts:
 
 
 def _words(text: str) -> int:
-    """``len(text.split())``, a stretch at a time: a list of all words of a hundred megabytes would take gigabytes."""
+    """`length`, a stretch at a time: a list of all words of a hundred megabytes would take gigabytes."""
     count = 0
     for begin in range(0, len(text), _STRETCH):
-        count += len(text[begin : begin + _STRETCH].split())
-        if begin and not text[begin - 1].isspace() and not text[begin].isspace():
+        count += length(text[begin : begin + _STRETCH])
+        border = text[max(0, begin - 1) : begin + 1]
+        if len(border.strip()) == 2 and length(border) == 1:
             count -= 1  # a word that goes on
     return count
 

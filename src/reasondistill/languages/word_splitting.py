@@ -1,4 +1,4 @@
-"""Words of a text in any script: with and without apostrophes inside, and how many there are."""
+"""Words of a text in any script: with and without apostrophes inside, as they are written, and how many there are."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ _LETTERS = rf"(?:(?![{_UNSPACED}])[\w{_MARKS}])+"
 _ALONE = rf"[{_UNSPACED}{_PICTURES}]"
 _WORD = re.compile(rf"{_LETTERS}|{_ALONE}")
 _TOKEN = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|{_ALONE}")
+# Vowels and tones that are written over, under or behind the character before: taken off alone they leave no text.
+_ATTACHED = "".join(c for c in map(chr, range(0x0E01, 0x3100)) if unicodedata.category(c) in ("Mn", "Mc"))
+_TOUCHING = rf"(?:(?![{_UNSPACED}])\W(?<!\s))*"
+_WRITTEN = re.compile(rf"\s*(?:{_TOUCHING}[{_UNSPACED}][{_ATTACHED}]*{_TOUCHING}|(?:(?![{_UNSPACED}])\S)+)")
+_ASCII_WRITTEN = re.compile(r"\s*\S+")
 _ASCII_WORD = re.compile(r"\w+")
 _ASCII_TOKEN = re.compile(r"\w+(?:'\w+)*")
 ONE_UNSPACED = re.compile(f"[{_UNSPACED}]")
@@ -37,6 +42,15 @@ def tokens(text: str) -> list[str]:
     if lowered.isascii():
         return _ASCII_TOKEN.findall(lowered)
     return _TOKEN.findall(unicodedata.normalize("NFKC", lowered).replace("’", "'"))
+
+
+def as_written(text: str) -> list[str]:
+    """Words with the white space before each and the punctuation that touches it: together the text, but for its end.
+
+    Of scripts without spaces each character is a word, with the marks that are written on it.
+    """
+    text = text.rstrip()  # then every stretch of white space has a word after it, and none is looked through twice
+    return (_ASCII_WRITTEN if text.isascii() else _WRITTEN).findall(text)
 
 
 def length(text: str) -> int:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from reasondistill.contracts.records import Example
 from reasondistill.contracts.service import Answers, FeedbackReceipt, NearExamples
+from reasondistill.evaluation.faithfulness.editing import places
 from reasondistill.serving.asking import Asker
 from reasondistill.serving.feedback_file import GivenFeedback
 from reasondistill.serving.hosting import Hosts, precisions
@@ -99,7 +100,7 @@ def _add_comparisons(router: APIRouter, models: TaskModels, paths: StudentPaths)
     async def attributions(body: models.example, request: Request) -> Response:  # type: ignore[name-defined]
         """Which words moved the label, and which the explanation: each is left out in turn."""
         example = to_example(body)
-        words = sum(len(text.split()) for text in example.fields.values())
+        words = len(places(example, paths.student.task))
         if words > (most := paths.settings.max_words):
             detail = f"An example of {words} words; each is left out, and at most {most} are."
             raise RequestError(422, "too-many-words", detail)

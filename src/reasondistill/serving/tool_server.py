@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, UserError, importing
+from reasondistill.evaluation.faithfulness.editing import places
 from reasondistill.serving.hosting import Hosted, Hosts, precisions
 from reasondistill.serving.questions import Edit, attribute, compare_edit, explain
 from reasondistill.serving.service_settings import ServiceSettings
@@ -110,7 +111,7 @@ def _tools_of(hosted: Hosted, now: Callable[[], Hosted], settings: ServiceSettin
             models.attributions,
             {},
             partial(_attribute, now, settings.max_words),
-            lambda request: 1 + _words(to_example(request)),
+            lambda request: 1 + len(places(to_example(request), student.task)),
         ),
     ]
     if student.order == "label_first":
@@ -139,7 +140,7 @@ def _explain(now: Callable[[], Hosted], request: BaseModel, options: Mapping[str
 def _attribute(now: Callable[[], Hosted], most: int, request: BaseModel, options: Mapping[str, object]) -> BaseModel:
     student = now().student
     example = _checked(student, request)
-    if (words := _words(example)) > most:
+    if (words := len(places(example, student.task))) > most:
         raise UserError("the example", problem=f"has {words} words; each is left out, and at most {most} are")
     return attribute(student, example)
 
@@ -149,10 +150,6 @@ def _compare(now: Callable[[], Hosted], request: Any, options: Mapping[str, obje
     edited = None if request.edited is None else to_example(request.edited, "2")
     edit = Edit(_checked(hosted.student, request.original), edited, request.every_label)
     return compare_edit(hosted.student, edit, hosted.judge)
-
-
-def _words(example: Example) -> int:
-    return sum(len(text.split()) for text in example.fields.values())
 
 
 def _checked(student: Student, row: BaseModel) -> Example:

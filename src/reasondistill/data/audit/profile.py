@@ -193,7 +193,7 @@ class _Gatherer:
                 self._add_words("target", target.text, row)
 
     def _add_words(self, kind: str, text: str, row: int) -> None:
-        self.words[kind].append(len(text.split()))
+        self.words[kind].append(length(text))
         self.word_rows[kind].append(row)
 
     def _count_flaws(self, kind: str, text: str, row: int) -> None:
@@ -215,15 +215,15 @@ class _Gatherer:
         word_set = {crc32(word) for word in bare.encode("utf-8", "surrogatepass").split()}
         self.sets[name].extend(sorted(word_set)[:SET_SIZE] or (0,))
         self.starts[name].append(len(self.sets[name]))
-        self.words[name].append(len(text.split()))
+        self.words[name].append(length(text))
         self._count_flaws(name, text, row)
         return f" {bare} "
 
     def _add_explanation(self, text: str, row: int, padded: Sequence[str], own: str | None, label: str) -> None:
         columns, bare = self.columns, plain(text)
         columns.explained[label] += 1
-        self.words["explanation"].append(len(text.split()))
-        if length(text) < SHORT_EXPLANATION:
+        self.words["explanation"].append(words := length(text))
+        if words < SHORT_EXPLANATION:
             columns.short += 1
             columns.show("short", row)
             if not bare:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from reasondistill.contracts.records import Example
+from reasondistill.languages.word_splitting import as_written
 from reasondistill.tasks.task import Task
-
-_PIECE = re.compile(r"\s*\S+")
-"""A word with the white space before it, so that unedited text does not change."""
 
 
 class Place(NamedTuple):
@@ -25,16 +22,16 @@ class Place(NamedTuple):
 
 def places(example: Example, task: Task) -> list[Place]:
     """Every word of the task's fields, in reading order."""
-    return [Place(name, k) for name in task.fields for k in range(len(_PIECE.findall(example.fields[name])))]
+    return [Place(name, k) for name in task.fields for k in range(len(as_written(example.fields[name])))]
 
 
 def word_at(example: Example, place: Place) -> str:
-    return str(_PIECE.findall(example.fields[place.field])[place.number]).lstrip()
+    return as_written(example.fields[place.field])[place.number].lstrip()
 
 
 def without(example: Example, place: Place) -> Example:
     """``example`` with one word left out."""
-    pieces = _PIECE.findall(example.fields[place.field])
+    pieces = as_written(example.fields[place.field])
     del pieces[place.number]
     return _with_fields(example, {place.field: "".join(pieces).lstrip()})
 
@@ -48,7 +45,7 @@ def noised(example: Example, task: Task, shares: Sequence[float], pool: Sequence
     where = places(example, task)
     generator = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}\x1f{example.id}".encode()).digest()[:8]))
     order = generator.permutation(len(where)).tolist()
-    pieces = {name: _PIECE.findall(example.fields[name]) for name in task.fields}
+    pieces = {name: as_written(example.fields[name]) for name in task.fields}
     done = 0
     edited = []
     for share in shares:

@@ -106,7 +106,7 @@ function wordParts(entry, choose) {
   if (!sides.length) return [];
   return [
     element("h3", {}, "Which words mattered"),
-    element("div", { class: "sides" }, ...sides.map(([side, title, about]) => colouredSide(entry.words, side, title, about, choose))),
+    element("div", { class: "sides" }, ...sides.map(([side, title, about]) => colouredSide(entry, side, title, about, choose))),
     effectTable(entry.words),
   ];
 }

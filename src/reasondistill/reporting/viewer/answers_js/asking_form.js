@@ -48,14 +48,11 @@ class AskingForm {
     this.inputs.values().next().value?.focus({ preventScroll: true });
   }
 
-  /** Put the cursor on a word of a field, so that it can be typed over. */
-  select(word) {
-    const input = this.inputs.get(word.field);
-    const pieces = [...(input?.value ?? "").matchAll(/\S+/g)];
-    const piece = pieces[word.number];
-    if (!piece) return;
+  /** Mark a stretch of a field's text, so that it can be typed over. */
+  select(field, begin, end) {
+    const input = this.inputs.get(field);
     input.focus();
-    input.setSelectionRange(piece.index, piece.index + piece[0].length);
+    input.setSelectionRange(begin, end);
   }
 
   waiting(is) {

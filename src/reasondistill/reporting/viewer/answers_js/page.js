@@ -184,7 +184,8 @@ class AnswersPage {
   edit(entry, word) {
     if (!this.live) return;
     this.form.fill(entry.fields);
-    this.form.select(word);
+    const { begin, end } = placed(entry, word.field).find((each) => each.word === word);
+    this.form.select(word.field, begin, end);
     this.say("Type another word in its place, then ask.");
   }
 

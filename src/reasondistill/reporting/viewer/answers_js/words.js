@@ -10,8 +10,23 @@ function effectInWords(lost, strongest) {
   return lost > 0 ? `spoke ${much}for it` : `spoke ${much}against it`;
 }
 
+/** The words of a field with where each begins in its text: scripts without spaces have no white space to count by. */
+function placed(entry, field) {
+  const text = entry.fields[field] ?? "";
+  let end = 0;
+  return entry.words
+    .filter((word) => word.field === field)
+    .map((word) => {
+      const begin = Math.max(text.indexOf(word.word, end), end);
+      const before = text.slice(end, begin);
+      end = begin + word.word.length;
+      return { word, begin, end, before };
+    });
+}
+
 /** One side, "label" or "explanation": the example's texts with their words marked. `choose(word)` when one is clicked. */
-function colouredSide(words, side, title, about, choose) {
+function colouredSide(entry, side, title, about, choose) {
+  const { words } = entry;
   const strongest = Math.max(...words.map((word) => Math.abs(word[side] ?? 0)), LEAST);
   const fields = [...new Set(words.map((word) => word.field))];
   const lines = fields.map((field) => [
@@ -19,9 +34,10 @@ function colouredSide(words, side, title, about, choose) {
     element(
       "span",
       { class: "words" },
-      ...words
-        .filter((word) => word.field === field)
-        .flatMap((word) => [coloured(word, word[side], strongest, choose), " "]),
+      ...placed(entry, field).flatMap(({ word, before }) => [
+        ...(before ? [" "] : []),
+        coloured(word, word[side], strongest, choose),
+      ]),
     ),
   ]);
   const none = strongest > LEAST ? [] : [element("p", { class: "note" }, "No single word changes it much: it takes several.")];
@@ -65,24 +81,35 @@ function effectTable(words) {
   );
 }
 
+/** Scripts that put no space between words: each character is one. */
+const SPACELESS = ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"].map((name) => `\\p{Script=${name}}`).join("");
+const SPACED = new RegExp(`^[^${SPACELESS}]`, "u");
+const WRITTEN = new RegExp(`(\\s*)([${SPACELESS}]\\p{M}*[^\\p{L}\\p{N}\\s]*|[^\\s${SPACELESS}]+)`, "gu");
+
+/** The first words of a text, each with the space to put before it. */
+function writtenWords(text) {
+  const found = [...text.matchAll(WRITTEN)].slice(0, 400);
+  return found.map(([, space, word]) => ({ space: space || SPACED.test(word) ? " " : "", word }));
+}
+
 /** The words of `after`, those marked that `before` does not have in this order; `before`'s lost words are struck out. */
 function changedWords(before, after) {
-  const a = before.split(/\s+/).filter(Boolean).slice(0, 400);
-  const b = after.split(/\s+/).filter(Boolean).slice(0, 400);
+  const a = writtenWords(before);
+  const b = writtenWords(after);
   const common = commonLengths(a, b);
   const parts = [];
   let i = 0;
   let j = 0;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      parts.push(b[j], " ");
+    if (i < a.length && j < b.length && a[i].word === b[j].word) {
+      parts.push(b[j].space, b[j].word);
       i += 1;
       j += 1;
     } else if (j >= b.length || (i < a.length && common[i + 1][j] >= common[i][j + 1])) {
-      parts.push(element("del", {}, a[i]), " ");
+      parts.push(a[i].space, element("del", {}, a[i].word));
       i += 1;
     } else {
-      parts.push(element("ins", {}, b[j]), " ");
+      parts.push(b[j].space, element("ins", {}, b[j].word));
       j += 1;
     }
   }
@@ -94,7 +121,7 @@ function commonLengths(a, b) {
   const lengths = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
-      lengths[i][j] = a[i] === b[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+      lengths[i][j] = a[i].word === b[j].word ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
     }
   }
   return lengths;
