@@ -106,6 +106,20 @@ def test_columns_that_are_named_go_before_what_was_found(run: Command, file: Pat
     assert "no row has an explanation" in err
 
 
+def test_many_labels_may_be_texts_to_write_and_the_next_command_says_so_too(run: Command, tmp_path: Path) -> None:
+    rows = [{"q": f"Which town is number {k}?", "answer": f"Town{k % 60}", "why": f"Road {k}."} for k in range(240)]
+    file = write_csv(tmp_path / "towns.csv", rows)
+    status, out, err = run("data", "show", file)
+    assert status == 0
+    assert "60 labels are many to choose from. If they are texts to write: --answer=answer" in err
+    assert "Town59" in out
+    status, out, err = run("data", "show", file, "--answer=answer")
+    assert status == 0
+    assert "many to choose from" not in err
+    assert "(a text)" in out
+    assert out.splitlines()[-1].endswith("towns.csv --answer=answer")
+
+
 @pytest.mark.parametrize(("option", "value"), [("--student", "scratch"), ("--label", "category"), ("--task", "nli")])
 def test_a_configuration_says_itself_what_a_data_set_is_asked_for(
     run: Command, file: Path, option: str, value: str

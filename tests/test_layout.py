@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from make import write_jsonl
 from reasondistill.data import load
+from reasondistill.data.dataset_loading import load_dataset
 from reasondistill.data.layout import Choice, Layout, look
 from reasondistill.data.readers.any_table import table_of_rows
 from reasondistill.data.recognising import recognise, recognise_table
@@ -89,6 +90,20 @@ def test_what_is_named_is_taken() -> None:
     assert layout.task("t").labels == ()
     with pytest.raises(DataError, match=r"the column 'body', named as --text.*text, category, why"):
         layout_of(TICKETS, Choice(text=("body",)))
+
+
+def test_an_answer_that_repeats_is_a_text_where_it_is_named_as_one() -> None:
+    layout = layout_of(TICKETS, Choice(label="category", written=True))
+    assert layout.roles == {"text": "text", "category": "answer", "why": "explanation"}
+    assert layout.task("t").answer == "text"
+    assert layout_of(TICKETS).task("t").answer is None
+    loaded = load_dataset(TICKETS, answer="category")
+    assert loaded.task is not None
+    assert (loaded.task.answer, loaded.examples[0].label) == ("text", "billing")
+    with pytest.raises(DataError, match=r"the column 'reply', named as --answer.*text, category, why"):
+        layout_of(TICKETS, Choice(label="reply", written=True))
+    with pytest.raises(DataError, match=r"--label COLUMN.*--answer COLUMN.*both"):
+        load_dataset(TICKETS, label="category", answer="why")
 
 
 def test_numbers_and_lists_of_one_are_labels_too() -> None:

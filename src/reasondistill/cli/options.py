@@ -98,6 +98,10 @@ TextOption = Annotated[
 LabelOption = Annotated[
     str | None, typer.Option("--label", metavar="COLUMN", help="The column with the label; '' where there is none.")
 ]
+AnswerOption = Annotated[
+    str | None,
+    typer.Option("--answer", metavar="COLUMN", help="The column with the answer, where it is a text to write."),
+]
 ExplanationOption = Annotated[
     list[str] | None,
     typer.Option("--explanation", metavar="COLUMN", help="A column with explanations; repeatable; '' for none."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reasondistill.cli.next_steps import column_words, in_csv
 from reasondistill.cli.options import (
+    AnswerOption,
     Columns,
     ExplanationOption,
     GroupOption,
@@ -34,6 +36,7 @@ _OPTIONS: Mapping[str, object] = {
     "columns": Columns,
     "text": TextOption,
     "label": LabelOption,
+    "answer": AnswerOption,
     "explanation": ExplanationOption,
     "id": IdOption,
     "group": GroupOption,
@@ -93,7 +96,7 @@ class TableOptions:
         words += column_words(self.columns)
         if (choice := self.choice) is not None:
             words += [f"--text={name}" for name in choice.text]
-            words += [] if choice.label is None else [f"--label={choice.label}"]
+            words += [] if choice.label is None else [f"--{'answer' if choice.written else 'label'}={choice.label}"]
             words += [f"--explanation={name}" for name in choice.explanation or ()]
             words += ["--explanation="] if choice.explanation == () else []
             words += [] if choice.id is None else [f"--id={choice.id}"]
@@ -105,7 +108,7 @@ class TableOptions:
         if self.columns and self.choice is not None:
             raise DataError(
                 "--columns",
-                expected="either --columns, or --text, --label, --explanation, --id and --group",
+                expected="either --columns, or --text, --label, --answer, --explanation, --id and --group",
                 found="both",
                 fix="Name all columns in one of the two ways.",
             )
@@ -133,12 +136,17 @@ def takes_table(command: F) -> F:
 
 def say_columns(source: object, layout: Layout) -> None:
     """Say, on standard error, what a table's columns were taken for."""
+    from reasondistill.data.column_facts import MOST_LABELS
+
     lines = layout.lines()
     widths = [max(len(line[k]) for line in lines) for k in (0, 1)]
     complain(f"{source}: what its columns hold")
     for name, what, words in lines:
         complain(f"  {name:{widths[0]}}  {what:{widths[1]}}  {words}")
-    complain("  To change this: --text, --label, --explanation, --id, --group, --label-values.")
+    complain("  To change this: --text, --label, --answer, --explanation, --id, --group, --label-values.")
+    if not layout.written and len(layout.labels) > MOST_LABELS:
+        write = shlex.join([f"--answer={layout.label}"])
+        complain(f"  {len(layout.labels)} labels are many to choose from. If they are texts to write: {write}")
 
 
 def _table(
@@ -146,6 +154,7 @@ def _table(
     columns: list[str] | None,
     text: list[str] | None,
     label: str | None,
+    answer: str | None,
     explanation: list[str] | None,
     id: str | None,
     group: str | None,
@@ -153,12 +162,13 @@ def _table(
 ) -> TableOptions:
     choice = None
     values = named_values(label_values)
-    if any(value is not None for value in (text, label, explanation, id, group)):
-        from reasondistill.data.layout import Choice
+    if any(value is not None for value in (text, label, answer, explanation, id, group)):
+        from reasondistill.data.layout import Choice, one_of
 
         choice = Choice(
             text=tuple(text or ()),
-            label=label,
+            label=one_of(label, answer),
+            written=bool(answer),
             explanation=None if explanation is None else tuple(name for name in explanation if name),
             id=id,
             group=group,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from reasondistill.contracts.records import Example
-from reasondistill.data.layout import Choice
+from reasondistill.data.layout import Choice, one_of
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.readers.any_table import table_of_rows
 from reasondistill.data.readers.in_memory import NAME, Frame, Records, rows_in_memory
@@ -28,6 +28,7 @@ def load_dataset(
     *,
     text: str | Sequence[str] | None = None,
     label: str | None = None,
+    answer: str | None = None,
     explanation: str | Sequence[str] | None = None,
     id: str | None = None,
     group: str | None = None,
@@ -46,6 +47,7 @@ def load_dataset(
             `datasets.Dataset` or `DatasetDict`; dictionaries, one a row; or `Example` objects.
         text: the column with the input, or several.
         label: the column with the label; "" where there is none.
+        answer: the column with the answer, where it is a text to write and no label to choose.
         explanation: the column with explanations, or several; "" where there is none.
         id: the column with the rows' ids.
         group: rows with the same value there stay in one split.
@@ -60,7 +62,7 @@ def load_dataset(
         DataError: the source cannot be read, or its columns do not tell what they hold.
         MissingExtraError: it is a hub id or a saved folder, and `datasets` is not installed.
     """
-    choice = _choice(text, label, explanation, id, group)
+    choice = _choice(text, label, answer, explanation, id, group)
     if (choice is not None or columns or label_values) and (name := _read_before(source)) is not None:
         raise DataError(
             name,
@@ -127,15 +129,17 @@ def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, object]]:
 def _choice(
     text: str | Sequence[str] | None,
     label: str | None,
+    answer: str | None,
     explanation: str | Sequence[str] | None,
     identity: str | None,
     group: str | None,
 ) -> Choice | None:
-    if all(value is None for value in (text, label, explanation, identity, group)):
+    if all(value is None for value in (text, label, answer, explanation, identity, group)):
         return None
     return Choice(
         text=_several(text) or (),
-        label=label,
+        label=one_of(label, answer),
+        written=bool(answer),
         explanation=_several(explanation),
         id=identity,
         group=group,

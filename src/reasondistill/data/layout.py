@@ -53,6 +53,8 @@ class Choice:
 
     text: tuple[str, ...] = ()
     label: str | None = None
+    written: bool = False
+    """``label`` is the column of answers that are texts, however few different ones there are."""
     explanation: tuple[str, ...] | None = None
     id: str | None = None
     group: str | None = None
@@ -66,12 +68,20 @@ class Choice:
         """What a mapping of what → column says: its keys that mean nothing else are fields."""
         explanation = columns.get("explanation")
         fields = {str(name): what for what, name in columns.items() if what not in NO_FIELD}
-        single = {what: str(columns[what]) for what in ("label", "id", "group") if what in columns}
+        label, identity, group = (str(columns[what]) if what in columns else None for what in ("label", "id", "group"))
         if explanation is not None:
             names = [explanation] if isinstance(explanation, str) else explanation
             explanation = tuple(str(name) for name in names if name)
         values = label_values_of(columns)
-        return cls(text=tuple(fields), explanation=explanation, fields=fields, label_values=values, **single)
+        return cls(
+            text=tuple(fields),
+            label=label,
+            explanation=explanation,
+            id=identity,
+            group=group,
+            fields=fields,
+            label_values=values,
+        )
 
     def mapping(self, task: Task) -> ColumnMapping:
         """The columns of a task that is known: its fields in its order.
@@ -104,6 +114,22 @@ class Choice:
         single = [("label", self.label), ("id", self.id), ("group", self.group)]
         several = [("text", name) for name in self.text] + [("explanation", name) for name in self.explanation or ()]
         return several + [(what, name) for what, name in single if name]
+
+
+def one_of(label: str | None, answer: str | None) -> str | None:
+    """The column that was named as the label's, or as that of written answers.
+
+    Raises:
+        DataError: both are named.
+    """
+    if label is not None and answer is not None:
+        raise DataError(
+            "--answer",
+            expected="a label to choose (--label COLUMN) or an answer to write (--answer COLUMN)",
+            found="both",
+            fix="Name one of them.",
+        )
+    return label if answer is None else answer
 
 
 @dataclass(frozen=True)
@@ -232,6 +258,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
     if label is None and choices is None:
         label = answer_column(free, named=bool(choice.text))
     written = bool(label) and choices is None and not choice.label_values and holds_texts(columns[str(label)])
+    written = written or choice.written
     free.pop(label or "", None)
     texts = choice.text or text_columns(free)
     spellings = {} if not label or choices or written else label_spellings(label, rows(), choice.label_values)
@@ -257,9 +284,10 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
 def _require_named(source: object, choice: Choice, columns: Mapping[str, Column]) -> None:
     for what, name in choice.names():
         if name not in columns:
+            option = "answer" if what == "label" and choice.written else what
             raise DataError(
                 source,
-                expected=f"the column {name!r}, named as --{what}",
+                expected=f"the column {name!r}, named as --{option}",
                 found=listed(list(columns)) or "no columns",
                 fix="Name one that is there.",
             )
