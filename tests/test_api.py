@@ -125,6 +125,22 @@ def test_rows_that_a_run_learned_from_calibrate_nothing_and_are_counted(
     assert f"{len(data['train'])} of 60 rows are ones that {run.folder} learned from" in caplog.text
 
 
+def test_other_data_have_the_columns_that_the_run_knows(run: Any, tmp_path: Path) -> None:
+    frame = tickets()
+    frame["Ticket Text"] += ", a second time"
+    file = tmp_path / "second.csv"
+    frame.to_csv(file, index=False)
+    given: list[Any] = [frame, file, frame.to_dict("records")]
+    for data in given:
+        metrics = rd.evaluate(run, data, bertscore=False, resamples=20).metrics
+        assert (metrics["label_accuracy"].n, metrics["chrf"].n) == (60, 60)
+        calibration = rd.calibrate(run, data).calibration
+        assert calibration is not None
+        assert calibration.labelled == 60
+    own = frame.rename(columns={"category": "label", "why": "explanation"})
+    assert rd.evaluate(run, own, bertscore=False, resamples=20).metrics["label_accuracy"].n == 60
+
+
 def test_a_configuration_takes_data_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
     file.write_text(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reasondistill.config import EvaluateOptions, FederateConfig, TrainConfig, changed, load_config
-from reasondistill.data import Loaded, load_dataset
-from reasondistill.data.dataset_loading import Source, examples_for
+from reasondistill.data import load_dataset
+from reasondistill.data.dataset_loading import Source
 from reasondistill.errors import DataError
 from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whole
 from reasondistill.evaluation.reference_teachers import named
@@ -300,7 +300,7 @@ def calibrate(
     Raises:
         UserError: it decides on no label, too few rows have one, or its run learned from some of them.
     """
-    from reasondistill.run_data import require_unlearned, rows_for
+    from reasondistill.run_data import load_beside, require_unlearned, rows_for, run_at
     from reasondistill.students.calibration import CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
     from reasondistill.students.model_card import keep_calibration, own_folder
@@ -317,9 +317,9 @@ def calibrate(
         rows = rows_for(known, raw.task, validation=True, need_label=True)
         examples, info = rows.loaded.examples, CalibrationData.model_validate(rows.facts)
     else:
-        require_unlearned(known, examples := examples_for(raw.task, data))
-        name, content = (data.name, data.fingerprint) if isinstance(data, Loaded) else ("data", "")
-        info = CalibrationData(name=name, split=None, fingerprint=content)
+        loaded = load_beside(run_at(known), data, raw.task)
+        require_unlearned(known, examples := loaded.examples)
+        info = CalibrationData(name=loaded.name, split=None, fingerprint=loaded.fingerprint)
     fitted = fit(
         raw.engine, raw.task, raw.order, examples, raw.generation, student=raw.fingerprint, data=info, **options
     )

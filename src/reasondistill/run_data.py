@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +15,10 @@ from reasondistill.config import Source, TrainConfig
 from reasondistill.contracts.records import Example
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.data import Loaded, load, load_source
-from reasondistill.data.readers.any_table import open_table, sheet_of
-from reasondistill.data.readers.in_memory import is_of_datasets
+from reasondistill.data.dataset_loading import Source as Data
+from reasondistill.data.dataset_loading import load_dataset
+from reasondistill.data.readers.any_table import open_table, sheet_of, table_of_rows
+from reasondistill.data.readers.in_memory import is_of_datasets, rows_in_memory
 from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns
 from reasondistill.data.sources import REGISTERED
 from reasondistill.data.splits import HELD_OUT
@@ -100,7 +102,7 @@ def rows_for(
     """
     run = run_at(student)
     if data is not None:
-        columns = columns or (None if run is None else _columns_of(run, data))
+        columns = columns or (None if run is None else _columns_of_file(run, data))
         loaded = load(data, split=split, task=task, columns=columns, need_label=need_label)
         return Rows(loaded, Source(source=data, split=split, columns=plain_columns(columns)))
     if run is None:
@@ -112,6 +114,26 @@ def rows_for(
         )
     known = RunData(run, columns)
     return known.validation() if validation and split is None else known.held_out(split)
+
+
+def load_beside(
+    run: Run | None, data: Data, task: Task | None, *, columns: ColumnMapping | None = None, split: str | None = None
+) -> Loaded:
+    """Other data than a run's own; columns that are not named are those of the run, where the data have them.
+
+    Args:
+        data: as `load_dataset` takes it.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    if run is not None and columns is None and not isinstance(data, Loaded):
+        if isinstance(data, str | Path):
+            columns = _columns_of_file(run, str(data))
+        else:
+            data = rows_in_memory(data)
+            columns = _columns_among(run, table_of_rows([row for row in data if isinstance(row, Mapping)]).header)
+    return load_dataset(data, task=task, columns=columns, split=split)
 
 
 def require_unlearned(student: str | Path, examples: Sequence[Example]) -> None:
@@ -300,16 +322,20 @@ def _begun_in(run: Run, config: TrainConfig) -> Path | None:
     return folder.parents[len(inside.parts) - 1]
 
 
-def _columns_of(run: Run, data: str) -> ColumnMapping | None:
-    """The columns that a run's data have, as far as another file has them too."""
-    mappings = [source.columns for source in run.config().data.train_sources if source.columns]
-    if not mappings or data.partition(":")[0] in REGISTERED or not sheet_of(data)[0].is_file():
+def _columns_of_file(run: Run, data: str) -> ColumnMapping | None:
+    if data.partition(":")[0] in REGISTERED or not sheet_of(data)[0].is_file():
         return None
-    header = set(open_table(data).header)
+    return _columns_among(run, open_table(data).header)
+
+
+def _columns_among(run: Run, header: Collection[str]) -> ColumnMapping | None:
+    """The columns that a run's data have, as far as another table has them too."""
+    of_files = [source.columns for source in run.config().data.train_sources if source.columns]
+    known: ColumnMapping = of_files[0] if of_files else run.info().columns or {}
     names = {
         what: name
-        for what, name in mappings[0].items()
-        if what == "label_values" or name == "" or header.issuperset([name] if isinstance(name, str) else name)
+        for what, name in known.items()
+        if what == "label_values" or name == "" or {*header}.issuperset([name] if isinstance(name, str) else name)
     }
     return names or None
 

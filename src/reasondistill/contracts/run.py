@@ -80,6 +80,8 @@ class RunInfo(Versioned):
     """Seconds, by phase."""
     data: dict[str, DataPart] = {}
     """By part; several training sources are ``train 1``, ``train 2`` …"""
+    columns: dict[str, str | list[str] | dict[str, str]] | None = None
+    """What → its column in data that were given in memory, whose rows the run keeps as examples."""
     truncated: Truncated | None = None
     lost: Lost | None = None
     processes: Count = 1

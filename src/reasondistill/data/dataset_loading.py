@@ -13,7 +13,7 @@ from reasondistill.data.layout import Choice, one_of
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.readers.any_table import table_of_rows
 from reasondistill.data.readers.in_memory import NAME, Frame, Records, rows_in_memory
-from reasondistill.data.readers.own_tables import ColumnMapping, value_text
+from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns, value_text
 from reasondistill.data.recognising import Recognised, recognise_data, recognise_examples, recognise_table
 from reasondistill.data.sources import load, load_table
 from reasondistill.errors import DataError
@@ -155,10 +155,11 @@ def _several(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
 def _of_path(source: str | Path, task: Task | None, columns: ColumnMapping | None, choice: Choice | None) -> Loaded:
     if task is None:
         recognised = recognise_data(source, columns, choice)
-        return load(source, task=recognised.task, columns=recognised.columns, need_label=False)
-    if choice is not None:
+        task, columns = recognised.task, recognised.columns
+    elif choice is not None:
         columns = choice.mapping(task)
-    return load(source, task=task, columns=columns, need_label=False)
+    loaded = load(source, task=task, columns=columns, need_label=False)
+    return replace(loaded, columns=plain_columns(columns))
 
 
 def _of_rows(rows: Records, task: Task | None, columns: ColumnMapping | None, choice: Choice | None) -> Loaded:
@@ -170,7 +171,8 @@ def _of_rows(rows: Records, task: Task | None, columns: ColumnMapping | None, ch
         recognised = recognise_table(table, columns, choice=choice)
     else:
         recognised = Recognised(task, "task", columns if choice is None else choice.mapping(task))
-    return load_table(table, recognised.task, recognised.columns, need_label=False, notes=notes)
+    loaded = load_table(table, recognised.task, recognised.columns, need_label=False, notes=notes)
+    return replace(loaded, columns=plain_columns(recognised.columns))
 
 
 def _held_to(task: Task, data: Loaded) -> Loaded:

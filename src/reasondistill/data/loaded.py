@@ -46,6 +46,7 @@ class Loaded:
         phrases: how its explanations say in words how sure a student was, where they do.
         reader: reads its source anew; None where it has none.
         task: what its rows were held to; None for examples that nobody held to one.
+        columns: what → its column, of a table whose columns were told or named; None of any other source.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Loaded:
     phrases: tuple[Phrase, ...] = ()
     reader: Reader | None = field(default=None, compare=False, repr=False)
     task: Task | None = field(default=None, compare=False, repr=False)
+    columns: Mapping[str, str | list[str] | dict[str, str]] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.examples)

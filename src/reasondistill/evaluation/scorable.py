@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from reasondistill.contracts.records import Example, Prediction, outside, parse_record
-from reasondistill.data import Loaded, load_dataset
+from reasondistill.data import Loaded
 from reasondistill.data.dataset_loading import Source
 from reasondistill.data.prediction_tables import read_any_predictions
 from reasondistill.errors import DataError
 from reasondistill.evaluation.assembly import require_place_for_results
 from reasondistill.evaluation.of_run import answers_of, learned_beside
 from reasondistill.evaluation.pairing import labels_given
-from reasondistill.run_data import RunData, run_meant
+from reasondistill.run_data import RunData, load_beside, run_meant
 from reasondistill.runs import Run
 from reasondistill.students.prediction_files import made_by, maker_of
 from reasondistill.students.student import Student
@@ -72,7 +72,7 @@ def of_data(
     run = run_meant(answers)
     if run is not None:  # other data than its own
         student = student or Student.load(run)
-    everything = load_dataset(data, task=task or (None if run is None or student is None else student.task))
+    everything = load_beside(run, data, task or (None if run is None or student is None else student.task))
     loaded = everything if split is None else everything[split]
     if run is not None and (met := RunData(run).learned_among(loaded.examples)):
         _LOG.warning("%s: %s of %s rows are ones that %s learned from.", loaded.name, met, len(loaded), run.folder)

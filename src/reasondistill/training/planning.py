@@ -99,7 +99,8 @@ class Plan:
         rows += f" in each of {processes} processes" if processes > 1 else ""
         how = f"{steps:,} steps of {rows} ({epochs:,.1f} epochs), learning rate {training['learning_rate']:g}"
         if training["eval_strategy"] == "no":
-            validation = "none: no rows of a split validation"
+            why = "training.eval_strategy is no" if self.validated else "no rows of a split validation"
+            validation = f"none: {why}"
         else:
             measure = str(training.get("metric_for_best_model")).replace("_", " ")
             measure = "label accuracy and explanations" if measure == "both" else measure

@@ -179,6 +179,8 @@ def write_beginning(
         if data is not None:
             keep(data, run.folder / DATA_FILE)
         Run.create(config).write(data=facts_now)
+        if data is not None and data.columns:
+            run.write(columns=dict(data.columns))
         if (count := current().count) > 1:
             run.write(processes=count, launch=launch_id())
     elif (facts_then := run.info().data) and facts_then != facts_now:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reasondistill.config import TrainConfig, lay_over
-from reasondistill.data import Loaded, load_dataset
+from reasondistill.data import Loaded
 from reasondistill.data.dataset_loading import Source
 from reasondistill.data.readers.own_tables import ColumnMapping
 from reasondistill.errors import DataError
-from reasondistill.run_data import rows_for
+from reasondistill.run_data import load_beside, rows_for
 from reasondistill.runs import DATA_FILE, Run
 from reasondistill.storage.layered_yaml import merge, read_layered
 from reasondistill.tasks.task import Task
@@ -145,7 +145,7 @@ def plan_update(
         if isinstance(data, str | Path):
             rows = rows_for(run.folder, task, str(data), columns=columns)
             return Plan(planned(run, DataFile(rows.loaded, str(data), rows.source.columns), changes), None)
-        loaded = load_dataset(data, task=task, columns=columns)
+        loaded = load_beside(run, data, task, columns=columns)
     except DataError as error:
         raise _advised(error, task) from error
     return Plan(planned(run, DataFile(loaded, DATA_FILE), changes), loaded)

@@ -40,7 +40,7 @@ _JOINT: Final = (
     _Panel(
         "label-accuracy",
         "Label accuracy",
-        "In training, of the next token; on validation, by scoring every label.",
+        "In training, of the next token; on validation, of whole labels or answers.",
         (("label_token_accuracy", "training"), ("eval_label_accuracy", "validation")),
         unit="share right",
         unit_scale=True,
@@ -65,7 +65,7 @@ _COMPARED: Final = (
     _Panel(
         "label-accuracy",
         "Label accuracy",
-        "On validation, by scoring.",
+        "On validation, of whole labels or answers.",
         (("eval_label_accuracy", ""),),
         unit="share right",
         unit_scale=True,
