@@ -812,6 +812,7 @@ def test_times_sizes_and_settings_read_well() -> None:
     assert [size(n) for n in (512, 2048, 85_401_600, 3 * 2**30)] == ["512 B", "2.0 KiB", "81.4 MiB", "3.0 GiB"]
     nested = {"a": {"b": None, "c": [1, 2.5]}, "d": True, "e": {}}
     assert list(flatten(nested)) == [("a.b", "none"), ("a.c", "1, 2.5"), ("d", "yes"), ("e", "none")]
+    assert list(flatten({"templates": {"": "as it is"}})) == [("templates", "as it is")]
 
 
 def test_importing_reports_loads_no_heavy_library() -> None:

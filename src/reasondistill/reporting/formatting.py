@@ -88,9 +88,12 @@ def references_of(settings: Mapping[str, object]) -> str:
 
 
 def flatten(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of nested dictionaries as ``("outer.inner", "value")``; lists are written on one line."""
+    """The leaves of nested dictionaries as ``("outer.inner", "value")``; lists are written on one line.
+
+    What has no name of its own, as the only template of a task without labels, has that of what it is in.
+    """
     for key, inner in value.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key}" if key else prefix.removesuffix(".")
         if isinstance(inner, Mapping) and inner:
             yield from flatten(inner, f"{name}.")
         else:
