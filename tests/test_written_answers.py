@@ -159,6 +159,28 @@ def test_written_answers_are_scored_beside_what_explains_and_answers_nothing() -
     assert scored.results.errors.counts["both"].n + scored.results.errors.counts["label"].n == 4
 
 
+def test_abstaining_and_stated_confidence_judge_a_written_answer_as_exact_match_does() -> None:
+    gold = [question("the answer", id=str(k), accepted=["a reply"]) for k in range(8)]
+    given = [
+        Prediction.model_validate(
+            {
+                "id": str(k),
+                "label": ["Answer.", "A reply", "neither"][k % 3],
+                "explanation": "so it is",
+                "probability": 0.4 + 0.05 * k,
+                "stated_confidence": 0.9 if k % 3 < 2 else 0.2,
+                "abstained": k == 7,
+            }
+        )
+        for k in range(8)
+    ]
+    metrics = evaluate(given, gold, task=QA, name="qa", settings=EvaluationSettings(bertscore=False)).metrics
+    assert metrics["exact_match"].value == pytest.approx(6 / 8)
+    assert metrics["selective_accuracy"].value == pytest.approx(5 / 7)
+    assert metrics["stated_auroc"].value == 1.0
+    assert metrics["confidence_auroc"].n == 8
+
+
 def test_a_system_that_writes_nothing_is_wrong_and_one_that_only_explains_is_not_scored() -> None:
     rows = [Example(id=f"{n}", fields={"instruction": "Name it.", "input": ""}, label="A name.") for n in range(4)]
     for text, expected in (("", 0.0), ("It has a name.", None)):

@@ -50,9 +50,7 @@ def _score_abstained(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootst
             fix="Complete the key, or leave it out.",
         )
     scored.metrics["coverage"] = mean([float(not value) for value in abstained], bootstrap)
-    right = [
-        None if value or row.example.label is None else float(row.prediction.label == row.example.label)
-        for row, value in zip(rows, abstained, strict=True)
-    ]
+    judged = [None if value else row.correct for row, value in zip(rows, abstained, strict=True)]
+    right = [None if correct is None else float(correct) for correct in judged]
     if any(value is not None for value in right):
         scored.metrics["selective_accuracy"] = mean(right, bootstrap)

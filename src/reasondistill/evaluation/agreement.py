@@ -137,8 +137,7 @@ class _Compared:
         if all(value is None for value in self._same_label):
             return None
         student_right = [
-            None if right is None else row.prediction.label == row.example.label
-            for right, row in zip(self._right, self._rows, strict=True)
+            None if right is None else row.correct for right, row in zip(self._right, self._rows, strict=True)
         ]
         return LabelAgreement(
             agreement=self._bins(self._same_label), kappa=self._kappa(), student_accuracy=self._bins(student_right)

@@ -29,6 +29,13 @@ class Row(NamedTuple):
     right: bool | None = None
     """Of a written answer with accepted ones, whether it is one of them."""
 
+    @property
+    def correct(self) -> bool | None:
+        """Whether the label, or the written answer, is right; None where none is known."""
+        if self.example.label is None:
+            return None
+        return self.prediction.label == self.example.label if self.right is None else self.right
+
 
 def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> list[Row]:
     """Examples in their order, each with its prediction, all of them checked."""
@@ -124,14 +131,7 @@ def right_answers(rows: Sequence[Row], task: Task) -> list[bool | None]:
     """Whether each row's label, or written answer, is right; None where none is known, or the system gives none."""
     if not gives_labels(rows, task):
         return [None] * len(rows)
-    return [
-        None
-        if row.example.label is None
-        else row.prediction.label == row.example.label
-        if row.right is None
-        else row.right
-        for row in rows
-    ]
+    return [row.correct for row in rows]
 
 
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:

@@ -24,7 +24,7 @@ def score_stated(scored: Scored, rows: Sequence[Row], bootstrap: GroupBootstrap,
     if not any(row.prediction.states for row in rows):
         return
     scored.metrics["stated_rate"] = mean([float(value is not None) for value in stated], bootstrap)
-    correct = [None if row.example.label is None else row.prediction.label == row.example.label for row in rows]
+    correct = [row.correct for row in rows]
     values, statistics = stated_statistics(stated, correct)
     n = int(statistics.sum())
     if not n:
@@ -59,10 +59,10 @@ def _shuffled(statistics: FloatArray, seed: int) -> float:
 
 def _score_probabilities(scored: Scored, rows: Sequence[Row], places: Sequence[int], bootstrap: GroupBootstrap) -> None:
     """What the probability of the given label gives on the rows that state a confidence, if all have one."""
-    answers = [(row.prediction, row.example.label) for row in (rows[k] for k in places)]
-    if any(p.label not in p.probabilities for p, _ in answers):
+    sure = [rows[k].prediction.confidence for k in places]
+    if any(value is None for value in sure):
         return
-    ranked = Ranked([p.probabilities[p.label or ""] for p, _ in answers], [p.label == gold for p, gold in answers])
+    ranked = Ranked([value for value in sure if value is not None], [bool(rows[k].correct) for k in places])
     drawn = [ranked_auroc(ranked, weights) for weights in bootstrap.row_weights(places)]
     interval = percentile_interval(np.concatenate(drawn)) if drawn else None
     scored.metrics["confidence_auroc"] = MetricValue(value=float(ranked_auroc(ranked)), ci95=interval, n=len(places))
