@@ -18,8 +18,10 @@ from reasondistill.cli.planning import plan
 from reasondistill.cli.table_options import TableOptions
 from reasondistill.config import TrainConfig, load_config
 from reasondistill.contracts.results import Results
+from reasondistill.data import load_dataset
 from reasondistill.data.layout import Choice
 from reasondistill.errors import ConfigError, DataError
+from reasondistill.training.planning import DataFile, plan_training
 
 TINY = ["--student", "scratch"] + [
     word
@@ -329,3 +331,19 @@ def test_training_from_python_prints_nothing(tmp_path: Path, capfd: pytest.Captu
     assert events[1].startswith("data: train ")
     assert events[-2].startswith("training  4/4 steps  loss ")
     assert events[-1] == "saving and calibrating"
+
+
+# --- what a plan takes from the texts ---
+
+
+def test_a_student_from_scratch_gets_a_unigram_tokenizer_where_the_texts_have_no_spaces() -> None:
+    def tokenizer(texts: Sequence[str], **changes: Any) -> str:
+        rows = [{"text": f"{texts[k % 2]}{k}", "label": "ab"[k % 2], "why": texts[k % 2]} for k in range(30)]
+        plan = plan_training(DataFile(load_dataset(rows), "rows.jsonl"), student="scratch", changes=changes)
+        assert ("Unigram" in plan.recipe.summary) == (plan.config.student.tokenizer == "unigram")  # type: ignore[union-attr]
+        return str(plan.config.student.tokenizer)  # type: ignore[union-attr]
+
+    assert tokenizer(["他在北京工作，", "天气很好，"]) == "unigram"
+    assert tokenizer(["He works in Beijing ", "The weather is fine "]) == "bpe"
+    assert tokenizer(["Он работает ", "Погода хорошая "]) == "bpe"
+    assert tokenizer(["他在北京工作，", "天气很好，"], student={"tokenizer": "bpe"}) == "bpe"

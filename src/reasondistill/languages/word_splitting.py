@@ -53,6 +53,12 @@ def as_written(text: str) -> list[str]:
     return (_ASCII_WRITTEN if text.isascii() else _WRITTEN).findall(text)
 
 
+def unspaced_share(text: str) -> float:
+    """The share of a text's characters, white space aside, that are of scripts without spaces."""
+    characters = len("".join(text.split()))
+    return 0.0 if text.isascii() or not characters else len(ONE_UNSPACED.findall(text)) / characters
+
+
 def length(text: str) -> int:
     """The number of words, separated by white space; of scripts without spaces each character counts as one."""
     if not text.isascii():

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from reasondistill.languages.word_splitting import ONE_UNSPACED, words
+from reasondistill.languages.word_splitting import unspaced_share, words
 from reasondistill.metrics.statistics import FloatArray
 
 Aggregate = Literal["max", "mean"]
@@ -175,7 +175,7 @@ class CorpusMetric:
         """
         if not self._needs_spaces or text.isascii():
             return True
-        return len(ONE_UNSPACED.findall(text)) <= UNREAD_LETTERS * len("".join(text.split()))
+        return unspaced_share(text) <= UNREAD_LETTERS
 
     def counts(self, candidate: str, references: Sequence[str]) -> list[int]:
         """The counts of one row, `width` of them; it needs a reference."""

@@ -167,8 +167,10 @@ def plan_training(
     splits = loaded.splits if validation is None else {"train": len(loaded), "validation": len(validation.loaded)}
     if task is None or not splits.get("train"):
         raise without_train(loaded.name, splits)
-    sizes, choices = _measured(loaded, task)
     changes = dict(changes or {})
+    if "tokenizer" not in (changes.get("student") or {}):
+        recipe = recipe.suited_to(text for example in islice(loaded, _SAMPLE) for text in example.fields.values())
+    sizes, choices = _measured(loaded, task)
     value = _values(loaded, splits, recipe, sizes, changes.get("training") or {})
     value["data"] = {"train": data.named(**({} if validation else {"split": "train"}))}
     if splits.get("validation"):

@@ -6,14 +6,17 @@ What is known of each recipe is in docs/students.md ("Recipes").
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from reasondistill.errors import ConfigError
+from reasondistill.languages.word_splitting import unspaced_share
 
 DEFAULT_STUDENT: Final = "flan-t5-small"
+_FEW = 0.2
+"""Share of characters of scripts without spaces up to which words are told by their spaces."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Recipe:
     examples: int
     batch: int
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    def suited_to(self, texts: Iterable[str]) -> Recipe:
+        """The same; a student that gets a tokenizer of its own has a Unigram one for texts without spaces."""
+        if self.student["kind"] != "scratch" or unspaced_share(" ".join(texts)) <= _FEW:
+            return self
+        summary = f"{self.summary}; a Unigram tokenizer, as the texts have no spaces between words"
+        return replace(self, summary=summary, student={**self.student, "tokenizer": "unigram"})
 
     def with_checkpoint(self, checkpoint: str) -> Recipe:
         """The same settings for another checkpoint."""
