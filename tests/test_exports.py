@@ -80,6 +80,33 @@ def test_label_studio_tasks(tmp_path: Path) -> None:
     assert loaded.set_aside["annotators who do not agree"] == 1
 
 
+def test_reasons_are_kept_of_those_who_chose_the_label_however_short_they_are(tmp_path: Path) -> None:
+    given = [("bug", "It is a crash."), ("feat", "The user wants something new here."), ("bug", "It crashes.")]
+    alike = [("bug", "It is a crash."), ("bug", "It describes a crash."), ("bug", "It is a crash.")]
+    tasks, records = [], []
+    for number, people in enumerate((given, alike), start=1):
+        done = [
+            {"id": k, "completed_by": k, "result": [choice("kind", label), words("why", why)], "was_cancelled": False}
+            for k, (label, why) in enumerate(people)
+        ]
+        tasks.append({"id": number, "data": {"text": f"Ticket {number}."}, "annotations": done, "predictions": []})
+        responses = {
+            question: [
+                {"value": pair[place], "user_id": f"u{k}", "status": "submitted"} for k, pair in enumerate(people)
+            ]
+            for place, question in enumerate(("kind", "reason"))
+        }
+        fields = {"text": f"Ticket {number}."}
+        records.append({"id": f"r{number}", "fields": fields, "suggestions": {}, "responses": responses})
+    for rows, of in ((tasks, "tasks"), (records, "records")):
+        loaded = load_dataset(listed(tmp_path / f"{of}.json", rows), label="kind")
+        assert answers(loaded) == [
+            ("Ticket 1.", "bug", ["It is a crash.", "It crashes."]),
+            ("Ticket 2.", "bug", ["It is a crash.", "It describes a crash."]),
+        ]
+        assert loaded.set_aside == {"explanation of an annotator who chose another label": 1}
+
+
 MIN = [
     {
         "text": "It closes at once.",

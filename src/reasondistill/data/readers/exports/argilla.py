@@ -6,13 +6,19 @@ https://docs.argilla.io/latest/how_to_guides/import_export/ and, of version 1, `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice, repeat
+from typing import NamedTuple
 
-from reasondistill.data.readers.exports.form import Export, agreed, only
+from reasondistill.data.readers.exports.form import Export, Given, joined, only
 from reasondistill.data.readers.flat_rows import Cells
 
 _LEFT_OUT = ("discarded", "draft")
+
+
+class _Answer(NamedTuple):
+    given: Given
+    status: object
 
 
 def _is_records(row: Mapping[str, object]) -> bool:
@@ -20,13 +26,17 @@ def _is_records(row: Mapping[str, object]) -> bool:
 
 
 def _of_record(row: Cells, counts: Counter[str]) -> list[dict[str, object]]:
-    answers = {
-        name: [(answer["value"], answer.get("status")) for answer in given]
-        for name, given in (row["responses"] or {}).items()
-    }
+    answers = {name: _answers(name, given) for name, given in (row["responses"] or {}).items()}
     suggestions = {name: suggestion["value"] for name, suggestion in (row["suggestions"] or {}).items()}
     own = {"id": row.get("id"), **row["fields"], **(row.get("metadata") or {})}
     return _example(own, answers, suggestions, row.get("status"), counts)
+
+
+def _answers(question: str, given: Iterable[Cells]) -> list[_Answer]:
+    """The answers to a question, as Argilla writes each with who gave it."""
+    return [
+        _Answer(Given(answer.get("user_id"), question, only(answer["value"])), answer.get("status")) for answer in given
+    ]
 
 
 def _is_columns(row: Mapping[str, object]) -> bool:
@@ -34,19 +44,23 @@ def _is_columns(row: Mapping[str, object]) -> bool:
 
 
 def _of_columns(row: Cells, counts: Counter[str]) -> list[dict[str, object]]:
-    answers: dict[str, list[tuple[object, object]]] = {}
+    answers: dict[str, list[_Answer]] = {}
     suggestions: dict[str, object] = {}
     own: dict[str, object] = {}
     for column, value in row.items():
         name, dot, part = column.partition(".")
         if dot and part == "responses":
             given = value if isinstance(value, list) else [] if value is None else [value]
-            status = row.get(f"{name}.responses.status") or []
-            answers[name] = list(zip_longest(given, status[: len(given)]))
+            beside = (row.get(f"{name}.responses.{what}") or [] for what in ("users", "status"))
+            users, statuses = (list(islice(chain(values, repeat(None)), len(given))) for values in beside)
+            answers[name] = [
+                _Answer(Given(who, name, only(value)), status)
+                for value, who, status in zip(given, users, statuses, strict=True)
+            ]
         elif (dot and part == "suggestion") or column.endswith("-suggestion"):
             suggestions[name.removesuffix("-suggestion")] = value
         elif isinstance(value, list) and value and isinstance(value[0], Mapping) and "user_id" in value[0]:
-            answers[column] = [(answer["value"], answer.get("status")) for answer in value]
+            answers[column] = _answers(column, value)
         elif not column.startswith("_") and not _is_beside(column):
             own[column] = value
     status = own.pop("status", None)
@@ -68,22 +82,21 @@ def _is_beside(column: str) -> bool:
 
 def _example(
     own: dict[str, object],
-    answers: Mapping[str, Iterable[tuple[object, object]]],
+    answers: Mapping[str, Sequence[_Answer]],
     suggestions: Mapping[str, object],
     status: object,
     counts: Counter[str],
 ) -> list[dict[str, object]]:
-    given = [(name, value, answer_status) for name, values in answers.items() for value, answer_status in values]
-    submitted = [(name, value) for name, value, answer_status in given if answer_status not in _LEFT_OUT]
-    if status == "discarded" or (given and not submitted):
+    everything = [answer for of_question in answers.values() for answer in of_question]
+    submitted = [answer.given for answer in everything if answer.status not in _LEFT_OUT]
+    if status == "discarded" or (everything and not submitted):
         counts["discarded or not submitted"] += 1
         return []
-    columns = dict(own)
+    columns, told = dict(own), joined(submitted, counts)
     for name in dict.fromkeys([*answers, *suggestions]):
-        values = [only(value) for answered, value in submitted if answered == name]
-        answer = agreed(values, counts) if values else only(suggestions.get(name))
-        if answer is not None or name not in own:
-            columns[name] = answer
+        value = told[name] if name in told else only(suggestions.get(name))
+        if value is not None or name not in own:
+            columns[name] = value
     return [columns]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from reasondistill.data.column_names import is_called
 from reasondistill.data.readers.flat_rows import Cells, Row
 from reasondistill.errors import DataError
 
@@ -59,22 +60,70 @@ class Export(NamedTuple):
             ) from error
 
 
-def agreed(values: Sequence[object], counts: Counter[str]) -> object:
-    """What several people answered to one question: the answer of more than half of them; of long texts all, as a list.
+class Given(NamedTuple):
+    """One person's answer to one question about a row.
 
-    Where short answers have no majority, there is none, and that is counted.
+    Attributes:
+        is_text: whether it is one to write, not to choose; None where the tool does not say.
     """
-    texts = [value for value in values if value is not None and value != ""]
-    if not texts:
+
+    who: object
+    question: str
+    value: object
+    is_text: bool | None = None
+
+
+def joined(answers: Iterable[Given], counts: Counter[str]) -> dict[str, object]:
+    """What several people answered about one row, by question.
+
+    Of what is chosen, the answer of more than half of them; where there is none, that is counted. Of texts all, as a
+    list where there are several, but for those of people who chose otherwise: these explain another label, and are
+    counted.
+    """
+    questions: dict[str, list[Given]] = {}
+    for answer in answers:
+        own = questions.setdefault(answer.question, [])
+        if answer.value is not None and answer.value != "":
+            own.append(answer)
+    written = {name: own for name, own in questions.items() if any(map(_is_text, own))}
+    chosen = {name: _majority(own, counts) for name, own in questions.items() if name not in written}
+    against = _against([(chosen[name], own) for name, own in questions.items() if chosen.get(name) is not None])
+    texts: dict[str, object] = {}
+    for name, own in written.items():
+        kept = list(dict.fromkeys(str(answer.value) for answer in own if answer.who not in against))
+        texts[name] = kept if len(kept) > 1 else kept[0] if kept else None
+        if lost := sum(answer.who in against for answer in own):
+            counts["explanation of an annotator who chose another label"] += lost
+    return {name: texts[name] if name in texts else chosen[name] for name in questions}
+
+
+def _is_text(answer: Given) -> bool:
+    """Whether an answer is written; where its tool does not say, by the question's name, its words or its full stop."""
+    if answer.is_text is not None or not isinstance(answer.value, str):
+        return bool(answer.is_text)
+    words = answer.value.split()
+    ended = len(words) > 1 and words[-1].endswith((".", "!", "?", "。"))
+    return is_called("explanation", answer.question) or len(words) >= _SHORT or ended
+
+
+def _majority(answers: Sequence[Given], counts: Counter[str]) -> object:
+    if not answers:
         return None
-    keys = [repr(text) for text in texts]
+    keys = [repr(answer.value) for answer in answers]
     key, times = Counter(keys).most_common(1)[0]
     if 2 * times > len(keys):
-        return texts[keys.index(key)]
-    if any(isinstance(text, str) and len(text.split()) >= _SHORT for text in texts):
-        return texts
+        return answers[keys.index(key)].value
     counts["annotators who do not agree"] += 1
     return None
+
+
+def _against(decided: Sequence[tuple[object, Sequence[Given]]]) -> set[object]:
+    """Who chose something else than was decided; by a number, as how hard a row is, only where nothing else decides."""
+    named = [(value, answers) for value, answers in decided if isinstance(value, str)]
+    others: set[object] = set()
+    for value, answers in named or decided:
+        others |= {answer.who for answer in answers} - {answer.who for answer in answers if answer.value == value}
+    return others
 
 
 def only(values: object) -> object:

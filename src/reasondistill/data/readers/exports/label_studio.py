@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from reasondistill.data.readers.exports.form import SEVERAL, Export, agreed, only, without
+from reasondistill.data.readers.exports.form import SEVERAL, Export, Given, joined, only, without
 from reasondistill.data.readers.flat_rows import Cells
 
 _ANSWERS = {"choices": "choices", "textarea": "text", "rating": "rating", "number": "number"}
@@ -29,32 +29,24 @@ def _of_task(row: Cells, counts: Counter[str]) -> list[dict[str, object]]:
     if len(kept) < len(row["annotations"]) and not kept:
         counts["skipped by its annotator"] += 1
         return []
-    answers: dict[str, list[object]] = {}
-    for annotation in kept:
-        for name, value in _answers(annotation["result"]).items():
-            answers.setdefault(name, []).append(value)
-    if any(isinstance(value, list) and _is_choice(row, name) for name, values in answers.items() for value in values):
+    answers = [
+        Given(who, result["from_name"], only(result["value"][_ANSWERS[result["type"]]]), result["type"] == "textarea")
+        for who, annotation in enumerate(kept)
+        for result in annotation["result"]
+        if result["type"] in _ANSWERS
+    ]
+    if any(isinstance(answer.value, list) and not answer.is_text for answer in answers):
         counts[SEVERAL] += 1
         return []
     data = dict(row["data"])
-    named = {name if name not in data else f"{name}_answer": agreed(values, counts) for name, values in answers.items()}
+    # Several texts of one person are several explanations.
+    single = [answer._replace(value=value) for answer in answers for value in _each(answer.value)]
+    named = {f"{name}_answer" if name in data else name: value for name, value in joined(single, counts).items()}
     return [{"id": row.get("id"), **data, **named}]
 
 
-def _answers(results: list[Cells]) -> dict[str, object]:
-    return {
-        result["from_name"]: only(result["value"][_ANSWERS[result["type"]]])
-        for result in results
-        if result["type"] in _ANSWERS
-    }
-
-
-def _is_choice(row: Cells, name: str) -> bool:
-    return any(
-        result["from_name"] == name and result["type"] == "choices"
-        for annotation in row["annotations"]
-        for result in annotation["result"]
-    )
+def _each(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_rows(row: Mapping[str, object]) -> bool:
