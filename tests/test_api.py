@@ -84,6 +84,21 @@ def test_a_student_answers_a_frame_rows_and_texts(run: Any) -> None:
         student.predict([{"other": "x"}])
 
 
+def test_what_cannot_be_answered_is_said_and_shifts_nothing(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    student = rd.Student.load(run)
+    texts = ["the app closes at once", "", "please add a theme", "  "]
+    answers = student.predict(texts)
+    assert [(a.id, a.label is None) for a in answers] == [
+        ("data:1", False), ("data:2", True), ("data:3", False), ("data:4", True)
+    ]  # fmt: skip
+    assert "data: not answered: 2 rows with an empty ticket_text" in caplog.text
+    assert len(student.predict([{"id": str(k), "ticket_text": text} for k, text in enumerate(texts)])) == 2
+    frame = pd.DataFrame({"ticket_text": texts[:1], "label": ["bug"]})
+    assert "label" not in caplog.text
+    student.predict(frame)
+    assert "the answers take the place of the frame's own label: rename them to keep both" in caplog.text
+
+
 def test_from_answers_to_a_comparison_and_a_report(run: Any, tmp_path: Path) -> None:
     student = rd.Student.load(run)
     data = rd.load_dataset(run.folder / "data.jsonl", task=student.task)

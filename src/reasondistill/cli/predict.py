@@ -111,6 +111,8 @@ def predict(
     loaded = Student.load(student, calibrated=calibration)
     rows = rows_for(student, loaded.task, data, split=split, columns=mapping(columns))
     called = (rows.split or "all") if run is None or data is None else RunData(run).place_of(rows)
+    if data is not None and (unanswered := rows.loaded.unanswered(loaded.task)):
+        complain(f"{data}: not answered: {unanswered}.")
     rows = rows.first(limit) if limit else rows
     place = out or Run(student).predictions(called)
     if data is None:

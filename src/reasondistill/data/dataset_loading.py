@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from reasondistill.data.recognising import Recognised, recognise_data, recognise
 from reasondistill.data.sources import load, load_table
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import Task, get_task
+
+_LOG = logging.getLogger(__name__)
 
 Source: TypeAlias = str | Path | Loaded | Frame | Mapping[str, object] | Iterable[Mapping[str, object] | Example]
 """What `load_dataset` takes."""
@@ -112,7 +115,10 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
             return cast("Sequence[Example]", data)
         if isinstance(first, str):
             data = _rows_of_texts(task, cast("Sequence[str]", data))
-    return load_dataset(cast("Source", data), task=task).examples
+    loaded = load_dataset(cast("Source", data), task=task)
+    if unanswered := loaded.unanswered(task):
+        _LOG.warning("%s: not answered: %s", loaded.name, unanswered)
+    return loaded.examples
 
 
 def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, object]]:

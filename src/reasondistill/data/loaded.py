@@ -77,6 +77,14 @@ class Loaded:
             self.name, expected=f"one of the splits {', '.join(counts) or '(none)'}", found=repr(split), fix="Name one."
         )
 
+    def unanswered(self, task: Task) -> str:
+        """What of a table a student cannot answer, and why: ``2 rows with an empty text``; "" where it can all."""
+        counts = {name: self.set_aside.get(f"empty {name}", 0) for name in task.fields}
+        parts = [f"{n:,} row{'s' if n > 1 else ''} with an empty {name}" for name, n in counts.items() if n]
+        if n := self.set_aside.get(INDISTINCT, 0):
+            parts.append(f"{n:,} with {INDISTINCT}")
+        return ", ".join(parts)
+
     @property
     def splits(self) -> dict[str, int]:
         """Split → how many examples are in it; by the hash of their groups where no row names one."""

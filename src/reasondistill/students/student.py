@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from reasondistill.students.package.opening import LoadedPackage
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -244,9 +247,9 @@ class Student:
         """Answer examples, in order.
 
         Args:
-            examples: examples, or whatever `load_dataset` takes; for a task with one field, also texts. For a pandas
-                DataFrame a copy is returned, with ``label``, ``probability`` and ``explanation``: empty in rows that
-                lack a field.
+            examples: examples, or whatever `load_dataset` takes; for a task with one field, also texts, of which an
+                empty one gets an empty answer. For a pandas DataFrame a copy is returned, with ``label``,
+                ``probability`` and ``explanation``: empty in rows that lack a field.
             generation: how explanations are written; by default the student's own settings.
             free: also let the student write label and explanation freely, and parse that.
             precision: also mark, as ``abstained``, the predictions to abstain from at this target precision.
@@ -259,11 +262,18 @@ class Student:
 
         if type(examples).__name__ == "DataFrame" and hasattr(examples, "iloc"):
             return self._answered(examples, generation, free, precision)
+        texts = examples if isinstance(examples, list | tuple) and examples and isinstance(examples[0], str) else None
         examples = examples_for(self.task, examples)
         threshold = None if precision is None else self.threshold_for(precision)
         answers = self._answers(examples, generation or self.generation, free=free)
         rows = zip(examples, answers, strict=True)
-        return Predictions(_prediction(example, a, threshold, self.phrases) for example, a in rows)
+        predictions = Predictions(_prediction(example, a, threshold, self.phrases) for example, a in rows)
+        if texts is None or len(predictions) == len(texts):
+            return predictions
+        by_row = {_row_of(prediction): prediction for prediction in predictions}
+        name = predictions[0].id.rpartition(":")[0]
+        none = (Prediction(id=f"{name}:{row + 1}", label=None) for row in range(len(texts)))
+        return Predictions(by_row.get(row, empty) for row, empty in enumerate(none))
 
     def _answered(
         self, frame: pd.DataFrame, generation: Generation | None, free: bool, precision: float | None
@@ -274,8 +284,10 @@ class Student:
         rows = frame.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in frame.columns])
         examples = examples_for(self.task, rows)
         answers = self.predict(examples, generation=generation, free=free, precision=precision)
-        by_row = {int(a.id.rpartition(":")[2]) - 1: a for a in answers}  # rows without a text have none
+        by_row = {_row_of(a): a for a in answers}  # rows without a text have none
         in_order = [by_row.get(row) for row in range(len(frame))]
+        if own := [name for name in ("label", "probability", "explanation") if name in frame.columns]:
+            _LOG.warning("the answers take the place of the frame's own %s: rename them to keep both", ", ".join(own))
         answered = frame.copy()
         answered["label"] = [None if a is None else a.label for a in in_order]
         answered["probability"] = [None if a is None else a.confidence for a in in_order]
@@ -369,6 +381,11 @@ def _listed(what: str, texts: Sequence[T]) -> tuple[T, ...]:
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         raise DataError(what, expected="a list of texts", found=repr(texts), fix=f"Write [{texts!r}].")
     return tuple(texts)
+
+
+def _row_of(prediction: Prediction) -> int:
+    """The row in memory, from 0, that a prediction without an id of its own is of."""
+    return int(prediction.id.rpartition(":")[2]) - 1
 
 
 def _prediction(example: Example, a: Answer, threshold: float | None, phrases: Sequence[Phrase]) -> Prediction:
