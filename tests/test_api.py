@@ -93,7 +93,7 @@ def test_what_cannot_be_answered_is_said_and_shifts_nothing(run: Any, caplog: py
     ]  # fmt: skip
     assert "data: not answered: 2 rows with an empty ticket_text" in caplog.text
     assert len(student.predict([{"id": str(k), "ticket_text": text} for k, text in enumerate(texts)])) == 2
-    frame = pd.DataFrame({"ticket_text": texts[:1], "label": ["bug"]})
+    frame = pd.DataFrame({"ticket_text": texts[:1], "label": ["bug"]}, index=pd.Index(["T-7"], name="id"))
     assert "label" not in caplog.text
     student.predict(frame)
     assert "the answers take the place of the frame's own label: rename them to keep both" in caplog.text

@@ -42,6 +42,18 @@ def test_a_frame_rows_and_a_file_give_the_same_examples(tmp_path: Path) -> None:
     assert [e.id for e in of_rows] == ["data:1", "data:2", "data:3", "data:4"]
 
 
+def test_named_levels_of_an_index_are_columns() -> None:
+    frame = pd.DataFrame([{"text": f"Ticket {k}.", "label": "ab"[k % 2], "why": f"Why {k}."} for k in range(12)])
+    grouped = load_dataset(frame.set_index(pd.Index([f"c{k % 3}" for k in range(12)], name="group")))
+    assert [e.group for e in grouped][:4] == ["c0", "c1", "c2", "c0"]
+    split = load_dataset(pd.concat({"train": frame[:8], "test": frame[8:]}, names=["split"]))
+    assert split.splits == {"train": 8, "test": 4}
+    of_ids = load_dataset(frame.set_index(pd.Index(range(100, 112), name="id")))
+    assert [e.id for e in of_ids][:2] == ["100", "101"]
+    assert [e.id for e in load_dataset(frame.set_index(pd.Index(range(100, 112))))][:1] == ["data:1"]
+    assert [e.fields["text"] for e in load_dataset(frame.set_index("text"))][:1] == ["Ticket 0."]
+
+
 def test_polars_and_arrow_backed_frames_too() -> None:
     polars = pytest.importorskip("polars")
     assert content(load_dataset(polars.DataFrame(ROWS))) == content(load_dataset(ROWS))

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 from reasondistill.contracts.records import Example
 from reasondistill.data.layout import Choice, one_of
 from reasondistill.data.loaded import Loaded, gather
+from reasondistill.data.notices import say_unlabelled
 from reasondistill.data.readers.any_table import table_of_rows
 from reasondistill.data.readers.in_memory import NAME, Frame, Records, rows_in_memory
 from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns, value_text
@@ -38,7 +39,7 @@ def load_dataset(
     split: str | None = None,
     task: Task | str | None = None,
     columns: ColumnMapping | None = None,
-    label_values: Mapping[Any, str] | None = None,
+    label_values: Mapping[Any, str] | Sequence[str] | None = None,
 ) -> Loaded:
     """Read a data set.
 
@@ -57,7 +58,8 @@ def load_dataset(
         split: keep this split only.
         task: fields and labels that the rows must have: a task, the name of a built-in one or a YAML file.
         columns: what → its column, instead of the arguments above.
-        label_values: what the label's values mean: ``{0: "entailment", 1: "neutral"}``; "" where one means no label.
+        label_values: what the label's values mean: ``{0: "entailment", 1: "neutral"}``, or the labels of the numbers
+            from 0 on; "" where one means no label.
 
     What is not named is told by the columns' names and values; ``task`` of what is returned says how it came out.
 
@@ -74,6 +76,15 @@ def load_dataset(
             fix="Name the columns where the file or the rows are read.",
         )
     task = get_task(task) if isinstance(task, str) else task
+    if label_values is not None and not isinstance(label_values, Mapping):
+        if not isinstance(label_values, Sequence) or isinstance(label_values, str):
+            raise DataError(
+                "label_values",
+                expected="a mapping of values to labels, or the labels of the numbers from 0 on",
+                found=f"{label_values!r}",
+                fix='Write it as {0: "entailment", 1: "neutral"}, or as ["entailment", "neutral"].',
+            )
+        label_values = dict(enumerate(label_values))
     if label_values:
         values = {value_text(value): name for value, name in label_values.items()}
         if choice is None:
@@ -178,6 +189,7 @@ def _of_rows(rows: Records, task: Task | None, columns: ColumnMapping | None, ch
     else:
         recognised = Recognised(task, "task", columns if choice is None else choice.mapping(task))
     loaded = load_table(table, recognised.task, recognised.columns, need_label=False, notes=notes)
+    say_unlabelled(NAME, loaded)
     return replace(loaded, columns=plain_columns(recognised.columns))
 
 

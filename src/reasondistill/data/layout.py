@@ -22,7 +22,7 @@ from reasondistill.data.column_roles import (
     split_column,
     text_columns,
 )
-from reasondistill.data.label_spellings import label_spellings
+from reasondistill.data.label_spellings import label_spellings, require_meant
 from reasondistill.data.own_columns import own_columns
 from reasondistill.data.readers.csv_files import DELIMITERS
 from reasondistill.data.readers.explanation_cells import is_explanation
@@ -153,6 +153,8 @@ class Layout:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Column → its field's name, where a user gave it one."""
     label_values: LabelValues = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    """Values that a user says the meaning of, and that do not occur."""
     written: bool = False
     """The label's column holds answers that are texts."""
     none: tuple[str, ...] = ()
@@ -207,8 +209,9 @@ class Layout:
         return described + [(name, "not used", str(self.columns[name])) for name in self.unused]
 
     def _read_as(self) -> str:
-        values = [f"{value!r} as {label}" for value, label in self.label_values.items()]
-        return f"; read {listed(values, most=4)}" if values else ""
+        values = [f"{value!r} as {label}" for value, label in self.label_values.items() if value not in self.unread]
+        read = f"; read {listed(values, most=4)}" if values else ""
+        return read + (f"; nowhere: {listed(list(map(repr, self.unread)), most=4)}" if self.unread else "")
 
     def _fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
@@ -262,6 +265,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
     free.pop(label or "", None)
     texts = choice.text or text_columns(free)
     spellings = {} if not label or choices or written else label_spellings(label, rows(), choice.label_values)
+    unread = require_meant(source, label, rows(), choice.label_values) if label and choice.label_values else ()
     layout = Layout(
         texts=texts,
         label=label or None,
@@ -276,6 +280,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         none=choice.none,
         fields=choice.fields,
         label_values={**{value: name for value, name in spellings.items() if value != name}, **choice.label_values},
+        unread=unread,
     )
     _require_usable(source, layout, named=bool(choice.text))
     return layout

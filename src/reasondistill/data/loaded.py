@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from reasondistill.contracts.records import Example, doubled_id
-from reasondistill.data.splits import split_order
+from reasondistill.data.splits import split_in_part, split_order
 from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
 from reasondistill.storage.arrow_cache import TableCache
@@ -71,10 +71,14 @@ class Loaded:
         Raises:
             DataError: it has none.
         """
-        if split in (counts := self.splits):
+        counts = self.splits
+        if isinstance(split, str) and split in counts:
             return self.part(split)
         raise DataError(
-            self.name, expected=f"one of the splits {', '.join(counts) or '(none)'}", found=repr(split), fix="Name one."
+            self.name,
+            expected=f"one of the splits {', '.join(counts) or '(none)'}",
+            found=repr(split),
+            fix="Name one; rows are in .examples.",
         )
 
     def unanswered(self, task: Task) -> str:
@@ -87,7 +91,12 @@ class Loaded:
 
     @property
     def splits(self) -> dict[str, int]:
-        """Split → how many examples are in it; by the hash of their groups where no row names one."""
+        """Split → how many examples are in it; by the hash of their groups where no row names one.
+
+        Raises:
+            DataError: some rows name one, others do not.
+        """
+        self._require_splits()
         counts = Counter(str(split) for split in self.stored.parts())
         return {name: counts[name] for name in sorted(counts, key=split_order)}
 
@@ -127,8 +136,19 @@ class Loaded:
         return replace(self, examples=self.examples[:limit])
 
     def part(self, split: str) -> Loaded:
-        """Only the examples of one part: of those that name it, or where none names one, by the hash rule."""
+        """Only the examples of one part: of those that name it, or where none names one, by the hash rule.
+
+        Raises:
+            DataError: some rows name one, others do not.
+        """
+        self._require_splits()
         return replace(self, examples=self.stored.part(split))
+
+    def _require_splits(self) -> None:
+        """Refuse to put some rows by the rule into parts that others name themselves."""
+        without = 0 if self.stored.split is not None else sum(own is None for own in self.stored.values("split"))
+        if 0 < without < len(self.stored):
+            raise split_in_part(self.name, without, len(self.stored))
 
     def only(self, kept: Sequence[bool], *, reason: str) -> Loaded:
         """Keep the examples marked true, one value per example; the others are dropped and counted."""

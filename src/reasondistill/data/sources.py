@@ -7,12 +7,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from reasondistill.config import Source
 from reasondistill.contracts.records import Example
-from reasondistill.data.loaded import Loaded, counted, gather, recall
+from reasondistill.data.loaded import Loaded, gather, recall
+from reasondistill.data.notices import say
 from reasondistill.data.readers import alpaca, comve, cose, entailment_bank, esnli
 from reasondistill.data.readers.alpaca import is_alpaca, read_alpaca
 from reasondistill.data.readers.answer_sets import answer_set_of, read_answer_set
@@ -24,11 +25,10 @@ from reasondistill.data.readers.csv_files import DELIMITERS, read_table
 from reasondistill.data.readers.entailment_bank import is_entailment_bank, is_slots, read_entailment_bank
 from reasondistill.data.readers.esnli import is_esnli, read_esnli
 from reasondistill.data.readers.esnli_hub import is_esnli_hub, read_esnli_hub
-from reasondistill.data.readers.flat_rows import listed
 from reasondistill.data.readers.in_memory import is_of_datasets
 from reasondistill.data.readers.json_files import SUFFIXES as JSON
 from reasondistill.data.readers.json_files import read_objects
-from reasondistill.data.readers.own_tables import EMPTY_LABEL, ColumnMapping, read_rows
+from reasondistill.data.readers.own_tables import ColumnMapping, read_rows
 from reasondistill.data.splits import split_in_part, usual_split
 from reasondistill.data.transforms.augmentation import augmented
 from reasondistill.data.transforms.confidence import worded
@@ -98,7 +98,7 @@ def load(
         raise DataError(source, problem="size is for built-in data", fix="Leave it out to read the whole file.")
     elif (folder := _esnli_folder(name)) is not None:
         loaded = _official_parts(folder, split, task or NLI)
-        _say(name, loaded)
+        say(name, loaded)
         return loaded
     elif is_of_datasets(source):
         notes: list[str] = []
@@ -108,7 +108,7 @@ def load(
     else:
         path, sheet = _file(source)
         loaded = _from_file(path, sheet, task or _published_task(path, sheet) or NLI, columns, need_label)
-    _say(name, loaded)
+    say(name, loaded)
     return loaded if split is None else _part(loaded, split, name)
 
 
@@ -357,25 +357,6 @@ def _from_file(
         return read_answer_set(path, lambda: read_objects(path, notes), name=form, task=task, notes=notes, key=key)
     table = open_table(f"{path}#{sheet}" if sheet else path, notes)
     return load_table(table, task, columns, need_label=need_label, notes=notes, key=key)
-
-
-def _say(source: str, loaded: Loaded) -> None:
-    """Say, once, what was recognised in a source, which of its columns are not used, and what was left out."""
-    if loaded.ignored_columns:
-        _say_once(f"{source}: columns that are not used: {listed(loaded.ignored_columns, most=8)}")
-    for note in loaded.notes:
-        _say_once(f"{source}: {note}")
-    without = {
-        reason: count for reason, count in loaded.set_aside.items() if reason.startswith(("label ", EMPTY_LABEL))
-    }
-    if without:
-        _say_once(f"{source}: rows without a label: {counted(without)}")
-
-
-@cache
-def _say_once(message: str) -> None:
-    # A column's name may hold what a terminal would obey.
-    _LOG.warning("%s", "".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 def _part(loaded: Loaded, split: str, source: str) -> Loaded:

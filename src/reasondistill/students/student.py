@@ -280,8 +280,10 @@ class Student:
     ) -> pd.DataFrame:
         """A copy of a frame with the answers to its rows."""
         from reasondistill.data.dataset_loading import examples_for
+        from reasondistill.data.readers.in_memory import with_named_index
 
-        rows = frame.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in frame.columns])
+        rows = with_named_index(frame)
+        rows = rows.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in rows.columns])
         examples = examples_for(self.task, rows)
         answers = self.predict(examples, generation=generation, free=free, precision=precision)
         by_row = {_row_of(a): a for a in answers}  # rows without a text have none

@@ -152,7 +152,17 @@ def _rows_of(dataset: Dataset, split: str | None) -> Iterator[dict[str, object]]
             yield named if split is None else {**named, "split": named.get("split") or split}
 
 
+def with_named_index(frame: Any) -> Any:
+    """A frame of pandas with the levels of its index that have a name as columns; any other frame as it is."""
+    levels = getattr(getattr(frame, "index", None), "names", None) or ()
+    named = [name for name in levels if name is not None and name not in frame.columns]
+    return frame.reset_index(named) if named else frame
+
+
 def _of_frame(frame: Frame) -> list[dict[str, object]]:
+    if hasattr(frame, "collect") and hasattr(frame, "collect_schema"):  # polars' LazyFrame
+        frame = frame.collect()
+    frame = with_named_index(frame)
     names = [str(name) for name in frame.columns]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(

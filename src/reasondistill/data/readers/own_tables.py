@@ -43,6 +43,8 @@ NO_FIELD = frozenset({"id", "label", "group", "split", "choices", "explanation",
 """Names that mean something else than a field."""
 NO_LABEL = ("-1", "-")
 """What stands in many published files for a row without a label."""
+STANDS_FOR_NONE = ", which stands for none"
+"""How the reason ends for which a row with one of these is counted."""
 EMPTY_LABEL = "empty label"
 """As what a row without a label is counted where others have one."""
 _WHOLE = re.compile(r"-?[0-9]{1,15}\.0+")
@@ -310,7 +312,7 @@ def _label(
     if label is None or not label.strip() or label in known or not known:
         return label if label and label.strip() else None
     if label in NO_LABEL:
-        set_aside[f"label {label}, which stands for none"] += 1
+        set_aside[f"label {label}{STANDS_FOR_NONE}"] += 1
         return None
     if columns.label_values:
         raise DataError(
