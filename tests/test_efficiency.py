@@ -315,12 +315,12 @@ def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
     from transformers import T5ForConditionalGeneration
 
     config = tiny.tied_t5().config
-    config.d_ff = 2**18
+    config.d_ff = 2**17
     checkpoint = replace(tiny.student(), model=T5ForConditionalGeneration(config))
     checkpoint.save(tmp_path)
-    weights = 4 * 4 * 2 * 32 * 2**18  # 4 bytes of each weight in four layers' two matrices: 256 MiB
+    weights = 4 * 4 * 2 * 32 * 2**17  # 4 bytes of each weight in four layers' two matrices: 128 MiB
     found = ask(request(tmp_path, "at_rest"))
-    assert weights < found["rest_bytes"] < 1.15 * weights
+    assert weights < found["rest_bytes"] < 1.25 * weights
     assert found["loaded_bytes"] > found["rest_bytes"]
     assert found["accelerator"] is None
 
