@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from reasondistill.contracts.records import Example
 from reasondistill.data import load_dataset
+from reasondistill.data.layout import Choice, look
 from reasondistill.data.loaded import Loaded
+from reasondistill.data.readers.any_table import open_table
 from reasondistill.errors import DataError
 from reasondistill.tasks.task import NLI
 
@@ -154,3 +156,66 @@ def test_any_table_gives_the_same_as_its_csv(rows: list[tuple[str, str, str]]) -
             writer.writerows(table)
         of_file = load_dataset(Path(folder) / "t.csv", text="text", label="label", explanation="explanation")
     assert content(of_file) == content(load_dataset(table, text="text", label="label", explanation="explanation"))
+
+
+# --- labels and splits that are not what they seem ---
+
+
+def labelled(*labels: object) -> list[dict[str, Any]]:
+    return [{"text": f"It is number {k}.", "label": label, "why": f"Why {k}."} for k, label in enumerate(labels)]
+
+
+def test_a_label_that_may_stand_for_none_is_said_with_what_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    rows = labelled(*[-1, 0, 1] * 10)
+    loaded = load_dataset(rows)
+    assert (loaded.task.labels if loaded.task else None) == ("0", "1")
+    assert "data: rows without a label: label -1, which stands for none (10)" in caplog.text
+    assert "if -1 is a label, give it a name, with the others: --label-values=-1=NAME" in caplog.text
+    kept = load_dataset(rows, label_values={"-1": "bad", "0": "fair", "1": "good"})
+    assert kept.task is not None
+    assert kept.task.labels == ("bad", "fair", "good")
+    assert [e.label for e in kept][:3] == ["bad", "fair", "good"]
+    caplog.clear()
+    load_dataset(labelled(*[0, 1, 2] * 40, -1))
+    assert "label -1, which stands for none (1)" in caplog.text
+    assert "if -1 is a label" not in caplog.text
+
+
+def test_what_values_mean_is_held_against_those_that_occur(tmp_path: Path) -> None:
+    rows = labelled(*[0, 1, 2] * 10)
+    with pytest.raises(DataError, match=r"a name for each number in 'label'.*none for 2.*--label-values 2=LABEL"):
+        load_dataset(rows, label_values={0: "bug", 1: "bill"})
+    named = load_dataset(rows, label_values=["bug", "bill", "feat"])
+    assert [e.label for e in named][:3] == ["bug", "bill", "feat"]
+    with pytest.raises(DataError, match=r"a mapping of values to labels.*'bug'"):
+        load_dataset(rows, label_values="bug")
+    assert load_dataset(rows, label_values={0: "bug", 1: "bill", 2: "feat", -1: ""}).task == named.task
+    file = tmp_path / "words.csv"
+    pd.DataFrame(labelled(*["bug", "bill"] * 10)).to_csv(file, index=False)
+    choice = Choice(label="label", label_values={"bugg": "defect", "bill": "invoice"})
+    [line] = [line for line in look(file, open_table(file).rows, choice).lines() if line[1] == "label"]
+    assert line[2].endswith("read 'bill' as invoice; nowhere: 'bugg'")
+
+
+def test_a_whole_number_is_one_label_however_a_file_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.csv"
+    pd.DataFrame(labelled(*["1.0", "1", "2.0"] * 10)).to_csv(file, index=False)
+    loaded = load_dataset(file)
+    assert loaded.task is not None
+    assert loaded.task.labels == ("1", "2")
+    assert [e.label for e in loaded][:3] == ["1", "1", "2"]
+
+
+def test_splits_of_some_rows_are_refused_wherever_a_part_is_taken() -> None:
+    rows = [row | {"split": ["train", "test", ""][k % 3]} for k, row in enumerate(labelled(*"ab" * 15))]
+    loaded = load_dataset(rows)
+    for take in (lambda: loaded.splits, lambda: loaded["train"], lambda: loaded.part("test")):
+        with pytest.raises(DataError, match=r"a split in every row, or in none, found 10 of 30 rows without one"):
+            take()
+    with pytest.raises(DataError, match=r"one of the splits .*slice\(0, 3"):
+        load_dataset(labelled(*"ab" * 15))[0:3]  # type: ignore[index]
+
+
+def test_lazy_frames_are_read() -> None:
+    polars = pytest.importorskip("polars")
+    assert content(load_dataset(polars.DataFrame(ROWS).lazy())) == content(load_dataset(ROWS))

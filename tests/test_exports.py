@@ -341,6 +341,26 @@ def test_sharegpt(tmp_path: Path) -> None:
     assert loaded.set_aside == {"conversation without an answer": 1}
 
 
+def test_what_a_tool_says_is_input_and_a_call_of_it_is_no_answer(tmp_path: Path) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "How many tickets?"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "count"}}]},
+        {"role": "tool", "content": "42"},
+        {"role": "assistant", "content": "42 of them."},
+    ]
+    loaded = load_dataset(lines(tmp_path / "chat.jsonl", [{"id": "m", "messages": messages}]))
+    assert answers(loaded) == [("How many tickets? | system: Be brief.\ntool: 42", "42 of them.", [])]
+    turns = [
+        {"from": "human", "value": "How many tickets?"},
+        {"from": "function_call", "value": "count()"},
+        {"from": "observation", "value": "42"},
+        {"from": "gpt", "value": "42 of them."},
+    ]
+    loaded = load_dataset(listed(tmp_path / "share.json", [{"id": "c", "conversations": turns}]))
+    assert answers(loaded) == [("How many tickets? | function_call: count()\nobservation: 42", "42 of them.", [])]
+
+
 def test_chat_messages(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"messages": [{"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "Apple."}]},
@@ -456,6 +476,14 @@ def test_questions_with_options(tmp_path: Path, row: dict[str, Any]) -> None:
 def test_whole_numbers_name_options(tmp_path: Path, row: dict[str, Any], label: str) -> None:
     loaded = load_dataset(lines(tmp_path / "q.jsonl", [{"question": "Which melts?", **row}]))
     assert [e.label for e in loaded] == [label]
+
+
+def test_places_count_from_0(tmp_path: Path) -> None:
+    rows = [{"question": f"Which melts {k}?", "options": ["ice", "stone", "tar"], "answer": k} for k in (1, 2, 3)]
+    with pytest.raises(DataError, match=r"the answer 3 names none of the options 0, 1, 2; places count from 0"):
+        load_dataset(lines(tmp_path / "q.jsonl", rows))
+    with pytest.raises(DataError, match=r"one of the row's options .*the number 3 .*place from 0: subtract 1"):
+        load_dataset(lines(tmp_path / "q.jsonl", rows[::-1]))
 
 
 def test_a_pair_of_columns_and_a_label_is_no_question(tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ def print_rows(folder: Path, teaching: Teaching, most: int) -> None:
         say(f"  {row.answer.explanation or '(nothing to read)'} ({row.answer.label})"[:_LONGEST])
 
 
+_OF_THE_FORM = ("http 400", "http 422")
+"""Problems of servers that refuse what a request asks for, such as a schema."""
+
+
 def print_summary(folder: Path, teaching: Teaching) -> None:
     """How a run ended, what came of it, and the next command."""
     endings = {
@@ -124,6 +128,11 @@ def print_summary(folder: Path, teaching: Teaching) -> None:
         complain(
             f"None of {teaching.answers:,} answers can be used. `reasondistill teach show {folder}` shows some; "
             "another --mode asks in another way, and more tokens or another model may help."
+        )
+    if any(why in _OF_THE_FORM or "JSON" in why for why in teaching.problems):
+        complain(
+            "Where the server takes no JSON schema, or its answers hold more than JSON: "
+            "--set teachers.answer_format=json, or =lines (in a YAML file: answer_format, of the teacher)."
         )
     if teaching.problems:
         say(f"not usable: {', '.join(f'{why} ({count:,})' for why, count in teaching.problems.items())}")

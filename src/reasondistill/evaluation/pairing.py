@@ -106,10 +106,12 @@ def _say_once(sentence: str) -> None:
 def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
     """What to do where there are predictions of another number of the first rows; "" where it is something else."""
     n = min(len(answers), len(data))
-    if len(answers) != len(data) and set(answers[:n]) == set(data[:n]):
-        n = len(answers)
-        return f" Or, as these are predictions of the first {n} examples, score as many: with --limit {n}."
-    return ""
+    if len(answers) == len(data) or set(answers[:n]) != set(data[:n]):
+        return ""
+    # More answers than rows are of the first rows too where the rows were cut; of that nothing is known here.
+    why = "as" if len(answers) < len(data) else "where --limit cut the data and"
+    n = len(answers)
+    return f" Or, {why} these are predictions of the first {n} examples, score as many: with --limit {n}."
 
 
 def without_phrase(prediction: Prediction) -> Prediction:

@@ -65,6 +65,7 @@ class Sender:
         self._lock = threading.Lock()
         self._error: BaseException | None = None
         self._failed_in_a_row = 0
+        self._said: set[str] = set()
         self._tried: set[bytes] = set()
         self._ahead: Kept | None = None
 
@@ -228,6 +229,9 @@ class Sender:
             self.tally.failed += not answered
             last = kept.last
             failed = last is not None and last.outcome == "failed"
+            if last is not None and failed and last.text and last.problem not in self._said:
+                self._said.add(last.problem)
+                self.say(f"{self.backend.model}: {last.problem}: {last.text}")
             self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
             given_up = self._failed_in_a_row >= max(_IN_A_ROW, 2 * self.backend.concurrent)
             self.progress(self.tally)

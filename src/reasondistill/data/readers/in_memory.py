@@ -69,6 +69,8 @@ def rows_in_memory(source: object) -> Records:
     Raises:
         DataError: it is nothing that has rows.
     """
+    if hasattr(source, "collect") and hasattr(source, "collect_schema"):  # polars' LazyFrame
+        source = source.collect()
     if _is_dataset(source) or (isinstance(source, Mapping) and all(map(_is_dataset, source.values()))):
         return [row for split, part in _parts(source) for row in _rows_of(part, split)]
     if isinstance(source, Mapping) and not _has_examples(source) and (rows := rows_in(source)) is not None:
@@ -160,8 +162,6 @@ def with_named_index(frame: Any) -> Any:
 
 
 def _of_frame(frame: Frame) -> list[dict[str, object]]:
-    if hasattr(frame, "collect") and hasattr(frame, "collect_schema"):  # polars' LazyFrame
-        frame = frame.collect()
     frame = with_named_index(frame)
     names = [str(name) for name in frame.columns]
     if twice := [name for name, count in Counter(names).items() if count > 1]:

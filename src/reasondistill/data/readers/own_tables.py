@@ -27,6 +27,7 @@ from reasondistill.data.readers.explanation_cells import (
 from reasondistill.data.readers.flat_rows import is_example, listed
 from reasondistill.data.splits import usual_split
 from reasondistill.errors import DataError
+from reasondistill.tasks.reading_outputs import without_case
 from reasondistill.tasks.task import Task
 
 LabelValues: TypeAlias = Mapping[str, str]
@@ -309,6 +310,9 @@ def _label(
     elif isinstance(value, str) and value not in known and _WHOLE.fullmatch(value):
         value = value.split(".")[0]  # a table in which a number is missing has 1.0 for 1
     label = name_of(value, column, where)
+    if label is not None and label not in known:
+        alike = [str(name) for name in known if without_case(str(name)) == without_case(label)]
+        label = alike[0] if len(alike) == 1 else label
     if label is None or not label.strip() or label in known or not known:
         return label if label and label.strip() else None
     if label in NO_LABEL:
@@ -320,6 +324,13 @@ def _label(
             expected=f"one of the values {', '.join(columns.label_values)}, or of the labels {known[:20]}",
             found=f"{label!r} in {column!r}",
             fix=f"Say what it means, with the others: --label-values {label}=LABEL,… (from Python: label_values=…).",
+        )
+    if label.lstrip("-").isdigit() and not task.labels:
+        raise DataError(
+            where,
+            expected=f"one of the row's options {known[:20]}",
+            found=f"the number {label} in {column!r}",
+            fix="Write the option's text, or its place from 0: subtract 1 where yours count from 1.",
         )
     if label.lstrip("-").isdigit():
         raise DataError(

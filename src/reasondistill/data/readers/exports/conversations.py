@@ -1,8 +1,8 @@
 """Conversations: ShareGPT's ``conversations`` (from, value), and chat ``messages`` (role, content).
 
-Each answer becomes an instruction with its output; what stands before its question is the input. A conversation without
-an answer, but with a label, is a text. ShareGPT's form: https://github.com/lm-sys/FastChat; messages as in
-https://huggingface.co/docs/trl/dataset_formats
+Each answer becomes an instruction with its output; the other turns before it are the input, a tool's among them. A turn
+without text, as one that calls a tool, is no answer. A conversation without an answer, but with a label, is a text.
+ShareGPT's form: https://github.com/lm-sys/FastChat; messages as in https://huggingface.co/docs/trl/dataset_formats
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def _of_turns(row: Cells, counts: Counter[str], column: str, role: str, text: st
     if isinstance(row.get("system"), str) and row["system"]:
         turns.insert(0, ("system", row["system"]))
     answers = [
-        {**columns, "instruction": turns[question][1], "input": _before(turns[:question]), "output": turns[place][1]}
-        for place, (speaker, _) in enumerate(turns)
-        if speaker in _ANSWERS and (question := _asked(turns[:place])) is not None
+        {**columns, "instruction": turns[question][1], "input": _before(turns, question, place), "output": said}
+        for place, (speaker, said) in enumerate(turns)
+        if speaker in _ANSWERS and said.strip() and (question := _asked(turns[:place])) is not None
     ]
     if not answers and "label" in row:
         return [{**columns, "text": "\n".join(text for _, text in turns)}]
@@ -45,11 +45,12 @@ def _asked(turns: Sequence[tuple[str, str]]) -> int | None:
     return next((place for place in reversed(range(len(turns))) if turns[place][0] in _ASKS), None)
 
 
-def _before(turns: Sequence[tuple[str, str]]) -> str:
-    """What stands before a question: a system prompt alone as it is, turns with who speaks."""
-    if [speaker for speaker, _ in turns] == ["system"]:
-        return turns[0][1]
-    return "\n".join(f"{speaker}: {text}" for speaker, text in turns)
+def _before(turns: Sequence[tuple[str, str]], question: int, place: int) -> str:
+    """What stands before an answer beside its question: a system prompt alone as it is, turns with who speaks."""
+    others = [(speaker, text) for speaker, text in (*turns[:question], *turns[question + 1 : place]) if text.strip()]
+    if [speaker for speaker, _ in others] == ["system"]:
+        return others[0][1]
+    return "\n".join(f"{speaker}: {text}" for speaker, text in others)
 
 
 def _text(content: object) -> str:

@@ -128,7 +128,8 @@ def _text_of(value: object, options: Mapping[str, str]) -> str | None:
         return [*options.values()]["ABCDEFGHIJ".index(key.upper())]
     if value in options.values():
         return str(value)
-    raise ValueError(f"the answer {value!r} names none of the options {', '.join(options)}")
+    counted = "; places count from 0" if isinstance(value, int) else ""
+    raise ValueError(f"the answer {value!r} names none of the options {', '.join(options)}{counted}")
 
 
 QUESTIONS = Export("questions with options", _is_question, _of_question)
