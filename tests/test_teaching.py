@@ -454,7 +454,7 @@ def test_texts_alone_are_labelled_where_the_labels_are_named(
 ) -> None:
     table = tmp_path / "texts.csv"
     table.write_text("text\n" + "".join(f"Ticket {k} of a user speaks.\n" for k in range(3)), encoding="utf-8")
-    words = ("teach", table, "--text", "text", "--base-url", server.url, "--model", "m")
+    words = ("teach", table, "--base-url", server.url, "--model", "m")
     status, text = command(*words, "--out", tmp_path / "none")
     assert status == 2
     assert "Name the labels: --labels yes,no" in text
@@ -477,6 +477,19 @@ def test_a_teacher_whose_answers_are_of_no_use_is_told(
     assert status == 0
     assert "12 of 12 rows, 12 of them with a label only" in text
     assert "None of 12 answers can be used" in text
+    assert "--set teachers.answer_format=json, or =lines" in text
+
+    refused = {"error": {"message": "json_schema is not supported by this server"}}
+    server.script = lambda sent: (
+        Reply(refused, status=400) if "response_format" in sent.body else completion(sent, "It says so.\nLABEL: bug")
+    )
+    words = ("teach", table, "--base-url", server.url, "--model", "m2", "--limit", "3")
+    status, text = command(*words, "--out", tmp_path / "refused")
+    assert status == 0
+    assert text.count("json_schema is not supported by this server") == 1
+    assert "--set teachers.answer_format=json, or =lines" in text
+    status, text = command(*words, "--out", tmp_path / "lines", "--set", "teachers.answer_format=lines")
+    assert "http 400" not in text
 
 
 def test_a_configuration_file(

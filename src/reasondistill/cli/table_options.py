@@ -57,11 +57,12 @@ class TableOptions:
     columns: ColumnMapping | None = None
     choice: Choice | None = None
 
-    def read_as(self, data: str, labels: Iterable[str] | None = None) -> Recognised:
+    def read_as(self, data: str, labels: Iterable[str] | None = None, *, texts_alone: bool = False) -> Recognised:
         """The task of a data set and where its columns are; what had to be guessed is said on standard error.
 
         Args:
             labels: that a system gives to its rows, where one is to be scored: they must be among the task's.
+            texts_alone: a table may have nothing but texts.
 
         Raises:
             DataError: as `recognise`; --columns is given beside the options that name single columns.
@@ -74,7 +75,7 @@ class TableOptions:
             return Recognised(task, NAMED, self.columns_of(task))
         self._require_one_way()
         if labels is None:
-            recognised = recognise_data(data, self.columns, self.choice)
+            recognised = recognise_data(data, self.columns, self.choice, texts_alone=texts_alone)
         else:
             recognised = recognise(data, self.columns, labels, self.choice)
         if recognised.layout is not None:

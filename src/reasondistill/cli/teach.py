@@ -257,7 +257,7 @@ def _first_try(
             fix = "Name it, or write all into a YAML file: docs/teachers.md."
             raise DataError(option, expected="one, as the data are no YAML file", found="none", fix=fix)
     assert out is not None
-    read = table.read_as(source)
+    read = table.read_as(source, texts_alone=True)
     task = _with_labels(read.task, labels, mode, source)
     data = load(source, split=split, task=task, columns=read.columns, need_label=False)
     labelled = any(example.label is not None for example in data.examples)

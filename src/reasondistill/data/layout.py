@@ -224,7 +224,9 @@ class Layout:
         return fields
 
 
-def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | None = None) -> Layout:
+def look(
+    source: object, rows: Callable[[], Iterable[Row]], choice: Choice | None = None, *, texts_alone: bool = False
+) -> Layout:
     """Find out what the columns of a table hold.
 
     Columns go by their names where those are usual ones and their values do not contradict, else by their values:
@@ -234,6 +236,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         source: named in messages.
         rows: begins to read the table.
         choice: what the user says of it, which is taken as it is.
+        texts_alone: there may be neither labels nor explanations.
 
     Raises:
         DataError: a named column is not there; nothing can be an input, or several columns could be the label; there is
@@ -282,7 +285,7 @@ def look(source: object, rows: Callable[[], Iterable[Row]], choice: Choice | Non
         label_values={**{value: name for value, name in spellings.items() if value != name}, **choice.label_values},
         unread=unread,
     )
-    _require_usable(source, layout, named=bool(choice.text))
+    _require_usable(source, layout, named=texts_alone or bool(choice.text))
     return layout
 
 

@@ -70,10 +70,12 @@ def recognise_table(
     choice: Choice | None = None,
     *,
     any_labels: bool = False,
+    texts_alone: bool = False,
 ) -> Recognised:
     """As `recognise`, for rows.
 
     Args:
+        texts_alone: a table may have nothing but texts, as a teacher is to label and explain them.
         any_labels: a table with the fields of ``nli`` is one of that task's whatever its labels are, so that the
             reader names the rows that do not fit.
     """
@@ -88,21 +90,25 @@ def recognise_table(
         recognised = _of_table(table.header, table.rows, columns or {}, any_labels=any_labels)
         if recognised is not None:
             return recognised._replace(columns=columns or usual_columns(table.rows) or columns)
-    return _of_any_table(table, choice or (Choice.of(columns) if columns else None), labels)
+    return _of_any_table(table, choice or (Choice.of(columns) if columns else None), labels, texts_alone)
 
 
 def recognise_data(
-    source: str | Path, columns: ColumnMapping | None = None, choice: Choice | None = None
+    source: str | Path,
+    columns: ColumnMapping | None = None,
+    choice: Choice | None = None,
+    *,
+    texts_alone: bool = False,
 ) -> Recognised:
     """As `recognise`, for who only reads: a table with the fields of ``nli`` is taken for it whatever its labels are,
-    so that the reader names the rows that do not fit.
+    so that the reader names the rows that do not fit. ``texts_alone`` as in `recognise_table`.
 
     Raises:
         DataError: as `recognise`.
     """
     if not columns and choice is None and (task := published_task(source)) is not None:
         return Recognised(task, f"the form of {source}")
-    return recognise_table(open_table(source), columns, choice=choice, any_labels=True)
+    return recognise_table(open_table(source), columns, choice=choice, any_labels=True, texts_alone=texts_alone)
 
 
 def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[str] = ()) -> Task:
@@ -122,7 +128,7 @@ def recognise_examples(name: str, examples: Iterable[Example], labels: Iterable[
     return recognised.task
 
 
-def _of_any_table(table: Table, choice: Choice | None, labels: Iterable[str]) -> Recognised:
+def _of_any_table(table: Table, choice: Choice | None, labels: Iterable[str], texts_alone: bool) -> Recognised:
     """What `look` makes of a table whose columns no task has.
 
     Raises:
@@ -136,7 +142,7 @@ def _of_any_table(table: Table, choice: Choice | None, labels: Iterable[str]) ->
             found=f"the columns {listed(header)} of predictions",
             fix="Name the data too; predictions are scored by: reasondistill evaluate PREDICTIONS DATA",
         )
-    layout = look(source, table.rows, choice)
+    layout = look(source, table.rows, choice, texts_alone=texts_alone)
     roles = ", ".join(f"{name!r} {what}" for name, what in layout.roles.items())
     task = layout.task(table.name, labels)
     return Recognised(task, f"the columns {roles}", layout.mapping(), layout)
