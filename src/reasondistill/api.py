@@ -62,8 +62,7 @@ def train(
         out: the folder of the run's folder; ``experiments/runs`` by default.
         training: arguments of transformers' trainer that differ from the recipe's, such as ``{"max_steps": 200}``.
         resume: go on with the run of this name.
-        progress: is called as the training begins and after each of its steps; ``str`` of what it gets is a
-            line. Without it nothing is printed.
+        progress: called as the training begins and after each step; ``str`` of what it gets is a line.
         **changes: other keys of the configuration, such as ``order="explanation_first"``.
 
     Returns:
@@ -139,6 +138,7 @@ def evaluate(
         student=measured,
         faithfulness=measured is author if faithfulness is None else faithfulness,
         made_by=scored.made_by,
+        learned_rows=scored.learned_rows,
         progress=progress,
     )
     if run is not None:

@@ -28,6 +28,8 @@ from reasondistill.storage.files import real_path
 from reasondistill.tasks.task import Task
 
 _LOG = logging.getLogger(__name__)
+LEARNED = "ones that the run learned from, or of their groups"
+"""What rows of other data are, that are not new to a student."""
 _NO_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -196,7 +198,9 @@ class RunData:
         split = rows.split or "all"
         with suppress(UserError):
             if self.held_out(rows.split).loaded.fingerprint != rows.loaded.fingerprint:
-                return f"{_NO_NAME.sub('_', rows.loaded.name)}_{split}"
+                sheet = sheet_of(rows.source.source)[1]
+                name = f"{rows.loaded.name}_{sheet}" if sheet else rows.loaded.name
+                return f"{_NO_NAME.sub('_', name)}_{split}"
         return split
 
     def validation(self) -> Rows:

@@ -196,8 +196,8 @@ class _Scored(NamedTuple):
     read: Recognised
     maker: Student | None
     place: Path
-    met: int = 0
-    """How many rows of data that were named are ones that the run learned from, or of their groups."""
+    beside: Run | None = None
+    """The run whose student gave the answers, where the rows are not its own."""
 
 
 def _score(
@@ -216,6 +216,7 @@ def _score(
     from reasondistill.evaluation import evaluate_whole, save
     from reasondistill.evaluation.pairing import join
     from reasondistill.evaluation.reference_teachers import named
+    from reasondistill.run_data import LEARNED, RunData
     from reasondistill.students.prediction_files import made_by
 
     judge = None
@@ -227,10 +228,10 @@ def _score(
     if request.are_there(scored.place):
         stage(f"{scored.place}: these results are there")
         return scored.place
-    if scored.met:
-        whose = "ones that the run learned from, or of their groups"
-        complain(f"{name or scored.rows.name}: {scored.met:,} of {len(scored.rows):,} rows are {whose}.")
     task, rows = scored.read.task, scored.rows.first(limit) if limit else scored.rows
+    met = 0 if scored.beside is None else RunData(scored.beside).learned_among(rows.examples)
+    if met:
+        complain(f"{name or rows.name}: {met:,} of {len(rows):,} rows are {LEARNED}.")
     if settings.database is not None and task.answer != "query":
         raise DataError(
             "--database",
@@ -254,6 +255,7 @@ def _score(
             student=scored.maker,
             faithfulness=faithfulness,
             made_by=made_by(scored.predictions),
+            learned_rows=met,
             progress=tell,
         )
     save(evaluation, scored.place, force=request.force)
@@ -268,6 +270,7 @@ def _of_file(request: _Request) -> _Scored:
     from reasondistill.contracts.records import outside
     from reasondistill.data import load
     from reasondistill.data.prediction_tables import read_any_predictions
+    from reasondistill.run_data import run_at
     from reasondistill.students.prediction_files import maker_of
 
     predictions, data, split = request.predictions, request.data, request.split
@@ -284,7 +287,7 @@ def _of_file(request: _Request) -> _Scored:
         everything = load(data, task=read.task, columns=read.columns)
         rows = everything if split is None else load(data, split=split, task=read.task, columns=read.columns)
     learned = outside(everything.examples, rows.examples)
-    return _Scored(predictions, answers, rows, split, learned, read, maker, request.out)
+    return _Scored(predictions, answers, rows, split, learned, read, maker, request.out, run_at(predictions.parent))
 
 
 def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
@@ -317,9 +320,9 @@ def _of_run(request: _Request, run: Run, name: str | None) -> _Scored:
         _require_task(maker, task)
     read = Recognised(task, "the run", columns)
     scored = _Scored(answered.predictions, answered.answers, rows.loaded, rows.split, (), read, maker, place)
-    met = 0 if request.data is None else RunData(run).learned_among(rows.loaded.examples)
     of_run = name is not None or request.data is None
-    return scored._replace(learned=learned_beside(run, rows, None if of_run else request.data), met=met)
+    beside = None if request.data is None else run
+    return scored._replace(learned=learned_beside(run, rows, None if of_run else request.data), beside=beside)
 
 
 def _settings(config: Path | None, run: Run | None, **given: object) -> EvaluateOptions:

@@ -98,7 +98,7 @@ def predict(
     """
     from reasondistill.config import with_values
     from reasondistill.contracts.run import RUN_FILE
-    from reasondistill.run_data import RunData, rows_for
+    from reasondistill.run_data import LEARNED, RunData, rows_for
     from reasondistill.runs import Run
     from reasondistill.students.student import Student
 
@@ -111,6 +111,8 @@ def predict(
     loaded = Student.load(student, calibrated=calibration)
     rows = rows_for(student, loaded.task, data, split=split, columns=mapping(columns))
     called = (rows.split or "all") if run is None or data is None else RunData(run).place_of(rows)
+    if run is not None and data is not None and (met := RunData(run).learned_among(rows.loaded.examples)):
+        complain(f"{data}: {met:,} of {len(rows.loaded):,} rows are {LEARNED}.")
     if data is not None and (unanswered := rows.loaded.unanswered(loaded.task)):
         complain(f"{data}: not answered: {unanswered}.")
     rows = rows.first(limit) if limit else rows

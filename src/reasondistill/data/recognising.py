@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -20,7 +21,10 @@ from reasondistill.data.readers.flat_rows import Row, is_example, listed
 from reasondistill.data.readers.own_tables import ColumnMapping, is_empty, label_text, label_values_of
 from reasondistill.data.sources import form_of_table, published_task
 from reasondistill.errors import DataError
+from reasondistill.tasks.reading_outputs import without_case
 from reasondistill.tasks.task import NLI, Task, get_task
+
+_LOG = logging.getLogger(__name__)
 
 _KNOWN = (NLI, get_task("comve"), get_task("cose"))
 """Tasks that columns tell; that of instructions has no label, and any table might have its columns."""
@@ -143,6 +147,8 @@ def _of_any_table(table: Table, choice: Choice | None, labels: Iterable[str], te
             fix="Name the data too; predictions are scored by: reasondistill evaluate PREDICTIONS DATA",
         )
     layout = look(source, table.rows, choice, texts_alone=texts_alone)
+    if layout.label is not None and not layout.written and layout.choices is None:
+        _say_new_labels(table.name, layout.labels, labels)
     roles = ", ".join(f"{name!r} {what}" for name, what in layout.roles.items())
     task = layout.task(table.name, labels)
     return Recognised(task, f"the columns {roles}", layout.mapping(), layout)
@@ -169,7 +175,7 @@ def _of_examples(
     name: str, rows: Iterable[tuple[object, object, object]], known_labels: Iterable[str]
 ) -> Recognised | None:
     """Fields, and labels or choices, as ``(fields, label, choices)`` of the rows have them."""
-    labels = set(known_labels)
+    known, labels = set(known_labels), set[str]()
     given: list[str] = []
     fields: list[str] | None = None
     with_choices = False
@@ -184,7 +190,9 @@ def _of_examples(
     for task in _KNOWN:
         if set(task.fields) == set(fields or ()) and with_choices == (task.labels is None):
             return Recognised(task, "its rows' fields")  # other labels than its own are refused with their rows
-    names = sorted(labels)
+    if not with_choices:
+        _say_new_labels(name, labels, known)
+    names = sorted(labels | known)
     value = {"name": name, "fields": fields, "labels": None if with_choices else names}
     if not with_choices and given and holds_texts(describe({"label": text} for text in given)["label"]):
         value = {"name": name, "fields": fields, "answer": "text"}
@@ -196,6 +204,14 @@ def _of_examples(
         return Recognised(task, f"its rows' fields {', '.join(task.fields)}, and answers that are texts")
     answers = "choices" if with_choices else f"labels {', '.join(names)}" if names else "no labels"
     return Recognised(task, f"its rows' fields {', '.join(task.fields)} and {answers}")
+
+
+def _say_new_labels(name: str, known: Iterable[str], given: Iterable[str]) -> None:
+    """Say which labels a system gives that no row has: a class of its own, or a mistake."""
+    spelt = {without_case(label) for label in known}
+    if spelt and (new := sorted({label for label in given if without_case(label) not in spelt})):
+        listing = listed(list(map(repr, new)), most=5)
+        _LOG.warning("%s: the answers have labels that no row has: %s; each counts as a class", name, listing)
 
 
 def _fit(task: Task, labels: Counter[str]) -> bool:

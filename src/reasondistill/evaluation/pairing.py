@@ -150,6 +150,7 @@ def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> N
         return
     labels: list[tuple[Example, str]] = []
     distributions = []
+    known = {example.label for example, _ in pairs}
     for example, prediction in pairs:
         choices = task.choices_for(example)
         labels_given = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
@@ -158,6 +159,14 @@ def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> N
         if p and (set(p) != set(choices) or abs(sum(p.values()) - 1) > _ROUNDED):
             distributions.append(f"{example.id} ({p})")
     check_labels("predictions", labels, task)
+    new = [f"{example.id} ({label!r})" for example, label in labels if label not in known]
+    if distributions and new and len(distributions) == sum(bool(p.probabilities) for _, p in pairs):
+        raise DataError(
+            "predictions",
+            expected="a probability for each label that is given",
+            found=f"labels that no row of the data has, and that have none: {few(new)}",
+            fix="Correct these labels; or, if they are right, give them a probability in every row.",
+        )
     if distributions:
         raise DataError(
             "predictions",

@@ -36,6 +36,7 @@ class Scorable(NamedTuple):
         student: that gave them, as far as it can be asked again.
         made_by: the fingerprint of that student.
         run: whose own rows these are.
+        learned_rows: how many of the examples a run learned from, whose own they are not.
     """
 
     answers: Sequence[Prediction]
@@ -47,6 +48,7 @@ class Scorable(NamedTuple):
     student: Student | None
     made_by: str | None
     run: Run | None = None
+    learned_rows: int = 0
 
 
 def of_data(
@@ -74,7 +76,8 @@ def of_data(
         student = student or Student.load(run)
     everything = load_beside(run, data, task or (None if run is None or student is None else student.task))
     loaded = everything if split is None else everything[split]
-    if run is not None and (met := RunData(run).learned_among(loaded.examples)):
+    met = 0 if run is None else RunData(run).learned_among(loaded.examples)
+    if run is not None and met:
         _LOG.warning("%s: %s of %s rows are ones that %s learned from.", loaded.name, met, len(loaded), run.folder)
     if run is not None and student is not None:
         given: Sequence[Prediction] = student.predict(loaded.examples)
@@ -86,7 +89,7 @@ def of_data(
     learned = outside(everything.examples, loaded.examples) if train is None else train.examples
     fingerprint = None if student is None else student.fingerprint
     tested = student if run is None else None
-    return Scorable(given, loaded.examples, loaded.name, split, learned, task, tested, fingerprint)
+    return Scorable(given, loaded.examples, loaded.name, split, learned, task, tested, fingerprint, learned_rows=met)
 
 
 def of_run(run: Run, split: str | None = None, *, tested: bool, force: bool = False) -> Scorable:

@@ -32,6 +32,7 @@ def evaluate_whole(
     faithfulness: bool = True,
     unlimited_tests: bool = False,
     made_by: str | None = None,
+    learned_rows: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Evaluation:
     """Score answers and, where their student is there, measure it too.
@@ -41,6 +42,7 @@ def evaluate_whole(
         options: how to score; what the student is asked, and for how long.
         student: that gave the answers, with the settings that it gave them with.
         faithfulness: ask it again in tests of faithfulness.
+        learned_rows: how many of the examples the student learned from, or from rows of their groups.
         unlimited_tests: let those take as long as they take, whatever the options' budget.
         progress: called with a sentence as each stage begins.
 
@@ -65,6 +67,8 @@ def evaluate_whole(
         made_by=made_by,
         progress=progress,
     )
+    if learned_rows:
+        evaluation.results.settings["learned_rows"] = learned_rows
     if costs is not None:
         evaluation = evaluation.with_efficiency(costs)
     if student is not None and faithfulness:

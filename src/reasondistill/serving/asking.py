@@ -50,15 +50,19 @@ class Asker:
         jobs = [_job(key, part, compute, len(part), part) for part in parts]
         return [answer for part in await self._answered(request, jobs) for answer in part]
 
-    async def attribute(self, request: Request, student: Student, example: Example, words: int) -> Attributions:
+    async def attribute(
+        self, request: Request, student: Student, example: Example, words: int, proofs: ProvedAnswers | None
+    ) -> Attributions:
         """What each of an example's words did."""
-        compute = partial(_each, partial(attribute, student))
+        compute = partial(_each, partial(attribute, student, proofs=proofs))
         replies = await self._answered(request, [_job(object(), [example], compute, words + 1, [example])])
         return replies[0][0]
 
-    async def compare(self, request: Request, student: Student, edit: Edit, judge: Judge | None) -> Counterfactual:
+    async def compare(
+        self, request: Request, student: Student, edit: Edit, judge: Judge | None, proofs: ProvedAnswers | None
+    ) -> Counterfactual:
         """An example beside an edited one."""
-        compute = partial(_each, partial(compare_edit, student, judge=judge))
+        compute = partial(_each, partial(compare_edit, student, judge=judge, proofs=proofs))
         labels = student.task.labels or edit.original.choices or ()
         rows = 1 + (edit.edited is not None) + len(labels) * edit.every_label
         replies = await self._answered(request, [_job(object(), [edit], compute, rows, [edit.original])])

@@ -82,12 +82,12 @@ def _answer(student: Student, prediction: Prediction, cut: bool) -> Answer:
     )
 
 
-def attribute(student: Student, example: Example) -> Attributions:
+def attribute(student: Student, example: Example, proofs: ProvedAnswers | None = None) -> Attributions:
     """Leave out each word of an example in turn: what does the decided label lose, what the explanation?
 
     The faithfulness test `importance` measures the same over a data set.
     """
-    [answer] = explain(student, [example], None)
+    [answer] = explain(student, [example], None, proofs)
     where = places(example, student.task)
     edited = [without(example, place) for place in where]
     of_label: list[float | None] = [None] * len(where)
@@ -121,17 +121,20 @@ def _lost(whole: float, part: float) -> float:
     return round(whole - part, _DECIMALS) + 0.0  # no -0.0
 
 
-def compare_edit(student: Student, edit: Edit, judge: Judge | None = None) -> Counterfactual:
+def compare_edit(
+    student: Student, edit: Edit, judge: Judge | None = None, proofs: ProvedAnswers | None = None
+) -> Counterfactual:
     """Answer an example and an edited one, and argue for every label of the original where that is asked for.
 
     Args:
         judge: says how well each argument argues for its label.
+        proofs: what a prover says of both answers.
 
     Raises:
         TaskError: arguments are asked for, and the student does not explain after its label.
     """
     examples = [edit.original, *([] if edit.edited is None else [edit.edited])]
-    original, *others = explain(student, examples, None)
+    original, *others = explain(student, examples, None, proofs)
     arguments, support = None, None
     if edit.every_label:
         labels = student.task.choices_for(edit.original)

@@ -4,6 +4,7 @@ Annotations here are values, which FastAPI reads as the functions are made: no `
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,8 @@ def _add_comparisons(router: APIRouter, models: TaskModels, paths: StudentPaths)
             detail = f"An example of {words} words; each is left out, and at most {most} are."
             raise RequestError(422, "too-many-words", detail)
         student = paths.admit(request, [example], 1 + words)
-        return _json(await paths.asker.attribute(request, student, example, words))
+        proofs = paths.hosts[paths.name].proofs
+        return _json(await paths.asker.attribute(request, student, example, words, proofs))
 
     @router.post("/counterfactuals", response_model=models.change)
     async def counterfactuals(body: models.counterfactual, request: Request) -> Response:  # type: ignore[name-defined]
@@ -116,8 +118,8 @@ def _add_comparisons(router: APIRouter, models: TaskModels, paths: StudentPaths)
         if body.every_label and student.order != "label_first":
             detail = "This student does not explain after its label, so that none can be forced on it."
             raise RequestError(422, "no-arguments", detail)
-        edit, judge = Edit(original, edited, body.every_label), paths.hosts[paths.name].judge
-        return _json(await paths.asker.compare(request, student, edit, judge))
+        edit, hosted = Edit(original, edited, body.every_label), paths.hosts[paths.name]
+        return _json(await paths.asker.compare(request, student, edit, hosted.judge, hosted.proofs))
 
 
 def _add_near(router: APIRouter, models: TaskModels, paths: StudentPaths) -> None:
@@ -152,14 +154,21 @@ def _precision(request: Request, student: Student) -> float | None:
 
     Raises:
         ConfigError: the student has no threshold for it.
-        RequestError: it is no number.
+        RequestError: it is no number; the student has no thresholds; the request has another parameter.
     """
+    if others := sorted({*request.query_params} - {"precision"}):
+        raise RequestError(422, "invalid-request", f"No parameter {others[0]!r:.50}: there is precision alone.")
     if (text := request.query_params.get("precision")) is None:
         return None
     try:
         precision = float(text)
-    except ValueError as error:
-        raise RequestError(422, "invalid-request", "precision is a number, such as 0.9.") from error
+    except ValueError:
+        precision = math.nan
+    if not 0 <= precision <= 1:
+        raise RequestError(422, "invalid-request", "precision is a number from 0 to 1, such as 0.9.")
+    if student.calibration is None:  # the library's own sentence is for who runs the service, and has its paths
+        detail = "This student is not calibrated, and so does not know when to abstain."
+        raise RequestError(422, "not-calibrated", detail)
     student.threshold_for(precision)
     return precision
 

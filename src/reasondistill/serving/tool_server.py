@@ -138,18 +138,19 @@ def _explain(now: Callable[[], Hosted], request: BaseModel, options: Mapping[str
 
 
 def _attribute(now: Callable[[], Hosted], most: int, request: BaseModel, options: Mapping[str, object]) -> BaseModel:
-    student = now().student
+    hosted = now()
+    student = hosted.student
     example = _checked(student, request)
     if (words := len(places(example, student.task))) > most:
         raise UserError("the example", problem=f"has {words} words; each is left out, and at most {most} are")
-    return attribute(student, example)
+    return attribute(student, example, hosted.proofs)
 
 
 def _compare(now: Callable[[], Hosted], request: Any, options: Mapping[str, object]) -> BaseModel:
     hosted = now()
     edited = None if request.edited is None else to_example(request.edited, "2")
     edit = Edit(_checked(hosted.student, request.original), edited, request.every_label)
-    return compare_edit(hosted.student, edit, hosted.judge)
+    return compare_edit(hosted.student, edit, hosted.judge, hosted.proofs)
 
 
 def _checked(student: Student, row: BaseModel) -> Example:

@@ -137,8 +137,9 @@ class DataFile(NamedTuple):
     columns: ColumnMapping | None = None
 
     def named(self, **more: object) -> dict[str, Any]:
-        """A configuration's source."""
-        return {"source": self.source, **({"columns": plain_columns(self.columns)} if self.columns else {}), **more}
+        """A configuration's source. Of generated rows it names the seed: a configuration's own would make others."""
+        source = self.loaded.name if self.source.partition(":")[0] == "scenes" else self.source
+        return {"source": source, **({"columns": plain_columns(self.columns)} if self.columns else {}), **more}
 
 
 def plan_training(

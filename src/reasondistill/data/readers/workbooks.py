@@ -27,18 +27,19 @@ def read_workbook(
         MissingExtraError: openpyxl is not installed.
         DataError: the file is no workbook, has no such sheet, or no header; a column name is empty or occurs twice.
     """
+    where = f"{path}#{sheet}" if sheet else f"{path}"
     records = _records(path, sheet, notes)
     number, first = next(((number, row) for number, row in records if _filled(row)), (0, ()))
     while first and first[-1] is None:
         first = first[:-1]
     header = [str(_value(cell)).strip() if cell is not None else "" for cell in first]
     if not header:
-        raise DataError(path, expected="a header with column names", found="an empty sheet", fix="Name another sheet: "
+        raise DataError(where, expected="a header with column names", found="an empty sheet", fix="Name another sheet: "
                         f"{path.name}#SHEET.")  # fmt: skip
     odd = sorted(name for name, times in Counter(header).items() if times > 1 or not name)
     if odd:
         found = "a column without a name" if odd[0] == "" else f"{odd[0]!r} more than once"
-        raise DataError(f"{path}:{number}", expected="column names that occur once", found=found, fix="Name it.")
+        raise DataError(f"{where}:{number}", expected="column names that occur once", found=found, fix="Name it.")
 
     def rows() -> Iterator[Row]:
         for place, cells in _records(path, sheet, None):
@@ -46,7 +47,7 @@ def read_workbook(
                 continue
             if any(cell is not None for cell in cells[len(header) :]):
                 raise DataError(
-                    f"{path}:{place}",
+                    f"{where}:{place}",
                     expected=f"{len(header)} columns, as the header has",
                     found="a cell to the right of them",
                     fix="Name its column, or remove the cell.",

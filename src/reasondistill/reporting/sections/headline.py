@@ -111,6 +111,10 @@ def summarise(source: Source) -> str:
     rows = {row.metric: row for row in headline(results)}
     part = _part_of(results.dataset)
     sentences = [f"Scored on {results.dataset.n:,} examples of {part}."]
+    if learned := results.settings.get("learned_rows"):
+        sentences.append(
+            f"The student learned from {learned:,} of them, or from rows of their groups: it may know them."
+        )
     if accuracy := right_row(rows):
         sentences.append(_accuracy_sentence(accuracy))
     sentences += [_overlap_sentence(results, rows[name]) for name in _overlap_metrics() if name in rows]
