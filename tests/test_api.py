@@ -12,6 +12,8 @@ import pytest
 
 import reasondistill as rd
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE
+from reasondistill.reporting.inputs import Scored, Source
+from reasondistill.reporting.sections.headline import summarise
 
 SCRATCH = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 200}
 FEW = {"max_steps": 4, "report_to": "none", "disable_tqdm": True, "use_cpu": True}
@@ -136,8 +138,11 @@ def test_rows_that_a_run_learned_from_calibrate_nothing_and_are_counted(
     for student in (run, rd.Student.load(run)):
         with pytest.raises(rd.errors.DataError, match=f"{len(data['train'])} of 60 .* learned from.*validation"):
             rd.calibrate(student, data)
-    rd.evaluate(run, data, bertscore=False, resamples=20)
+    met = rd.evaluate(run, data, bertscore=False, resamples=20)
     assert f"{len(data['train'])} of 60 rows are ones that {run.folder} learned from" in caplog.text
+    assert met.results.settings["learned_rows"] == len(data["train"])
+    told = summarise(Source("met", None, None, {"all": Scored("all", met.results, None)}))
+    assert f"The student learned from {len(data['train'])} of them" in told
 
 
 def test_other_data_have_the_columns_that_the_run_knows(run: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasondistill.contracts.records import Example
-from reasondistill.data import load_dataset
+from reasondistill.data import load_dataset, notices
 from reasondistill.data.layout import Choice, look
 from reasondistill.data.loaded import Loaded
 from reasondistill.data.readers.any_table import open_table
@@ -166,6 +166,7 @@ def labelled(*labels: object) -> list[dict[str, Any]]:
 
 
 def test_a_label_that_may_stand_for_none_is_said_with_what_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    notices._say_once.cache_clear()
     rows = labelled(*[-1, 0, 1] * 10)
     loaded = load_dataset(rows)
     assert (loaded.task.labels if loaded.task else None) == ("0", "1")

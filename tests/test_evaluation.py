@@ -312,6 +312,19 @@ def test_labels_outside_the_task_are_named() -> None:
         evaluate([answer(1)], [example(1, "perhaps")], name="d", settings=PLAIN)
 
 
+def test_a_label_that_no_row_has_is_said_or_where_it_has_no_probability_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gold = [Example(id=str(k), fields={"text": f"Ticket {k}."}, label=["bug", "bill"][k % 2]) for k in range(8)]
+    given = [Prediction(id=str(k), label="nonsense" if k == 3 else "bug") for k in range(8)]
+    scored = evaluate(given, gold, name="d", settings=PLAIN)
+    assert "nonsense" in scored.results.per_label
+    assert "d: the answers have labels that no row has: 'nonsense'; each counts as a class" in caplog.text
+    sure = [p.model_copy(update={"probabilities": {"bug": 0.6, "bill": 0.4}}) for p in given]
+    with pytest.raises(DataError, match=r"labels that no row of the data has, and that have none: 3 \('nonsense'\)"):
+        evaluate(sure, gold, name="d", settings=PLAIN)
+
+
 @pytest.mark.parametrize(
     "probabilities", [{"neutral": 1.0}, {**EVEN, "neutral": 0.2}, {"yes": 0.5, "no": 0.3, "maybe": 0.2}]
 )

@@ -97,6 +97,13 @@ def test_a_precision_says_when_to_abstain_and_long_input_is_told(service: Runnin
         assert client.explain(EXAMPLE).abstained is None
         with pytest.raises(ServiceError, match=r"422.*precision"):
             client.explain(EXAMPLE, precision=0.5)
+        for query, said in (
+            ("precision=nan", "from 0 to 1"),
+            ("precision=2", "from 0 to 1"),
+            ("precison=0.9", "'precison'"),
+        ):
+            reply = service.post(f"/v1/explain?{query}", EXAMPLE)
+            assert (reply.status_code, said in reply.json()["detail"]) == (422, True), reply.text
         assert not answer.input_truncated
         assert client.explain(premise="word " * 500, hypothesis="x").input_truncated
 
@@ -236,6 +243,8 @@ def test_a_run_shows_what_it_learned_a_judge_weighs_arguments_and_a_prover_prove
             assert answer.proved == (outcome.proof and outcome.proof.conclusion)
             assert answer.verdict == verdict_of(answer.proved, answer.label)
             assert answer.proof == (outcome.lines if outcome.proof else [])
+        beside = client.attributions(EXAMPLE).answer, client.counterfactual(EXAMPLE).original
+        assert {each.verdict for each in beside} == {client.explain(EXAMPLE).verdict} != {None}
         [served] = client.students()
         assert (served.name, served.near, served.judge) == ("run", True, judge.info.name)
     assert service.post("/v1/near", EXAMPLE).status_code == 404

@@ -29,13 +29,14 @@ def say_unlabelled(source: str, loaded: Loaded) -> None:
     without = {
         reason: count for reason, count in loaded.set_aside.items() if reason.startswith(("label ", EMPTY_LABEL))
     }
-    if without:
-        _say_once(f"{source}: rows without a label: {counted(without)}")
+    advice = ""
     for reason, count in without.items():
         if reason.endswith(STANDS_FOR_NONE) and count > _FEW * len(loaded):
             label = reason.removeprefix("label ").removesuffix(STANDS_FOR_NONE)
             keep = f"--label-values={label}=NAME (from Python label_values={{{label!r}: 'NAME'}})"
-            _say_once(f"{source}: if {label} is a label, give it a name, with the others: {keep}")
+            advice += f"; if {label} is a label, give it a name, with the others: {keep}"
+    if without:
+        _say_once(f"{source}: rows without a label: {counted(without)}{advice}")
 
 
 @cache
