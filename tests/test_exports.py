@@ -478,6 +478,14 @@ def test_whole_numbers_name_options(tmp_path: Path, row: dict[str, Any], label: 
     assert [e.label for e in loaded] == [label]
 
 
+def test_exp_is_an_explanation_where_it_is_a_sentence(tmp_path: Path) -> None:
+    question = {"question": "Which melts?", "opa": "ice", "opb": "stone", "cop": 0}
+    rows = [{**question, "exp": "Ice is frozen water, and so it melts first."}] * 2
+    assert answers(load_dataset(lines(tmp_path / "q.jsonl", rows)))[0][2] == [rows[0]["exp"]]
+    people = [{"text": f"She knows {k} languages well.", "label": "ab"[k % 2], "exp": f"{k} years"} for k in range(8)]
+    assert [e.explanations for e in load_dataset(people)] == [()] * 8
+
+
 def test_places_count_from_0(tmp_path: Path) -> None:
     rows = [{"question": f"Which melts {k}?", "options": ["ice", "stone", "tar"], "answer": k} for k in (1, 2, 3)]
     with pytest.raises(DataError, match=r"the answer 3 names none of the options 0, 1, 2; places count from 0"):

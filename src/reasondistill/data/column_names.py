@@ -13,7 +13,7 @@ Role = Literal["text", "label", "explanation", "id"]
 _ENGLISH: Final[dict[Role, str]] = {
     "label": r"(gold_?)?labels?|categor(y|ies)|class(es)?|topics?|intents?|sentiments?|targets?|gold|answers?|verdicts?"
     r"|ratings?|stars|polarity|emotions?|decisions?|outcomes?|tags?|label_name|label_text",
-    "explanation": r"(.*[_ ])?(why|reasons?|reasoning|rationales?|justifications?|explanations?|exp"
+    "explanation": r"(.*[_ ])?(why|reasons?|reasoning|rationales?|justifications?|explanations?"
     r"|chain_of_thought|cot)([_ ]?[0-9]+)?",
     "text": r"texts?|sentence([_ ]?[0-9ab])?|premise|hypothesis|questions?|context|passages?|title|headline|subject"
     r"|body|message|review([_ ](text|body))?|content|document|article|inputs?|prompt|tweet|comment|caption"

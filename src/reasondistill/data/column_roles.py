@@ -37,7 +37,8 @@ def split_column(columns: Mapping[str, Column]) -> str | None:
 
 
 def explains(column: Column) -> bool:
-    if not is_called("explanation", column.name):
+    # "exp" is an explanation in MedMCQA, and in other tables somebody's experience, in a word or two.
+    if not is_called("explanation", column.name) and not (column.name == "exp" and column.words > LONG_LABEL):
         return False
     # A reason out of a list is a label.
     coded = column.words < 2 and column.distinct >= 2 and column.filled >= _REPEATED * column.distinct
