@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from make import answer, example
+from reasondistill.cli.shared import print_headline
 from reasondistill.contracts.records import Example, Explanation, Prediction
 from reasondistill.contracts.results import Results
 from reasondistill.contracts.scored_rows import read_scored_rows
@@ -310,6 +311,17 @@ def test_labels_outside_the_task_are_named() -> None:
         evaluate([answer(1, "neither"), answer(2, "maybe")], [example(1), example(2)], name="d", settings=PLAIN)
     with pytest.raises(DataError, match="'perhaps'"):
         evaluate([answer(1)], [example(1, "perhaps")], name="d", settings=PLAIN)
+
+
+def test_a_figure_of_fewer_rows_says_so_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    given = [answer(k).model_copy(update={"probabilities": EVEN}) for k in range(1, 7)]
+    given[0] = given[0].model_copy(update={"probabilities": {}})
+    scored = evaluate(given, [example(k) for k in range(1, 7)], name="d", settings=PLAIN)
+    assert scored.metrics["ece"].n == 5
+    print_headline(scored.results, "d, test")
+    lines = capsys.readouterr().out.splitlines()
+    assert any("ECE (5 rows)" in line for line in lines)
+    assert not any("accuracy (" in line for line in lines)
 
 
 def test_a_label_that_no_row_has_is_said_or_where_it_has_no_probability_refused(

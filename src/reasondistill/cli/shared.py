@@ -162,7 +162,9 @@ def print_headline(results: Results, title: str) -> None:
 
     table = Table("metric", "value", "95% interval", "strongest baseline", title=title, title_justify="left")
     for row in headline(results):
-        table.add_row(*row.cells())
+        metric, *others = row.cells()
+        fewer = f" ({row.n:,} rows)" if row.n < results.dataset.n else ""
+        table.add_row(f"{metric}{fewer}", *others)
     say(table)
     for names, reason in left_out(results):
         fact("left out", f"{names}: {reason}")
