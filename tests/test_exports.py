@@ -486,12 +486,28 @@ def test_exp_is_an_explanation_where_it_is_a_sentence(tmp_path: Path) -> None:
     assert [e.explanations for e in load_dataset(people)] == [()] * 8
 
 
-def test_places_count_from_0(tmp_path: Path) -> None:
-    rows = [{"question": f"Which melts {k}?", "options": ["ice", "stone", "tar"], "answer": k} for k in (1, 2, 3)]
-    with pytest.raises(DataError, match=r"the answer 3 names none of the options 0, 1, 2; places count from 0"):
-        load_dataset(lines(tmp_path / "q.jsonl", rows))
-    with pytest.raises(DataError, match=r"one of the row's options .*the number 3 .*place from 0: subtract 1"):
-        load_dataset(lines(tmp_path / "q.jsonl", rows[::-1]))
+@pytest.mark.parametrize("kind", [int, str])
+@pytest.mark.parametrize("form", ["list", "columns", "letters"])
+def test_places_count_from_where_all_answers_fit(tmp_path: Path, kind: type, form: str) -> None:
+    def labels(*places: int) -> list[str | None]:
+        forms: dict[str, dict[str, Any]] = {
+            "list": {"options": ["ice", "stone", "tar"]},
+            "columns": {"opa": "ice", "opb": "stone", "opc": "tar"},
+            "letters": {"options": {"A": "ice", "B": "stone", "C": "tar"}},
+        }
+        rows = [
+            {"question": f"Which melts {k}?", **forms[form], "answer": kind(place)} for k, place in enumerate(places)
+        ]
+        return [e.label for e in load_dataset(lines(tmp_path / "q.jsonl", rows))]
+
+    assert labels(1, 2, 3) == labels(1, 2, 3, 1)[:3] == ["ice", "stone", "tar"]
+    assert labels(3, 1) == ["tar", "ice"]
+    assert labels(1, 2, 0) == ["stone", "tar", "ice"]
+    assert labels(1, 2, 1) == ["stone", "tar", "stone"]  # nothing says otherwise
+    with pytest.raises(DataError, match=r"q.jsonl:2: .*names none of the options .*places count from 0, as other"):
+        labels(0, 3)
+    with pytest.raises(DataError, match=r"q.jsonl:2: .*names none of the options .*places count from 1, as other"):
+        labels(3, 4)
 
 
 def test_a_pair_of_columns_and_a_label_is_no_question(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from reasondistill.data.column_names import is_called
 from reasondistill.data.readers.flat_rows import Cells, Row
@@ -17,18 +17,24 @@ SEVERAL = "several labels"
 """Why a row is left out whose tool lets people choose more than one."""
 
 
+Flatten: TypeAlias = Callable[[Cells, Counter[str]], list[dict[str, object]]]
+"""The flat rows of one row; those that are no examples, it leaves out and counts."""
+
+
 class Export(NamedTuple):
     """The form of one tool's rows.
 
     Attributes:
         name: as it is said to the user.
         recognises: whether a source's first row is of this form.
-        flatten: the flat rows of one row; those that are no examples, it leaves out and counts.
+        flatten: makes flat rows of one row.
+        of_all: gives what does so, where all rows have to be looked at first.
     """
 
     name: str
     recognises: Callable[[Cells], bool]
-    flatten: Callable[[Cells, Counter[str]], list[dict[str, object]]]
+    flatten: Flatten
+    of_all: Callable[[Iterator[Row]], Flatten] | None = None
 
     def reader(self, source: str, read: Callable[[], Iterator[Row]]) -> Callable[[Counter[str]], Iterator[Row]]:
         """What reads the flat rows. Where one row becomes several, they share a group and get ids of their own.
@@ -39,8 +45,9 @@ class Export(NamedTuple):
         """
 
         def rows(counts: Counter[str]) -> Iterator[Row]:
+            flatten = self.flatten if self.of_all is None else self.of_all(read())
             for number, row in read():
-                flattened = self._flattened(row, counts, f"{source}:{number}")
+                flattened = self._flattened(flatten, row, counts, f"{source}:{number}")
                 identity = row.get("id") if isinstance(row.get("id"), str | int) else f"{source}:{number}"
                 for place, item in enumerate(flattened, start=1):
                     own = {"group": str(identity), "id": f"{identity}.{place}"} if len(flattened) > 1 else {}
@@ -48,9 +55,11 @@ class Export(NamedTuple):
 
         return rows
 
-    def _flattened(self, row: Mapping[str, object], counts: Counter[str], where: str) -> list[dict[str, object]]:
+    def _flattened(
+        self, flatten: Flatten, row: Mapping[str, object], counts: Counter[str], where: str
+    ) -> list[dict[str, object]]:
         try:
-            return self.flatten(row, counts)
+            return flatten(row, counts)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise DataError(
                 where,

@@ -1,5 +1,7 @@
 """Questions with options of their own, in published forms: the answer is a place, a letter or a text.
 
+Places count from 0, or from 1 where that alone fits: some answer is as large as there are options, and none is 0.
+
 https://huggingface.co/datasets/allenai/ai2_arc, tau/commonsense_qa, allenai/openbookqa (``choices`` with ``text`` and
 ``label``, ``answerKey``); cais/mmlu, Rowan/hellaswag, allenai/social_i_qa, ybisk/piqa, allenai/winogrande,
 openlifescienceai/medmcqa, GBaker/MedQA-USMLE-4-options (lists, letters, or a column for each option).
@@ -9,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from reasondistill.data.column_names import is_called
-from reasondistill.data.readers.exports.form import Export
+from reasondistill.data.readers.exports.form import Export, Flatten
+from reasondistill.data.readers.flat_rows import Row
 
 _LISTS = ("choices", "options", "candidates", "endings")
 _ANSWER = re.compile(
@@ -20,6 +24,7 @@ _ANSWER = re.compile(
     r"|(.*_)?ans(wer)?|label",
     re.IGNORECASE,
 )
+_DIGITS = re.compile(r"[0-9]{1,3}")
 _ORDERS = ("ABCDEFGHIJ", "abcdefghij", "0123456789", "123456789")
 _OPTION = re.compile(r"(?:(?:.*[_ ])?(?:option|choice|opt|op|sol|solution|ending|answer)[_ ]?)?([A-Ja-j]|[0-9])")
 
@@ -43,14 +48,27 @@ def _asks(row: Mapping[str, object], known: set[str]) -> bool:
     )
 
 
-def _of_question(row: Mapping[str, object], counts: Counter[str]) -> list[dict[str, object]]:
+def _counting(rows: Iterator[Row]) -> Flatten:
+    """What reads the questions, counting places from where the answers of all of them do."""
+    from_one = False
+    for _, row in rows:
+        options = _options(row)
+        answer = _answer(row, options)
+        place = None if answer is None else _place(_as_number(answer, options), options)
+        if place == 0:
+            return _of_question
+        from_one = from_one or place == len(options)
+    return partial(_of_question, first=1) if from_one else _of_question
+
+
+def _of_question(row: Mapping[str, object], counts: Counter[str], first: int = 0) -> list[dict[str, object]]:
     options = _options(row)
     answer = _answer(row, options)
     if answer is None:  # none is given, as in a test file, or one that is none
         answer = next(((name, row[name]) for name in row if _ANSWER.fullmatch(name)), None)
     used = {*_LISTS, *_columns_of_options(row)} | ({answer[0]} if answer else set())
     columns = {name: value for name, value in row.items() if name not in used}
-    label = None if answer is None else _text_of(_as_number(answer, options), options)
+    label = None if answer is None else _text_of(_as_number(answer, options), options, first)
     return [{**columns, "choices": [*options.values()], "label": label}]
 
 
@@ -103,15 +121,28 @@ def _as_number(answer: tuple[str, object], options: Mapping[str, str]) -> object
     return str(value) if numbered and name != "label" and isinstance(value, int) else value
 
 
+def _place(value: object, options: Mapping[str, str]) -> int | None:
+    """The place that a whole number is; None for anything else, for the text of an option, and for a mark from 1 on."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    is_place = isinstance(value, str) and _DIGITS.fullmatch(value) is not None and value not in options.values()
+    return int(str(value)) if is_place and next(iter(options)) != "1" else None
+
+
 def _names_one(value: object, options: Mapping[str, str]) -> bool:
+    if _place(value, options) == len(options):
+        return True  # where places count from 1
     try:
         return _text_of(value, options) is not None
     except ValueError:
         return False
 
 
-def _text_of(value: object, options: Mapping[str, str]) -> str | None:
-    """The text of the option that an answer names by letter, by number, by its place from 0, or by its text.
+def _text_of(value: object, options: Mapping[str, str], first: int = 0) -> str | None:
+    """The text of the option that an answer names by letter, by number, by its place, or by its text.
+
+    Args:
+        first: the number of the first place.
 
     Raises:
         ValueError: it names none.
@@ -119,8 +150,9 @@ def _text_of(value: object, options: Mapping[str, str]) -> str | None:
     if value is None or value in ("", "-1", -1):
         return None
     key = str(value).strip()
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(options):
-        return [*options.values()][value]
+    place = _place(value, options)
+    if place is not None and 0 <= place - first < len(options):
+        return [*options.values()][place - first]
     by_letter = {mark.casefold(): text for mark, text in options.items()}
     if key.casefold() in by_letter:
         return by_letter[key.casefold()]
@@ -128,8 +160,8 @@ def _text_of(value: object, options: Mapping[str, str]) -> str | None:
         return [*options.values()]["ABCDEFGHIJ".index(key.upper())]
     if value in options.values():
         return str(value)
-    counted = "; places count from 0" if isinstance(value, int) else ""
+    counted = "" if place is None else f"; places count from {first}, as other answers show"
     raise ValueError(f"the answer {value!r} names none of the options {', '.join(options)}{counted}")
 
 
-QUESTIONS = Export("questions with options", _is_question, _of_question)
+QUESTIONS = Export("questions with options", _is_question, _of_question, _counting)
