@@ -157,7 +157,9 @@ def _precision(request: Request, student: Student) -> float | None:
         RequestError: it is no number; the student has no thresholds; the request has another parameter.
     """
     if others := sorted({*request.query_params} - {"precision"}):
-        raise RequestError(422, "invalid-request", f"No parameter {others[0]!r:.50}: there is precision alone.")
+        raise RequestError(
+            422, "invalid-request", f"Unknown query parameter {others[0]!r:.50}; only precision is known."
+        )
     if (text := request.query_params.get("precision")) is None:
         return None
     try:

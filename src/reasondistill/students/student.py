@@ -270,10 +270,8 @@ class Student:
         predictions = Predictions(_prediction(example, a, threshold, self.phrases) for example, a in rows)
         if texts is None or len(predictions) == len(texts):
             return predictions
-        by_row = {_row_of(prediction): prediction for prediction in predictions}
-        name = predictions[0].id.rpartition(":")[0]
-        none = (Prediction(id=f"{name}:{row + 1}", label=None) for row in range(len(texts)))
-        return Predictions(by_row.get(row, empty) for row, empty in enumerate(none))
+        name, rows_of = predictions[0].id.rpartition(":")[0], enumerate(_by_row(predictions, len(texts)), start=1)
+        return Predictions(p or Prediction(id=f"{name}:{row}", label=None) for row, p in rows_of)
 
     def _answered(
         self, frame: pd.DataFrame, generation: Generation | None, free: bool, precision: float | None
@@ -286,8 +284,7 @@ class Student:
         rows = rows.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in rows.columns])
         examples = examples_for(self.task, rows)
         answers = self.predict(examples, generation=generation, free=free, precision=precision)
-        by_row = {_row_of(a): a for a in answers}  # rows without a text have none
-        in_order = [by_row.get(row) for row in range(len(frame))]
+        in_order = _by_row(answers, len(frame))
         if own := [name for name in ("label", "probability", "explanation") if name in frame.columns]:
             _LOG.warning("the answers take the place of the frame's own %s: rename them to keep both", ", ".join(own))
         answered = frame.copy()
@@ -385,9 +382,10 @@ def _listed(what: str, texts: Sequence[T]) -> tuple[T, ...]:
     return tuple(texts)
 
 
-def _row_of(prediction: Prediction) -> int:
-    """The row in memory, from 0, that a prediction without an id of its own is of."""
-    return int(prediction.id.rpartition(":")[2]) - 1
+def _by_row(predictions: Iterable[Prediction], n: int) -> list[Prediction | None]:
+    """The predictions for ``n`` rows in memory that have no ids of their own; None for a row without a text."""
+    by_number = {int(prediction.id.rpartition(":")[2]): prediction for prediction in predictions}
+    return [by_number.get(number) for number in range(1, n + 1)]
 
 
 def _prediction(example: Example, a: Answer, threshold: float | None, phrases: Sequence[Phrase]) -> Prediction:

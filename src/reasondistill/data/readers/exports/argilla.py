@@ -92,9 +92,9 @@ def _example(
     if status == "discarded" or (everything and not submitted):
         counts["discarded or not submitted"] += 1
         return []
-    columns, told = dict(own), joined(submitted, counts)
+    columns, by_question = dict(own), joined(submitted, counts)
     for name in dict.fromkeys([*answers, *suggestions]):
-        value = told[name] if name in told else only(suggestions.get(name))
+        value = by_question[name] if name in by_question else only(suggestions.get(name))
         if value is not None or name not in own:
             columns[name] = value
     return [columns]

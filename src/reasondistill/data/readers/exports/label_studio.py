@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reasondistill.data.readers.exports.form import SEVERAL, Export, Given, joined, only, without
 from reasondistill.data.readers.flat_rows import Cells
@@ -29,12 +29,7 @@ def _of_task(row: Cells, counts: Counter[str]) -> list[dict[str, object]]:
     if len(kept) < len(row["annotations"]) and not kept:
         counts["skipped by its annotator"] += 1
         return []
-    answers = [
-        Given(who, result["from_name"], only(result["value"][_ANSWERS[result["type"]]]), result["type"] == "textarea")
-        for who, annotation in enumerate(kept)
-        for result in annotation["result"]
-        if result["type"] in _ANSWERS
-    ]
+    answers = [answer for who, annotation in enumerate(kept) for answer in _answers(who, annotation["result"])]
     if any(isinstance(answer.value, list) and not answer.is_text for answer in answers):
         counts[SEVERAL] += 1
         return []
@@ -43,6 +38,15 @@ def _of_task(row: Cells, counts: Counter[str]) -> list[dict[str, object]]:
     single = [answer._replace(value=value) for answer in answers for value in _each(answer.value)]
     named = {f"{name}_answer" if name in data else name: value for name, value in joined(single, counts).items()}
     return [{"id": row.get("id"), **data, **named}]
+
+
+def _answers(who: int, results: list[Cells]) -> Iterable[Given]:
+    """One person's answers: to a question that is answered twice, the last."""
+    return {
+        name: Given(who, name, only(result["value"][_ANSWERS[result["type"]]]), result["type"] == "textarea")
+        for result in results
+        if result["type"] in _ANSWERS and (name := result["from_name"])
+    }.values()
 
 
 def _each(value: object) -> list[object]:
