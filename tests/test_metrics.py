@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from reasondistill.errors import CheckpointError, ConfigError, MissingExtraError
 from reasondistill.languages import word_splitting
 from reasondistill.metrics import baselines, bertscore, calibration_error, label, overlap_counts, text
 from reasondistill.metrics.bertscore import BertScore, Encoded, default_encoder, f1, why_left_out
-from reasondistill.metrics.explanations import Compared, ExplanationScorer, leave_one_out
+from reasondistill.metrics.explanations import Compared, ExplanationScorer, held_out
 from reasondistill.metrics.statistics import GroupBootstrap
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -214,16 +215,24 @@ def test_explanations_that_were_not_announced_are_scored_too(minilm: BertScore) 
     assert late.figures([other, one]) == pytest.approx(early.figures([other, one]), abs=1e-6)
 
 
-def test_leave_one_out_takes_each_reference_in_turn() -> None:
-    rows = [Compared("s1", ["a", "b", "c"], {}), Compared("s2", ["d"], {}), Compared("s3", ["e", "f"], {})]
-    humans, systems = leave_one_out(rows)
-    assert [[(c.explanation, c.references) for c in turn] for turn in humans] == [
-        [("a", ["b", "c"]), ("e", ["f"])],
-        [("b", ["a", "c"]), ("f", ["e"])],
-        [("c", ["a", "b"])],
+def test_each_reference_is_held_out_in_turn() -> None:
+    turns = held_out(Compared("said", ["a", "b", "c"], {}))
+    assert [(one.explanation, one.references) for one, _ in turns] == [
+        ("a", ["b", "c"]),
+        ("b", ["a", "c"]),
+        ("c", ["a", "b"]),
     ]
-    assert [[c.explanation for c in turn] for turn in systems] == [["s1", "s3"], ["s1", "s3"], ["s1"]]
-    assert leave_one_out(rows[1:2]) == ([], [])
+    assert [(own.explanation, own.references) for _, own in turns] == [("said", one.references) for one, _ in turns]
+    assert held_out(Compared("said", ["d"], {})) == []
+
+
+@given(st.lists(nasty, max_size=8), st.integers(1, 6))
+@settings(max_examples=80, deadline=None)
+def test_distinct_bigrams_are_those_of_a_set(texts: list[str], waiting: int) -> None:
+    bigrams = [pair for one in texts for pair in pairwise(word_splitting.words(one))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "_WAITING", waiting)  # sorted in at once, after a few, or at the end
+        assert text.distinct_2(texts) == (len(set(bigrams)) / len(bigrams) if bigrams else 0)
 
 
 # BERTScore

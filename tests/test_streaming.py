@@ -23,7 +23,7 @@ from reasondistill.config import Generation
 from reasondistill.contracts.records import read_predictions
 from reasondistill.data import load
 from reasondistill.errors import DataError, OutputError
-from reasondistill.storage.files import fingerprint, fingerprint_of_texts
+from reasondistill.storage.files import fingerprint, fingerprint_of_parts
 from reasondistill.students import prediction_files as prediction
 from reasondistill.students.engines import Generated
 from reasondistill.students.engines.engine import Scored
@@ -208,5 +208,5 @@ def test_a_doubled_id_far_apart_is_found(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text()))
-def test_a_fingerprint_of_texts_that_are_not_kept_is_the_same(texts: list[str]) -> None:
-    assert fingerprint_of_texts(iter(texts)) == fingerprint(*texts)
+def test_a_fingerprint_of_parts_that_are_not_kept_is_the_same(texts: list[str]) -> None:
+    assert fingerprint_of_parts(iter(texts)) == fingerprint(*texts)

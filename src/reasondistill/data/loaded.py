@@ -16,7 +16,7 @@ from reasondistill.data.splits import split_in_part, split_order
 from reasondistill.data.stored import SCHEMA, StoredExamples, content_hash, to_batches
 from reasondistill.errors import DataError, UserError
 from reasondistill.storage.arrow_cache import TableCache
-from reasondistill.storage.files import JsonObject, add_note, fingerprint_of_texts
+from reasondistill.storage.files import JsonObject, add_note, fingerprint_of_parts
 from reasondistill.tasks.task import Task, distinct
 from reasondistill.tasks.verbalized_confidence import Phrase
 
@@ -123,7 +123,7 @@ class Loaded:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what is trained on and scored: ids, fields, labels, choices and explanations, in order."""
-        return fingerprint_of_texts(self.stored.values("content"))
+        return fingerprint_of_parts(self.stored.values("content"))
 
     def first(self, limit: int) -> Loaded:
         """The same data set with at most ``limit`` examples, from the start.

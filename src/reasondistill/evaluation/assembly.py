@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.base import DatasetInfo
@@ -24,6 +24,7 @@ from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.own_metrics import add_own_metrics
 from reasondistill.evaluation.pairing import Row, join, labels_given, right_answers
 from reasondistill.evaluation.reference_teachers import MatchedTeacher, ReferenceTeacher, match_teachers
+from reasondistill.evaluation.score_table import ScoreTable
 from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.slices import Slices, measure_slices
 from reasondistill.evaluation.structured_explanations import score_structures
@@ -35,7 +36,7 @@ from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import ROUGE_NAMES, is_empty
-from reasondistill.storage.files import atomic_folder, fingerprint, require_new_folder
+from reasondistill.storage.files import atomic_folder, fingerprint_of_parts, require_new_folder
 from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Evaluation:
     """Figures of a system, and its scores on each example."""
 
     results: Results
-    rows: list[ScoredRow]
+    rows: Sequence[ScoredRow]
 
     def save(self, out: str | Path, *, force: bool = False) -> None:
         """Write results.json and per_example.jsonl into the new folder ``out``; see `save`."""
@@ -140,10 +141,7 @@ def evaluate(
     # Of texts of which none is an accepted one, as summaries, it is open which are right.
     judged = task.answer != "text" or "label" in parts.errors.summary.judged
     verdicts = right_answers(parts.rows, task) if judged else [None] * len(parts.rows)
-    lines = [
-        _as_row(row, scores, verdict)
-        for row, scores, verdict in zip(parts.rows, parts.texts.rows, verdicts, strict=True)
-    ]
+    lines = _Lines(parts.rows, parts.texts.rows, verdicts)
     return Evaluation(*_add_own_metrics(results, lines, parts.rows, task, parts.texts, bootstrap))
 
 
@@ -215,8 +213,10 @@ def _score(
     progress("looking for errors and slices")
     errors = find_errors(rows, task, texts.rows, texts.shuffled, bootstrap)
     slices = measure_slices(rows, task, texts.rows, bootstrap, settings.language)
-    for scores, kind, names, taught in zip(texts.rows, errors.kinds, slices.names, agreed.rows, strict=True):
-        scores.update(error=kind, slices=names, **taught)
+    texts.rows.add("error", errors.kinds)
+    texts.rows.add("slices", slices.names)
+    for scores, taught in zip(texts.rows, agreed.rows, strict=True):
+        scores.update(taught)
     return _Parts(rows, scored, texts, agreed, errors, slices)
 
 
@@ -228,8 +228,9 @@ def _joined(
 
 
 def _dataset(rows: Sequence[Row], name: str, split: str | None) -> DatasetInfo:
-    content = sorted([row.example.id, row.example.label or "", *row.references] for row in rows)
-    return DatasetInfo(name=name, split=split, fingerprint=fingerprint(*content), n=len(rows))
+    order = sorted(range(len(rows)), key=lambda k: rows[k].example.id)
+    content = ([row.example.id, row.example.label or "", *row.references] for row in (rows[k] for k in order))
+    return DatasetInfo(name=name, split=split, fingerprint=fingerprint_of_parts(content), n=len(rows))
 
 
 def _references_used(rows: Sequence[Row]) -> dict[str, object]:
@@ -303,6 +304,31 @@ def require_place_for_results(folder: str | Path, *, force: bool = False) -> Non
         )
 
 
+class _Lines(Sequence[ScoredRow]):
+    """The lines of per_example.jsonl, each made when it is asked for: all at once would take more than the rows."""
+
+    def __init__(self, rows: Sequence[Row], scores: ScoreTable, right: Sequence[bool | None]) -> None:
+        self._rows, self._scores, self._right = rows, scores, right
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> ScoredRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ScoredRow]: ...
+    def __getitem__(self, place: int | slice) -> ScoredRow | list[ScoredRow]:
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return [self[k] for k in places]
+        return _as_row(self._rows[places], self._scores[places], self._right[places])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def _as_row(row: Row, scores: Mapping[str, object], right: bool | None) -> ScoredRow:
     """A line of per_example.jsonl; scores that need references are None where there are none."""
     example, prediction = row.example, row.prediction
@@ -327,8 +353,13 @@ def _as_row(row: Row, scores: Mapping[str, object], right: bool | None) -> Score
 
 
 def _add_own_metrics(
-    results: Results, lines: list[ScoredRow], rows: Sequence[Row], task: Task, texts: Scored, bootstrap: GroupBootstrap
-) -> tuple[Results, list[ScoredRow]]:
+    results: Results,
+    lines: Sequence[ScoredRow],
+    rows: Sequence[Row],
+    task: Task,
+    texts: Scored,
+    bootstrap: GroupBootstrap,
+) -> tuple[Results, Sequence[ScoredRow]]:
     copies = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
     return add_own_metrics(
         results,

@@ -149,7 +149,11 @@ def find_errors(
         return Errors([None] * len(rows), ErrorSummary())
     kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
     gold = [row.example.label for row in rows]
-    about = [_Mistake(row, kind, _severity(row, s, rule)) for row, kind, s in zip(rows, kinds, scores, strict=True)]
+    about = [
+        _Mistake(row, kind, _severity(row, s, rule))
+        for row, kind, s in zip(rows, kinds, scores, strict=True)
+        if kind in KINDS[1:] or row.prediction.label != row.example.label
+    ]
     by_rule = "explanation" in judged
     summary = ErrorSummary(
         n=sum(kind is not None for kind in kinds),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -12,15 +14,20 @@ from reasondistill.contracts.records import Example
 from reasondistill.contracts.results import MetricValue
 from reasondistill.evaluation.controls import SHUFFLED, control_explanations
 from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.score_table import ScoreTable
 from reasondistill.evaluation.scored import BOUNDS, Scored
 from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.languages.word_splitting import length
 from reasondistill.metrics import baselines, text
 from reasondistill.metrics.bertscore import BertScore, why_left_out
-from reasondistill.metrics.explanations import Compared, ExplanationScorer, Unread, leave_one_out
+from reasondistill.metrics.explanations import Compared, ExplanationScorer, SideBySide, Unread, held_out
 from reasondistill.metrics.known.explanation_metrics import LENGTH_METRICS, REFERENCE_METRICS, WORDING_METRICS
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
+from reasondistill.metrics.text import ROUGE_NAMES
 from reasondistill.tasks.task import Task
+
+_ROWS_IN_A_PART: Final = 8_192
+"""Rows that are compared at once, with all baselines and controls: their scores take some 40 MB."""
 
 
 def score_explanations(
@@ -32,13 +39,12 @@ def score_explanations(
     progress: Callable[[str], None],
 ) -> Scored:
     """Score the wording of explanations and compare them with references, next to baselines and controls."""
-    scored = Scored()
-    fields = [{name: row.example.fields[name] for name in task.fields} for row in rows]
+    scored = Scored(rows=ScoreTable(len(rows)))
     explanations = [row.prediction.explanation for row in rows]
-    scored.rows = [
-        {"copy": text.is_copy(explanation, own), "length": length(explanation), "empty": text.is_empty(explanation)}
-        for explanation, own in zip(explanations, fields, strict=True)
-    ]
+    fields = [_fields(row, task) for row in rows]
+    scored.rows.add("copy", [text.is_copy(one, own) for one, own in zip(explanations, fields, strict=True)])
+    scored.rows.add("length", [length(explanation) for explanation in explanations])
+    scored.rows.add("empty", [text.is_empty(explanation) for explanation in explanations])
     scored.metrics["distinct_2"] = MetricValue(value=text.distinct_2(explanations), n=len(rows))
     scored.settings["copy_threshold"] = text.COPY_THRESHOLD
     scored.templates = [None] * len(rows)
@@ -49,6 +55,12 @@ def score_explanations(
         _add_reference_metrics(scored, rows, referenced, student, task, settings, bootstrap, train_examples, progress)
     _add_means(scored, rows, task, bootstrap)
     return scored
+
+
+def _fields(row: Row, task: Task) -> Mapping[str, str]:
+    """What an explanation may copy."""
+    fields = row.example.fields
+    return fields if len(fields) == len(task.fields) else {name: fields[name] for name in task.fields}
 
 
 def _add_reference_metrics(
@@ -63,19 +75,26 @@ def _add_reference_metrics(
     progress: Callable[[str], None],
 ) -> None:
     """Compare explanations with references, for the rows that have some (their places are ``referenced``)."""
-    systems, baseline_settings = _baseline_systems([rows[k] for k in referenced], student, task, train_examples)
-    for k, filled in zip(referenced, systems.get("template", [[]])[0], strict=False):
-        scored.templates[k] = filled.explanation
-    controls = _controls(scored.controlled, referenced, student)
+    templates, baseline_settings = _templates([rows[k] for k in referenced], student, task, train_examples)
+    for k, filled in zip(referenced, templates, strict=False):
+        scored.templates[k] = filled
+    stand_ins = _baselines(student, task, templates)
+    controls = {
+        name: _in_its_place([explanations[k] for k in referenced]) for name, explanations in scored.controlled.items()
+    }
     scored.bertscore, bertscore_settings = load_bertscore(settings, progress)
-    scorer = _scorer(scored.bertscore, student, systems, controls, settings, progress)
+    scorer = ExplanationScorer(
+        [], how=settings.aggregate, stemmer=settings.stemmer, bertscore=scored.bertscore, progress=progress
+    )
+    compared = _compare(scorer, student, {**controls, **stand_ins}, progress)
     progress("comparing explanations with references")
-    unread = _add_overlaps(scored, scorer, student, referenced, controls)
-    _add_corpus_metrics(scored, scorer, student, referenced, rows, task, bootstrap, unread)
-    # A signature describes the references of the last scoring: read it before the baselines, which may have fewer.
-    signatures = {name: metric.signature for name, metric in scorer.corpus.items()}
+    unread = scorer.unread_in(compared.table)
+    _add_overlaps(scored.rows, scorer, compared.table, referenced, unread)
+    scored.shuffled = ScoreTable(len(compared.shuffled[ROUGE_NAMES[0]]))
+    _add_overlaps(scored.shuffled, scorer, compared.shuffled, range(len(scored.shuffled)), unread)
+    _add_corpus_metrics(scored, scorer, compared.table, referenced, rows, task, bootstrap, unread)
     progress("scoring baselines and controls")
-    fewer_rows = _add_baselines(scored, scorer, student, systems, controls, unread)
+    fewer_rows = _add_baselines(scored, compared.beside, stand_ins, unread)
     if unread.rows or fewer_rows:
         scored.settings["unread"] = {
             "bounds": BOUNDS,
@@ -86,73 +105,99 @@ def _add_reference_metrics(
         }
     scored.settings |= {
         "rouge": f"rouge-score {version('rouge-score')}, F, {'stemmed' if settings.stemmer else 'not stemmed'}",
-        **signatures,
+        **scorer.signatures(student),
         "bertscore": bertscore_settings,
         "baselines": baseline_settings,
     }
 
 
-_Controls = dict[str, list[tuple[int, Compared]]]
-"""By control: the places of the student's rows that it has an explanation for, with that explanation."""
+_StandIn = Callable[[int, Compared], Iterable[tuple[int, Compared, Compared]]]
+"""What a baseline or control has for a row of the student's, by its place: the turn, its explanation, the student's."""
 
 
-def _controls(
-    controlled: Mapping[str, Sequence[str | None]], referenced: Sequence[int], student: Sequence[Compared]
-) -> _Controls:
-    return {
-        name: [
-            (k, student[k]._replace(explanation=explanation))
-            for k, place in enumerate(referenced)
-            if (explanation := explanations[place]) is not None
-        ]
-        for name, explanations in controlled.items()
-    }
+def _in_its_place(explanations: Sequence[str | None]) -> _StandIn:
+    """These explanations, compared with the same references; None where there is none for a row."""
+
+    def stand_in(place: int, row: Compared) -> Iterable[tuple[int, Compared, Compared]]:
+        explanation = explanations[place]
+        return () if explanation is None else ((0, row._replace(explanation=explanation), row),)
+
+    return stand_in
 
 
-def _scorer(
-    bertscore: BertScore | None,
+def _copied(name: str) -> _StandIn:
+    return lambda _, row: ((0, row._replace(explanation=row.fields[name]), row),)
+
+
+def _baselines(student: Sequence[Compared], task: Task, templates: Sequence[str]) -> dict[str, _StandIn]:
+    stand_ins = {f"copied_{name}": _copied(name) for name in task.fields}
+    if templates:
+        stand_ins["template"] = _in_its_place(templates)
+    if any(len(row.references) > 1 for row in student):
+        stand_ins["references"] = lambda _, row: ((k, one, own) for k, (one, own) in enumerate(held_out(row)))
+        stand_ins["student_fewer_references"] = lambda _, row: (
+            (k, own, one) for k, (one, own) in enumerate(held_out(row))
+        )
+    return stand_ins
+
+
+class _Comparison(NamedTuple):
+    """``table`` of the student's rows and of the control ``shuffled``; the figures of each stand-in ``beside`` it."""
+
+    table: dict[str, FloatArray]
+    shuffled: dict[str, FloatArray]
+    beside: dict[str, SideBySide]
+
+
+def _compare(
+    scorer: ExplanationScorer,
     student: Sequence[Compared],
-    systems: Mapping[str, list[list[Compared]]],
-    controls: _Controls,
-    settings: EvaluationSettings,
+    stand_ins: Mapping[str, _StandIn],
     progress: Callable[[str], None],
-) -> ExplanationScorer:
-    controlled = [[row for _, row in control] for control in controls.values()]
-    turns: list[Sequence[Compared]] = [student, *controlled, *(turn for system in systems.values() for turn in system)]
-    everything = [row for turn in turns for row in turn]
-    # Systems explain the same examples: sorting by the fields brings shared references together.
-    everything.sort(key=lambda row: tuple(row.fields.values()))
-    return ExplanationScorer(
-        everything, how=settings.aggregate, stemmer=settings.stemmer, bertscore=bertscore, progress=progress
-    )
+) -> _Comparison:
+    """Part by part, so that memory does not grow with the number of stand-ins."""
+    beside = {name: SideBySide(scorer) for name in stand_ins}
+    whole: dict[str, FloatArray] = {}
+    shuffled: list[dict[str, FloatArray]] = []
+    with scorer.counting(len(student), progress) as learn:
+        for start in range(0, len(student), _ROWS_IN_A_PART):
+            places = range(start, min(start + _ROWS_IN_A_PART, len(student)))
+            compared = {
+                name: [turn for k in places for turn in stand_in(k, student[k])] for name, stand_in in stand_ins.items()
+            }
+            of_part = student[places.start : places.stop]
+            learn(places, [*of_part, *(row for turns in compared.values() for _, *both in turns for row in both)])
+            for name, scores in scorer.table(of_part).items():
+                column = whole.setdefault(name, np.empty((len(student), *scores.shape[1:])))
+                column[places.start : places.stop] = scores
+            of_others = scorer.table([ours for _, ours, _ in compared[SHUFFLED]])
+            shuffled.append({name: scores.copy() for name, scores in of_others.items() if name not in scorer.corpus})
+            for name, turns in compared.items():
+                beside[name].add(turns)
+    of_shuffled = {name: np.concatenate([part[name] for part in shuffled]) for name in shuffled[0]}
+    return _Comparison(whole, of_shuffled, beside)
 
 
 def _add_overlaps(
-    scored: Scored,
+    rows: ScoreTable,
     scorer: ExplanationScorer,
-    student: Sequence[Compared],
-    referenced: Sequence[int],
-    controls: _Controls,
-) -> Unread:
-    overlaps = dict(zip(referenced, map(scorer.overlap, student), strict=True))
-    unread = scorer.unread(student)
-    nothing = dict.fromkeys(overlaps[referenced[0]])  # rows without references have the same keys
-    left_out = dict.fromkeys(name for name in nothing if name in unread.left_out)
-    for k, row in enumerate(scored.rows):
-        row.update(overlaps.get(k, nothing) | left_out)
-    scored.shuffled = [scorer.overlap(row) | left_out for _, row in controls[SHUFFLED]]
-    return unread
+    table: Mapping[str, FloatArray],
+    places: Sequence[int],
+    unread: Unread,
+) -> None:
+    """Give rows their ROUGE and BERTScore; rows of other places have none, and nor have metrics that are left out."""
+    for name, scores in table.items():
+        if name not in scorer.corpus:
+            column: list[float | None] = [None] * len(rows)
+            for place, score in zip(places, () if name in unread.left_out else scores.tolist(), strict=False):
+                column[place] = None if math.isnan(score) else score
+            rows.add(name, column)
 
 
 def _add_baselines(
-    scored: Scored,
-    scorer: ExplanationScorer,
-    student: Sequence[Compared],
-    systems: Mapping[str, list[list[Compared]]],
-    controls: _Controls,
-    unread: Unread,
+    scored: Scored, beside: Mapping[str, SideBySide], baselines: Collection[str], unread: Unread
 ) -> dict[str, dict[str, object]]:
-    """Score baselines and controls on the rows where a metric can read both them and the student.
+    """Add figures of baselines and controls on the rows where a metric can read both them and the student.
 
     A metric that could read too few rows of a baseline is left out there.
 
@@ -161,26 +206,23 @@ def _add_baselines(
         student's, and ``student``, its own figure on them; None for a baseline that was left out.
     """
     fewer_rows: dict[str, dict[str, object]] = {}
-    humans = {"references": "student_fewer_references", "student_fewer_references": "references"}
-    compared = {
-        name: ([[row for _, row in control]], [[student[k] for k, _ in control]])
-        for name, control in controls.items()
-        if control
-    }
-    for name, turns in systems.items():
-        compared[name] = turns, systems[humans[name]] if name in humans else [list(student)]
-    for name, (turns, others) in compared.items():
-        figures, own, rows = scorer.side_by_side(turns, others)
+    for name, both in beside.items():
+        if not both:
+            continue
+        figures, own, rows = both.figures()
         for metric, (n, of) in rows.items():
             too_few = of - n > TOO_MANY * of
             if metric in unread.left_out or too_few:
                 figures.pop(metric, None)
-            if n < of and name in systems and name not in humans and metric not in unread.left_out:
+            if n < of and name in baselines and name not in _OF_PEOPLE and metric not in unread.left_out:
                 student_figure = None if too_few else own[metric]
                 fewer_rows.setdefault(name, {})[metric] = {"n": n, "of": of, "student": student_figure}
-        (scored.baselines if name in systems else scored.controls)[name] = figures
+        (scored.baselines if name in baselines else scored.controls)[name] = figures
         scored.beside[name] = own
     return fewer_rows
+
+
+_OF_PEOPLE = ("references", "student_fewer_references")
 
 
 def load_bertscore(
@@ -196,13 +238,10 @@ def load_bertscore(
     return bertscore, bertscore.settings
 
 
-def _baseline_systems(
+def _templates(
     rows: Sequence[Row], student: Sequence[Compared], task: Task, train_examples: Iterable[Example] | None
-) -> tuple[dict[str, list[list[Compared]]], dict[str, object]]:
-    """The baselines, each as turns to average over, and their settings."""
-    systems = {
-        f"copied_{name}": [[row._replace(explanation=row.fields[name]) for row in student]] for name in task.fields
-    }
+) -> tuple[list[str], dict[str, object]]:
+    """The filled template of each row, none where none is found, and the settings of all baselines."""
     source = [row.example for row in rows] if train_examples is None else [task.check(e) for e in train_examples]
     # Only a task's own labels can have a template each: choices differ from row to row.
     explained = [
@@ -213,37 +252,37 @@ def _baseline_systems(
         for reference in example.references
     ]
     templates = baselines.commonest_templates(explained)
+    filled: list[str] = []
     if templates:
         fallback = templates[baselines.majority([e.label for e in explained if e.label in templates])]
         chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
         filled = [baselines.fill_template(t, row.fields) for t, row in zip(chosen, student, strict=True)]
-        systems["template"] = [[row._replace(explanation=f) for row, f in zip(student, filled, strict=True)]]
-    held_out, fewer = leave_one_out(student)
-    if held_out:
-        systems["references"], systems["student_fewer_references"] = held_out, fewer
-    settings = {
+    return filled, {
         "template": {
             "found_in": "scored references" if train_examples is None else "training explanations",
             "templates": templates,
         },
-        "references": {"n": len(held_out[0]) if held_out else 0, "scored": "each in turn against the row's others"},
+        "references": {
+            "n": sum(len(row.references) > 1 for row in student),
+            "scored": "each in turn against the row's others",
+        },
     }
-    return systems, settings
 
 
 def _add_corpus_metrics(
     scored: Scored,
     scorer: ExplanationScorer,
-    student: Sequence[Compared],
+    table: Mapping[str, FloatArray],
     places: Sequence[int],
     rows: Sequence[Row],
     task: Task,
     bootstrap: GroupBootstrap,
     unread: Unread,
 ) -> None:
-    for name, counts in scorer.corpus_statistics(student).items():
+    for name in scorer.corpus:
         if name in unread.left_out:
             continue
+        counts = table[name]
         statistics = np.zeros((len(rows), counts.shape[1]))
         statistics[places] = np.nan_to_num(counts)  # rows without references, or not read, add nothing
         read = np.zeros(len(rows), dtype=bool)

@@ -29,7 +29,7 @@ def add_own_metrics(
     baselines: Texts,
     controls: Texts,
     further: Sequence[Metric] = (),
-) -> tuple[Results, list[ScoredRow]]:
+) -> tuple[Results, Sequence[ScoredRow]]:
     """The results and rows with every registered metric that has a value for some row.
 
     A metric whose ``controlled`` is set is also given the explanations of baselines and controls in the place of the
@@ -45,7 +45,7 @@ def add_own_metrics(
         DataError: a metric gives a row what is no score.
         ConfigError: a metric is named as a key of the rows, or records settings under a key of the results.
     """
-    scored = list(rows)
+    scored = rows
     for metric in (*further, *own_metrics()):
         if metric.row_score is not None:
             _require_free(metric, scored)

@@ -17,6 +17,8 @@ from reasondistill.metrics.registry import evidence_metrics, known_metrics, metr
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
 from reasondistill.tasks.task import Task
 
+_NUMBERS_AT_ONCE: Final = 2_000_000
+"""Of rows times slices, in and out of them: some arrays of as many numbers are held."""
 SMALLEST: Final = 30
 """A slice with fewer rows, or with fewer rows beside it, is shown but not ranked."""
 ACCURACY: Final = "label_accuracy"
@@ -28,7 +30,7 @@ class Slices(NamedTuple):
     """``measured`` is ``results.slices``, ``names`` has the slices of each row, ``settings`` how all came about."""
 
     measured: list[MeasuredSlice]
-    names: list[list[str]]
+    names: Sequence[list[str]]
     settings: dict[str, Any]
 
 
@@ -54,7 +56,7 @@ def measure_slices(
     """
     rules = find_slices(rows, task, scores, given_language)
     columns = _columns(rows, task, scores)
-    names = [[part.name for part in rules.slices if part.members[k]] for k in range(len(rows))]
+    names = _Names(rules.slices, len(rows))
     settings: dict[str, object] = {"languages": rules.languages}
     if rules.left_out:
         settings["left_out"] = rules.left_out
@@ -87,6 +89,19 @@ def measure_slices(
     return Slices(measured, names, settings)
 
 
+class _Names(Sequence[list[str]]):
+    """The names of each row's slices, found when they are asked for."""
+
+    def __init__(self, slices: Sequence[Slice], rows: int) -> None:
+        self._slices, self._rows = slices, rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, place: int) -> list[str]:  # type: ignore[override]  # one row, no slices
+        return [part.name for part in self._slices if part.members[place]]
+
+
 def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, float | None]]) -> dict[str, FloatArray]:
     """Each metric's values (n,), NaN where a row has none; metrics without any value are left out."""
     evidence = evidence_metrics()
@@ -114,11 +129,17 @@ def _given(rows: Sequence[Row]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _compare(slices: Sequence[Slice], column: FloatArray, bootstrap: GroupBootstrap) -> list[SliceFigures | None]:
     """The figures of one metric on each slice; None where no row of a slice has a value."""
-    inside = np.stack([part.members for part in slices], axis=1).astype(np.float64)
     present = ~np.isnan(column)
-    membership = np.hstack([inside, 1 - inside]) * present[:, None]
-    means = means_of_sums(np.where(present, column, 0.0)[:, None] * membership, membership, bootstrap)
-    return [_figures(means, k, k + len(slices)) if means.n[k] else None for k in range(len(slices))]
+    values = np.where(present, column, 0.0)
+    figures: list[SliceFigures | None] = []
+    at_once = max(1, _NUMBERS_AT_ONCE // (2 * len(column)))
+    for start in range(0, len(slices), at_once):
+        inside = np.stack([part.members for part in slices[start : start + at_once]], axis=1).astype(np.float64)
+        membership = np.hstack([inside, 1 - inside]) * present[:, None]
+        means = means_of_sums(values[:, None] * membership, membership, bootstrap)
+        width = inside.shape[1]
+        figures += [_figures(means, k, k + width) if means.n[k] else None for k in range(width)]
+    return figures
 
 
 def _figures(means: Means, inside: int, outside: int) -> SliceFigures:

@@ -178,7 +178,7 @@ def _add_control(scored: Scored, name: str, own: Sequence[float | None], control
         scored.controls.setdefault(name, {})[SUPPORT] = value
         scored.beside.setdefault(name, {})[SUPPORT] = same_rows if same_rows is not None else 0.0
     if name == SHUFFLED:
-        scored.shuffled += [{SUPPORT: value} for value in control if value is not None]
+        scored.shuffled.extend([{SUPPORT: value} for value in control if value is not None])
 
 
 def _predicted(row: Row, task: Task) -> str | None:

@@ -11,6 +11,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.evaluation.abstention import score_selective
 from reasondistill.evaluation.labels import add_calibration_error
 from reasondistill.evaluation.pairing import Row, right_answers
+from reasondistill.evaluation.score_table import ScoreTable
 from reasondistill.evaluation.scored import Scored
 from reasondistill.languages.unknown_tokens import TOO_MANY
 from reasondistill.metrics.answer_overlap import (
@@ -41,7 +42,7 @@ def score_answers(
     Returns:
         The figures, and the rows with a verdict where answers are queries.
     """
-    scored = Scored(rows=[{} for _ in rows])
+    scored = Scored(rows=ScoreTable(len(rows)))
     rows = list(rows)
     if not task.writes_answers:
         return scored, rows
@@ -49,7 +50,8 @@ def score_answers(
         scored.settings["label"] = {"left_out": missing}
         return scored, rows
     scorer = _Scorer(settings, of_queries=task.answer == "query")
-    scored.rows = [scorer.scores(row.prediction.label or "", row.example) for row in rows]
+    for scores, row in zip(scored.rows, rows, strict=True):
+        scores.update(scorer.scores(row.prediction.label or "", row.example))
     _leave_out_unread(scored, scorer, rows)
     for name in scored.rows[0]:
         values = [None if value is None else float(value) for value in (row[name] for row in scored.rows)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -248,8 +249,47 @@ def distinct_2(texts: Iterable[str]) -> float:
     Source: Li et al. 2016, A Diversity-Promoting Objective Function (there over all tokens). It falls as a corpus
     grows: compare only systems that explain the same rows.
     """
-    bigrams = [bigram for text in texts for bigram in pairwise(words(text))]
-    return len(set(bigrams)) / len(bigrams) if bigrams else 0.0
+    bigrams = Bigrams()
+    for text in texts:
+        bigrams.add(text)
+    return bigrams.distinct
+
+
+class Bigrams:
+    """The bigrams of texts that come one after the other: eight bytes for each distinct one.
+
+    Args:
+        numbers: of the words, filled here; of several texts' bigrams they may be the same.
+    """
+
+    def __init__(self, numbers: dict[str, int] | None = None) -> None:
+        self._numbers = {} if numbers is None else numbers
+        self._seen = np.empty(0, dtype=np.int64)
+        self._new = array("q")
+        self._total = 0
+
+    def add(self, text: str) -> None:
+        """Count those of a text."""
+        numbers = self._numbers
+        of_text = [numbers.setdefault(word, len(numbers)) for word in words(text)]
+        self._new.extend(first << 32 | second for first, second in pairwise(of_text))
+        self._total += max(0, len(of_text) - 1)
+        if len(self._new) > _WAITING:
+            self._sort_in()
+
+    def _sort_in(self) -> None:
+        self._seen = np.union1d(self._seen, np.frombuffer(self._new, dtype=np.int64))
+        self._new = array("q")
+
+    @property
+    def distinct(self) -> float:
+        """`distinct_2` of all texts so far."""
+        self._sort_in()
+        return len(self._seen) / self._total if self._total else 0.0
+
+
+_WAITING = 2**18
+"""Bigrams that wait to be sorted in."""
 
 
 def is_copy(explanation: str, fields: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from reasondistill.storage.files.fingerprints import broken_seal as broken_seal
 from reasondistill.storage.files.fingerprints import file_fingerprint as file_fingerprint
 from reasondistill.storage.files.fingerprints import file_sha256 as file_sha256
 from reasondistill.storage.files.fingerprints import fingerprint as fingerprint
-from reasondistill.storage.files.fingerprints import fingerprint_of_texts as fingerprint_of_texts
+from reasondistill.storage.files.fingerprints import fingerprint_of_parts as fingerprint_of_parts
 from reasondistill.storage.files.fingerprints import seal_of as seal_of
 from reasondistill.storage.files.fingerprints import seal_of_bytes as seal_of_bytes
 from reasondistill.storage.files.places import real_path as real_path

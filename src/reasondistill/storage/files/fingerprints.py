@@ -14,12 +14,12 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def fingerprint_of_texts(texts: Iterable[str]) -> str:
-    """The `fingerprint` of texts that come one after the other and are not kept."""
+def fingerprint_of_parts(parts: Iterable[object]) -> str:
+    """The `fingerprint` of values that come one after the other and are not kept."""
     digest = hashlib.sha256(b"[")
-    for place, text in enumerate(texts):
+    for place, part in enumerate(parts):
         digest.update((", " if place else "").encode())
-        digest.update(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        digest.update(json.dumps(part, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
     digest.update(b"]")
     return digest.hexdigest()[:16]
 
