@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,9 @@ import reasondistill as rd
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE
 from reasondistill.reporting.inputs import Scored, Source
 from reasondistill.reporting.sections.headline import summarise
+from reasondistill.run_data import source_beside
+from reasondistill.training.continual.lineage import kept_sets
+from reasondistill.updating import plan_update
 
 SCRATCH = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 200}
 FEW = {"max_steps": 4, "report_to": "none", "disable_tqdm": True, "use_cpu": True}
@@ -157,8 +161,45 @@ def test_other_data_have_the_columns_that_the_run_knows(run: Any, tmp_path: Path
         calibration = rd.calibrate(run, data).calibration
         assert calibration is not None
         assert calibration.labelled == 60
+    kept = plan_update(run, str(file), changes={"update": {"keep": [source_beside(run, file).model_dump()]}}).config
+    assert kept.update is not None
+    [held] = kept_sets(kept, kept.update)
+    assert len(held.splits[0].loaded) + len(held.splits[1].loaded) + len(held.selection or ()) < 60
+    assert {e.label for e in held.splits[-1].loaded.examples} <= {*run.config().task.labels}
     own = frame.rename(columns={"category": "label", "why": "explanation"})
     assert rd.evaluate(run, own, bertscore=False, resamples=20).metrics["label_accuracy"].n == 60
+
+
+def test_test_rows_calibrate_nothing(run: Any) -> None:
+    data = rd.load_dataset(run.folder / "data.jsonl", task=run.config().task)
+    with pytest.raises(rd.errors.DataError, match="spoils the test"):
+        rd.calibrate(run, data["test"])
+    calibration = rd.calibrate("builtin:scenes", rd.load_dataset("scenes:2000", split="validation")).calibration
+    assert calibration is not None
+    assert calibration.data.split == "validation"
+
+
+def test_labels_of_another_case_are_the_tasks(run: Any) -> None:
+    data = rd.load_dataset(run.folder / "data.jsonl", task=run.config().task)["test"]
+    answers = [{"id": e.id, "label": (e.label or "").upper(), "explanation": "so"} for e in data]
+    assert rd.evaluate(answers, data, bertscore=False, resamples=20).metrics["label_accuracy"].value == 1
+
+
+def test_a_column_an_array_and_a_generator_of_texts_are_answered(run: Any) -> None:
+    student, texts = rd.Student.load(run), ["The app closes", "", "Please add a theme"]
+    want = [answer.label for answer in student.predict(texts)]
+    assert want[1] is None
+    series: list[Any] = [pd.Series(texts, index=[7, 7, 9]), np.array(texts), (text for text in texts)]
+    for given in series:
+        assert [answer.label for answer in student.predict(given)] == want
+
+
+def test_an_example_is_asked_with_words_and_by_the_tasks_names(run: Any) -> None:
+    student = rd.Student.load(run)
+    with pytest.raises(rd.errors.DataError, match="words in each field"):
+        student.explain({"ticket_text": " "})
+    with pytest.raises(rd.errors.DataError, match=r"found .'Text'.*Name them as the task does"):
+        student.explain(Text="The app closes")
 
 
 def test_a_configuration_takes_data_in_memory(tmp_path: Path) -> None:

@@ -320,7 +320,8 @@ def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
     checkpoint.save(tmp_path)
     weights = 4 * 4 * 2 * 32 * 2**17  # 4 bytes of each weight in four layers' two matrices: 128 MiB
     found = ask(request(tmp_path, "at_rest"))
-    assert weights < found["rest_bytes"] < 1.25 * weights
+    # The system may take back pages that the process had before.
+    assert 0.95 * weights < found["rest_bytes"] < 1.25 * weights
     assert found["loaded_bytes"] > found["rest_bytes"]
     assert found["accelerator"] is None
 

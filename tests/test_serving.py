@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import reasondistill as rd
+from reasondistill.contracts.feedback import Verdict
 from reasondistill.contracts.records import Example
 from reasondistill.data.scenes import generate
 from reasondistill.errors import UserError
@@ -212,6 +213,15 @@ def test_feedback_is_kept_once(kept: Running) -> None:
             assert receipt.status == status
         with pytest.raises(ServiceError, match="422"):
             client.feedback(EXAMPLE, answer, "wrong", label="no such label")
+        assert answer.label is not None
+        other = next(label for label in answer.probabilities if label != answer.label)
+        contradictions: list[tuple[Verdict, str]] = [("right", other), ("wrong", answer.label)]
+        for verdict, label in contradictions:
+            with pytest.raises(ServiceError, match=r"422.*answer that is"):
+                client.feedback(EXAMPLE, answer, verdict, label=label)
+        assert client.feedback(EXAMPLE, answer, "wrong", label=answer.label, explanation="So it is.").status == "kept"
+        with pytest.raises(ServiceError, match="422"):
+            client.explain({**EXAMPLE, "hypothesis": " "})
     description = kept.get("/openapi.json", headers={"Authorization": f"Bearer {KEY}"}).json()
     assert "/v1/feedback" in description["paths"]
 

@@ -110,8 +110,15 @@ def test_every_body_is_answered_with_what_is_wrong(service: Running) -> None:
     assert service.post("/v1/explain", EXAMPLE).status_code == 200
 
 
-def test_every_text_is_read(service: Running) -> None:
+def test_every_text_with_words_is_read(service: Running) -> None:
+    for name in ("empty", "spaces"):
+        for path in ("/v1/explain", "/v1/attributions"):
+            reply = service.post(path, EXAMPLE | {"premise": TEXTS[name]})
+            assert reply.status_code == 422
+            assert "no words" in reply.text
     for name, text in TEXTS.items():
+        if not text.strip():
+            continue
         for field in EXAMPLE:
             reply = service.post("/v1/explain", EXAMPLE | {field: text})
             assert reply.status_code == 200, (name, reply.text)

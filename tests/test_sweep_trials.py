@@ -122,6 +122,7 @@ def test_all_mistakes_are_named_before_anything_runs(tmp_path: Path) -> None:
         ({"cells": cells("a"), "metrics": ["label_accuracy", "rougel"]}, "rougel is no metric"),
         ({"cells": cells("a"), "metrics": ["aurc"]}, "aurc cannot be compared: it ranks all rows"),
         ({"grid": {"loss.alpha": [1, 1.0, 1]}}, "if grid values look alike"),
+        ({"grid": {"loss.alpha": [1, 2], "loss": [{"alpha": 3}]}}, "loss holds loss.alpha: one would replace"),
     ],
 )
 def test_parts_that_do_not_fit_are_mistakes(tmp_path: Path, keys: dict[str, Any], said: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
@@ -27,6 +28,7 @@ from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
 from reasondistill.reporting.sections.forgetting import blocks
+from reasondistill.run_data import RunData
 from reasondistill.runs import Run
 from reasondistill.storage.files import file_fingerprint
 from reasondistill.students.build import create_student
@@ -628,6 +630,42 @@ def test_what_a_file_says_holds_where_the_call_says_nothing(
     blocks = [config.update for config in planned if config.update is not None]
     assert [block.replay for block in blocks] == [0.5, 0.25, 0.75]
     assert {block.margin for block in blocks} == {0.1}
+
+
+def test_one_new_label_is_a_label_and_one_set_a_set(parent: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[TrainConfig] = []
+
+    def stop(config: TrainConfig, **others: object) -> None:
+        planned.append(config)
+        raise ConfigError("update", expected="a test", found="its end")
+
+    monkeypatch.setattr("reasondistill.updating.going_on.carry_out", stop)
+    with pytest.raises(ConfigError, match="its end"):
+        rd.update(parent, NEW, new_labels="unclear", keep="scenes:30@3")
+    [config] = planned
+    assert config.update is not None
+    assert (config.task.labels or ())[3:] == ("unclear",)
+    assert [kept.source for kept in config.update.keep] == ["scenes:30@3"]
+    frame: Any = pd.DataFrame([{"premise": "A man sleeps."}])
+    for given in (frame, [frame]):
+        with pytest.raises(DataError, match=r"keep: expected the names of data sets.*found a DataFrame.*Write it"):
+            rd.update(parent, NEW, keep=given)
+
+
+def test_the_same_rows_under_another_name_are_kept_rows_too(parent: Run, tmp_path: Path) -> None:
+    rows = [e.model_copy(update={"split": None}) for e in generate(12, seed=5)]
+    for name in ("one", "other"):
+        write_records(tmp_path / f"{name}.jsonl", rows)
+        updated = rd.update(parent, NEW, keep=tmp_path / f"{name}.jsonl", name=f"kept-{name}", **QUICK)
+        assert updated.record.sets[0].name == name
+
+
+def test_what_the_parent_learned_is_named(parent: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    learned = list(RunData(parent).training())
+    file = tmp_path / "again.jsonl"
+    write_records(file, [*learned, *generate(6, seed=6)])
+    plan_update(parent, str(file), changes=QUICK)
+    assert re.search(r"again: \d+ of \d+ rows are ones that the run learned from", caplog.text)
 
 
 def test_a_margin_of_nothing_is_a_margin(parent: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reasondistill.config import EvaluateOptions, FederateConfig, TrainConfig, changed, load_config
+from reasondistill.config import EvaluateOptions, FederateConfig, TrainConfig, federation_config
 from reasondistill.data import load_dataset
 from reasondistill.data.dataset_loading import Source
 from reasondistill.errors import DataError
@@ -298,9 +298,9 @@ def calibrate(
         save: keep the calibration in the student's folder too, in place of the one that is there.
 
     Raises:
-        UserError: it decides on no label, too few rows have one, or its run learned from some of them.
+        UserError: it decides on no label, too few rows have one, some are test rows, or its run learned from them.
     """
-    from reasondistill.run_data import load_beside, require_unlearned, rows_for, run_at
+    from reasondistill.run_data import calibration_split, load_beside, rows_for, run_at
     from reasondistill.students.calibration import CalibrationData
     from reasondistill.students.fit_calibration import calibrate as fit
     from reasondistill.students.model_card import keep_calibration, own_folder
@@ -318,8 +318,8 @@ def calibrate(
         examples, info = rows.loaded.examples, CalibrationData.model_validate(rows.facts)
     else:
         loaded = load_beside(run_at(known), data, raw.task)
-        require_unlearned(known, examples := loaded.examples)
-        info = CalibrationData(name=loaded.name, split=None, fingerprint=loaded.fingerprint)
+        split = calibration_split(known, examples := loaded.examples)
+        info = CalibrationData(name=loaded.name, split=split, fingerprint=loaded.fingerprint)
     fitted = fit(
         raw.engine, raw.task, raw.order, examples, raw.generation, student=raw.fingerprint, data=info, **options
     )
@@ -373,7 +373,11 @@ def sweep(
 
 
 def federate(
-    config: FederateConfig | Place, *, changes: Sequence[str] = (), resume: bool = False, progress: Watcher = unwatched
+    config: FederateConfig | Mapping[str, object] | Place,
+    *,
+    changes: Sequence[str] = (),
+    resume: bool = False,
+    progress: Watcher = unwatched,
 ) -> Run:
     """Distil a student from clients whose rows stay apart: a simulation on this machine; see docs/federated.md.
 
@@ -393,8 +397,4 @@ def federate(
     """
     from reasondistill.training.federated.federate import federate as run_federation
 
-    if not isinstance(config, FederateConfig):
-        config = load_config(FederateConfig, Path(config), changes)
-    elif changes:
-        config = changed(config, changes)
-    return run_federation(config, resume=resume, watcher=progress)
+    return run_federation(federation_config(config, changes), resume=resume, watcher=progress)

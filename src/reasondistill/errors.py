@@ -66,11 +66,12 @@ class ConfigError(UserError):
     """A configuration is invalid; all its mistakes are named at once."""
 
     @classmethod
-    def gather(cls, where: object, problems: Iterable[str]) -> ConfigError:
-        """One error for several mistakes, each on its own line."""
+    def gather(cls, where: object, problems: Iterable[str], fix: str = "") -> ConfigError:
+        """One error for several mistakes, each on its own line, and below them what helps with all."""
         listed = list(problems)
         count = "1 mistake" if len(listed) == 1 else f"{len(listed)} mistakes"
-        return cls(where, problem="\n  - ".join([count, *listed]))
+        below = f"\n{fix}" if fix else ""
+        return cls(where, problem="\n  - ".join([count, *listed]) + below)
 
 
 class TaskError(UserError):

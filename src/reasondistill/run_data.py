@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -118,6 +119,19 @@ def rows_for(
     return known.validation() if validation and split is None else known.held_out(split)
 
 
+def source_beside(run: Run, data: str | PathLike[str], columns: ColumnMapping | None = None) -> Source:
+    """Other data than a run's own, as a configuration names them, with the columns of the run's that they have.
+
+    Args:
+        columns: in place of the run's, as far as the data have them.
+    """
+    name = os.fspath(data)
+    if not _is_table(name):
+        return Source(source=name)
+    known = _columns_of_file(run, name) if columns is None else _among(columns, open_table(name).header)
+    return Source(source=name, columns=plain_columns(known))
+
+
 def load_beside(
     run: Run | None, data: Data, task: Task | None, *, columns: ColumnMapping | None = None, split: str | None = None
 ) -> Loaded:
@@ -138,20 +152,27 @@ def load_beside(
     return load_dataset(data, task=task, columns=columns, split=split)
 
 
-def require_unlearned(student: str | Path, examples: Sequence[Example]) -> None:
-    """Refuse to calibrate by rows that the student of a run learned from; of any other student nothing is known.
+def calibration_split(student: str | Path, examples: Sequence[Example]) -> str | None:
+    """The split that rows to calibrate by are of; None where they name none, or several.
 
     Raises:
-        DataError: some are.
+        DataError: some are test rows, or ones that the student of a run learned from; of any other student that is not
+            known.
     """
     run = run_at(student)
+    splits = {example.split for example in examples} - {None}
+    fix = "Give the validation rows alone, as data['validation']."
     if run is not None and (met := RunData(run).learned_among(examples, groups=False)):
         raise DataError(
             "data",
             expected="rows that the student did not learn from: a temperature fitted on training rows is too low",
             found=f"{met:,} of {len(examples):,} that {run.folder} learned from",
-            fix="Give the validation rows alone, as data['validation'].",
+            fix=fix,
         )
+    if "test" in splits:
+        found = "rows of the test split"
+        raise DataError("data", expected="validation rows: fitting on test rows spoils the test", found=found, fix=fix)
+    return splits.pop() if len(splits) == 1 else None
 
 
 class RunData:
@@ -326,19 +347,24 @@ def _begun_in(run: Run, config: TrainConfig) -> Path | None:
     return folder.parents[len(inside.parts) - 1]
 
 
+def _is_table(data: str) -> bool:
+    return data.partition(":")[0] not in REGISTERED and sheet_of(data)[0].is_file()
+
+
 def _columns_of_file(run: Run, data: str) -> ColumnMapping | None:
-    if data.partition(":")[0] in REGISTERED or not sheet_of(data)[0].is_file():
-        return None
-    return _columns_among(run, open_table(data).header)
+    return _columns_among(run, open_table(data).header) if _is_table(data) else None
 
 
 def _columns_among(run: Run, header: Collection[str]) -> ColumnMapping | None:
     """The columns that a run's data have, as far as another table has them too."""
     of_files = [source.columns for source in run.config().data.train_sources if source.columns]
-    known: ColumnMapping = of_files[0] if of_files else run.info().columns or {}
+    return _among(of_files[0] if of_files else run.info().columns or {}, header)
+
+
+def _among(columns: ColumnMapping, header: Collection[str]) -> ColumnMapping | None:
     names = {
         what: name
-        for what, name in known.items()
+        for what, name in columns.items()
         if what == "label_values" or name == "" or {*header}.issuperset([name] if isinstance(name, str) else name)
     }
     return names or None

@@ -9,10 +9,9 @@ import typer
 
 from reasondistill.cli.next_steps import say_next
 from reasondistill.cli.options import BudgetOption, Columns, NumBeamsOption, OptionalData, SplitOption, StudentArgument
-from reasondistill.cli.shared import mapping, print_blocks, quiet_libraries
+from reasondistill.cli.shared import mapping, print_blocks, quiet_libraries, run_or_out
 from reasondistill.cli.status import status_line
 from reasondistill.cli.terminal import fact
-from reasondistill.errors import DataError
 
 
 def efficiency(
@@ -38,7 +37,6 @@ def efficiency(
 
     from reasondistill.config import with_values
     from reasondistill.contracts.base import DatasetInfo
-    from reasondistill.contracts.run import RUN_FILE
     from reasondistill.evaluation.budget import BUDGET
     from reasondistill.evaluation.efficiency import EfficiencySettings, measure
     from reasondistill.reporting.sections.efficiency import blocks
@@ -47,9 +45,7 @@ def efficiency(
     from reasondistill.storage.files import require_new_file
     from reasondistill.students.student import Student
 
-    run = Run(student) if (student / RUN_FILE).is_file() else None
-    if out is None and run is None:
-        raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
+    run = run_or_out(student, out, "a file to write to")
     place = require_new_file(out or Run(student).costs)
     quiet_libraries()
     loaded_student = Student.load(student)

@@ -9,7 +9,7 @@ import typer
 
 from reasondistill.cli.next_steps import say_explain
 from reasondistill.cli.options import Columns, SplitOption
-from reasondistill.cli.shared import mapping, quiet_libraries
+from reasondistill.cli.shared import mapping, quiet_libraries, run_or_out
 from reasondistill.cli.terminal import fact, say, stage
 from reasondistill.students.package.manifest import Quantization
 
@@ -69,7 +69,6 @@ def export(
     A package that differs by more than the limits is not kept. docs/packages.md has their defaults.
     """
     from reasondistill.config import with_values
-    from reasondistill.contracts.run import RUN_FILE
     from reasondistill.errors import DataError
     from reasondistill.exporting import export as run_export
     from reasondistill.exporting import limits_for, load_sample
@@ -78,11 +77,9 @@ def export(
     from reasondistill.students.package.manifest import describe
     from reasondistill.students.student_task import StudentTask
 
-    run = Run(student) if (student / RUN_FILE).is_file() else None
+    run = run_or_out(student, out, "a folder for the package")
     if sample is None and run is None and (split is not None or columns):
         raise DataError("--sample", expected="data to take the part or the columns of", found="none")
-    if out is None and run is None:
-        raise DataError("--out", expected="a folder for the package, as STUDENT is no run", found="none")
     place = require_new_folder(out or Run(student).package)
     quiet_libraries()
     options = {

@@ -10,7 +10,7 @@ import typer
 from reasondistill.cli.next_steps import say_next_of
 from reasondistill.cli.options import SetOption
 from reasondistill.cli.shared import needs_extra, quiet_libraries
-from reasondistill.cli.terminal import fact, going_on, wide_say
+from reasondistill.cli.terminal import fact, going_on, say, wide_say
 from reasondistill.cli.train import say_trained
 from reasondistill.cli.watching import watching
 
@@ -37,7 +37,7 @@ def federate(
     A simulation on one machine: it says what accuracy federated training costs, for which client, in how many rounds
     and bytes. The run is like any other; the same command with --resume goes on with one that was stopped.
     """
-    from reasondistill.config import FederateConfig, load_config
+    from reasondistill.config import federation_config
     from reasondistill.contracts.federation import FEDERATION_FILE, FederationRecord
     from reasondistill.errors import DataError
 
@@ -48,7 +48,7 @@ def federate(
     of_run = resume and (config / FEDERATION_FILE).is_file()
     if of_run and overrides:
         raise DataError("--set", expected="none beside a run", found="some", fix="A run is resumed as it was begun.")
-    loaded = config_of_federation(config) if of_run else load_config(FederateConfig, config, overrides or ())
+    loaded = config_of_federation(config) if of_run else federation_config(config, overrides or ())
     begun = Path(loaded.runs_dir) / loaded.name / FEDERATION_FILE
 
     def advice() -> str:
@@ -59,7 +59,10 @@ def federate(
     with going_on(advice), watching() as watcher:
         run = run_federation(loaded, resume=resume, watcher=watcher)
     record = FederationRecord.load(run.folder / FEDERATION_FILE)
-    wide_say(_clients(record))
+    if any(client.held_out for client in record.clients):
+        wide_say(_clients(record))
+    else:
+        say("No client held rows out, so that none tested the student: federation.held_out is the share.")
     _say_costs(record)
     say_trained(run)
     say_next_of(run)

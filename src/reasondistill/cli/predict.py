@@ -19,7 +19,7 @@ from reasondistill.cli.options import (
     SplitOption,
     StudentArgument,
 )
-from reasondistill.cli.shared import mapping, pairs, quiet_libraries
+from reasondistill.cli.shared import mapping, pairs, quiet_libraries, run_or_out
 from reasondistill.cli.terminal import complain, drawn, fact, going_on, progress, say, say_json, stage, visible
 from reasondistill.cli.verify import (
     OnConflictOption,
@@ -31,7 +31,7 @@ from reasondistill.cli.verify import (
     proved_answers,
     say_verdicts,
 )
-from reasondistill.errors import DataError, TaskError
+from reasondistill.errors import ConfigError, DataError, TaskError
 
 if TYPE_CHECKING:
     from reasondistill.contracts.records import Example, Prediction
@@ -97,15 +97,19 @@ def predict(
     A run knows its data: without DATA its test split is predicted, or its validation split if it has no other.
     """
     from reasondistill.config import with_values
-    from reasondistill.contracts.run import RUN_FILE
     from reasondistill.run_data import LEARNED, RunData, rows_for
     from reasondistill.runs import Run
     from reasondistill.students.student import Student
 
     part = _part(shard, merge)
-    run = Run(student) if (student / RUN_FILE).is_file() else None
-    if out is None and run is None:
-        raise DataError("--out", expected="a file to write to, as STUDENT is no run", found="none")
+    run = run_or_out(student, out, "a file to write to")
+    if precision is not None and not calibration:
+        raise ConfigError(
+            "--precision",
+            expected="calibrated probabilities, which its thresholds are for",
+            found="--no-calibration",
+            fix="Leave one of the two out.",
+        )
     overrides = _generation(config, {"num_beams": num_beams, "samples": samples})
     quiet_libraries()
     loaded = Student.load(student, calibrated=calibration)
@@ -159,11 +163,12 @@ def _written(
     """The file of the answers, written with a bar."""
     from reasondistill.students.prediction_files import predict_file
 
+    there = place.is_file() and not force
     with (
         going_on(lambda: "the same command goes on"),
         progress("predicting", len(rows.loaded.examples)) as advance,
     ):
-        return predict_file(
+        written = predict_file(
             student,
             rows.loaded.examples,
             place,
@@ -175,6 +180,9 @@ def _written(
             **({} if proofs is None else {"finish": proofs}),
             progress=advance,
         )
+    if there:
+        say("They were there already, of this student, these rows and these settings.")
+    return written
 
 
 def _part(shard: str | None, merge: bool) -> Shard | None:
@@ -298,7 +306,7 @@ def explain(
         answered_example = Example(id="1", fields=values, choices=None if listed is None else tuple(listed))
         write_answer_page(html, loaded, student, answered_example, precision)
     if json_output:
-        say_json(as_row(prediction))
+        say_json({**as_row(prediction), **({} if fields else {"fields": values})})
         return
     if structured:
         say_json({"label": prediction.label, **(prediction.structure or {}), "text": prediction.explanation})

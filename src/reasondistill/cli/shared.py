@@ -13,8 +13,28 @@ from reasondistill.cli.terminal import fact, say, wide_say
 from reasondistill.errors import DataError, StoppedError, UserError, system_error
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reasondistill.contracts.results import Results
     from reasondistill.reporting.document import Block
+    from reasondistill.runs import Run
+
+
+def run_or_out(student: Path, out: Path | None, what: str) -> Run | None:
+    """The run at STUDENT; any other student has no place for what is written, and needs ``--out``.
+
+    Args:
+        what: ``--out`` has to name.
+    """
+    from reasondistill.contracts.run import RUN_FILE
+    from reasondistill.runs import Run, find_student
+
+    run = Run(student) if (student / RUN_FILE).is_file() else None
+    if out is None and run is None:
+        if not find_student(student).exists():
+            raise DataError(student, expected="a student, or the run that made it", found="nothing at this path")
+        raise DataError("--out", expected=f"{what}, as STUDENT is no run", found="none")
+    return run
 
 
 def named_teachers(options: list[str] | None) -> dict[str, str | None] | None:

@@ -30,6 +30,7 @@ from reasondistill.config.federate_config import FederateConfig as FederateConfi
 from reasondistill.config.federate_config import Federation as Federation
 from reasondistill.config.federate_config import FedProx as FedProx
 from reasondistill.config.federate_config import Privacy as Privacy
+from reasondistill.config.federate_config import federation_config as federation_config
 from reasondistill.config.judge_config import FrozenJudgeEncoder as FrozenJudgeEncoder
 from reasondistill.config.judge_config import JudgeConfig as JudgeConfig
 from reasondistill.config.judge_config import JudgeData as JudgeData

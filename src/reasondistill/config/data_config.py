@@ -89,6 +89,11 @@ class Source(Config):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Relative share of this source in training; see `Mixing`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        return {"source": value} if isinstance(value, str) else value
+
 
 class Mixing(Config):
     """How several sources share an epoch, which has as many rows as all of them together.

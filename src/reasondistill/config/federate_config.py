@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from reasondistill.config.base_config import Config, LearningRate, Positive, Rate
+from reasondistill.config.config_files import changed, load_config
 from reasondistill.config.data_config import Source
 from reasondistill.config.student_config import ScratchStudent, WarmStartStudent
 from reasondistill.config.train_config import TrainConfig
+from reasondistill.errors import ConfigError
+from reasondistill.storage.layered_yaml import validate_config
 
 SplitBy = Literal["iid", "group", "label", "source", "teacher"]
 Reference = Literal["pooled", "local"]
@@ -105,6 +111,19 @@ class Federation(Config):
         return self
 
 
+_OF_COORDINATOR: Final = ("num_train_epochs", "eval_steps", "eval_on_start", "save_steps", "metric_for_best_model")
+_OF_NOBODY: Final = {
+    "eval_strategy": "no",
+    "save_strategy": "no",
+    "load_best_model_at_end": False,
+    "logging_strategy": "no",
+    "report_to": "none",
+    "disable_tqdm": True,
+}
+_DECIDED: Final = ("max_steps", "early_stopping_patience", *_OF_COORDINATOR, *_OF_NOBODY)
+"""What follows from the federation."""
+
+
 class FederateConfig(TrainConfig):
     """A training's configuration with a block ``federation``.
 
@@ -118,17 +137,8 @@ class FederateConfig(TrainConfig):
         """What a client trains with: all steps of the federation, and nothing that a coordinator does."""
         values = {name: getattr(self, name) for name in TrainConfig.model_fields}
         federation = self.federation
-        of_coordinator = ("num_train_epochs", "eval_steps", "eval_on_start", "save_steps", "metric_for_best_model")
-        training = {key: value for key, value in self.training.items() if key not in of_coordinator}
-        training |= {
-            "max_steps": federation.rounds * federation.local_steps,
-            "eval_strategy": "no",
-            "save_strategy": "no",
-            "load_best_model_at_end": False,
-            "logging_strategy": "no",
-            "report_to": "none",
-            "disable_tqdm": True,
-        }
+        training = {key: value for key, value in self.training.items() if key not in _OF_COORDINATOR}
+        training |= {"max_steps": federation.rounds * federation.local_steps, **_OF_NOBODY}
         return TrainConfig.model_validate(values | {"training": training, "early_stopping_patience": None})
 
     @model_validator(mode="after")
@@ -165,3 +175,31 @@ class FederateConfig(TrainConfig):
                 "initialisation that changes the weights (olora, pissa) do not go with that"
             )
         return self
+
+
+def federation_config(
+    config: FederateConfig | Mapping[str, object] | str | PathLike[str], changes: Sequence[str] = ()
+) -> FederateConfig:
+    """A federation's configuration with ``key.path=value`` over it.
+
+    Args:
+        config: a YAML file, what it holds, or the configuration itself.
+
+    Raises:
+        DataError: the file is absent, empty or not UTF-8.
+        ConfigError: every mistake is named, at once. One is a value for what follows from the federation: in a file,
+            which may be a training's too, it is passed over.
+    """
+    keys = [change.partition("=")[0].strip() for change in changes]
+    if decided := [key for key in keys if key.removeprefix("training.") in _DECIDED]:
+        raise ConfigError(
+            "--set",
+            expected="keys that a federation leaves open",
+            found=", ".join(decided),
+            fix="Set federation.rounds and federation.local_steps: steps, evaluation and saving follow from them.",
+        )
+    if isinstance(config, Mapping):
+        config = validate_config(FederateConfig, config, where="the federation")
+    if isinstance(config, FederateConfig):
+        return changed(config, changes) if changes else config
+    return load_config(FederateConfig, Path(config), changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -130,6 +130,16 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
     if unanswered := loaded.unanswered(task):
         _LOG.warning("%s: not answered: %s", loaded.name, unanswered)
     return loaded.examples
+
+
+def as_sequence(data: Any) -> Any:
+    """A column, an array or a generator as a list; anything else as it is."""
+    if isinstance(data, Iterator):
+        return list(data)
+    for name in ("to_list", "tolist"):  # of pandas' and polars' series, of NumPy's arrays
+        if getattr(data, "ndim", 1) == 1 and callable(listed := getattr(data, name, None)):
+            return listed()
+    return data
 
 
 def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, object]]:

@@ -106,7 +106,7 @@ def _say_once(sentence: str) -> None:
 def _of_the_first(answers: Sequence[str], data: Sequence[str]) -> str:
     """What to do where there are predictions of another number of the first rows; "" where it is something else."""
     n = min(len(answers), len(data))
-    if len(answers) == len(data) or set(answers[:n]) != set(data[:n]):
+    if not n or len(answers) == len(data) or set(answers[:n]) != set(data[:n]):
         return ""
     # More answers than rows are of the first rows too where the rows were cut; of that nothing is known here.
     why = "as" if len(answers) < len(data) else "where --limit cut the data and"
@@ -122,6 +122,11 @@ def without_phrase(prediction: Prediction) -> Prediction:
 def labels_given(predictions: Iterable[Prediction]) -> set[str]:
     """Every label that predictions name, those that only have a probability among them."""
     return {label for p in predictions for label in (p.label, *p.probabilities) if label is not None}
+
+
+def only_labels_of(task: Task, predictions: Iterable[Prediction]) -> bool:
+    """Whether all labels that predictions name are the task's own, but for case and white space."""
+    return {*map(without_case, labels_given(predictions))} <= {*map(without_case, task.labels or ())}
 
 
 def gives_labels(rows: Sequence[Row], task: Task) -> bool:

@@ -15,7 +15,7 @@ from reasondistill.data.prediction_tables import read_any_predictions
 from reasondistill.errors import DataError
 from reasondistill.evaluation.assembly import require_place_for_results
 from reasondistill.evaluation.of_run import answers_of, learned_beside
-from reasondistill.evaluation.pairing import labels_given
+from reasondistill.evaluation.pairing import only_labels_of
 from reasondistill.run_data import RunData, load_beside, run_meant
 from reasondistill.runs import Run
 from reasondistill.students.prediction_files import made_by, maker_of
@@ -84,7 +84,7 @@ def of_data(
     else:
         given = predictions_of(answers)
     task = task or (student.task if student is not None else loaded.task)
-    if task is not None and task.labels and not labels_given(given) <= {*task.labels}:
+    if task is not None and task.labels and not only_labels_of(task, given):
         task = None  # a system may give labels that these rows do not have
     learned = outside(everything.examples, loaded.examples) if train is None else train.examples
     fingerprint = None if student is None else student.fingerprint

@@ -62,8 +62,11 @@ class FeedbackFile:
         """Keep what a request says of an answer, unless it is there already.
 
         Raises:
-            RequestError: 409, the file is full; 503, it cannot be written.
+            RequestError: 422, label and verdict contradict each other; 409, the file is full; 503, it cannot be
+                written.
         """
+        if problem := _contradiction(body):
+            raise RequestError(422, "contradiction", problem)
         example = to_example(body.example)
         feedback = Feedback(
             student=body.answer.student or student.fingerprint,
@@ -93,3 +96,14 @@ class FeedbackFile:
                 raise RequestError(503, "not-kept", "The feedback could not be written.", retry_after=60) from error
             self._count += 1
         return FeedbackReceipt(status="kept", key=key.hex())
+
+
+def _contradiction(body: GivenFeedback) -> str | None:
+    """What is wrong with a verdict whose correction says something else."""
+    if body.label is None or body.answer.label is None:
+        return None
+    if body.verdict == "right" and body.label != body.answer.label:
+        return "An answer that is right has the label that was shown: leave label out, or say wrong."
+    if body.verdict == "wrong" and body.label == body.answer.label and body.explanation is None:
+        return "An answer that is wrong has another label, or needs another explanation: correct one of them."
+    return None

@@ -18,6 +18,8 @@ _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _MOST_CHOICES = 64
 _LONGEST_CHOICE = 500
 _LONGEST_NAME = 200
+_WORDS = r"\S"
+"""What a text has in it that is not empty."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ def task_models(name: str, student: Student, settings: ServiceSettings) -> TaskM
     task = student.task
     title = "".join(part.capitalize() for part in name.replace(".", "-").replace("_", "-").split("-"))
     text = Annotated[Text, Field(max_length=settings.max_field_characters)]
+    # Said twice: pydantic does not describe a pattern of a text that has a validator.
+    words: Any = Annotated[text, Field(pattern=_WORDS, json_schema_extra={"pattern": _WORDS})]
     # A field may be called like something that every model has: the name inside is another.
     fields: dict[str, Any] = {
-        f"field_{number}": (text, Field(default="", alias=each) if each in task.optional else Field(alias=each))
+        f"field_{number}": (text, Field("", alias=each)) if each in task.optional else (words, Field(alias=each))
         for number, each in enumerate(task.fields)
     }
     choices = Annotated[

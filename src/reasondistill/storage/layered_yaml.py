@@ -74,6 +74,13 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[object] = set()
         # A user's tag can send another node here (`!!map [1]`), which PyYAML refuses below.
         for key_node, _ in node.value if node.id == "mapping" else ():
+            if key_node.tag == _MERGE:
+                raise ConfigError(
+                    _at(node, key_node),
+                    expected="keys and values",
+                    found="a merge key (<<), which YAML 1.2 has no more",
+                    fix="Write the keys out, or put them into a file of their own and name it under include.",
+                )
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise ConfigError(_at(node, key_node), expected="keys that are words", found=repr(key))
@@ -84,6 +91,8 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 # YAML 1.1, which PyYAML follows, takes 1e-4 for a word because it has no dot.
 _StrictLoader.add_implicit_resolver(

@@ -67,7 +67,9 @@ def parts_of(out: Path) -> list[Shard]:
         cuts = " and of ".join(map(str, sorted(counts)))
         raise DataError(
             out,
-            expected=f"its parts {Shard(1, 4).place(out).name}, … as `predict --shard` writes them",
+            expected="the parts of one cut"
+            if counts
+            else f"its parts {Shard(1, 4).place(out).name}, … as `predict --shard` writes them",
             found=f"parts of {cuts}" if counts else "none",
             fix="Remove those of one cut." if counts else "Write them: the same command with --shard 1/N to N/N.",
         )

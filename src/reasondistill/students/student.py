@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from reasondistill.config import Generation
 from reasondistill.contracts.records import Example, Prediction, Predictions, parse_record
 from reasondistill.contracts.run import RUN_FILE
-from reasondistill.errors import CheckpointError, ConfigError, DataError, TaskError, importing
+from reasondistill.errors import CheckpointError, ConfigError, TaskError, importing
 from reasondistill.languages.unknown_tokens import LossCount
 from reasondistill.runs import find_student
 from reasondistill.storage.files import real_path
 from reasondistill.storage.hub import UploadOptions, download, is_hub_id, upload
+from reasondistill.students.asked_example import asked_choices, asked_fields, listed_texts
 from reasondistill.students.calibration import Calibration, as_calibrated, checkpoint_fingerprint
 from reasondistill.students.engines import Answer, Engine, answer, explain_for, explanation_scores
 from reasondistill.students.package import is_package
-from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix, label_problem
+from reasondistill.tasks.task import OutputOrder, Task, explanation_prefix
 from reasondistill.tasks.verbalized_confidence import Phrase, spoken
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ class Student:
             DataError: a field or the choices are missing, or the task has no such field or takes no choices.
             TaskError: the student's tokenizer cannot tell the choices apart.
         """
-        given = self._fields(fields, named)
-        choices = self._choices(choices)
+        given = asked_fields(self.task, fields, named)
+        choices = asked_choices(self.task, self.order, choices)
         example = parse_record(Example, {"id": "1", "fields": given, "choices": choices}, "explain")
         prediction = self.predict([self.task.check(example)], precision=precision)[0]
         if prediction.label is None and choices and self.order != "explanation_only":
@@ -177,44 +178,6 @@ class Student:
                 fix="Reword one of them.",
             )
         return prediction
-
-    def _fields(self, fields: Mapping[str, str] | None, named: Mapping[str, str]) -> dict[str, str]:
-        if fields is not None and not isinstance(fields, Mapping):
-            raise DataError("explain", expected="fields by name, or a mapping of them", found=repr(fields))
-        given = {**(fields or {}), **named}
-        if twice := sorted(set(fields or ()) & set(named)):
-            raise DataError("explain", expected="each field once", found=f"{twice} twice", fix="Leave one out.")
-        if unknown := [name for name in given if name not in self.task.fields]:
-            raise DataError(
-                "explain",
-                expected=f"the fields {list(self.task.fields)}",
-                found=f"{sorted(unknown, key=str)}",
-                fix="Leave them out.",
-            )
-        return given
-
-    def _choices(self, choices: Sequence[str] | None) -> tuple[str, ...] | None:
-        """The given choices, if the task takes them."""
-        if self.task.labels is not None:
-            if choices is not None:
-                raise DataError(
-                    "choices",
-                    expected=f"none, as the task {self.task.name!r} has the labels {list(self.task.labels)}",
-                    found=repr(choices),
-                    fix="Leave them out.",
-                )
-            return None
-        listed = () if choices is None else _listed("choices", choices)
-        if not listed and self.order != "explanation_only":
-            raise DataError(
-                "choices",
-                expected=f"choices, which the task {self.task.name!r} needs",
-                found="none",
-                fix='Give them: choices=["bank", "river"], or --choices "bank;river".',
-            )
-        if problem := label_problem([text for text in listed if isinstance(text, str)]):
-            raise DataError("choices", problem=problem)
-        return listed or None
 
     @overload
     def predict(
@@ -229,7 +192,7 @@ class Student:
     @overload
     def predict(
         self,
-        examples: Source | Sequence[str],
+        examples: Source | Iterable[str],
         *,
         generation: Generation | None = None,
         free: bool = False,
@@ -258,10 +221,12 @@ class Student:
             ConfigError: there is no abstain threshold for that precision.
             DataError: a field of the task is missing.
         """
-        from reasondistill.data.dataset_loading import examples_for  # not above: help would import pyarrow
+        # Not above: help would import pyarrow.
+        from reasondistill.data.dataset_loading import as_sequence, examples_for
 
         if type(examples).__name__ == "DataFrame" and hasattr(examples, "iloc"):
             return self._answered(examples, generation, free, precision)
+        examples = as_sequence(examples)
         texts = examples if isinstance(examples, list | tuple) and examples and isinstance(examples[0], str) else None
         examples = examples_for(self.task, examples)
         threshold = None if precision is None else self.threshold_for(precision)
@@ -313,7 +278,7 @@ class Student:
         Raises:
             TaskError: its order is not ``label_first``.
         """
-        labels = _listed("labels", labels)
+        labels = listed_texts("labels", labels)
         written = explain_for(self.engine, self.task, self.order, examples, labels, self.generation)
         return [w.text for w in written]
 
@@ -325,7 +290,7 @@ class Student:
         Raises:
             TaskError: its order is ``label_only``.
         """
-        labels, explanations = _listed("labels", labels), _listed("explanations", explanations)
+        labels, explanations = listed_texts("labels", labels), listed_texts("explanations", explanations)
         return explanation_scores(self.engine, self.task, self.order, examples, labels, explanations)
 
     def require_room(self, generation: Generation) -> None:
@@ -373,13 +338,6 @@ def _calibrated_as(folder: Path | None) -> str:
     if run is not None and (run / RUN_FILE).is_file():
         return quote(str(run))
     return f"{quote(str(folder or 'STUDENT'))} DATA --split validation"
-
-
-def _listed(what: str, texts: Sequence[T]) -> tuple[T, ...]:
-    """The texts of a list; a single text is refused: its letters would be taken for texts."""
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise DataError(what, expected="a list of texts", found=repr(texts), fix=f"Write [{texts!r}].")
-    return tuple(texts)
 
 
 def _by_row(predictions: Iterable[Prediction], n: int) -> list[Prediction | None]:

@@ -208,6 +208,9 @@ def _unsound(settings: SweepSettings, variants: Sequence[_Variant]) -> Iterator[
         return
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"cells: {name!r} names two of them; if grid values look alike, list them under cells, each with a name"
+    for key, inner in product(settings.grid, settings.grid):
+        if inner.startswith(f"{key}."):
+            yield f"grid: {key} holds {inner}: one would replace the other; list them under cells, each with a name"
     parts = [scored.part for scored in settings.evaluations]
     for part in sorted({part for part in parts if parts.count(part) > 1}):
         yield f"evaluate: two are called {part!r}: give each a name"

@@ -104,7 +104,8 @@ def begin(sweep: Sweep) -> None:
         if keys := sorted(k for k in scored[part] if k != "cells" and scored[part][k] != then.get(k)):
             problems.append(f"evaluate: {part} was begun with other settings ({', '.join(keys)}): give it a new name")
     if problems:
-        raise ConfigError.gather(sweep.folder, [*problems, "Or give the new sweep another name (--set name=…)."])
+        fix = "Undo the changes, or give the new sweep another name (--set name=…)."
+        raise ConfigError.gather(sweep.folder, problems, fix)
     try:
         (sweep.folder / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:

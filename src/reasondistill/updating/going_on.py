@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasondistill.config import TrainConfig, lay_over
 from reasondistill.data import Loaded
 from reasondistill.data.dataset_loading import Source
 from reasondistill.data.readers.own_tables import ColumnMapping
 from reasondistill.errors import DataError
-from reasondistill.run_data import load_beside, rows_for
+from reasondistill.run_data import LEARNED, RunData, load_beside, rows_for, source_beside
 from reasondistill.runs import DATA_FILE, Run
 from reasondistill.storage.layered_yaml import merge, read_layered
 from reasondistill.tasks.task import Task
@@ -23,6 +24,12 @@ from reasondistill.updating.verdicts import Updated, carry_out
 
 if TYPE_CHECKING:
     from reasondistill.judges import Judge
+
+
+_LOG = logging.getLogger(__name__)
+
+Named = str | PathLike[str]
+"""A data set by its name: a file, a registered one, or an id of the hub."""
 
 
 class Plan(NamedTuple):
@@ -36,13 +43,13 @@ def update(
     parent: Run | str | PathLike[str],
     data: Source,
     *,
-    keep: str | Sequence[str] = (),
+    keep: Named | Sequence[Named] = (),
     replay: float | None = None,
-    self_replay: str | None = None,
+    self_replay: Named | None = None,
     distillation: float | None = None,
     ewc: float | None = None,
     lora: Mapping[str, object] | None = None,
-    new_labels: Sequence[str] = (),
+    new_labels: str | Sequence[str] = (),
     grow_vocabulary: bool = False,
     margin: float | None = None,
     columns: ColumnMapping | None = None,
@@ -63,7 +70,8 @@ def update(
         parent: a finished run; it is not changed.
         data: what is new, as `load_dataset` takes it, with the parent's task; or a YAML file of keys of a training's
             configuration, which names its own data.
-        keep: data sets that have to be held; by default what the parent, and its own parents, held out.
+        keep: files or registered names of data sets that have to be held; by default what the parent, and its own
+            parents, held out.
         replay: share of the groups that the parent learned from, which are learned again.
         self_replay: a data set of texts to which the parent's own answers are learned again.
         distillation: weight of the divergence from the parent's probabilities.
@@ -73,7 +81,8 @@ def update(
         new_labels: labels that join the task.
         grow_vocabulary: give a small vocabulary the words of the new data that it lacks.
         margin: the most that a kept figure may lose; 0.02 by default.
-        columns: where a file's columns have other names than those of the parent's data.
+        columns: where a file's columns, those of ``keep`` and ``self_replay`` too, have other names than those of the
+            parent's data.
         overrides: ``key.path=value`` over all of it.
         name: of the run's folder, beside the parent's.
         judge: gives explanations their support, which then has to be held too: a judge, or its folder.
@@ -91,12 +100,13 @@ def update(
     """
     from reasondistill.judges import Judge as Loading
 
+    run = parent if isinstance(parent, Run) else Run.open(Path(parent))
     own: dict[str, object] = {
         "replay": replay,
         "distillation": distillation,
         "ewc": ewc,
-        "self_replay": None if self_replay is None else {"source": self_replay},
-        "keep": [{"source": source} for source in _listed(keep)],
+        "self_replay": None if self_replay is None else _source(run, "self_replay", self_replay, columns),
+        "keep": [_source(run, "keep", one, columns) for one in _listed(keep)],
         "grow_vocabulary": grow_vocabulary,
         "margin": margin,
     }
@@ -105,7 +115,7 @@ def update(
     named = {**({"name": name} if name is not None else {}), **({"lora": dict(lora)} if lora is not None else {})}
     keys = laid_over({"update": own, **named}, changes)
     lay_over(keys, overrides)
-    plan = plan_update(parent, data, columns=columns, new_labels=new_labels, changes=keys)
+    plan = plan_update(run, data, columns=columns, new_labels=_listed(new_labels), changes=keys)
     if judge is not None and not isinstance(judge, Loading):
         judge = Loading.load(judge)
     return carry_out(
@@ -144,11 +154,18 @@ def plan_update(
     try:
         if isinstance(data, str | Path):
             rows = rows_for(run.folder, task, str(data), columns=columns)
+            _say_what_is_known(run, rows.loaded)
             return Plan(planned(run, DataFile(rows.loaded, str(data), rows.source.columns), changes), None)
         loaded = load_beside(run, data, task, columns=columns)
+        _say_what_is_known(run, loaded)
     except DataError as error:
         raise _advised(error, task) from error
     return Plan(planned(run, DataFile(loaded, DATA_FILE), changes), loaded)
+
+
+def _say_what_is_known(run: Run, loaded: Loaded) -> None:
+    if met := RunData(run).learned_among(loaded.examples):
+        _LOG.warning("%s: %s of %s rows are %s", loaded.name, f"{met:,}", f"{len(loaded):,}", LEARNED)
 
 
 def _advised(error: DataError, task: Task) -> DataError:
@@ -163,5 +180,16 @@ def _advised(error: DataError, task: Task) -> DataError:
     )
 
 
-def _listed(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _listed(names: object) -> list[Any]:
+    return list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+
+
+def _source(run: Run, what: str, data: Named, columns: ColumnMapping | None) -> dict[str, object]:
+    if not isinstance(data, str | PathLike):
+        raise DataError(
+            what,
+            expected="the names of data sets: files, registered names or ids of the hub",
+            found=f"a {type(data).__name__}",
+            fix="Write it to a file, and name that.",
+        )
+    return source_beside(run, data, columns).model_dump(exclude_defaults=True)

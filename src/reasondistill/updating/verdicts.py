@@ -20,6 +20,7 @@ from reasondistill.errors import NoSuchSplitError
 from reasondistill.evaluation import evaluate, save
 from reasondistill.run_data import Rows, RunData, require_same_config
 from reasondistill.runs import Run
+from reasondistill.storage.files import fingerprint
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
@@ -185,7 +186,7 @@ def _scored(answering: _Answering, student: Student, rows: Rows, folder: Path, n
     """A student's answers to rows, and their scores, made now where they are not there."""
     results = folder / name
     # A parent is asked once for all its updates; its answers stay in its run.
-    file = parent_of(answering.config).predictions(f"kept-{rows.loaded.fingerprint[:12]}")
+    file = parent_of(answering.config).predictions(f"kept-{fingerprint(rows.facts)[:12]}")
     if name == "child":
         file = folder / f"{name}.jsonl"
     if name == "child" and folder.name.startswith("new-"):  # what `predict` and `evaluate` would make of the run
