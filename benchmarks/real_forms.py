@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     results = {}
+    if given.work is not None:
+        given.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.work) as work:
         for size in given.sizes.split(","):
             figures = results[size] = stages(size, given.tokenizer, Path(work), given.more)
