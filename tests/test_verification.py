@@ -54,6 +54,7 @@ def conditions(text: str, *, whole: bool = True) -> set[str]:
                                          "verb kick 0 1"}),
         ("There are two dogs outside.", {"noun dog 0", "number 2 0", "number exactly 2 0", "adjective outdoors 0"}),
         ("A man in a hat is sitting.", {"noun man 0", "noun hat 1", "verb wear 0", "verb wear 0 1", "verb sit 0"}),
+        ("There are two dogs in this picture.", {"noun dog 0", "number 2 0", "number exactly 2 0"}),
         ("A ball is thrown by a girl.", {"noun ball 0", "noun girl 1", "verb throw 1", "verb throw 1 0"}),
         ("A smiling woman stands near a tree", {"noun woman 0", "verb smile 0", "verb stand 0", "noun tree 1",
                                                 "preposition near 0 1"}),
@@ -63,6 +64,16 @@ def conditions(text: str, *, whole: bool = True) -> set[str]:
 )  # fmt: skip
 def test_a_caption_is_read_into_conditions(text: str, expected: set[str]) -> None:
     assert conditions(text) == expected
+
+
+def test_whoever_is_with_clothes_wears_them() -> None:
+    assert conditions("A girl with a hat runs.", whole=False) >= {"verb wear 0 1", "preposition with 0 1"}
+    assert "verb wear 0 1" not in conditions("A girl with a hat runs.")  # what has to be shown
+    assert "verb wear 0 1" not in conditions("A box with a hat.", whole=False)
+    for hypothesis in ("A girl wears a hat.", "A girl with a hat is running."):
+        proof = PROVER.outcome("A girl with a hat runs.", hypothesis).proof
+        assert proof is not None
+        assert proof.conclusion == "entailment"
 
 
 @pytest.mark.parametrize(

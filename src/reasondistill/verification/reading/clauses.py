@@ -9,7 +9,7 @@ from reasondistill.verification.reading.drafts import Draft, LookalikeError, Out
 from reasondistill.verification.reading.lookahead import POINTERS, Lookahead
 from reasondistill.verification.reading.noun_phrases import NounPhrases, is_open
 
-_CLOTHES = ("noun clothing",)
+_CLOTHES = ("noun clothing", "noun glasses", "noun goggles", "noun sunglasses", "noun tutu", "noun polo", "noun makeup")
 _BORNE = ("noun body part", "noun hair", "noun clothing")
 """What one wears, and what belongs to whom it is named with."""
 
@@ -296,12 +296,15 @@ class _Clauses:
         self.place += 1
         objects = self._noun_phrases()
         for target in objects:
-            worn = preposition == "in" and self.phrases.is_of(self.draft.nouns(target), _CLOTHES)
+            clothes = self.phrases.is_of(self.draft.nouns(target), _CLOTHES)
+            worn = clothes and preposition == "in"
             for holder in self._holders(preposition, before, subjects, target):
-                if worn:
+                # "A girl with a hat" wears it, too; of a hypothesis no more has to be shown than it says.
+                worn_too = clothes and preposition == "with" and not self.whole and self._animate(holder)
+                if worn or worn_too:
                     self.draft.claim("verb", "wear", holder)
                     self.draft.claim("verb", "wear", holder, target)
-                else:
+                if not worn:
                     self.draft.claim("preposition", preposition, holder, target)
         self.last = objects if preposition == "of" else self.last
 
@@ -320,8 +323,7 @@ class _Clauses:
             return before
         nouns = self.draft.nouns(target)
         if self.phrases.is_of(nouns, {"in": _CLOTHES, "with": _BORNE}.get(preposition, ())):
-            animate = any(self.phrases.animate(noun) for of in before for noun in self.draft.nouns(of))
-            return before if animate else subjects
+            return before if any(map(self._animate, before)) else subjects
         return subjects
 
     def _verb(self) -> None:
@@ -373,4 +375,7 @@ class _Clauses:
         """Whether a verb in -ing after another noun phrase may be that one's."""
         if self._word(-1) == ",":
             return False
-        return any(self.phrases.animate(noun) for of in self.last for noun in self.draft.nouns(of))
+        return any(map(self._animate, self.last))
+
+    def _animate(self, participant: int) -> bool:
+        return any(map(self.phrases.animate, self.draft.nouns(participant)))

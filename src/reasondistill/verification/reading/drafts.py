@@ -23,6 +23,10 @@ class LookalikeError(OutsideError):
     """A noun phrase names what need not be there."""
 
 
+_IN_THE_PICTURE = re.compile(r"(?<=\w) in (the|this) (picture|photo|photograph|image|scene)$")
+"""What a caption says of all that it shows."""
+
+
 def words_of(text: str) -> list[str]:
     """The lower-cased words and commas of a caption; phrases that act as one word are joined by hyphens.
 
@@ -30,7 +34,7 @@ def words_of(text: str) -> list[str]:
         OutsideError: it has more than one sentence, or no word.
     """
     text = text.strip().lower().replace("’", "'")
-    body = text.rstrip(".!? \"'")
+    body = _IN_THE_PICTURE.sub("", text.rstrip(".!? \"'"))
     if re.search(r"[.!?;:]\s", body) or "?" in text:
         raise OutsideError("several sentences, or a question")
     raw: list[str] = []
