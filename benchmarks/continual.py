@@ -29,6 +29,7 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "replay 1%": {"replay": 0.01},
     "replay 5%": {"replay": 0.05},
     "replay 20%": {"replay": 0.2},
+    "replay 50%": {"replay": 0.5},
     "self-replay": {"self_replay": True},
     "distillation": {"distillation": 1.0},
     "distillation, replay 5%": {"distillation": 1.0, "replay": 0.05},
