@@ -450,6 +450,24 @@ def test_files_that_include_each_other_again_and_again_are_refused(tmp_path: Pat
         load_config(TrainConfig, tmp_path / "0.yaml")
 
 
+def test_a_truth_value_is_no_number() -> None:
+    value: dict[str, Any] = {"name": "a", "task": "nli", "data": {"train": "scenes"}, "student": {"kind": "scratch"}}
+    for changes in ({"seed": True}, {"generation": {"num_beams": True}}, {"loss": {"alpha": True}}):
+        with pytest.raises(ConfigError, match=r"\w+: expected a number, found true"):
+            validate_config(TrainConfig, value | changes, where="train.yaml")
+    with pytest.raises(ConfigError, match="limit: expected a number"):
+        validate_config(
+            TrainConfig, value | {"data": {"train": {"source": "scenes", "limit": True}}}, where="train.yaml"
+        )
+    assert validate_config(TrainConfig, value, where="train.yaml").data.train_sources[0].source == "scenes"
+
+
+def test_whole_numbers_are_decimal(tmp_path: Path) -> None:
+    text = "a: 010\nb: 12:30\nc: 1_000\nd: 0x1F\ne: -7\nf: 0\ng: +3\nh: 1e3\ni: 08\n"
+    want = {"a": 10, "b": "12:30", "c": 1000, "d": 31, "e": -7, "f": 0, "g": 3, "h": 1000.0, "i": 8}
+    assert read_yaml(write(tmp_path, text)) == want
+
+
 def test_aliases_that_do_not_grow_are_read(tmp_path: Path) -> None:
     path = tmp_path / "train.yaml"
     path.write_text(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import reasondistill as rd
 from reasondistill.contracts.records import as_row
 from reasondistill.data import load_dataset
 from reasondistill.data.loaded import Loaded
@@ -142,6 +143,24 @@ MIN = [
         "lead_time": 1.5,
     },
 ]
+
+
+@pytest.mark.parametrize("labels", [["5", "4", "5"], ["0", "1", "1"], ["0", "word", "1"]])
+@pytest.mark.parametrize("name", ["label", "gold", "answer", "correct", "cop"])
+def test_whole_numbers_without_options_are_labels(tmp_path: Path, labels: list[str], name: str) -> None:
+    rows = [{"text": f"hello world {k}", name: label, "id": f"row{k}"} for k, label in enumerate(labels)]
+    file = tmp_path / "stars.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, ["text", name, "id"])
+        table.writeheader()
+        table.writerows(rows)
+    for given in (file, rows):
+        loaded = rd.load_dataset(given, text="text", label=name)
+        assert [example.label for example in loaded.examples] == labels
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps({"id": f"row{k}", "label": y}) + "\n" for k, y in enumerate(labels)), "utf-8")
+    scored = rd.evaluate(answers, rd.load_dataset(file, text="text", label=name, id="id"), bertscore=False, resamples=9)
+    assert scored.metrics["label_accuracy"].value == 1
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])

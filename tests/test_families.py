@@ -38,7 +38,7 @@ from reasondistill.students.vocabulary import trim
 from reasondistill.tasks.task import NLI, Segment, Target, choice_targets
 from reasondistill.training.adapters import adapt, parts_of
 from reasondistill.training.features import Collator, build_features
-from reasondistill.training.joint_model import JointModel
+from reasondistill.training.joint_model import JointModel, load_weights
 from reasondistill.training.recipes import RECIPES
 from reasondistill.training.trainer import DistillationTrainer
 
@@ -122,6 +122,8 @@ def test_it_trains_is_saved_loaded_and_answers_alike(family: str, tried: Callabl
     prefixes = ["neutral explanation:"] * len(PROMPTS)
     written = [one.engine(student).generate(PROMPTS, prefixes, GREEDY) for student in (one.trained, again)]
     assert written[0] == written[1]
+    load_weights(again.model, one.folder)  # as of the best checkpoint
+    assert one.engine(again).score(PROMPTS, TARGETS) == scores[2]
     answer = Student.load(one.folder).predict(EXAMPLES[:1])[0]
     assert answer.label in (NLI.labels or ())
     assert one.trained.codec.fingerprint == again.codec.fingerprint

@@ -415,6 +415,16 @@ def test_clients_on_their_own_and_a_mean_of_ones_own_make_the_same_student(tmp_p
     sites[0].save(arrays, tmp_path / "student")
     own, other = weights(tmp_path / "student"), weights(run.student)
     assert all(torch.equal(own[name], other[name]) for name in own | other)
+    first, *others = arrays
+    fewer = {name: arrays[name] for name in others}
+    broken: list[Any] = [{}, fewer, {**arrays, "foo": arrays[first]}, {**arrays, first: np.zeros(3)}]
+    for given in broken:
+        for use in (sites[0].evaluate, lambda these: sites[0].train(these, 0)):
+            with pytest.raises(DataError, match=r"weights: expected the \d+ arrays of weights\(\)"):
+                use(given)
+    for number in (-1, 2):
+        with pytest.raises(ConfigError, match="a round, 0 to 1"):
+            sites[0].train(arrays, number)
     scores = sites[1].evaluate(arrays)
     assert scores.model_dump(mode="json") == rows_of(run)[-1]["scores"]["client-2"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +199,9 @@ def test_low_rank_matrices_and_labels_alone_are_learned_in_two_processes(folder:
         assert status == 0, said
         runs.append(Run(folder / "runs" / name))
     assert_same(runs[1], runs[0])
+
+
+def test_restarts_of_one_process_are_refused(command: Callable[..., tuple[int, str]]) -> None:
+    code, said = command("train", "scenes:60", "--student", "scratch", "--max-restarts", "2")
+    assert code == 2
+    assert "--max-restarts: expected several processes" in said

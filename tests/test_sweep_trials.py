@@ -146,6 +146,17 @@ def test_a_trial_after_another_begins_with_its_student(tmp_path: Path) -> None:
     assert sweep.trial("a-s5").after is None
 
 
+def test_a_trial_after_another_may_learn_from_what_that_writes(tmp_path: Path) -> None:
+    after = {"name": "b", "after": "a", "set": {"data.train": {"source": "{after}/written.jsonl"}}}
+    sweep = load_sweep(written(tmp_path, cells=[*cells("a"), after], seeds=[4]))
+    assert sweep.trial("b-s4").config.data.train_sources[0].source == str(
+        sweep.folder / "runs" / "a-s4" / "written.jsonl"
+    )
+    after["set"] = {"data.train": {"source": "elsewhere/written.jsonl"}}
+    with pytest.raises(ConfigError, match="nothing at this path"):
+        load_sweep(written(tmp_path, cells=[*cells("a"), after], seeds=[4]))
+
+
 def test_the_small_version_replaces_what_it_says(tmp_path: Path) -> None:
     path = written(
         tmp_path,

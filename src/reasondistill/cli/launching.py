@@ -30,6 +30,13 @@ def ran_in_processes(processes: int | None, restarts: int) -> bool:
     Raises:
         typer.Exit, UserError: as `launch`.
     """
+    if restarts and (processes is None or processes == 1) and place().count == 1:
+        raise DataError(
+            "--max-restarts",
+            expected="several processes, all of which are started again when one ends",
+            found="one",
+            fix="Name their number with --processes, or leave it out.",
+        )
     if processes is None or processes == 1 or place().count > 1:
         return False
     with needs_extra("train"):

@@ -102,6 +102,21 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
+# YAML 1.1 takes 010 for 8 and 12:30 for 750.
+_INT = "tag:yaml.org,2002:int"
+for _first, _resolvers in _StrictLoader.yaml_implicit_resolvers.items():
+    _StrictLoader.yaml_implicit_resolvers[_first] = [(tag, form) for tag, form in _resolvers if tag != _INT]
+_StrictLoader.add_implicit_resolver(_INT, re.compile(r"^[-+]?[0-9][0-9_]*$|^0x[0-9a-fA-F]+$"), list("-+0123456789"))
+
+
+def _whole_number(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 16) if text.startswith("0x") else int(text.replace("_", ""))
+
+
+_StrictLoader.add_constructor(_INT, _whole_number)
+
+
 def _at(node: yaml.Node, key_node: yaml.Node) -> str:
     return f"{node.start_mark.name}:{key_node.start_mark.line + 1}"
 

@@ -241,7 +241,7 @@ def _absent_files(settings: SweepSettings, trials: Sequence[Trial]) -> Iterator[
     for trial in trials:
         data = trial.config.data
         for source in [*data.train_sources, *([data.validation] if data.validation else [])]:
-            if _absent(source.source):
+            if _absent(source.source) and not _of_the_run_before(trial, Path(source.source)):
                 yield f"variant {trial.variant}: data: {source.source}: nothing at this path"
             for name, file in source.teachers.items():
                 if not Path(file).is_file():
@@ -250,6 +250,11 @@ def _absent_files(settings: SweepSettings, trials: Sequence[Trial]) -> Iterator[
                 yield from _absent_predictions(settings, trial, Path(source.confidence.predictions))
     for scored in settings.evaluations:
         yield from _absent_of(scored)
+
+
+def _of_the_run_before(trial: Trial, file: Path) -> bool:
+    """Whether a file lies in the run that a trial begins from: it is there when the trial begins."""
+    return trial.after is not None and file.is_relative_to(Path(trial.config.runs_dir) / trial.after)
 
 
 def _absent_predictions(settings: SweepSettings, trial: Trial, file: Path) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _scores(
     family = Family(tests=tests, members=FAMILY)
     variants = [_variant(sweep, name, scored, means[name], bootstrap) for name, scored in by_variant.items()]
     notes = [*notes_on(groups_of(first)), *notes_on_resolution(settings, tests, exact=exact)]
-    notes += _notes(sweep, baseline, by_variant)
+    notes += _notes(sweep, part, baseline, by_variant)
     scores = Scores(
         part=part,
         dataset=first.results.dataset,
@@ -289,12 +289,13 @@ def _at(value: object, key: str) -> object:
     return value
 
 
-def _notes(sweep: Sweep, baseline: str, by_variant: Mapping[str, _Scored]) -> Iterator[str]:
+def _notes(sweep: Sweep, part: str, baseline: str, by_variant: Mapping[str, _Scored]) -> Iterator[str]:
+    of_part = [trial for trial in sweep.trials if any(scored.part == part for scored in sweep.scored(trial))]
     if baseline != sweep.baseline:
-        yield f"The baseline {sweep.baseline} has no finished trial; {baseline} takes its place."
-    if missing := [
-        trial.name for trial in sweep.trials if trial.seed not in by_variant.get(trial.variant, _NOTHING).runs
-    ]:
+        scored = any(trial.variant == sweep.baseline for trial in of_part)
+        why = "has no finished trial" if scored else f"is not scored on {part} (cells)"
+        yield f"The baseline {sweep.baseline} {why}; {baseline} takes its place."
+    if missing := [trial.name for trial in of_part if trial.seed not in by_variant.get(trial.variant, _NOTHING).runs]:
         yield f"Not finished, and in no figure: {', '.join(missing)}."
     had = {name for scored in by_variant.values() for run in scored.runs.values() for name in run.measures}
     if unknown := [name for name in sweep.settings.metrics if name not in had]:

@@ -72,7 +72,8 @@ def recombined(
             name,
             expected=f"groups in which several rows differ in two of the fields {', '.join(task.fields)}",
             found=f"{len(groups):,} groups, and no combination that is not there already",
-            fix="Name the column whose equal values make a group: --group COLUMN.",
+            fix="Name another column whose equal values make a group (--group COLUMN), or let texts change their field "
+            "(--across-fields).",
         )
     return new
 

@@ -35,7 +35,7 @@ def blocks(record: UpdateRecord, prefix: str = "") -> list[Block]:
 def verdict_words(record: UpdateRecord) -> str:
     """Whether the student is published, and why."""
     if record.accepted:
-        return "yes, as was asked for: nothing fell, and not every kept figure was shown to hold"
+        return "yes, as was asked for: on the rows that decide nothing fell, and not all was shown to hold"
     if record.published:
         return "yes: every kept figure held"
     return "no: the kept rows cannot decide" if record.undecided else "no"

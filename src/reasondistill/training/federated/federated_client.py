@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from reasondistill.config import FederateConfig, load_config
+from reasondistill.config import FederateConfig, federation_config
 from reasondistill.contracts.federation import ClientScores
 from reasondistill.data import load_source
-from reasondistill.errors import ConfigError
+from reasondistill.errors import ConfigError, DataError
 from reasondistill.quiet import quietly
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import Checkpoint
@@ -52,10 +52,13 @@ class FederatedClient:
     """
 
     def __init__(
-        self, config: FederateConfig | str | Path, number: int = 0, *, folder: str | Path | None = None
+        self,
+        config: FederateConfig | Mapping[str, object] | str | Path,
+        number: int = 0,
+        *,
+        folder: str | Path | None = None,
     ) -> None:
-        if not isinstance(config, FederateConfig):
-            config = load_config(FederateConfig, config)
+        config = federation_config(config)
         if config.lora is not None:
             raise ConfigError(
                 "lora",
@@ -83,9 +86,12 @@ class FederatedClient:
         """Train for the round ``number``, counted from 0, from these global weights.
 
         Raises:
-            UserError: a loss is NaN, or memory is full.
+            UserError: there is no such round, the weights are not those of this student, a loss is NaN, or memory is
+                full.
         """
-        steps = self.config.federation.local_steps
+        steps, rounds = self.config.federation.local_steps, self.config.federation.rounds
+        if not 0 <= number < rounds:
+            raise ConfigError("number", expected=f"a round, 0 to {rounds - 1}", found=str(number))
         stretch = Stretch(number, number * steps, (number + 1) * steps)
         keep = last = None
         if self._folder is not None:
@@ -108,6 +114,20 @@ class FederatedClient:
         self._work.student.save(folder)
 
     def _with(self, weights: Arrays) -> Weights:
+        """All weights, with those that are given in the place of the client's own.
+
+        Raises:
+            DataError: names or shapes are not those of `weights`.
+        """
+        wrong = sorted({*self._names} ^ {*weights})
+        shapes = {name: tuple(np.shape(weights[name])) for name in self._names if name in weights}
+        wrong += [f"{name} of the shape {shape}" for name, shape in shapes.items() if shape != self._whole[name].shape]
+        if wrong:
+            raise DataError(
+                "weights",
+                expected=f"the {len(self._names)} arrays of weights(), by their names and shapes",
+                found=f"others, or none: {', '.join(wrong[:3])}{f' ({len(wrong)} in all)' if len(wrong) > 3 else ''}",
+            )
         return self._whole | {name: torch.tensor(np.asarray(values)) for name, values in weights.items()}
 
 

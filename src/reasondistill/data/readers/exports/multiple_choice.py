@@ -103,6 +103,8 @@ def _columns_of_options(row: Mapping[str, object]) -> list[str]:
 
 def _answer(row: Mapping[str, object], options: Mapping[str, str]) -> tuple[str, object] | None:
     """The column that names an option, and what it holds; None where there is none, in a test file for example."""
+    if not options:
+        return None
     options_of = {*_LISTS, *_columns_of_options(row)}
     return next(
         (
@@ -117,7 +119,7 @@ def _answer(row: Mapping[str, object], options: Mapping[str, str]) -> tuple[str,
 def _as_number(answer: tuple[str, object], options: Mapping[str, str]) -> object:
     """An answer of whole numbers to options that are numbered from 1 is their number; a label counts places from 0."""
     name, value = answer
-    numbered = next(iter(options)) == "1"
+    numbered = next(iter(options), None) == "1"
     return str(value) if numbered and name != "label" and isinstance(value, int) else value
 
 
@@ -126,7 +128,7 @@ def _place(value: object, options: Mapping[str, str]) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     is_place = isinstance(value, str) and _DIGITS.fullmatch(value) is not None and value not in options.values()
-    return int(str(value)) if is_place and next(iter(options)) != "1" else None
+    return int(str(value)) if is_place and next(iter(options), None) != "1" else None
 
 
 def _names_one(value: object, options: Mapping[str, str]) -> bool:
