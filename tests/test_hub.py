@@ -70,6 +70,13 @@ for call in (
         call()
     except rd.errors.CheckpointError as error:
         print(error)
+for call in (rd.Student.from_pretrained, student.push_to_hub):
+    try:
+        call("me/scenes", spam=1)
+    except TypeError as error:
+        assert "spam" in str(error)
+    else:
+        raise AssertionError(call)
 """
     )
     address, *errors = printed.splitlines()

@@ -328,6 +328,9 @@ class _Lines(Sequence[ScoredRow]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} scored rows>"
+
 
 def _as_row(row: Row, scores: Mapping[str, object], right: bool | None) -> ScoredRow:
     """A line of per_example.jsonl; scores that need references are None where there are none."""

@@ -118,6 +118,8 @@ def invalid(listed: Sequence[Mapping[str, Any]]) -> RequestError:
 
 
 def _in_words(error: Mapping[str, Any]) -> str:
+    if error["type"] == "too_long" and isinstance(error.get("input"), str):
+        return f"It should have at most {error['ctx']['max_length']:,} characters"
     return "There are no words in it" if error["type"] == "string_pattern_mismatch" else str(error["msg"])
 
 

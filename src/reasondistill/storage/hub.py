@@ -59,6 +59,8 @@ def upload(folder: Path, repo_id: str, **options: Unpack[UploadOptions]) -> str:
         CheckpointError: the hub refuses it, or cannot be reached.
         MissingExtraError: huggingface_hub is not installed.
     """
+    if unknown := sorted(options.keys() - UploadOptions.__annotations__.keys()):
+        raise TypeError(f"unexpected options: {', '.join(unknown)}")
     with _on_the_hub(repo_id):
         from huggingface_hub import HfApi
 
@@ -84,6 +86,8 @@ def _on_the_hub(repo_id: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtraError(f"the hub's repository {repo_id}", "train") from error
+    except TypeError:  # an option that there is not
+        raise
     except Exception as error:  # of the network, of its client, of the hub: each has its own kinds
         kind = type(error).__name__
         raise CheckpointError(

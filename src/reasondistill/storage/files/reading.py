@@ -334,7 +334,9 @@ def _no_list(path: str | Path, value: object, text: str) -> DataError:
         take = f"import json, sys; json.dump(json.load(sys.stdin)[{lists[0]!r}], sys.stdout)"
         code = f'"{take}"' if lists[0].isidentifier() else shlex.quote(take)
         fix = f"Take the list out of it: python -c {code} < {shlex.quote(str(path))} > {new}"
-    found = f"an object with the keys {_shorten(', '.join(value))}" if isinstance(value, dict) else _shorten(text)
+    found = _shorten(text)
+    if isinstance(value, dict):
+        found = f"an object with the keys {_shorten(', '.join(value))}" if value else "an empty object"
     return DataError(path, expected="a list of objects", found=found, fix=fix)
 
 
