@@ -38,13 +38,14 @@ def read(models: TaskModels, body: object) -> list[rd.Example]:
 @given(st.lists(names, min_size=1, max_size=4, unique=True), st.data())
 def test_fields_of_any_name_are_read(fields: list[str], data: st.DataObject) -> None:
     models = models_of(fields, ("yes", "no"))
-    rows = [{name: data.draw(texts) for name in fields} for _ in range(2)]
+    rows = [{name: data.draw(texts.filter(str.strip)) for name in fields} for _ in range(2)]
     assert [e.fields for e in read(models, rows[0])] == rows[:1]
     assert [e.fields for e in read(models, {"inputs": rows})] == rows
     unfit: list[Any] = [
         {**rows[0], "another": "x"},
         {**rows[0], fields[0]: 1},
         {**rows[0], fields[0]: None},
+        {**rows[0], fields[0]: " \n"},
         {},
         [],
         None,
