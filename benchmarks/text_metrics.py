@@ -135,7 +135,7 @@ def ours(rows: Rows, encoder: Any) -> tuple[dict[str, Any], dict[str, Seconds]]:
     def score() -> tuple[list[dict[str, float | None]], dict[str, float]]:
         scorer = ExplanationScorer(compared, how="max", stemmer=True, bertscore=bert)
         overlaps = [scorer.overlap(row) for row in compared]
-        counts = scorer.corpus_statistics(compared)
+        counts = scorer.table(compared)
         return overlaps, {name: metric.score(counts[name].sum(axis=0)) for name, metric in scorer.corpus.items()}
 
     (overlaps, corpus), seconds = timed(score)

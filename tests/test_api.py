@@ -194,6 +194,12 @@ def test_a_column_an_array_and_a_generator_of_texts_are_answered(run: Any) -> No
         assert [answer.label for answer in student.predict(given)] == want
 
 
+def test_a_column_of_polars_is_answered(run: Any) -> None:
+    student, texts = rd.Student.load(run), ["The app closes", "Please add a theme"]
+    column: Any = pytest.importorskip("polars").Series(texts)
+    assert [answer.label for answer in student.predict(column)] == [a.label for a in student.predict(texts)]
+
+
 def test_an_example_is_asked_with_words_and_by_the_tasks_names(run: Any) -> None:
     student = rd.Student.load(run)
     with pytest.raises(rd.errors.DataError, match="words in each field"):

@@ -137,7 +137,7 @@ def as_sequence(data: Any) -> Any:
     if isinstance(data, Iterator):
         return list(data)
     for name in ("to_list", "tolist"):  # of pandas' and polars' series, of NumPy's arrays
-        if getattr(data, "ndim", 1) == 1 and callable(listed := getattr(data, name, None)):
+        if len(getattr(data, "shape", ())) == 1 and callable(listed := getattr(data, name, None)):
             return listed()
     return data
 

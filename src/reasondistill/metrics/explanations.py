@@ -192,11 +192,6 @@ class ExplanationScorer:
             scores["bertscore_f1"] = self._known_bertscore[key]
         return scores
 
-    def corpus_statistics(self, compared: Sequence[Compared]) -> dict[str, FloatArray]:
-        """The counts that BLEU and chrF are made of, by name, (n, S); NaN in a row whose texts were not read."""
-        table = self.table(compared)
-        return {name: table[name] for name in self.corpus}
-
     def signatures(self, compared: Iterable[Compared]) -> dict[str, str]:
         """sacrebleu's signature of BLEU and chrF, which tells how many references the rows have."""
         references = [row.references for row in compared]
