@@ -19,7 +19,7 @@ from reasondistill.run_data import source_beside
 from reasondistill.training.continual.lineage import kept_sets
 from reasondistill.updating import plan_update
 
-SCRATCH = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 200}
+SCRATCH = {"kind": "scratch", "d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "vocab_size": 300}
 FEW = {"max_steps": 4, "report_to": "none", "disable_tqdm": True, "use_cpu": True}
 
 
@@ -235,3 +235,49 @@ def test_calibrating_returns_a_student_with_a_temperature() -> None:
     assert student.calibration is None
     assert fitted.calibration is not None
     assert fitted.calibration.temperature > 0
+
+
+def _scored(answers: Any, data: Any) -> float | None:
+    return rd.evaluate(answers, data, resamples=10, bertscore=False).metrics["label_accuracy"].value
+
+
+def test_an_answered_frame_is_scored_with_the_frame(run: Any) -> None:
+    student, frame = rd.Student.load(run), tickets()
+    gold = rd.load_dataset(frame)
+    expected = _scored(student.predict(gold), gold)
+    answered = student.predict(frame)
+    assert _scored(answered, frame) == expected
+    assert _scored(answered.to_dict("records"), frame) == expected
+    assert _scored(answered.rename(columns={"Ticket Text": "said"}), frame) == expected
+    polars = pytest.importorskip("polars")
+    assert _scored(polars.from_pandas(answered), frame) == expected
+    # Rows that have no label in the data, and rows of another split, are answers to nothing that is scored.
+    frame.loc[::4, "category"] = None
+    kept = frame[frame["category"].notna()]
+    assert _scored(answered, frame) == _scored(student.predict(kept), kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answered: answered.iloc[::-1],
+        lambda answered: answered.head(10),
+        lambda answered: answered[["label", "explanation"]],
+        lambda answered: answered.assign(**{"Ticket Text": "another text"}),
+    ],
+)
+def test_answers_without_ids_to_other_rows_are_refused(run: Any, change: Any) -> None:
+    answered = change(rd.Student.load(run).predict(tickets()))
+    with pytest.raises(rd.errors.DataError, match="a column `id`, or the texts that were answered"):
+        _scored(answered, tickets())
+
+
+def test_a_sweep_is_named_by_its_file() -> None:
+    with pytest.raises(rd.errors.ConfigError, match="expected the path of its YAML file, found a dict"):
+        rd.sweep({"name": "one"})  # type: ignore[arg-type]
+
+
+def test_a_vocabulary_holds_the_bytes(tmp_path: Path) -> None:
+    with pytest.raises(rd.errors.ConfigError, match=r"vocab_size.*258"):
+        rd.train(tickets(), student=SCRATCH | {"vocab_size": 257}, name="small", out=tmp_path, training=FEW)
+    assert not list(tmp_path.iterdir())

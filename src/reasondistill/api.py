@@ -357,7 +357,7 @@ def sweep(
     from reasondistill.sweeps.summary import summarise
 
     comparing = validate_config(ComparisonSettings, settings, where="the settings of the comparison")
-    loaded = load_sweep(Path(config), small=small, overrides=changes)
+    loaded = load_sweep(config, small=small, overrides=changes)
     state.begin(loaded)
     outcomes = run_sweep(loaded, jobs=jobs, say=say)
     if failed := {outcome.trial.name: outcome.error for outcome in outcomes if outcome.error is not None}:

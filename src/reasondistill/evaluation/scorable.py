@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -12,6 +12,7 @@ from reasondistill.contracts.records import Example, Prediction, outside, parse_
 from reasondistill.data import Loaded
 from reasondistill.data.dataset_loading import Source
 from reasondistill.data.prediction_tables import read_any_predictions
+from reasondistill.data.readers.in_memory import Frame, rows_in_memory
 from reasondistill.errors import DataError
 from reasondistill.evaluation.assembly import require_place_for_results
 from reasondistill.evaluation.of_run import answers_of, learned_beside
@@ -82,7 +83,7 @@ def of_data(
     if run is not None and student is not None:
         given: Sequence[Prediction] = student.predict(loaded.examples)
     else:
-        given = predictions_of(answers)
+        given = predictions_of(answers, loaded.examples)
     task = task or (student.task if student is not None else loaded.task)
     if task is not None and task.labels and not only_labels_of(task, given):
         task = None  # a system may give labels that these rows do not have
@@ -120,12 +121,57 @@ def of_run(run: Run, split: str | None = None, *, tested: bool, force: bool = Fa
     )
 
 
-def predictions_of(answers: Answers) -> list[Prediction]:
-    """Answers as predictions, read where they lie in a file."""
+def predictions_of(answers: Answers, examples: Sequence[Example] = ()) -> list[Prediction]:
+    """Answers as predictions, read where they lie in a file.
+
+    Args:
+        examples: what was answered. Rows without any ``id``, such as those of the frame that `Student.predict`
+            returns, are taken for answers to the examples whose texts they have, in the same order.
+
+    Raises:
+        DataError: an answer does not fit, or has neither an id nor the texts of an example.
+    """
     if isinstance(answers, str | PathLike):
         return list(read_any_predictions(Path(answers)))
-    rows = answers.to_dict("records") if hasattr(answers, "to_dict") else answers
+    given = [*(rows_in_memory(answers) if isinstance(answers, Frame) else answers)]
+    rows = [row for row in given if not isinstance(row, Prediction)]
+    if rows and len(rows) == len(given) and not any("id" in row for row in rows):
+        given = [*_with_ids(rows, examples)]
     return [
         row if isinstance(row, Prediction) else parse_record(Prediction, dict(row), f"answer {number}")
-        for number, row in enumerate(rows, start=1)
+        for number, row in enumerate(given, start=1)
     ]
+
+
+def _with_ids(rows: Sequence[Mapping[str, object]], examples: Sequence[Example]) -> Iterator[Mapping[str, object]]:
+    """The answers to these examples, each with its example's id: both have the same texts in the same order.
+
+    A column is told by what it holds, since the data's names for it may be others than the task's. Rows that answer
+    no example are passed over: the data set them aside, or they belong to another split.
+    """
+    texts: dict[str, list[str]] = {name: [_plain(row.get(name)) for row in rows] for name in rows[0]}
+    columns: dict[str, str] = {}
+    for name in dict.fromkeys(name for example in examples for name in example.fields):
+        wanted = {_plain(example.fields.get(name)) for example in examples}
+        likely = sorted(texts, key=lambda column: column != name)  # of two that hold the same, the one of that name
+        columns[name] = next((column for column in likely if wanted <= {*texts[column]}), "")
+    number = -1
+    for example in examples if all(columns.values()) else ():
+        own = [(texts[column], _plain(example.fields.get(name))) for name, column in columns.items()]
+        following = range(number + 1, len(rows))
+        number = next((row for row in following if all(held[row] == text for held, text in own)), len(rows))
+        if number == len(rows):
+            break
+        yield {**rows[number], "id": example.id}
+    if number in (-1, len(rows)):
+        raise DataError(
+            "answers",
+            expected="a column `id`, or the texts that were answered, in the data's order",
+            found=f"the columns {', '.join(map(str, rows[0]))}, and texts that are not those of the data",
+            fix="Score what `student.predict(frame)` returned with that same frame, or give both a column `id`.",
+        )
+
+
+def _plain(value: object) -> str:
+    """A cell's text as readers keep it: without spaces that say nothing; "" where it is missing."""
+    return "" if value is None or value != value else " ".join(str(value).split())

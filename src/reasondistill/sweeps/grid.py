@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class _Variant:
     after: str | None = None
 
 
-def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str] = ()) -> Sweep:
+def load_sweep(path: str | PathLike[str], *, small: bool = False, overrides: Sequence[str] = ()) -> Sweep:
     """Read a sweep's YAML and build the configuration of each of its trials.
 
     Args:
@@ -113,6 +114,13 @@ def load_sweep(path: str | Path, *, small: bool = False, overrides: Sequence[str
     Raises:
         UserError: the file cannot be read, or its content is invalid; all mistakes are named at once.
     """
+    if not isinstance(path, str | PathLike):
+        raise ConfigError(
+            "a sweep",
+            expected="the path of its YAML file",
+            found=f"a {type(path).__name__}",
+            fix="Write it to a file: the configurations that it names are looked for beside it.",
+        )
     path = Path(path)
     settings = load_config(SweepSettings, path, overrides)
     if small:
