@@ -281,3 +281,23 @@ def test_a_vocabulary_holds_the_bytes(tmp_path: Path) -> None:
     with pytest.raises(rd.errors.ConfigError, match=r"vocab_size.*258"):
         rd.train(tickets(), student=SCRATCH | {"vocab_size": 257}, name="small", out=tmp_path, training=FEW)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", ["The app closes. Why?", "why " * 2000, {"ticket_text": "The app closes at once."}])
+def test_a_single_text_or_row_belongs_in_a_list(given: Any, run: Any) -> None:
+    student = rd.Student.load(run)
+    with pytest.raises(rd.errors.DataError, match="Put it in a list"):
+        student.predict(given)
+    assert len(student.predict([given])) == 1
+
+
+def test_a_report_is_of_runs(run: Any, tmp_path: Path) -> None:
+    data = rd.load_dataset(tickets())
+    evaluation = rd.evaluate(rd.Student.load(run).predict(data), data, resamples=10, bertscore=False)
+    wrong: list[tuple[Any, str]] = [(3, "int"), ([], "none"), ([run, None], "NoneType"), (evaluation, "Evaluation")]
+    for given, found in wrong:
+        with pytest.raises(rd.errors.DataError, match=rf"found {found}\. .*evaluation\.save\(folder\)"):
+            rd.report(given, tmp_path / "report")
+    assert not list(tmp_path.iterdir())
+    evaluation.save(tmp_path / "results")
+    assert rd.report(tmp_path / "results", tmp_path / "report").html.is_file()

@@ -16,7 +16,7 @@ from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whol
 from reasondistill.evaluation.reference_teachers import named
 from reasondistill.evaluation.scorable import Answers, of_data, of_run
 from reasondistill.evaluation.support import as_judge
-from reasondistill.run_data import run_meant
+from reasondistill.run_data import folders_of, run_meant
 from reasondistill.runs import Run
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.student import Student
@@ -240,10 +240,9 @@ def report(run: Run | Place | Sequence[Run | Place], out: Place | None = None) -
     """
     from reasondistill.reporting import build_report
 
-    several = [run] if isinstance(run, Run | str | PathLike) else list(run)
-    if out is None and len(several) > 1:
+    folders = folders_of(run)
+    if out is None and len(folders) > 1:
         raise DataError("out", expected="a folder, as there are several runs", found="none")
-    folders = [Path(folder) for folder in several]
     return build_report(folders, folders[0] if out is None else Path(out))
 
 

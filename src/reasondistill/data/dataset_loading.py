@@ -119,6 +119,13 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
     """
     if isinstance(data, Loaded):
         return data.examples
+    if isinstance(data, str) and _is_a_text(data):
+        raise DataError(
+            "data",
+            expected="a file, a name, or rows",
+            found=f"a text: {data[:40]!r}",
+            fix="Put it in a list, as one of several: [text].",
+        )
     if isinstance(data, Sequence) and not isinstance(data, str):
         # The first one tells: examples may be built as they are looked at, and all alike.
         first = data[0] if len(data) else None
@@ -130,6 +137,16 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
     if unanswered := loaded.unanswered(task):
         _LOG.warning("%s: not answered: %s", loaded.name, unanswered)
     return loaded.examples
+
+
+def _is_a_text(data: str) -> bool:
+    """Whether it is words in place of a path: spaces are in it, no ending of a file, and nothing lies there."""
+    if not any(map(str.isspace, data)) or Path(data).suffix[1:].isalnum():
+        return False
+    try:
+        return not Path(data).exists()
+    except (OSError, ValueError):  # too long for a path, or with characters that none has
+        return True
 
 
 def as_sequence(data: Any) -> Any:

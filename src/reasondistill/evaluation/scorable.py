@@ -155,21 +155,24 @@ def _with_ids(rows: Sequence[Mapping[str, object]], examples: Sequence[Example])
         wanted = {_plain(example.fields.get(name)) for example in examples}
         likely = sorted(texts, key=lambda column: column != name)  # of two that hold the same, the one of that name
         columns[name] = next((column for column in likely if wanted <= {*texts[column]}), "")
-    number = -1
-    for example in examples if all(columns.values()) else ():
+    if missing := [name for name, column in columns.items() if not column]:
+        raise _not_those(f"no column of {', '.join(map(str, rows[0]))} that has every {missing[0]} of the data")
+    following = iter(range(len(rows)))
+    for example in examples:
         own = [(texts[column], _plain(example.fields.get(name))) for name, column in columns.items()]
-        following = range(number + 1, len(rows))
-        number = next((row for row in following if all(held[row] == text for held, text in own)), len(rows))
-        if number == len(rows):
-            break
+        number = next((row for row in following if all(held[row] == text for held, text in own)), None)
+        if number is None:
+            raise _not_those(f"none with the texts of {example.id} behind those of the examples before it")
         yield {**rows[number], "id": example.id}
-    if number in (-1, len(rows)):
-        raise DataError(
-            "answers",
-            expected="a column `id`, or the texts that were answered, in the data's order",
-            found=f"the columns {', '.join(map(str, rows[0]))}, and texts that are not those of the data",
-            fix="Score what `student.predict(frame)` returned with that same frame, or give both a column `id`.",
-        )
+
+
+def _not_those(found: str) -> DataError:
+    return DataError(
+        "answers",
+        expected="a column `id`, or the texts that were answered, in the data's order",
+        found=found,
+        fix="Score what `student.predict(frame)` returned with that same frame, or give both a column `id`.",
+    )
 
 
 def _plain(value: object) -> str:

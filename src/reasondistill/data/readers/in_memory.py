@@ -75,6 +75,13 @@ def rows_in_memory(source: object) -> Records:
         return [row for split, part in _parts(source) for row in _rows_of(part, split)]
     if isinstance(source, Mapping) and not _has_examples(source) and (rows := rows_in(source)) is not None:
         return rows
+    if isinstance(source, Mapping) and source and all(isinstance(value, str) for value in source.values()):
+        raise DataError(
+            NAME,
+            expected="rows, or splits of rows by name",
+            found=f"a dictionary of texts: {', '.join(map(str, source))}",
+            fix="Put it in a list where it is one row: [row].",
+        )
     if isinstance(source, Mapping):  # splits by name
         return [_in_split(row, name) for name, part in source.items() for row in rows_in_memory(part)]
     if hasattr(source, "to_pylist") and hasattr(source, "schema"):  # a table of pyarrow
