@@ -283,6 +283,12 @@ def test_a_vocabulary_holds_the_bytes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_empty_frame_has_no_answers(run: Any) -> None:
+    answered = rd.Student.load(run).predict(tickets().head(0))
+    assert len(answered) == 0
+    assert {"Ticket Text", "label", "probability", "explanation"} <= {*answered.columns}
+
+
 @pytest.mark.parametrize("given", ["The app closes. Why?", "why " * 2000, {"ticket_text": "The app closes at once."}])
 def test_a_single_text_or_row_belongs_in_a_list(given: Any, run: Any) -> None:
     student = rd.Student.load(run)

@@ -282,7 +282,7 @@ def _checked_rows(
             where,
             expected="at least one row of data",
             found=f"none that can be used (dropped: {reasons})" if reasons else "none",
-            fix="Add rows to the file.",
+            fix="Add rows.",
         )
     if need_label and task.has_answers and not labelled:
         raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")

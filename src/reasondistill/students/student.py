@@ -247,7 +247,7 @@ class Student:
 
         rows = with_named_index(frame)
         rows = rows.drop(columns=[c for c in ("label", "explanation", "id", "split", "group") if c in rows.columns])
-        examples = examples_for(self.task, rows)
+        examples = examples_for(self.task, rows) if len(rows) else []
         answers = self.predict(examples, generation=generation, free=free, precision=precision)
         in_order = _by_row(answers, len(frame))
         if own := [name for name in ("label", "probability", "explanation") if name in frame.columns]:

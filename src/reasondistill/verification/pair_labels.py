@@ -40,7 +40,8 @@ class PairLabels:
                 f"task {task.name}",
                 expected=f"the fields {self.premise} and {self.hypothesis}",
                 found=f"{', '.join(task.fields)}, without {missing[0]}",
-                fix="Say which fields are premise and hypothesis: --pair premise=FIELD,hypothesis=FIELD.",
+                fix="Say which fields are premise and hypothesis: --pair premise=FIELD,hypothesis=FIELD; "
+                'in Python pair={"premise": FIELD, "hypothesis": FIELD}.',
             )
         if missing := [name for name in self.provable() if name not in (task.labels or ())]:
             raise DataError(
