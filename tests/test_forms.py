@@ -476,3 +476,11 @@ def test_columns_as_lists_and_tables_of_pyarrow(tmp_path: Path) -> None:
     splits = {"train": load_dataset(columns).examples, "test": load_dataset(columns).examples}
     with pytest.raises(DataError, match="ids that occur once"):
         load_dataset(splits)
+
+
+@pytest.mark.parametrize("raw", [b"\x1f\x8b\x08", b"\x1f\x8b", b"BZh91AY&SY", b"\xfd7zXZ\x00"])
+def test_a_packed_workbook_that_is_cut_is_refused(raw: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tickets.xlsx"
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"tickets\.xlsx"):
+        load_dataset(path)

@@ -91,7 +91,7 @@ _BEGINNINGS: Final[dict[bytes, Opener]] = {
 }
 _ZIP: Final = b"PK"
 _BLOCK: Final = b"1AY&SY"  # of bzip2, after a digit: a text may begin with BZh
-_BROKEN: Final = (
+BROKEN: Final = (
     OSError,
     EOFError,
     ValueError,
@@ -164,7 +164,7 @@ class _Content:
 def _says_torn(path: Path) -> Iterator[None]:
     try:
         yield
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(
             path,
             expected="a packed file that can be unpacked",

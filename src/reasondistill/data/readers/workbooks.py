@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reasondistill.data.readers.flat_rows import Row
 from reasondistill.errors import DataError, importing
-from reasondistill.storage.packed import unpacked
+from reasondistill.storage.packed import BROKEN, unpacked
 
 SUFFIXES = (".xlsx", ".xlsm")
 
@@ -61,12 +61,11 @@ def _records(path: Path, sheet: str, notes: list[str] | None) -> Iterator[tuple[
     with importing(f"reading {path}", "excel"):
         import openpyxl
         from openpyxl.utils.exceptions import InvalidFileException
-    from zipfile import BadZipFile
 
     with unpacked(path) as stream:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-        except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        except (InvalidFileException, KeyError, *BROKEN) as error:
             raise DataError(
                 path,
                 expected="an Excel workbook",
