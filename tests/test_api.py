@@ -272,6 +272,17 @@ def test_answers_without_ids_to_other_rows_are_refused(run: Any, change: Any) ->
         _scored(answered, tickets())
 
 
+def test_different_answers_to_one_text_are_not_guessed_at() -> None:
+    data = [{"id": str(n), "text": text, "label": "yn"[n % 2]} for n, text in enumerate(("a b", "c d", "e f"))]
+    rows = [
+        {"text": text, "label": label, "explanation": ""} for text, label in (("a b", "y"), ("c d", "n"), ("e f", "y"))
+    ]
+    doubled = [rows[0], rows[0] | {"label": "n"}, *rows[1:]]
+    assert _scored([rows[0], *rows], data) == 1.0
+    with pytest.raises(rd.errors.DataError, match="different answers to the same text, 'a b'"):
+        _scored(doubled, data)
+
+
 def test_a_sweep_is_named_by_its_file() -> None:
     with pytest.raises(rd.errors.ConfigError, match="expected the path of its YAML file, found a dict"):
         rd.sweep({"name": "one"})  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from reasondistill.evaluation import Evaluation, ReferenceTeacher, evaluate_whol
 from reasondistill.evaluation.reference_teachers import named
 from reasondistill.evaluation.scorable import Answers, of_data, of_run
 from reasondistill.evaluation.support import as_judge
-from reasondistill.run_data import folders_of, run_meant
+from reasondistill.run_data import run_meant
 from reasondistill.runs import Run
 from reasondistill.storage.layered_yaml import validate_config
 from reasondistill.students.student import Student
@@ -238,9 +238,9 @@ def report(run: Run | Place | Sequence[Run | Place], out: Place | None = None) -
     Raises:
         UserError: a run cannot be read, or the folder holds something else.
     """
-    from reasondistill.reporting import build_report
+    from reasondistill.reporting import build_report, source_folders
 
-    folders = folders_of(run)
+    folders = source_folders(run)
     if out is None and len(folders) > 1:
         raise DataError("out", expected="a folder, as there are several runs", found="none")
     return build_report(folders, folders[0] if out is None else Path(out))

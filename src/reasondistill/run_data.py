@@ -79,25 +79,6 @@ def run_meant(value: object) -> Run | None:
     return None
 
 
-def folders_of(runs: object) -> list[Path]:
-    """The folders of a run or of several, each given as a run or as its folder.
-
-    Raises:
-        DataError: it is nothing of the kind, such as what `evaluate` returns, which has no folder yet.
-    """
-    several = [*runs] if isinstance(runs, Iterable) and not isinstance(runs, str) else [runs]
-    folders = [Path(run) for run in several if isinstance(run, str | PathLike)]
-    if not several or len(folders) < len(several):
-        odd = next((type(run) for run in several if not isinstance(run, str | PathLike)), type(runs))
-        raise DataError(
-            "run",
-            expected="a run or its folder, or several of them",
-            found=odd.__name__ if several else "none",
-            fix="Save what `evaluate` returned, and name that folder: evaluation.save(folder).",
-        )
-    return folders
-
-
 def rows_for(
     student: str | Path,
     task: Task,

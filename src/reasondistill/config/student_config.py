@@ -53,8 +53,8 @@ class ScratchStudent(Config):
     num_layers: Positive = 2
     num_decoder_layers: Positive = 2
     dropout_rate: Rate = 0.0
-    vocab_size: Annotated[int, Field(ge=258, lt=2**31)] = 2000
-    """An upper bound; a small training split fills less. 258 hold the 256 bytes and the two special tokens."""
+    vocab_size: Positive = 2000
+    """An upper bound; a small training split fills less. ``train`` refuses less than bytes and special tokens need."""
     tokenizer: Literal["bpe", "unigram"] = "bpe"
     """``unigram`` suits scripts without spaces between words, as Chinese."""
 

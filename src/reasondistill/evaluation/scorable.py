@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -121,7 +122,7 @@ def of_run(run: Run, split: str | None = None, *, tested: bool, force: bool = Fa
     )
 
 
-def predictions_of(answers: Answers, examples: Sequence[Example] = ()) -> list[Prediction]:
+def predictions_of(answers: Answers, examples: Sequence[Example]) -> list[Prediction]:
     """Answers as predictions, read where they lie in a file.
 
     Args:
@@ -149,21 +150,39 @@ def _with_ids(rows: Sequence[Mapping[str, object]], examples: Sequence[Example])
     A column is told by what it holds, since the data's names for it may be others than the task's. Rows that answer
     no example are passed over: the data set them aside, or they belong to another split.
     """
-    texts: dict[str, list[str]] = {name: [_plain(row.get(name)) for row in rows] for name in rows[0]}
-    columns: dict[str, str] = {}
-    for name in dict.fromkeys(name for example in examples for name in example.fields):
-        wanted = {_plain(example.fields.get(name)) for example in examples}
-        likely = sorted(texts, key=lambda column: column != name)  # of two that hold the same, the one of that name
-        columns[name] = next((column for column in likely if wanted <= {*texts[column]}), "")
-    if missing := [name for name, column in columns.items() if not column]:
-        raise _not_those(f"no column of {', '.join(map(str, rows[0]))} that has every {missing[0]} of the data")
+    columns = {name: [_plain(row.get(name)) for row in rows] for name in rows[0]}
+    held = {name: {*cells} for name, cells in columns.items()}
+    fields = [*dict.fromkeys(name for example in examples for name in example.fields)]
+    inputs = []
+    for field in fields:
+        wanted = {_plain(example.fields.get(field)) for example in examples}
+        likely = sorted(columns, key=lambda name: name != field)  # of two that hold the same, the one of that name
+        column = next((name for name in likely if wanted <= held[name]), None)
+        if column is None:
+            raise _not_those(f"no column of {', '.join(map(str, columns))} that has every {field} of the data")
+        inputs.append(columns[column])
+    texts = [*zip(*inputs, strict=True)]
+    if len(rows) > len(examples) and (twice := _answered_differently(rows, texts)):
+        raise _not_those(f"different answers to the same text, {' / '.join(twice)!r:.60}, and rows without an example")
     following = iter(range(len(rows)))
     for example in examples:
-        own = [(texts[column], _plain(example.fields.get(name))) for name, column in columns.items()]
-        number = next((row for row in following if all(held[row] == text for held, text in own)), None)
+        own = tuple(_plain(example.fields.get(field)) for field in fields)
+        number = next((row for row in following if texts[row] == own), None)
         if number is None:
             raise _not_those(f"none with the texts of {example.id} behind those of the examples before it")
         yield {**rows[number], "id": example.id}
+
+
+def _answered_differently(
+    rows: Sequence[Mapping[str, object]], texts: Sequence[tuple[str, ...]]
+) -> tuple[str, ...] | None:
+    """Texts that rows answer in more than one way: which of these answers an example has cannot be told."""
+    first: dict[tuple[str, ...], tuple[str, str]] = {}
+    for row, own in zip(rows, texts, strict=False):
+        answer = _plain(row.get("label")), _plain(row.get("explanation"))
+        if first.setdefault(own, answer) != answer:
+            return own
+    return None
 
 
 def _not_those(found: str) -> DataError:
@@ -177,4 +196,4 @@ def _not_those(found: str) -> DataError:
 
 def _plain(value: object) -> str:
     """A cell's text as readers keep it: without spaces that say nothing; "" where it is missing."""
-    return "" if value is None or value != value else " ".join(str(value).split())
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else " ".join(str(value).split())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from reasondistill.errors import OutputError
+from reasondistill.errors import DataError, OutputError
 from reasondistill.reporting import html, markdown
 from reasondistill.reporting.inputs import comparison_of, load_sources, with_generalisation
 from reasondistill.reporting.sections.compose import compose
@@ -48,6 +49,24 @@ def build_report(sources: Sequence[Path], out: Path) -> ReportFiles:
         with atomic_write(path) as stream:
             stream.write(content)
     return files
+
+
+def source_folders(sources: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+    """The folders of one source of a report or of several, each a run, or the path of a run or a results folder.
+
+    Raises:
+        DataError: there are none, or one is something else, such as what `evaluate` returns: it has no folder yet.
+    """
+    several = [*sources] if isinstance(sources, Iterable) and not isinstance(sources, str) else [sources]
+    odd = [type(source).__name__ for source in several if not isinstance(source, str | PathLike)]
+    if odd or not several:
+        raise DataError(
+            "run",
+            expected="a run or its folder, or several of them",
+            found=odd[0] if odd else "none",
+            fix="Save what `evaluate` returned, and name that folder: evaluation.save(folder).",
+        )
+    return [Path(source) for source in several]
 
 
 def _require_room(files: ReportFiles, out: Path, sources: Sequence[Path]) -> None:

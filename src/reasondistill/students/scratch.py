@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, EOS = "<pad>", "</s>"
+SMALLEST_VOCABULARY = 256 + len((PAD, EOS))
+"""Every byte, and the special tokens: fewer pieces `train_tokenizer` cannot make."""
 
 
 def train_tokenizer(

@@ -10,13 +10,14 @@ from reasondistill.config import HubStudent, ScratchStudent, Student, TrainConfi
 from reasondistill.contracts.federation import FEDERATION_FILE
 from reasondistill.contracts.run import RUN_FILE, DataPart
 from reasondistill.data import Loaded
-from reasondistill.errors import DataError, OutputError, UserError
+from reasondistill.errors import ConfigError, DataError, OutputError, UserError
 from reasondistill.quiet import quietly
 from reasondistill.runs import DATA_FILE, Run
 from reasondistill.storage.launched import launch_id, restarts
 from reasondistill.students.build import create_student
 from reasondistill.students.checkpoint import Checkpoint, parameter_count
 from reasondistill.students.length_checks import check_lengths
+from reasondistill.students.scratch import SMALLEST_VOCABULARY
 from reasondistill.training.arguments import training_arguments
 from reasondistill.training.checkpoints import last_good, step_of
 from reasondistill.training.hub_access import require_reachable
@@ -111,11 +112,18 @@ def check(config: TrainConfig, *, lengths: bool = True) -> None:
         lengths: also those, for which the student's checkpoint has to be there.
 
     Raises:
-        ConfigError: transformers, or this library, refuses an argument of its training, or a length is more than the
-            student has positions.
+        ConfigError: transformers, or this library, refuses an argument of its training, a length is more than the
+            student has positions, or a vocabulary of its own is too small.
         CheckpointError: the student's checkpoint or encoder cannot be had.
         MissingExtraError: an extra that it needs is not installed.
     """
+    if isinstance(config.student, ScratchStudent) and config.student.vocab_size < SMALLEST_VOCABULARY:
+        raise ConfigError(
+            "student.vocab_size",
+            expected=f"at least {SMALLEST_VOCABULARY}, for every byte and the special tokens",
+            found=str(config.student.vocab_size),
+            fix="Raise it.",
+        )
     folder = Path(config.runs_dir) / config.name / "checkpoints"
     training_arguments(config, folder)
     if (denoising := denoising_of(config)) is not None:
