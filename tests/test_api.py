@@ -97,7 +97,7 @@ def test_what_cannot_be_answered_is_said_and_shifts_nothing(run: Any, caplog: py
     assert [(a.id, a.label is None) for a in answers] == [
         ("data:1", False), ("data:2", True), ("data:3", False), ("data:4", True)
     ]  # fmt: skip
-    assert "data: not answered: 2 rows with an empty ticket_text" in caplog.text
+    assert "data: not answered: 2 rows with an empty ticket_text (data:2, data:4)" in caplog.text
     assert len(student.predict([{"id": str(k), "ticket_text": text} for k, text in enumerate(texts)])) == 2
     frame = pd.DataFrame({"ticket_text": texts[:1], "label": ["bug"]}, index=pd.Index(["T-7"], name="id"))
     assert "label" not in caplog.text

@@ -44,6 +44,18 @@ def test_a_frame_rows_and_a_file_give_the_same_examples(tmp_path: Path) -> None:
     assert [e.id for e in of_rows] == ["data:1", "data:2", "data:3", "data:4"]
 
 
+def test_rows_that_cannot_be_answered_are_named_by_their_lines(tmp_path: Path) -> None:
+    blank = [("", "b"), ("a", "b"), (" ", "b"), ("a", ""), *[("", "b")] * 3]
+    table = tmp_path / "pairs.csv"
+    pd.DataFrame(blank, columns=["premise", "hypothesis"]).to_csv(table, index=False)
+    loaded = load_dataset(table, task=NLI)
+    assert loaded.unanswered(NLI) == (
+        "5 rows with an empty premise (pairs.csv:2, pairs.csv:4, pairs.csv:6, …), "
+        "1 row with an empty hypothesis (pairs.csv:5)"
+    )
+    assert load_dataset([{"premise": "a", "hypothesis": "b"}], task=NLI).unanswered(NLI) == ""
+
+
 def test_named_levels_of_an_index_are_columns() -> None:
     frame = pd.DataFrame([{"text": f"Ticket {k}.", "label": "ab"[k % 2], "why": f"Why {k}."} for k in range(12)])
     grouped = load_dataset(frame.set_index(pd.Index([f"c{k % 3}" for k in range(12)], name="group")))

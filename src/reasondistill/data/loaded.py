@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,9 @@ Reader = Callable[[Counter[str]], Iterable[tuple[str, Example]]]
 
 INDISTINCT = "answers that cannot be told apart"
 """Why a row is dropped whose choices differ only in case and spacing."""
+
+_NAMED = 3
+"""Places of rows that a message names."""
 
 _CACHE = TableCache("examples")
 
@@ -82,12 +86,30 @@ class Loaded:
         )
 
     def unanswered(self, task: Task) -> str:
-        """What of a table a student cannot answer, and why: ``2 rows with an empty text``; "" where it can all."""
-        counts = {name: self.set_aside.get(f"empty {name}", 0) for name in task.fields}
-        parts = [f"{n:,} row{'s' if n > 1 else ''} with an empty {name}" for name, n in counts.items() if n]
+        """What of a table a student cannot answer, and why: ``2 rows with an empty text (t.csv:3, t.csv:9)``; "" where
+        it can all. The source is read again for the places of the first ones.
+        """
+        counts = {name: n for name in task.fields if (n := self.set_aside.get(f"empty {name}", 0))}
+        places = self._blank(task, counts)
+        parts = [
+            f"{n:,} row{'s' if n > 1 else ''} with an empty {name}{_listed(places[name], n)}"
+            for name, n in counts.items()
+        ]
         if n := self.set_aside.get(INDISTINCT, 0):
             parts.append(f"{n:,} with {INDISTINCT}")
         return ", ".join(parts)
+
+    def _blank(self, task: Task, counts: Mapping[str, int]) -> dict[str, list[str]]:
+        """Where the first rows stand in which a field is blank, by the field."""
+        places: dict[str, list[str]] = {name: [] for name in counts}
+        rows = self.reader(Counter()) if self.reader is not None and counts else ()
+        for where, example in rows:
+            name = _blank_field(example, task)
+            if name in places and len(places[name]) < _NAMED:
+                places[name].append(Path(where).name)
+                if all(len(places[name]) == min(_NAMED, n) for name, n in counts.items()):
+                    break
+        return places
 
     @property
     def splits(self) -> dict[str, int]:
@@ -167,6 +189,10 @@ class Loaded:
     def joined_with(self, other: Loaded) -> Loaded:
         """The examples of both; counts of dropped rows stay this one's, as both come from one source."""
         return replace(self, examples=self.stored.joined_with(other.stored))
+
+
+def _listed(places: Sequence[str], n: int) -> str:
+    return f" ({', '.join(places)}{', …' if n > len(places) else ''})" if places else ""
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -269,9 +295,8 @@ def _checked_rows(
                 add_note(notes, f"line {place.rpartition(':')[2]}, {example.id!r}: {INDISTINCT}: {example.choices}")
             set_aside[INDISTINCT] += 1
             continue
-        blank = [name for name in task.fields if name not in task.optional and not example.fields[name].strip()]
-        if blank:
-            set_aside[f"empty {blank[0]}"] += 1
+        if blank := _blank_field(example, task):
+            set_aside[f"empty {blank}"] += 1
             continue
         kept += 1
         labelled += example.label is not None
@@ -286,6 +311,10 @@ def _checked_rows(
         )
     if need_label and task.has_answers and not labelled:
         raise DataError(where, expected="a label in at least some rows", found="none", fix="Add the labels.")
+
+
+def _blank_field(example: Example, task: Task) -> str | None:
+    return next((f for f in task.fields if f not in task.optional and not example.fields.get(f, "").strip()), None)
 
 
 def _checked(example: Example, task: Task, where: str) -> Example:
