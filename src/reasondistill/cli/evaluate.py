@@ -214,7 +214,6 @@ def _score(
     ``name`` is that of a set of another kind than the run was made for.
     """
     from reasondistill.evaluation import evaluate_whole, save
-    from reasondistill.evaluation.pairing import join
     from reasondistill.evaluation.reference_teachers import named
     from reasondistill.run_data import LEARNED, RunData
     from reasondistill.students.prediction_files import made_by
@@ -239,9 +238,8 @@ def _score(
             found=f"the task {task.name}",
             fix="Leave it out.",
         )
-    with _says_task(scored.read):
-        join(scored.answers, rows.examples, task)  # mistakes, before anything takes time
-    with status_line() as tell:
+    teachers = named(settings.teachers, rows.examples)
+    with _says_task(scored.read), status_line() as tell:
         evaluation = evaluate_whole(
             scored.answers,
             rows.examples,
@@ -251,7 +249,7 @@ def _score(
             options=settings,
             train_examples=scored.learned or None,
             judge=judge,
-            teachers=named(settings.teachers, rows.examples),
+            teachers=teachers,
             student=scored.maker,
             faithfulness=faithfulness,
             made_by=made_by(scored.predictions),
@@ -271,13 +269,14 @@ def _of_file(request: _Request) -> _Scored:
     from reasondistill.data import load
     from reasondistill.data.prediction_tables import read_any_predictions
     from reasondistill.run_data import run_at
+    from reasondistill.storage.lazy_sequences import PickledSequence
     from reasondistill.students.prediction_files import maker_of
 
     predictions, data, split = request.predictions, request.data, request.split
     if request.out is None:
         raise DataError("--out", expected="a new folder for the results, as PREDICTIONS is no run", found="none")
     maker = None if request.student is None else maker_of(predictions, request.student)
-    answers = list(read_any_predictions(predictions))
+    answers = PickledSequence(read_any_predictions(predictions))
     if data is None:
         raise DataError("DATA", expected="the rows that were predicted", found="none", fix="Name them after the file.")
     read = _read_as(request.table, predictions, maker, data, answers)

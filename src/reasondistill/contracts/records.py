@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from reasondistill.contracts.notebook_tables import html_rows, html_table
 from reasondistill.errors import CheckpointError, DataError, UserError
 from reasondistill.storage.files import read_json, read_jsonl, write_jsonl
+from reasondistill.storage.lazy_sequences import PickledSequence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,10 +141,12 @@ class Example(_Record):
         return ("id", self.id) if self.group is None else ("group", self.group)
 
 
-def outside(examples: Iterable[Example], scored: Iterable[Example]) -> list[Example]:
+def outside(examples: Iterable[Example], scored: Iterable[Example]) -> Sequence[Example]:
     """The examples of other clusters than those that are scored: what may be looked at beforehand."""
+    if examples is scored:
+        return ()
     clusters = {example.cluster for example in scored}
-    return [example for example in examples if example.cluster not in clusters]
+    return PickledSequence(example for example in examples if example.cluster not in clusters)
 
 
 class Prediction(_Light):

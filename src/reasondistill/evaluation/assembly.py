@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 from reasondistill.config import EvaluationSettings
 from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
-from reasondistill.data.recognising import recognise_examples
 from reasondistill.errors import OutputError
 from reasondistill.evaluation.agreement import Agreed, score_agreement
 from reasondistill.evaluation.controls import fooled
@@ -22,10 +21,10 @@ from reasondistill.evaluation.error_analysis import Errors, find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.own_metrics import add_own_metrics
-from reasondistill.evaluation.pairing import Row, join, labels_given, right_answers
+from reasondistill.evaluation.pairing import Row, fields_of, paired, right_answers
 from reasondistill.evaluation.reference_teachers import MatchedTeacher, ReferenceTeacher, match_teachers
-from reasondistill.evaluation.score_table import ScoreTable
 from reasondistill.evaluation.scored import Scored
+from reasondistill.evaluation.scored_lines import ScoredLines, with_columns
 from reasondistill.evaluation.slices import Slices, measure_slices
 from reasondistill.evaluation.structured_explanations import score_structures
 from reasondistill.evaluation.support import add_support
@@ -35,9 +34,9 @@ from reasondistill.languages.detection import UNKNOWN
 from reasondistill.metrics.known.any_script_metrics import ANSWERS_IN_ANY_SCRIPT, explanations_in
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
-from reasondistill.metrics.text import ROUGE_NAMES, is_empty
+from reasondistill.metrics.text import is_empty
 from reasondistill.storage.files import atomic_folder, fingerprint_of_parts, require_new_folder
-from reasondistill.tasks.task import NLI, Task
+from reasondistill.tasks.task import Task
 
 if TYPE_CHECKING:
     from reasondistill.evaluation.efficiency import Efficiency
@@ -84,9 +83,7 @@ class Evaluation:
                 "faithfulness": faithfulness.tests,
             }
         )
-        scores = faithfulness.per_example.items()
-        rows = [row.with_scores({name: values[k] for name, values in scores}) for k, row in enumerate(self.rows)]
-        return Evaluation(results, rows)
+        return Evaluation(results, with_columns(self.rows, faithfulness.per_example))
 
 
 def evaluate(
@@ -123,14 +120,39 @@ def evaluate(
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
         ConfigError, DataError: a registered metric has a name that is taken, or gives what is no score.
     """
+    task, rows = paired(predictions, examples, task, name)
+    return evaluate_rows(
+        rows,
+        task=task,
+        name=name,
+        split=split,
+        settings=settings,
+        train_examples=train_examples,
+        judge=judge,
+        teachers=teachers,
+        made_by=made_by,
+        progress=progress,
+    )
+
+
+def evaluate_rows(
+    rows: Sequence[Row],
+    *,
+    task: Task,
+    name: str,
+    split: str | None = None,
+    settings: EvaluationSettings | None = None,
+    train_examples: Iterable[Example] | None = None,
+    judge: Judge | None = None,
+    teachers: Sequence[ReferenceTeacher] = (),
+    made_by: str | None = None,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Evaluation:
+    """Score examples that are paired with their predictions; all else as `evaluate`."""
     settings = settings or EvaluationSettings()
-    predictions, examples = list(predictions), list(examples)
-    if task is None:
-        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
-    rows = join(predictions, examples, task)
     matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
-        [row.example.cluster for row in rows],
+        (row.example.cluster for row in rows),
         resamples=settings.resamples,
         seed=settings.seed,
     )
@@ -141,7 +163,7 @@ def evaluate(
     # Of texts of which none is an accepted one, as summaries, it is open which are right.
     judged = task.answer != "text" or "label" in parts.errors.summary.judged
     verdicts = right_answers(parts.rows, task) if judged else [None] * len(parts.rows)
-    lines = _Lines(parts.rows, parts.texts.rows, verdicts)
+    lines = ScoredLines(parts.rows, parts.texts.rows, verdicts)
     return Evaluation(*_add_own_metrics(results, lines, parts.rows, task, parts.texts, bootstrap))
 
 
@@ -228,8 +250,7 @@ def _joined(
 
 
 def _dataset(rows: Sequence[Row], name: str, split: str | None) -> DatasetInfo:
-    order = sorted(range(len(rows)), key=lambda k: rows[k].example.id)
-    content = ([row.example.id, row.example.label or "", *row.references] for row in (rows[k] for k in order))
+    content = sorted([row.example.id, row.example.label or "", *row.references] for row in rows)
     return DatasetInfo(name=name, split=split, fingerprint=fingerprint_of_parts(content), n=len(rows))
 
 
@@ -304,57 +325,6 @@ def require_place_for_results(folder: str | Path, *, force: bool = False) -> Non
         )
 
 
-class _Lines(Sequence[ScoredRow]):
-    """The lines of per_example.jsonl, each made when it is asked for: all at once would take more than the rows."""
-
-    def __init__(self, rows: Sequence[Row], scores: ScoreTable, right: Sequence[bool | None]) -> None:
-        self._rows, self._scores, self._right = rows, scores, right
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> ScoredRow: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[ScoredRow]: ...
-    def __getitem__(self, place: int | slice) -> ScoredRow | list[ScoredRow]:
-        places = range(len(self))[place]
-        if isinstance(places, range):
-            return [self[k] for k in places]
-        return _as_row(self._rows[places], self._scores[places], self._right[places])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} scored rows>"
-
-
-def _as_row(row: Row, scores: Mapping[str, object], right: bool | None) -> ScoredRow:
-    """A line of per_example.jsonl; scores that need references are None where there are none."""
-    example, prediction = row.example, row.prediction
-    return ScoredRow.model_validate(
-        {
-            "id": example.id,
-            "group": example.group,
-            "gold": example.label,
-            "label": prediction.label,
-            "correct": right,
-            "probabilities": prediction.probabilities,
-            **({} if prediction.probability is None else {"probability": prediction.probability}),
-            **({} if example.accepted is None else {"accepted": list(example.accepted)}),
-            "explanation": prediction.explanation,
-            "references": row.references,
-            "fields": example.fields,
-            **(_stated(prediction) if prediction.states else {}),
-            **dict.fromkeys(ROUGE_NAMES),
-            **scores,
-        }
-    )
-
-
 def _add_own_metrics(
     results: Results,
     lines: Sequence[ScoredRow],
@@ -363,7 +333,7 @@ def _add_own_metrics(
     texts: Scored,
     bootstrap: GroupBootstrap,
 ) -> tuple[Results, Sequence[ScoredRow]]:
-    copies = {f"copied_{name}": [row.example.fields[name] for row in rows] for name in task.fields}
+    copies = {f"copied_{name}": fields_of(rows, name) for name in task.fields}
     return add_own_metrics(
         results,
         lines,
@@ -383,7 +353,7 @@ def _in_any_script(results: Results, task: Task, rows: Sequence[Row]) -> list[Me
     language = next((name for name in (told["explanation"], told["input"]) if name != UNKNOWN), UNKNOWN)
     answers = task.answer == "text" and "answer_f1" in results.metrics and "answer_rougeL" not in results.metrics
     return [
-        *(explanations_in(language, [row.references for row in rows]) if explanations else ()),
+        *(explanations_in(language, {len(row.references) for row in rows} - {0}) if explanations else ()),
         *(ANSWERS_IN_ANY_SCRIPT if answers else ()),
     ]
 
@@ -392,9 +362,3 @@ def _sources(rows: Sequence[Row]) -> dict[str, int]:
     """Who the references are from, and how many of them, the most first."""
     written = (e.source for row in rows for e in row.example.references if not is_empty(e.text))
     return dict(Counter(written).most_common())
-
-
-def _stated(prediction: Prediction) -> dict[str, object]:
-    """What ``explanation`` was cut by, and what that states."""
-    value = prediction.stated_confidence
-    return {"confidence_phrase": prediction.confidence_phrase, "stated": value is not None, "stated_confidence": value}

@@ -30,17 +30,35 @@ def control_explanations(rows: Sequence[Row], task: Task) -> dict[str, list[str 
 
     The same rows always get the same controls: the order is that of the ids' SHA-256, not of a generator.
     """
-    explanations = [row.prediction.explanation for row in rows]
-    places = shuffled_within_label(
-        [_label(row) if task.labels is not None else None for row in rows],
-        [row.example.id for row in rows],
-        [row.example.cluster for row in rows],
-    )
+    said = _Said(rows)
+    labels = said.labels if task.labels is not None else [None] * len(rows)
+    places = shuffled_within_label(labels, said.ids, said.groups)
     return {
-        SHUFFLED: [None if place is None else explanations[place] for place in places],
-        OTHER_LABEL: _for_another_label(rows),
+        SHUFFLED: [None if place is None else said.explanations[place] for place in places],
+        OTHER_LABEL: _for_another_label(said),
         EMPTY: [""] * len(rows),
     }
+
+
+class _Said:
+    """By row what a system said of which label, and what the data say for another one; rows are looked up at random."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        numbers: dict[tuple[str, str], int] = {}
+        self.labels: list[str | None] = []
+        self.ids: list[str] = []
+        self.groups: list[int] = []
+        self.explanations: list[str] = []
+        self.of_others: dict[int, str] = {}
+        for place, (example, prediction, *_) in enumerate(rows):
+            label = prediction.label if prediction.label is not None else example.label
+            self.labels.append(label)
+            self.ids.append(example.id)
+            self.groups.append(numbers.setdefault(example.cluster, len(numbers)))
+            self.explanations.append(prediction.explanation)
+            own = (e.text for e in example.explanations if e.label and e.label != label and not is_empty(e.text))
+            if (text := next(own, None)) is not None:
+                self.of_others[place] = text
 
 
 def shuffled_within_label(
@@ -76,20 +94,16 @@ def _best_step(places: Sequence[int], groups: Sequence[Hashable] | None) -> int:
     return steps[same.index(min(same))]
 
 
-def _for_another_label(rows: Sequence[Row]) -> list[str | None]:
-    of_group: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for k, row in enumerate(rows):
-        of_group[row.example.cluster].append(k)
+def _for_another_label(said: _Said) -> list[str | None]:
+    of_group: dict[int, list[int]] = defaultdict(list)
+    for place, group in enumerate(said.groups):
+        if said.labels[place] is not None and not is_empty(said.explanations[place]):
+            of_group[group].append(place)
     chosen: list[str | None] = []
-    for row in rows:
-        label = _label(row)
-        own = [e for e in row.example.explanations if e.label and e.label != label and not is_empty(e.text)]
-        siblings = [
-            rows[k].prediction.explanation
-            for k in sorted(of_group[row.example.cluster], key=lambda k: _hash(rows[k].example.id))
-            if _label(rows[k]) not in (None, label) and not is_empty(rows[k].prediction.explanation)
-        ]
-        chosen.append(own[0].text if own else siblings[0] if siblings else None)
+    for place, (label, group) in enumerate(zip(said.labels, said.groups, strict=True)):
+        siblings = [k for k in of_group.get(group, ()) if said.labels[k] != label]
+        first = min(siblings, key=lambda k: _hash(said.ids[k]), default=None)
+        chosen.append(said.of_others.get(place, None if first is None else said.explanations[first]))
     return chosen
 
 
@@ -115,10 +129,6 @@ def fooled(
             if metric in figures and metric in own and figures[metric] >= own[metric]:
                 names_by_metric.setdefault(metric, []).append(name)
     return names_by_metric
-
-
-def _label(row: Row) -> str | None:
-    return row.prediction.label if row.prediction.label is not None else row.example.label
 
 
 def _hash(text: str) -> str:

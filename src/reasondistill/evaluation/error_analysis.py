@@ -7,6 +7,7 @@ reference is never in error.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -150,8 +151,8 @@ def find_errors(
     kinds = [_kind(*verdicts, judged) for verdicts in zip(label_wrong, explanation_wrong, strict=True)]
     gold = [row.example.label for row in rows]
     about = [
-        _Mistake(row, kind, _severity(row, s, rule))
-        for row, kind, s in zip(rows, kinds, scores, strict=True)
+        _Mistake(place, kind, row.example.label, row.prediction.label, _severity(row, s, rule))
+        for place, (row, kind, s) in enumerate(zip(rows, kinds, scores, strict=True))
         if kind in KINDS[1:] or row.prediction.label != row.example.label
     ]
     by_rule = "explanation" in judged
@@ -170,11 +171,11 @@ def find_errors(
         },
         association=_association(label_wrong, explanation_wrong, bootstrap) if len(judged) == 2 else None,
         examples={
-            kind: [_example(mistake) for mistake in _worst([a for a in about if a.kind == kind], EXAMPLES_EACH)]
+            kind: _worst([a for a in about if a.kind == kind], rows, EXAMPLES_EACH)
             for kind in KINDS[1:]
             if any(a.kind == kind for a in about)
         },
-        confusion=_confusion(about) if "label" in judged and task.labels else [],
+        confusion=_confusion(about, rows) if "label" in judged and task.labels else [],
     )
     return Errors(kinds, summary)
 
@@ -189,11 +190,18 @@ def _control_n(rule: Rule, shuffled: Sequence[Mapping[str, float | None]]) -> in
 class _Severity(NamedTuple):
     confidence: float | None
     score: float | None
+    empty: bool
+    """Whether nothing was written as the explanation."""
+    id: str
 
 
 class _Mistake(NamedTuple):
-    row: Row
+    """``place`` of a row, and what it is chosen by: half of all rows can be among them."""
+
+    place: int
     kind: ErrorKind | None
+    gold: str | None
+    given: str | None
     severity: _Severity
 
 
@@ -215,7 +223,7 @@ def _kind(label: bool | None, explanation: bool | None, judged: Sequence[Judged]
 def _counts(kinds: Sequence[ErrorKind | None], bootstrap: GroupBootstrap) -> dict[ErrorKind, Share]:
     """The share of each kind among the rows that have one."""
     known = np.array([kind is not None for kind in kinds])
-    columns = np.array([[kind == name for name in KINDS] for kind in kinds], dtype=np.float64)
+    columns = np.stack([np.array([kind == name for kind in kinds], dtype=np.float64) for name in KINDS], axis=1)
     columns[~known] = np.nan
     means = column_means(columns, bootstrap)
     return {
@@ -242,26 +250,25 @@ def _association(
 
 def _severity(row: Row, scores: Mapping[str, float | None], rule: Rule) -> _Severity:
     score = scores.get(rule.metric) if rule.metric else None
-    return _Severity(row.prediction.confidence, score)
+    return _Severity(row.prediction.confidence, score, not row.prediction.explanation.strip(), row.example.id)
 
 
-def _worst(rows: Sequence[_Mistake], count: int) -> list[_Mistake]:
+def _worst(mistakes: Sequence[_Mistake], rows: Sequence[Row], count: int) -> list[ErrorExample]:
     """The worst first: wrong labels by confidence, explanations by score; then by id, so that no order is by chance."""
 
     def place(mistake: _Mistake) -> tuple[float, float, float, str]:
-        confidence, score = mistake.severity
+        confidence, score, empty, identity = mistake.severity
         sure = 0.0 if confidence is None or mistake.kind not in ("label", "both") else -confidence
-        empty = not mistake.row.prediction.explanation.strip()
-        return (sure, -float(empty), 1.0 if score is None else score, mistake.row.example.id)
+        return (sure, -float(empty), 1.0 if score is None else score, identity)
 
-    return sorted(rows, key=place)[:count]
+    return [_example(rows[mistake.place], mistake.severity) for mistake in heapq.nsmallest(count, mistakes, key=place)]
 
 
-def _confusion(about: Sequence[_Mistake]) -> list[ConfusedLabels]:
+def _confusion(about: Sequence[_Mistake], rows: Sequence[Row]) -> list[ConfusedLabels]:
     """The commonest cells off the diagonal, each with its worst rows; a row without an explanation's verdict counts."""
     cells: dict[tuple[str, str | None], list[_Mistake]] = {}
     for mistake in about:
-        gold, given = mistake.row.example.label, mistake.row.prediction.label
+        gold, given = mistake.gold, mistake.given
         if gold is not None and gold != given:
             cells.setdefault((gold, given), []).append(mistake._replace(kind="label"))
     ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0][0], item[0][1] or ""))
@@ -269,23 +276,22 @@ def _confusion(about: Sequence[_Mistake]) -> list[ConfusedLabels]:
         ConfusedLabels(
             gold=gold,
             predicted=given,
-            n=len(rows),
-            examples=[_example(mistake) for mistake in _worst(rows, CELL_EXAMPLES)],
+            n=len(mistakes),
+            examples=_worst(mistakes, rows, CELL_EXAMPLES),
         )
-        for (gold, given), rows in ordered[:MOST_CELLS]
+        for (gold, given), mistakes in ordered[:MOST_CELLS]
     ]
 
 
-def _example(mistake: _Mistake) -> ErrorExample:
-    row = mistake.row
+def _example(row: Row, severity: _Severity) -> ErrorExample:
     return ErrorExample(
         id=row.example.id,
         fields=row.example.fields,
         gold=row.example.label,
         label=row.prediction.label,
-        confidence=mistake.severity.confidence,
+        confidence=severity.confidence,
         explanation=row.prediction.explanation,
-        score=mistake.severity.score,
+        score=severity.score,
         references=list(row.references),
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -24,6 +26,7 @@ from reasondistill.metrics.explanations import Compared, ExplanationScorer, Side
 from reasondistill.metrics.known.explanation_metrics import LENGTH_METRICS, REFERENCE_METRICS, WORDING_METRICS
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
 from reasondistill.metrics.text import ROUGE_NAMES
+from reasondistill.storage.lazy_sequences import Mapped
 from reasondistill.tasks.task import Task
 
 _ROWS_IN_A_PART: Final = 8_192
@@ -40,20 +43,35 @@ def score_explanations(
 ) -> Scored:
     """Score the wording of explanations and compare them with references, next to baselines and controls."""
     scored = Scored(rows=ScoreTable(len(rows)))
-    explanations = [row.prediction.explanation for row in rows]
-    fields = [_fields(row, task) for row in rows]
-    scored.rows.add("copy", [text.is_copy(one, own) for one, own in zip(explanations, fields, strict=True)])
+    told = (
+        (
+            row.prediction.explanation,
+            row.example.label,
+            bool(row.references),
+            text.is_copy(row.prediction.explanation, _fields(row, task)),
+        )
+        for row in rows
+    )
+    explanations, gold, has_references, copied = map(list, zip(*told, strict=True))
+    scored.rows.add("copy", copied)
     scored.rows.add("length", [length(explanation) for explanation in explanations])
     scored.rows.add("empty", [text.is_empty(explanation) for explanation in explanations])
     scored.metrics["distinct_2"] = MetricValue(value=text.distinct_2(explanations), n=len(rows))
     scored.settings["copy_threshold"] = text.COPY_THRESHOLD
     scored.templates = [None] * len(rows)
     scored.controlled = control_explanations(rows, task)
-    referenced = [k for k, row in enumerate(rows) if row.references]
+    referenced = [k for k, has in enumerate(has_references) if has]
     if referenced:
-        student = [Compared(explanations[k], rows[k].references, fields[k]) for k in referenced]
-        _add_reference_metrics(scored, rows, referenced, student, task, settings, bootstrap, train_examples, progress)
-    _add_means(scored, rows, task, bootstrap)
+
+        def compared(place: int) -> Compared:
+            row = rows[place]
+            return Compared(row.prediction.explanation, row.references, _fields(row, task))
+
+        student = Mapped(compared, referenced)
+        _add_reference_metrics(
+            scored, rows, gold, referenced, student, task, settings, bootstrap, train_examples, progress
+        )
+    _add_means(scored, gold, task, bootstrap)
     return scored
 
 
@@ -66,6 +84,7 @@ def _fields(row: Row, task: Task) -> Mapping[str, str]:
 def _add_reference_metrics(
     scored: Scored,
     rows: Sequence[Row],
+    gold: Sequence[str | None],
     referenced: Sequence[int],
     student: Sequence[Compared],
     task: Task,
@@ -75,7 +94,7 @@ def _add_reference_metrics(
     progress: Callable[[str], None],
 ) -> None:
     """Compare explanations with references, for the rows that have some (their places are ``referenced``)."""
-    templates, baseline_settings = _templates([rows[k] for k in referenced], student, task, train_examples)
+    templates, baseline_settings = _templates(Mapped(rows.__getitem__, referenced), student, task, train_examples)
     for k, filled in zip(referenced, templates, strict=False):
         scored.templates[k] = filled
     stand_ins = _baselines(student, task, templates)
@@ -92,7 +111,7 @@ def _add_reference_metrics(
     _add_overlaps(scored.rows, scorer, compared.table, referenced, unread)
     scored.shuffled = ScoreTable(len(compared.shuffled[ROUGE_NAMES[0]]))
     _add_overlaps(scored.shuffled, scorer, compared.shuffled, range(len(scored.shuffled)), unread)
-    _add_corpus_metrics(scored, scorer, compared.table, referenced, rows, task, bootstrap, unread)
+    _add_corpus_metrics(scored, scorer, compared.table, referenced, gold, task, bootstrap, unread)
     progress("scoring baselines and controls")
     fewer_rows = _add_baselines(scored, compared.beside, stand_ins, unread)
     if unread.rows or fewer_rows:
@@ -188,10 +207,14 @@ def _add_overlaps(
     """Give rows their ROUGE and BERTScore; rows of other places have none, and nor have metrics that are left out."""
     for name, scores in table.items():
         if name not in scorer.corpus:
-            column: list[float | None] = [None] * len(rows)
-            for place, score in zip(places, () if name in unread.left_out else scores.tolist(), strict=False):
-                column[place] = None if math.isnan(score) else score
-            rows.add(name, column)
+            column = np.full(len(rows), np.nan)
+            if name not in unread.left_out:
+                column[places] = scores
+            rows.add(name, Mapped(_score, array("d", column.tobytes())))
+
+
+def _score(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _add_baselines(
@@ -242,19 +265,21 @@ def _templates(
     rows: Sequence[Row], student: Sequence[Compared], task: Task, train_examples: Iterable[Example] | None
 ) -> tuple[list[str], dict[str, object]]:
     """The filled template of each row, none where none is found, and the settings of all baselines."""
-    source = [row.example for row in rows] if train_examples is None else [task.check(e) for e in train_examples]
-    # Only a task's own labels can have a template each: choices differ from row to row.
-    explained = [
-        baselines.Explained(
-            task.own_words(reference.text, example.fields), (example.label or "") if task.labels else "", example.fields
-        )
-        for example in source
-        for reference in example.references
-    ]
-    templates = baselines.commonest_templates(explained)
+    source = (row.example for row in rows) if train_examples is None else map(task.check, train_examples)
+    labels: Counter[str] = Counter()
+
+    def explained() -> Iterator[baselines.Explained]:
+        for example in source:
+            # Only a task's own labels can have a template each: choices differ from row to row.
+            label = (example.label or "") if task.labels else ""
+            for reference in example.references:
+                labels[label] += 1
+                yield baselines.Explained(task.own_words(reference.text, example.fields), label, example.fields)
+
+    templates = baselines.commonest_templates(explained())
     filled: list[str] = []
     if templates:
-        fallback = templates[baselines.majority([e.label for e in explained if e.label in templates])]
+        fallback = templates[next(label for label, _ in labels.most_common() if label in templates)]
         chosen = [templates.get((row.prediction.label or "") if task.labels else "", fallback) for row in rows]
         filled = [baselines.fill_template(t, row.fields) for t, row in zip(chosen, student, strict=True)]
     return filled, {
@@ -274,7 +299,7 @@ def _add_corpus_metrics(
     scorer: ExplanationScorer,
     table: Mapping[str, FloatArray],
     places: Sequence[int],
-    rows: Sequence[Row],
+    gold: Sequence[str | None],
     task: Task,
     bootstrap: GroupBootstrap,
     unread: Unread,
@@ -283,9 +308,9 @@ def _add_corpus_metrics(
         if name in unread.left_out:
             continue
         counts = table[name]
-        statistics = np.zeros((len(rows), counts.shape[1]))
+        statistics = np.zeros((len(gold), counts.shape[1]))
         statistics[places] = np.nan_to_num(counts)  # rows without references, or not read, add nothing
-        read = np.zeros(len(rows), dtype=bool)
+        read = np.zeros(len(gold), dtype=bool)
         read[places] = ~np.isnan(counts[:, 0])
         metric = scorer.corpus[name]
 
@@ -296,12 +321,12 @@ def _add_corpus_metrics(
 
         scored.metrics[name] = figure(read.tolist())
         for label in task.labels or ():
-            of_label = [bool(r) and row.example.label == label for r, row in zip(read, rows, strict=True)]
+            of_label = [bool(r) and own == label for r, own in zip(read, gold, strict=True)]
             if any(of_label):
                 scored.per_label.setdefault(label, {})[name] = figure(of_label)
 
 
-def _add_means(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> None:
+def _add_means(scored: Scored, gold: Sequence[str | None], task: Task, bootstrap: GroupBootstrap) -> None:
     for known in (*REFERENCE_METRICS, *WORDING_METRICS, *LENGTH_METRICS):
         metric = known.name
         values = [row.get(known.score) for row in scored.rows]
@@ -309,6 +334,6 @@ def _add_means(scored: Scored, rows: Sequence[Row], task: Task, bootstrap: Group
             continue
         scored.metrics[metric] = mean(values, bootstrap)
         for name in task.labels or ():
-            of_label = [v if row.example.label == name else None for v, row in zip(values, rows, strict=True)]
+            of_label = [v if own == name else None for v, own in zip(values, gold, strict=True)]
             if any(value is not None for value in of_label):
                 scored.per_label.setdefault(name, {})[metric] = mean(of_label, bootstrap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from reasondistill.contracts.records import Prediction
 from reasondistill.contracts.results import Confusion, MetricValue
 from reasondistill.contracts.scored_confidence import CalibrationBin, ScoredConfidence
 from reasondistill.evaluation.abstention import score_selective
@@ -12,17 +13,14 @@ from reasondistill.evaluation.scored import Scored
 from reasondistill.metrics import calibration_error, label
 from reasondistill.metrics.baselines import majority
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean
+from reasondistill.storage.lazy_sequences import Mapped
 from reasondistill.tasks.task import Task
 
 
 def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> Scored:
     scored = Scored()
-    gold = [row.example.label for row in rows]
-    predicted = [row.prediction.label for row in rows]
-    attempts = [row.prediction for row in rows]
-    parsed = [
-        None if p.raw_output is None and p.parsed_label is None else float(p.parsed_label is not None) for p in attempts
-    ]
+    told = ((row.example.label, row.prediction.label, _parsed(row.prediction)) for row in rows)
+    gold, predicted, parsed = map(list, zip(*told, strict=True))
     if any(value is not None for value in parsed):
         scored.metrics["parse_rate"] = mean(parsed, bootstrap)
     if task.labels == () or not any(gold):
@@ -42,9 +40,16 @@ def score_labels(rows: Sequence[Row], task: Task, bootstrap: GroupBootstrap) -> 
             "label_accuracy": label.accuracy(known, [most_frequent] * len(known)),
             "label_macro_f1": float(label.macro_f1(guessed.sum(axis=0))),
         }
-    _score_calibration(scored, [p.probabilities or None for p in attempts], gold, bootstrap)
+    _score_calibration(scored, Mapped(lambda row: row.prediction.probabilities or None, rows), gold, bootstrap)
     score_selective(scored, rows, task, bootstrap)
     return scored
+
+
+def _parsed(prediction: Prediction) -> float | None:
+    """Whether a label was found in what the system wrote; None where that is not known."""
+    if prediction.raw_output is None and prediction.parsed_label is None:
+        return None
+    return float(prediction.parsed_label is not None)
 
 
 def _score_classes(

@@ -13,6 +13,7 @@ from reasondistill.data import load
 from reasondistill.errors import OutputError
 from reasondistill.run_data import Rows, RunData
 from reasondistill.runs import Run
+from reasondistill.storage.lazy_sequences import PickledSequence
 from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
 from reasondistill.students.prediction_files import predict_file
 from reasondistill.students.student import Student
@@ -57,7 +58,7 @@ def answers_of(
         student = Student.load(run.folder)
         with progress("predicting", len(rows.loaded)) as advance:
             predict_file(student, rows.loaded.examples, file, facts={"data": rows.facts}, progress=advance)
-    answers = list(read_predictions(file))
+    answers = PickledSequence(read_predictions(file))
     if 0 < len(answers) < len(rows.loaded):
         rows = rows.first(len(answers))
     if others := _others(run, file, rows):
@@ -92,7 +93,7 @@ def _others(run: Run, predictions: Path, rows: Rows) -> list[str]:
     return others
 
 
-def learned_beside(run: Run, rows: Rows, data: str | None = None) -> list[Example]:
+def learned_beside(run: Run, rows: Rows, data: str | None = None) -> Sequence[Example]:
     """Examples that are not scored: those that the run learned from, or other rows of data that were named."""
     if data is None:
         return outside(RunData(run).training(), rows.loaded.examples)

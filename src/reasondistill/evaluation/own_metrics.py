@@ -11,10 +11,12 @@ from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import ScoredRow
 from reasondistill.errors import ConfigError, DataError
 from reasondistill.evaluation.controls import fooled
+from reasondistill.evaluation.scored_lines import with_columns
 from reasondistill.metrics.measure import Given, Measure
 from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.registry import own_metrics
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.storage.lazy_sequences import Mapped
 
 Texts = Mapping[str, Sequence[str | None]]
 """What stands in the place of the system's explanations, by name: one for each row, None where there is none."""
@@ -49,7 +51,7 @@ def add_own_metrics(
     for metric in (*further, *own_metrics()):
         if metric.row_score is not None:
             _require_free(metric, scored)
-            scored = [row.with_scores({metric.score: _row_score(metric, row)}) for row in scored]
+            scored = with_columns(scored, {metric.score: [_row_score(metric, row) for row in scored]})
         own_settings = {metric.name: dict(metric.settings)} if metric.settings else {}
         given = Given(labels, {**results.settings, **own_settings})
         measure = metric.measure(scored, given)
@@ -128,7 +130,7 @@ def _with_controls(
     beside: dict[str, dict[str, float]] = {}
     for name, texts in texts_of.items():
         measure = metric.measure(
-            [_explained(row, text, metric) for row, text in zip(rows, texts, strict=True)],
+            _explained(rows, texts, metric),
             Given(settings=results.settings),
         )
         if measure is None:
@@ -144,8 +146,12 @@ def _with_controls(
     return results.model_copy(update={"baselines": baselines, "controls": controls, "settings": settings})
 
 
-def _explained(row: ScoredRow, text: str | None, metric: Metric) -> ScoredRow:
-    """The row with another explanation, and the metric's score of that; without scores of the system's own."""
+def _explained(rows: Sequence[ScoredRow], texts: Sequence[str | None], metric: Metric) -> Sequence[ScoredRow]:
+    """Rows with other explanations, and the metric's scores of those; without scores of the system's own."""
+    return Mapped(lambda place: _with_text(rows[place], texts[place], metric), range(len(rows)))
+
+
+def _with_text(row: ScoredRow, text: str | None, metric: Metric) -> ScoredRow:
     plain = {name: getattr(row, name) for name in ScoredRow.model_fields if name in row.model_fields_set}
     changed = ScoredRow.model_validate({**plain, "explanation": text})
     if metric.row_score is None or text is None:

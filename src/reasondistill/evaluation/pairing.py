@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple, TypeVar
 
 from reasondistill.contracts.records import Example, Prediction
+from reasondistill.data.recognising import recognise_examples
 from reasondistill.errors import DataError
 from reasondistill.metrics.answer_overlap import exact_match
 from reasondistill.metrics.text import is_empty
+from reasondistill.storage.lazy_sequences import Mapped, PickledSequence
 from reasondistill.tasks.reading_outputs import without_case
-from reasondistill.tasks.task import Task
+from reasondistill.tasks.task import NLI, Task
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,65 +39,103 @@ class Row(NamedTuple):
         return self.prediction.label == self.example.label if self.right is None else self.right
 
 
-def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> list[Row]:
-    """Examples in their order, each with its prediction, all of them checked."""
-    data = by_id("data", [task.check(example) for example in examples])
-    answers = spelled_as_data(by_id("predictions", list(predictions)), data, task)
-    if not data:
+def paired(
+    predictions: Iterable[Prediction], examples: Iterable[Example], task: Task | None, name: str
+) -> tuple[Task, Sequence[Row]]:
+    """The task, told by the examples of the data set ``name`` and the labels at hand where it is None, and the rows of
+    `join`.
+    """
+    predictions = predictions if isinstance(predictions, Sequence) else list(predictions)
+    examples = examples if isinstance(examples, Sequence) else list(examples)
+    if task is None:
+        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
+    return task, join(predictions, examples, task)
+
+
+def fields_of(rows: Sequence[Row], name: str) -> Sequence[str]:
+    """The field of this name of each row."""
+    return Mapped(lambda row: row.example.fields[name], rows)
+
+
+def join(predictions: Sequence[Prediction], examples: Iterable[Example], task: Task) -> Sequence[Row]:
+    """Examples in their order, each with its prediction, all of them checked.
+
+    The rows are kept pickled: walk through them in order.
+
+    Args:
+        examples: walked through twice.
+    """
+    ids = [task.check(example).id for example in examples]
+    _require_once("data", ids)
+    answered = [prediction.id for prediction in predictions]
+    _require_once("predictions", answered)
+    if not ids:
         raise DataError("data", expected="examples to score", found="none", fix="Check the file and the split.")
-    if missing := [i for i in data if i not in answers]:
+    places = {name: place for place, name in enumerate(answered)}
+    if missing := [name for name in ids if name not in places]:
         raise DataError(
             "predictions",
-            expected=f"one for each of the {len(data)} examples",
+            expected=f"one for each of the {len(ids)} examples",
             found=f"none for {few(missing)}",
             fix="Predict the same split of the same data again, or name the split that was predicted."
-            + _of_the_first(list(answers), list(data)),
+            + _of_the_first(answered, ids),
         )
-    if unknown := [i for i in answers if i not in data]:
+    if len(answered) > len(ids):
+        known = set(ids)
         raise DataError(
             "predictions",
             expected="ids of the scored examples",
-            found=f"others: {few(unknown)}",
-            fix="Name the data, and the split of it, that were predicted." + _of_the_first(list(answers), list(data)),
+            found=f"others: {few([name for name in answered if name not in known])}",
+            fix="Name the data, and the split of it, that were predicted." + _of_the_first(answered, ids),
         )
-    pairs = [(example, without_phrase(answers[example.id])) for example in data.values()]
-    _check_answers(pairs, task)
+    if answered != ids:
+        predictions = list(predictions)  # pickled ones are not made for another order
+    answers = _Spelled(task)
+    rows = PickledSequence(
+        _row(example, without_phrase(answers.as_the_task(predictions[places[example.id]], example)), task)
+        for example in examples
+    )
+    answers.say()
+    _check_answers(rows, task)
+    return rows
+
+
+def _row(example: Example, prediction: Prediction, task: Task) -> Row:
     # A reference without any text is none: there is nothing in it to compare with.
-    return [
-        Row(
-            example,
-            prediction,
-            [text for e in example.references if not is_empty(text := task.own_words(e.text, example.fields))],
-            exact_match(prediction.label or "", example.answers) if task.writes_answers and example.answers else None,
-        )
-        for example, prediction in pairs
-    ]
+    references = [text for e in example.references if not is_empty(text := task.own_words(e.text, example.fields))]
+    judged = task.writes_answers and example.answers
+    right = exact_match(prediction.label or "", example.answers) if judged else None
+    return Row(example, prediction, references, right)
 
 
-def spelled_as_data(
-    answers: Mapping[str, Prediction], data: Mapping[str, Example], task: Task
-) -> dict[str, Prediction]:
+class _Spelled:
     """Predictions with their labels as the task spells them, where they differ in case and white space only."""
-    spelled: dict[str, Prediction] = {}
-    other = 0
-    for name, answer in answers.items():
-        known = () if name not in data or not task.has_answers or task.writes_answers else task.choices_for(data[name])
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._changed = 0
+
+    def as_the_task(self, answer: Prediction, example: Example) -> Prediction:
+        task = self._task
+        known = task.choices_for(example) if task.has_answers and not task.writes_answers else ()
         given = [label for label in (answer.label, answer.parsed_label, *answer.probabilities) if label is not None]
         if all(label in known for label in given) or not known:
-            spelled[name] = answer
-            continue
+            return answer
         names = {without_case(label): label for label in known}
         as_known = {label: names.get(without_case(label), label) for label in given if label not in known}
-        other += any(label != known_label for label, known_label in as_known.items())
+        self._changed += any(label != known_label for label, known_label in as_known.items())
         changes: dict[str, object] = {
             "label": as_known.get(answer.label or "", answer.label),
             "parsed_label": as_known.get(answer.parsed_label or "", answer.parsed_label),
             "probabilities": {as_known.get(label, label): p for label, p in answer.probabilities.items()},
         }
-        spelled[name] = answer.model_copy(update=changes)
-    if other:
-        _say_once(f"{other:,} predictions spell a label otherwise than the data (case, spaces): taken as the data's")
-    return spelled
+        return answer.model_copy(update=changes)
+
+    def say(self) -> None:
+        """Say how many were spelled otherwise."""
+        n = self._changed
+        if n:
+            _say_once(f"{n:,} predictions spell a label otherwise than the data (case, spaces): taken as the data's")
 
 
 @cache
@@ -143,42 +183,55 @@ def right_answers(rows: Sequence[Row], task: Task) -> list[bool | None]:
 
 def by_id(where: str, records: Sequence[R]) -> dict[str, R]:
     """Records by their ids; a `DataError` that begins with ``where`` if an id comes twice."""
-    times = Counter(record.id for record in records)
-    if twice := [i for i, n in times.items() if n > 1]:
-        raise DataError(where, expected="each id once", found=f"more often: {few(twice)}", fix="Keep one of each.")
+    _require_once(where, [record.id for record in records])
     return {record.id: record for record in records}
 
 
-def _check_answers(pairs: Sequence[tuple[Example, Prediction]], task: Task) -> None:
+def _require_once(where: str, ids: Sequence[str]) -> None:
+    if len(set(ids)) < len(ids):
+        twice = [name for name, n in Counter(ids).items() if n > 1]
+        raise DataError(where, expected="each id once", found=f"more often: {few(twice)}", fix="Keep one of each.")
+
+
+def _check_answers(rows: Sequence[Row], task: Task) -> None:
     """Refuse labels that are not among the task's, and probabilities that are no distribution over them."""
     if task.labels == ():
         return
-    labels: list[tuple[Example, str]] = []
+    check_labels("predictions", _labels_of(rows), task)
+    with_probabilities = 0
     distributions = []
-    known = {example.label for example, _ in pairs}
-    for example, prediction in pairs:
-        choices = task.choices_for(example)
-        labels_given = [value for value in (prediction.label, prediction.parsed_label) if value is not None]
-        labels += [(example, value) for value in labels_given]
-        p = prediction.probabilities
-        if p and (set(p) != set(choices) or abs(sum(p.values()) - 1) > _ROUNDED):
-            distributions.append(f"{example.id} ({p})")
-    check_labels("predictions", labels, task)
-    new = [f"{example.id} ({label!r})" for example, label in labels if label not in known]
-    if distributions and new and len(distributions) == sum(bool(p.probabilities) for _, p in pairs):
+    for row in rows:
+        p = row.prediction.probabilities
+        with_probabilities += bool(p)
+        if p and (set(p) != set(task.choices_for(row.example)) or abs(sum(p.values()) - 1) > _ROUNDED):
+            distributions.append(f"{row.example.id} ({p})")
+    if not distributions:
+        return
+    known = {row.example.label for row in rows}
+    new = [f"{example.id} ({label!r})" for example, label in _labels_of(rows) if label not in known]
+    if new and len(distributions) == with_probabilities:
         raise DataError(
             "predictions",
             expected="a probability for each label that is given",
             found=f"labels that no row of the data has, and that have none: {few(new)}",
             fix="Correct these labels; or, if they are right, give them a probability in every row.",
         )
-    if distributions:
-        raise DataError(
-            "predictions",
-            expected="a probability for each of the labels, 1 in sum, or no probabilities",
-            found=f"other ones: {few(distributions)}",
-            fix="Correct the probabilities, or leave them out.",
-        )
+    raise DataError(
+        "predictions",
+        expected="a probability for each of the labels, 1 in sum, or no probabilities",
+        found=f"other ones: {few(distributions)}",
+        fix="Correct the probabilities, or leave them out.",
+    )
+
+
+def _labels_of(rows: Iterable[Row]) -> Iterator[tuple[Example, str]]:
+    """Every label that predictions give, beside its example."""
+    return (
+        (row.example, label)
+        for row in rows
+        for label in (row.prediction.label, row.prediction.parsed_label)
+        if label is not None
+    )
 
 
 def check_labels(where: str, labels: Iterable[tuple[Example, str]], task: Task) -> None:

@@ -15,6 +15,7 @@ from reasondistill.queries.parsing import same_tree
 from reasondistill.queries.plain_english import says_the_same
 from reasondistill.queries.read_only_database import MEMORY, MOST_ROWS, SECONDS, Database, same_result
 from reasondistill.storage.files import file_fingerprint
+from reasondistill.storage.lazy_sequences import Mapped
 
 Scores = dict[str, bool | None]
 _VERDICTS = ("execution_accuracy", "query_match")
@@ -24,7 +25,7 @@ _NO_DATABASE = "no database is named (--database FILE): trees are compared, resu
 
 def judged_queries(
     rows: Sequence[Row], database: str | Path | None, scored: Scored, bootstrap: GroupBootstrap
-) -> list[Row]:
+) -> Sequence[Row]:
     """Add the figures of queries to ``scored``, and give each row its verdict: by result where one can be had, else
     by tree.
 
@@ -54,7 +55,7 @@ def judged_queries(
         if any(value is not None for value in values):
             scored.metrics[name] = mean(values, bootstrap)
     scored.settings["queries"] = {"sqlglot": version("sqlglot"), **how}
-    return [row._replace(right=_verdict(f)) for row, f in zip(rows, figures, strict=True)]
+    return Mapped(lambda place: rows[place]._replace(right=_verdict(figures[place])), range(len(rows)))
 
 
 def right_by_one_query(query: str, rows: Sequence[Row], database: str | Path | None) -> dict[str, float]:

@@ -20,6 +20,7 @@ from reasondistill.evaluation.of_run import answers_of, learned_beside
 from reasondistill.evaluation.pairing import only_labels_of
 from reasondistill.run_data import RunData, load_beside, run_meant
 from reasondistill.runs import Run
+from reasondistill.storage.lazy_sequences import PickledSequence
 from reasondistill.students.prediction_files import made_by, maker_of
 from reasondistill.students.student import Student
 from reasondistill.tasks.task import Task
@@ -122,7 +123,7 @@ def of_run(run: Run, split: str | None = None, *, tested: bool, force: bool = Fa
     )
 
 
-def predictions_of(answers: Answers, examples: Sequence[Example]) -> list[Prediction]:
+def predictions_of(answers: Answers, examples: Sequence[Example]) -> Sequence[Prediction]:
     """Answers as predictions, read where they lie in a file.
 
     Args:
@@ -133,7 +134,7 @@ def predictions_of(answers: Answers, examples: Sequence[Example]) -> list[Predic
         DataError: an answer does not fit, or has neither an id nor the texts of an example.
     """
     if isinstance(answers, str | PathLike):
-        return list(read_any_predictions(Path(answers)))
+        return PickledSequence(read_any_predictions(Path(answers)))
     given = [*(rows_in_memory(answers) if isinstance(answers, Frame) else answers)]
     rows = [row for row in given if not isinstance(row, Prediction)]
     if rows and len(rows) == len(given) and not any("id" in row for row in rows):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
+from reasondistill.storage.lazy_sequences import LazySequence
+
 _ABSENT: Final = object()
 """In the place of a score that a row has not; None is one that says nothing."""
 
 
-class ScoreTable(Sequence[MutableMapping[str, Any]]):
+class ScoreTable(LazySequence[MutableMapping[str, Any]]):
     """Rows of scores by name, each of which reads and writes as a dictionary.
 
     Args:
@@ -41,9 +43,7 @@ class ScoreTable(Sequence[MutableMapping[str, Any]]):
     def __len__(self) -> int:
         return self._rows
 
-    def __getitem__(self, place: int) -> RowScores:  # type: ignore[override]  # one row, no slices
-        if not 0 <= place < self._rows:
-            raise IndexError(place)
+    def _item(self, place: int) -> RowScores:
         return RowScores(self._columns, place, self._rows)
 
 

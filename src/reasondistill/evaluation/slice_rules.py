@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reasondistill.evaluation.pairing import Row
+from reasondistill.evaluation.pairing import Row, fields_of
 from reasondistill.languages.detection import UNKNOWN, language
 from reasondistill.languages.english import NEGATIONS, NUMBER_WORDS, is_negation
 from reasondistill.languages.word_splitting import length, tokens, words
 from reasondistill.metrics.text import is_empty
+from reasondistill.storage.lazy_sequences import Mapped
 from reasondistill.tasks.task import Task
 
 Members = npt.NDArray[np.bool_]
@@ -63,7 +64,7 @@ def find_slices(
         scores: of each row, as in per_example.jsonl: ``copy`` and ``empty`` are read.
         given_language: of inputs and explanations; by default told from them.
     """
-    inputs = [" ".join(row.example.fields[name] for name in task.fields) for row in rows]
+    inputs = Mapped(lambda row: " ".join(row.example.fields[name] for name in task.fields), rows)
     explanations = [row.prediction.explanation for row in rows]
     written = [text for text in explanations if not is_empty(text)]
     languages = {"input": given_language or language_of(inputs), "explanation": given_language or language_of(written)}
@@ -167,10 +168,10 @@ def _overlap(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
 def _negation(
     rows: Sequence[Row], task: Task, explanations: Sequence[str], languages: Mapping[str, str]
 ) -> Iterator[Slice]:
-    texts = {name: [row.example.fields[name] for row in rows] for name in task.fields}
-    texts = texts if languages["input"] == "English" else {}
-    if languages["explanation"] == "English" and "explanation" not in texts:
-        texts["explanation"] = list(explanations)
+    fields = task.fields if languages["input"] == "English" else ()
+    texts = {name: fields_of(rows, name) for name in fields}
+    if languages["explanation"] == "English":
+        texts.setdefault("explanation", explanations)
     for name, column in texts.items():
         rule = f"English: one of {', '.join(sorted(NEGATIONS))}, or a word in n't, in the {name}"
         yield Slice(f"negation in the {name}", "negation", rule, _having(column, _negates))
@@ -201,12 +202,14 @@ def _counts(text: str) -> bool:
 
 def _labels(rows: Sequence[Row], task: Task) -> Iterator[Slice]:
     """Not for choices, which differ from row to row."""
-    for name in task.labels or ():
-        gold = _members(row.example.label == name for row in rows)
-        yield Slice(f"gold label: {name}", "gold label", "the data's label", gold)
-    for name in task.labels or ():
-        given = _members(row.prediction.label == name for row in rows)
-        yield Slice(f"predicted label: {name}", "predicted label", "the system's label", given)
+    if not task.labels:
+        return
+    for whose, rule, labels in (
+        ("gold", "the data's label", [row.example.label for row in rows]),
+        ("predicted", "the system's label", [row.prediction.label for row in rows]),
+    ):
+        for name in task.labels:
+            yield Slice(f"{whose} label: {name}", f"{whose} label", rule, _members(one == name for one in labels))
 
 
 def _languages(inputs: Sequence[str]) -> Iterator[Slice]:
@@ -229,8 +232,9 @@ def _sources(rows: Sequence[Row]) -> Iterator[Slice]:
 
 
 def _group_sizes(rows: Sequence[Row]) -> Iterator[Slice]:
-    sizes = Counter(row.example.group for row in rows if row.example.group is not None)
-    of_row = [None if row.example.group is None else sizes[row.example.group] for row in rows]
+    groups = [row.example.group for row in rows]
+    sizes = Counter(groups)
+    of_row = [None if group is None else sizes[group] for group in groups]
     yield from _quartiles("group", "scored rows of the row's group, cut at the quartiles over rows", "row", of_row)
 
 

@@ -15,6 +15,7 @@ from reasondistill.evaluation.slice_rules import Slice, find_slices
 from reasondistill.metrics.any_script import rouge1_any, rougeL_any
 from reasondistill.metrics.registry import evidence_metrics, known_metrics, metric_names
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap
+from reasondistill.storage.lazy_sequences import Mapped
 from reasondistill.tasks.task import Task
 
 _NUMBERS_AT_ONCE: Final = 2_000_000
@@ -56,7 +57,7 @@ def measure_slices(
     """
     rules = find_slices(rows, task, scores, given_language)
     columns = _columns(rows, task, scores)
-    names = _Names(rules.slices, len(rows))
+    names = Mapped(lambda k: [part.name for part in rules.slices if part.members[k]], range(len(rows)))
     settings: dict[str, object] = {"languages": rules.languages}
     if rules.left_out:
         settings["left_out"] = rules.left_out
@@ -87,19 +88,6 @@ def measure_slices(
         "p": "two-sided, normal approximation with the bootstrap's standard deviation; adjusted by Benjamini-Hochberg",
     }
     return Slices(measured, names, settings)
-
-
-class _Names(Sequence[list[str]]):
-    """The names of each row's slices, found when they are asked for."""
-
-    def __init__(self, slices: Sequence[Slice], rows: int) -> None:
-        self._slices, self._rows = slices, rows
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def __getitem__(self, place: int) -> list[str]:  # type: ignore[override]  # one row, no slices
-        return [part.name for part in self._slices if part.members[place]]
 
 
 def _columns(rows: Sequence[Row], task: Task, scores: Sequence[Mapping[str, float | None]]) -> dict[str, FloatArray]:

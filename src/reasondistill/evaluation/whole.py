@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from reasondistill.config import FAITHFULNESS_TIMES, EvaluateOptions
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.evaluation.assembly import Evaluation, evaluate
+from reasondistill.evaluation.assembly import Evaluation, evaluate_rows
+from reasondistill.evaluation.pairing import paired
 from reasondistill.evaluation.reference_teachers import ReferenceTeacher
 from reasondistill.tasks.task import Task
 
@@ -49,14 +50,14 @@ def evaluate_whole(
     Raises:
         UserError: as `evaluate`; the student cannot be measured.
     """
+    task, rows = paired(answers, examples, task, name)  # mistakes come to light before anything takes time
     costs = None
     if student is not None and student.folder is not None and options.efficiency:
         from reasondistill.evaluation.efficiency import measure
 
         costs = measure(student.folder, examples, loaded=student, budget=options.budget or None, progress=progress)
-    evaluation = evaluate(
-        answers,
-        examples,
+    evaluation = evaluate_rows(
+        rows,
         task=task,
         name=name,
         split=split,
@@ -89,11 +90,13 @@ def _tested(
 ) -> SuiteOutcome:
     from reasondistill.evaluation.faithfulness import FaithfulnessSettings, measure_faithfulness
 
-    by_id = {answer.id: answer for answer in answers}
+    if any(answer.id != example.id for answer, example in zip(answers, examples, strict=True)):
+        by_id = {answer.id: answer for answer in answers}
+        answers = [by_id[example.id] for example in examples]
     return measure_faithfulness(
         student,
         examples,
-        [by_id[example.id] for example in examples],
+        answers,
         settings=FaithfulnessSettings() if limit is None else FaithfulnessSettings().limited(limit),
         judge=judge,
         budget=budget,

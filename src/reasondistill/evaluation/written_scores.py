@@ -36,14 +36,13 @@ def score_answers(
     settings: EvaluationSettings,
     bootstrap: GroupBootstrap,
     train_examples: Iterable[Example] | None = None,
-) -> tuple[Scored, list[Row]]:
+) -> tuple[Scored, Sequence[Row]]:
     """Score the written answers of rows that have accepted ones; ``rows`` of the result has the scores of each.
 
     Returns:
         The figures, and the rows with a verdict where answers are queries.
     """
     scored = Scored(rows=ScoreTable(len(rows)))
-    rows = list(rows)
     if not task.writes_answers:
         return scored, rows
     if missing := _missing(rows):

@@ -194,7 +194,7 @@ class ExplanationScorer:
 
     def signatures(self, compared: Iterable[Compared]) -> dict[str, str]:
         """sacrebleu's signature of BLEU and chrF, which tells how many references the rows have."""
-        references = [row.references for row in compared]
+        references = {len(row.references) for row in compared}
         for metric in self.corpus.values():
             metric.note(references)
         return {name: metric.signature for name, metric in self.corpus.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,9 @@ class GroupBootstrap:
         seed: of the draws.
     """
 
-    def __init__(self, groups: Sequence[Hashable], *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(self, groups: Iterable[Hashable], *, resamples: int = 1000, seed: int = 0) -> None:
         numbers: dict[Hashable, int] = {}
-        self._group = np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.intp)
+        self._group = np.fromiter((numbers.setdefault(group, len(numbers)) for group in groups), dtype=np.intp)
         self.n_groups = len(numbers)
         self._resamples = resamples
         self._seed = seed

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -190,15 +190,14 @@ class CorpusMetric:
 
     def statistics(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> FloatArray:
         """The counts of each row, (n, 10) for BLEU and (n, 18) for chrF; each row needs a reference."""
-        self.note(references)
+        self.note({len(texts) for texts in references})
         rows = [self.counts(text, texts) for text, texts in zip(candidates, references, strict=True)]
         return np.array(rows, dtype=np.float64).reshape(-1, self.width)
 
-    def note(self, references: Sequence[Sequence[str]]) -> None:
-        """Remember for the signature how many references the rows have: sacrebleu writes -1 where that varies."""
-        numbers = {len(texts) for texts in references}
-        if numbers:
-            self._metric.num_refs = numbers.pop() if len(numbers) == 1 else -1
+    def note(self, references: Collection[int]) -> None:
+        """Remember for the signature how many references rows have: sacrebleu writes -1 where that varies."""
+        if references:
+            self._metric.num_refs = next(iter(references)) if len(references) == 1 else -1
 
     def score(self, sums: FloatArray) -> float:
         """The figure, 0–100, of summed `statistics`, (S,)."""

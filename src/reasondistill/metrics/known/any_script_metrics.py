@@ -5,7 +5,7 @@ Evaluation gives them where it left out the English ones, and never beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -57,10 +57,14 @@ EXPLANATIONS_IN_ANY_SCRIPT = (
 )  # fmt: skip
 
 
-def explanations_in(language: str, references: Sequence[Sequence[str]]) -> list[Metric]:
-    """`EXPLANATIONS_IN_ANY_SCRIPT` with the settings that they are computed with for texts of a language."""
+def explanations_in(language: str, references: Collection[int]) -> list[Metric]:
+    """`EXPLANATIONS_IN_ANY_SCRIPT` with the settings that they are computed with for texts of a language.
+
+    Args:
+        references: how many of them rows have, those with none apart.
+    """
     metric = CorpusMetric("bleu", bleu_tokenizer(language))
-    metric.note([texts for texts in references if texts])
+    metric.note(references)
     how = {"bleu_intl": {"tokenizer": bleu_tokenizer(language), "signature": metric.signature}}
     return [replace(known, settings=how.get(known.name, {})) for known in EXPLANATIONS_IN_ANY_SCRIPT]
 
