@@ -320,8 +320,9 @@ def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
     checkpoint.save(tmp_path)
     weights = 4 * 4 * 2 * 32 * 2**17  # 4 bytes of each weight in four layers' two matrices: 128 MiB
     found = ask(request(tmp_path, "at_rest"))
-    # The system may take back pages that the process had before.
-    assert 0.95 * weights < found["rest_bytes"] < 1.25 * weights
+    # The system takes pages back from an idle process, before the weights are loaded and after: under load 32 MiB were
+    # seen. Weights that were not counted, or were there twice, make more of a difference.
+    assert 0.7 * weights < found["rest_bytes"] < 1.5 * weights
     assert found["loaded_bytes"] > found["rest_bytes"]
     assert found["accelerator"] is None
 
