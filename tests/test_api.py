@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,24 @@ def test_a_student_answers_a_frame_rows_and_texts(run: Any) -> None:
     assert "<table>" in of_text._repr_html_()
     with pytest.raises(rd.errors.DataError, match="ticket_text"):
         student.predict([{"other": "x"}])
+
+
+def test_a_missing_text_is_none_wherever_it_stands(run: Any) -> None:
+    student = rd.Student.load(run)
+    rows: Any
+    for rows in (
+        [None, "please add a theme"],
+        [math.nan, "please add a theme"],
+        pd.Series([None, "please add a theme"]),
+    ):
+        assert [a.label is None for a in student.predict(rows)] == [True, False]
+    for rows in ([None], [None, math.nan]):
+        with pytest.raises(rd.errors.UserError, match="at least one row"):
+            student.predict(rows)
+    for odd in ({"ticket_text": "b"}, 1.5):
+        rows = ["please add a theme", odd]
+        with pytest.raises(rd.errors.DataError, match="a text, as the first one is"):
+            student.predict(rows)
 
 
 def test_what_cannot_be_answered_is_said_and_shifts_nothing(run: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from make import change_json, mistake
+from reasondistill.cli.commands import app
 from reasondistill.comparison import (
     Comparison,
     ComparisonSettings,
@@ -25,7 +27,7 @@ from reasondistill.comparison.systems import System
 from reasondistill.contracts.records import Example, Prediction, write_records
 from reasondistill.data import load
 from reasondistill.data.scenes import generate
-from reasondistill.errors import OutputError
+from reasondistill.errors import DataError, OutputError
 from reasondistill.evaluation import EvaluationSettings, evaluate
 from reasondistill.metrics import CorpusMetric
 from reasondistill.metrics.statistics import GroupBootstrap
@@ -559,6 +561,20 @@ def test_a_report_shows_the_gap_of_a_run(parts: Path) -> None:
     for shown in (page, text):
         assert "Generalisation" in shown
         assert "train against test" in shown
+
+
+def test_parts_are_named_by_their_folders_and_a_report_takes_each_once(parts: Path, tmp_path: Path) -> None:
+    """A run in the place of its parts would be compared with itself."""
+    train, test = parts / "results" / "train", parts / "results" / "test"
+    assert [system.source for system in load_systems([train, test])] == [train, parts]
+    done = CliRunner().invoke(app, ["compare", str(train), str(test), "--parts", "--out", str(tmp_path / "gap")])
+    assert done.exit_code == 0, done.output
+    last = next(line for line in done.output.splitlines() if line.startswith("next"))
+    assert f"report {train} {parts} --out" in last
+    with pytest.raises(DataError, match="once"):
+        build_report([parts, parts / "."], tmp_path / "report")
+    with pytest.raises(DataError, match=r"ranks all rows"):
+        generalisation(*load_systems([train, test]), metrics=["aurc"])
 
 
 def test_a_report_says_why_parts_cannot_be_compared(parts: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reasondistill.contracts.records import Prediction, read_predictions
 from reasondistill.data import load
 from reasondistill.errors import CheckpointError, ConfigError, DataError, OutputError, ParityError
 from reasondistill.exporting import Exported, Sample, export, limits_for, load_sample
+from reasondistill.exporting.packaging import _advice
 from reasondistill.exporting.parity import compare
 from reasondistill.students import package as packages
 from reasondistill.students.calibration import Calibration, checkpoint_fingerprint
@@ -186,6 +188,15 @@ def test_a_package_beyond_the_limits_is_not_kept(calibrated: Path, tmp_path: Pat
     with pytest.raises(ParityError, match=r"probability_difference .* \(at most 0\)\. Nothing was kept"):
         export(calibrated, tmp_path / "package", quantization="int8", sample=sample, limits=limits)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_advice_of_a_package_beyond_its_limits_fits_the_quantization(calibrated: Path, exported: Exported) -> None:
+    native, parity = Student.load(calibrated), exported.manifest.parity
+    beams = replace(native, generation=native.generation.model_copy(update={"num_beams": 4}))
+    greedy = replace(native, generation=native.generation.model_copy(update={"num_beams": 1}))
+    assert "another quantization" in _advice("int8", parity, beams)
+    assert "num_beams: 1" in _advice("float32", parity, beams)
+    assert "num_beams" not in _advice("float32", parity, greedy)
 
 
 def test_int8_is_smaller_and_its_differences_are_written_down(

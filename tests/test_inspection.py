@@ -11,10 +11,12 @@ import torch
 
 import tiny
 from reasondistill.data.scenes import generate
-from reasondistill.inspection import cross_attention, gradient_flow, loss_plane, parameters_by_part
+from reasondistill.errors import DataError
+from reasondistill.inspection import cross_attention, gradient_flow, load_checkpoint, loss_plane, parameters_by_part
 from reasondistill.inspection.landscape import direction
 from reasondistill.inspection.parts import named_parts
 from reasondistill.students.checkpoint import parameter_count
+from reasondistill.students.student import Student
 from reasondistill.training.joint_model import JointModel
 from reasondistill.training.losses import joint_loss
 from trainings import batch_of
@@ -35,6 +37,18 @@ def test_parts_add_up_to_all_parameters(family: str) -> None:
     order = ["embeddings", "encoder", "decoder", "norms", "head"]
     assert all(order.index(a) <= order.index(b) for a, b in pairwise(sides))
     assert {"embeddings", "encoder 1", "decoder 1"} <= set(counts)
+
+
+def test_what_is_no_checkpoint_or_no_label_is_refused_with_a_way() -> None:
+    student = Student.load("builtin:scenes")
+    checkpoint = load_checkpoint("builtin:scenes")
+    with pytest.raises(DataError, match="load_checkpoint"):
+        cross_attention(student, EXAMPLE, label="neutral", explanation="x")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="'zzz'"):
+        cross_attention(checkpoint, EXAMPLE, label="zzz", explanation="x")
+    with pytest.raises(DataError, match=r"checkpoint\.model"):
+        parameters_by_part(checkpoint)  # type: ignore[arg-type]
+    assert cross_attention(checkpoint, EXAMPLE, label="neutral", explanation="x").weights.shape[0] > 0
 
 
 def test_only_a_head_of_its_own_is_a_part() -> None:

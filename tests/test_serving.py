@@ -304,6 +304,7 @@ def test_what_waits_past_its_deadline_or_whose_client_has_gone_is_dropped(packag
         assert service.post("/v1/explain", EXAMPLE).status_code == 200
         figures = service.get("/metrics").text
         assert 'reasondistill_dropped_total{reason="client_gone"}' in figures
+    assert all(line.startswith("{") for line in service.log), "not all of the log is lines of JSON"
 
 
 def test_python_serves_as_the_command_does(package: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reasondistill.errors import UserError
 from reasondistill.serving.hosting import Hosts
 from reasondistill.serving.service_settings import ServiceSettings
 from reasondistill.serving.tool_server import student_tools, tool_server
+from reasondistill.tasks.task import Task
 from services import EXAMPLE, Running, export_scenes, running, until
 
 KEY = "a-key-of-this-test-alone"
@@ -146,6 +148,20 @@ def test_over_http_keys_hosts_origins_and_methods_are_held_to(keyed: Running) ->
     assert keyed.get("/mcp", headers=known).status_code == 405
     assert keyed.post("/mcp", None, headers=known, content=b"\xff{").status_code == 400
     until(lambda: any('"route": "/mcp"' in line for line in keyed.log), "a line in the log")
+
+
+def test_what_fits_some_students_stands_beside_those(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = replace(
+        rd.Student.load("builtin:scenes"), task=Task(name="tone", fields=["text"], labels=["good", "bad"]), folder=None
+    )
+    hosts = Hosts.load(["builtin:scenes", other], judge="builtin:scenes", prover=True)
+    assert [(h.judge is None, h.proofs is None) for h in hosts] == [(False, False), (True, True)]
+    assert "served without --judge" in caplog.text
+    assert "served without --prover" in caplog.text
+    with pytest.raises(rd.errors.DataError, match="Leave out --prover"):
+        Hosts.load([other], prover=True)
+    with pytest.raises(rd.errors.DataError, match="explanations of the task"):
+        Hosts.load([other], judge="builtin:scenes")
 
 
 def test_a_full_queue_is_told_to_an_agent() -> None:

@@ -27,11 +27,14 @@ from reasondistill.contracts.update import UPDATE_FILE, AnsweredSet, HeldFigure,
 from reasondistill.data import load
 from reasondistill.data.scenes import generate
 from reasondistill.errors import ConfigError, DataError, OutputError
+from reasondistill.judges import Judge
 from reasondistill.reporting.sections.forgetting import blocks
 from reasondistill.run_data import RunData
 from reasondistill.runs import Run
 from reasondistill.storage.files import file_fingerprint
 from reasondistill.students.build import create_student
+from reasondistill.tasks.task import Task
+from reasondistill.training.arguments import training_arguments
 from reasondistill.training.continual.anchors import Consolidation, weight_importance
 from reasondistill.training.continual.lineage import KEPT_BACK, apart, kept_sets, lineage
 from reasondistill.training.continual.replaying import PARENT, answered, replayed
@@ -154,6 +157,26 @@ def test_rows_that_are_kept_for_testing_are_never_learned(parent: Run, tmp_path:
     assert old.group not in {e.group for e in parts.train[1].examples}
     with pytest.raises(DataError, match="none in 1"):
         apart(load(file).first(1), kept_sets(config, config.update))  # type: ignore[arg-type]
+
+
+def test_no_validation_rows_end_early_stopping_and_a_judge_of_another_task_the_call(
+    parent: Run, tmp_path: Path
+) -> None:
+    stopping = tmp_path / "stopping"
+    shutil.copytree(parent.folder, stopping)
+    own = json.loads((stopping / "run.json").read_text(encoding="utf-8"))
+    own["config"] |= {"early_stopping_patience": 3}
+    own["config"]["training"] |= {"save_strategy": "best", "eval_on_start": True}
+    (stopping / "run.json").write_text(json.dumps(own), encoding="utf-8")
+    few = tmp_path / "few.jsonl"
+    write_records(few, [e.model_copy(update={"split": "train"}) for e in generate(6, seed=11)])
+    config = plan_update(Run.open(stopping), str(few), changes={}).config
+    assert config.early_stopping_patience is None
+    assert (config.training["eval_strategy"], config.training["save_strategy"]) == ("no", "steps")
+    assert training_arguments(config, tmp_path / "out").eval_on_start is False
+    judge, task = Judge.load("builtin:scenes"), Task(name="tone", fields=["text"], labels=["good", "bad"])
+    with pytest.raises(DataError, match="explanations of the task"):
+        carry_out(config.model_copy(update={"task": task}), judge=judge)
 
 
 def test_rows_that_decide_on_publishing_select_nothing(parent: Run, updated: Updated) -> None:
@@ -430,6 +453,8 @@ def test_what_is_unclear_refuses_over_all_rows_but_not_by_label() -> None:
     [first, second] = [sentence(*shown) for shown in not_shown([answered_set("a", "kept", True, unclear, fell)])]
     assert "Label accuracy is not decided: 9 rows cannot rule out a loss of 0.02, no number of rows is likely" in first
     assert "Label accuracy of 'neutral' fell" in second
+    worse = figure(0.1, 0.4, metric="ece", verdict="fell")
+    assert "ECE rose by more than the margin" in sentence(answered_set("a", "kept", True), worse)
     wider = figure(0.9, 0.8, verdict="unclear", rows_needed=1234)
     assert "9 rows cannot tell a loss beyond 0.02 from chance, about 1,200 rows can" in sentence(
         answered_set("a", "kept", True), wider

@@ -117,7 +117,7 @@ def compare(
     for what, file in (("page", files.page), ("summary", files.summary), (comparison.kind, files.markdown)):
         if file is not None:
             fact(what, file)
-    say_next("report", *(system.run or system.folder for system in systems), "--out", new_place(out / "report"))
+    say_next("report", *(system.source for system in systems), "--out", new_place(out / "report"))
 
 
 def _require(results: list[str], *, parts: bool, in_pairs: bool) -> None:

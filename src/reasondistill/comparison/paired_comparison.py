@@ -16,6 +16,7 @@ from reasondistill.comparison.tradeoffs import tradeoffs
 from reasondistill.contracts.comparison import Comparison, ComparisonSettings, Family, Groups, Pair, SystemInfo
 from reasondistill.errors import DataError
 from reasondistill.metrics.paired import holm
+from reasondistill.metrics.registry import metric_of
 from reasondistill.metrics.statistics import GroupBootstrap
 
 _FEWEST_GROUPS = 6
@@ -160,14 +161,21 @@ def notes_on_unread(systems: Sequence[System], metrics: Collection[str] | None) 
 
 
 def require_known(metrics: Collection[str] | None, systems: Sequence[System]) -> None:
-    """Refuse names that are no metric of any system.
+    """Refuse names that are no metric of any system, or that are all of metrics that cannot be compared.
 
     Raises:
         DataError: there are some.
     """
-    there = {name: None for system in systems for name in system.results.metrics}
-    if unknown := [name for name in metrics or () if name not in there]:
-        raise DataError("--metric", expected=f"metrics of the results ({', '.join(there)})", found=", ".join(unknown))
+    there = {name: metric_of(name).not_resampled for system in systems for name in system.results.metrics}
+    unknown = [name for name in metrics or () if name not in there]
+    reasons = [f"{name}: {there[name]}" for name in metrics or () if there.get(name)]
+    if unknown or (metrics and len(reasons) == len(metrics)):
+        compared = ", ".join(name for name, reason in there.items() if not reason)
+        raise DataError(
+            "--metric",
+            expected=f"metrics of the results that can be compared ({compared})",
+            found="; ".join(unknown or reasons),
+        )
 
 
 def _pairs(names: Sequence[str], baseline: str | None, *, all_pairs: bool) -> list[tuple[str, str]]:

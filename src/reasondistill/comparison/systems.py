@@ -39,6 +39,12 @@ class System:
     run: Path | None = None
     size: StudentSize | None = None
 
+    @property
+    def source(self) -> Path:
+        """What names it: its run, where these are the results that a run is read for, or else its folder."""
+        read = None if self.run is None else real_path(_results_folder(self.run))
+        return self.run if self.run is not None and read == real_path(self.folder) else self.folder
+
 
 def load_systems(specifications: Sequence[str | Path]) -> list[System]:
     """Read ``PATH`` or ``NAME=PATH``, each a results folder or a run; a name that came before gets a number.

@@ -14,7 +14,7 @@ from reasondistill.data.layout import Choice, one_of
 from reasondistill.data.loaded import Loaded, gather
 from reasondistill.data.notices import say_unlabelled
 from reasondistill.data.readers.any_table import table_of_rows
-from reasondistill.data.readers.in_memory import NAME, Frame, Records, rows_in_memory
+from reasondistill.data.readers.in_memory import NAME, Frame, Records, cell, rows_in_memory
 from reasondistill.data.readers.own_tables import ColumnMapping, plain_columns, value_text
 from reasondistill.data.recognising import Recognised, recognise_data, recognise_examples, recognise_table
 from reasondistill.data.sources import load, load_table
@@ -128,15 +128,19 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
         )
     if isinstance(data, Sequence) and not isinstance(data, str):
         # The first one tells: examples may be built as they are looked at, and all alike.
-        first = data[0] if len(data) else None
-        if first is None or isinstance(first, Example):
+        if not len(data) or isinstance(data[0], Example):
             return cast("Sequence[Example]", data)
-        if isinstance(first, str):
-            data = _rows_of_texts(task, cast("Sequence[str]", data))
+        if are_texts(data):
+            data = _rows_of_texts(task, cast("Sequence[str | None]", data))
     loaded = load_dataset(cast("Source", data), task=task)
     if unanswered := loaded.unanswered(task):
         _LOG.warning("%s: not answered: %s", loaded.name, unanswered)
     return loaded.examples
+
+
+def are_texts(data: object) -> bool:
+    """Whether it is a list of texts, of which some may be missing: None, or NaN in a column of pandas."""
+    return isinstance(data, list | tuple) and len(data) > 0 and isinstance(cell(data[0]), str | None)
 
 
 def _is_a_text(data: str) -> bool:
@@ -159,7 +163,15 @@ def as_sequence(data: Any) -> Any:
     return data
 
 
-def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, object]]:
+def _rows_of_texts(task: Task, texts: Sequence[str | None]) -> list[dict[str, object]]:
+    odd = next((k for k, text in enumerate(texts, start=1) if not isinstance(cell(text), str | None)), None)
+    if odd is not None:
+        raise DataError(
+            f"{NAME}:{odd}",
+            expected="a text, as the first one is",
+            found=f"a {type(texts[odd - 1]).__name__}",
+            fix="Give texts only, or dictionaries only.",
+        )
     if len(task.fields) > 1:
         raise DataError(
             NAME,
@@ -167,7 +179,7 @@ def _rows_of_texts(task: Task, texts: Sequence[str]) -> list[dict[str, object]]:
             found="single texts",
             fix=f"Give dictionaries: [{dict.fromkeys(task.fields, '…')}].",
         )
-    return [{task.fields[0]: text} for text in texts]
+    return [{task.fields[0]: cell(text)} for text in texts]
 
 
 def _choice(

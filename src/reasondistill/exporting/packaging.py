@@ -110,7 +110,7 @@ def export(
                 out,
                 expected="a package that answers as the student does, within the limits",
                 found="; ".join(parity.beyond),
-                fix="Nothing was kept. Choose another quantization, or wider limits if this is good enough for you.",
+                fix=f"Nothing was kept. {_advice(quantization, parity, native)}",
             )
         manifest = _manifest(checkpoint, native, part, quantization, facts, parity)
         manifest.save(part)
@@ -126,6 +126,18 @@ def _without_samples(checkpoint: Checkpoint, native: Student) -> tuple[Checkpoin
     generation = native.generation.model_copy(update={"samples": 0})
     settings = checkpoint.settings.model_copy(update={"generation": generation})
     return replace(checkpoint, settings=settings), replace(native, generation=generation)
+
+
+def _advice(quantization: Quantization, parity: Parity, native: Student) -> str:
+    wider = "wider limits if this is good enough for you"
+    if quantization != "float32":
+        return f"Choose another quantization, or {wider}."
+    if native.generation.num_beams > 1 and parity.greedy_identity in (None, 1.0):
+        return (
+            "With one beam both write the same; several are searched otherwise in a package (docs/packages.md). "
+            f"Choose {wider}, or generation.num_beams: 1 in training."
+        )
+    return f"Choose {wider}: nothing is more exact than float32."
 
 
 def _student_folder(student: str | Path) -> Path:

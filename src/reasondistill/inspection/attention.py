@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reasondistill.contracts.records import Example
+from reasondistill.errors import DataError
 from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
 from reasondistill.students.checkpoint import Checkpoint
 from reasondistill.tasks.task import render_target
@@ -38,9 +39,16 @@ def cross_attention(student: Checkpoint, example: Example, *, label: str, explan
     Each row belongs to the state that predicts its token: it shows where the student looked to write that token.
 
     Raises:
+        DataError: it is no checkpoint; the example is none of its task, or the label none of the example's.
         ValueError: the student's order is ``separate``, which has no target of both.
     """
     import torch
+
+    if not hasattr(student, "codec"):
+        fix = "Load it for a close look: rd.inspection.load_checkpoint(folder)."
+        raise DataError("student", expected="a checkpoint", found=f"a {type(student).__name__}", fix=fix)
+    if student.settings.task.labels != () and not student.settings.task.writes_answers:
+        student.settings.task.check(example.model_copy(update={"label": label}))
 
     codec, task, order = student.codec, student.settings.task, student.settings.order
     prompt = codec.encode_prompts([task.render_prompts(order, example)["explanation"]])[0]

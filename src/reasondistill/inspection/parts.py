@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
+from reasondistill.errors import DataError
 from reasondistill.students.model_protocol import EncoderDecoder
 
 _LAYER = re.compile(r"(?:^|\.)(encoder|decoder)\.(?:block|layers)\.(\d+)\.")
@@ -36,7 +37,14 @@ def named_parts(model: EncoderDecoder) -> Iterator[tuple[str, nn.Parameter]]:
 
 
 def parameters_by_part(model: EncoderDecoder) -> dict[str, int]:
-    """Part → its number of parameters, in the order in which a text goes through them; see `named_parts`."""
+    """Part → its number of parameters, in the order in which a text goes through them; see `named_parts`.
+
+    Raises:
+        DataError: it is no model.
+    """
+    if not isinstance(model, nn.Module):
+        found, fix = f"a {type(model).__name__}", "Give the model of a checkpoint: checkpoint.model."
+        raise DataError("model", expected="an encoder–decoder model of PyTorch", found=found, fix=fix)
     counts: dict[str, int] = {}
     for part, parameter in named_parts(model):
         counts[part] = counts.get(part, 0) + parameter.numel()

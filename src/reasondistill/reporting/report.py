@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -33,10 +34,11 @@ def build_report(sources: Sequence[Path], out: Path) -> ReportFiles:
     same bytes.
 
     Raises:
-        DataError: a source is neither a run nor a results folder, or one of its files is broken.
+        DataError: a source is neither a run nor a results folder, or is named twice, or one of its files is broken.
         OutputError: ``out`` holds other files, or a report.md, report.html or figures/ that this tool did not make.
     """
     files = ReportFiles(out / "report.md", out / "report.html", out / "figures")
+    _require_each_once(sources)
     _require_room(files, require_place(out), sources)
     loaded = [with_generalisation(source) for source in load_sources(sources)]
     document = compose(loaded, comparison_of(loaded))
@@ -67,6 +69,16 @@ def source_folders(sources: str | PathLike[str] | Iterable[str | PathLike[str]])
             fix="Save what `evaluate` returned, and name that folder: evaluation.save(folder).",
         )
     return [Path(source) for source in several]
+
+
+def _require_each_once(sources: Sequence[Path]) -> None:
+    if twice := [folder for folder, n in Counter(map(real_path, sources)).items() if n > 1]:
+        raise DataError(
+            twice[0],
+            expected="each run, or folder of results, once",
+            found="it more than once",
+            fix="Name it once; of a run's other splits, name the folders: RUN/results/SPLIT.",
+        )
 
 
 def _require_room(files: ReportFiles, out: Path, sources: Sequence[Path]) -> None:

@@ -88,6 +88,7 @@ class Asker:
             done, _ = await asyncio.wait(both, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
             if results not in done and self._batcher.withdraw(jobs):
                 results.cancel()
+                results.add_done_callback(_looked_at)
                 raise self._dropped(gone in done)
             return list(await results)  # what is being computed is finished
         finally:
@@ -104,6 +105,12 @@ class Asker:
             f"The request waited for {self._timeout:g} seconds and was not begun. Try again later.",
             retry_after=self._batcher.retry_after(),
         )
+
+
+def _looked_at(dropped: asyncio.Future[Any]) -> None:
+    """Keep asyncio from logging, of what nobody waits for any more, that nobody looked at how it ended."""
+    if not dropped.cancelled():
+        dropped.exception()
 
 
 def _job(

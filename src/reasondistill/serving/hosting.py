@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reasondistill.contracts.run import RUN_FILE
 from reasondistill.contracts.service import ServedStudent
 from reasondistill.contracts.update import refusal_of
-from reasondistill.errors import CheckpointError, ConfigError, importing
+from reasondistill.errors import CheckpointError, ConfigError, DataError, UserError, importing
 from reasondistill.serving.questions import codec_of
 from reasondistill.students.student import Student
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from reasondistill.verification.answer_verdicts import ProvedAnswers
 
 _LOG = logging.getLogger(__name__)
+
+Beside = TypeVar("Beside")
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,25 @@ class Hosts:
             prover: have a prover say which of their answers are proved.
 
         Raises:
-            UserError: one of them cannot be loaded, the judge is of another task, or there are no such rows.
+            UserError: one of them cannot be loaded; the judge, the rows or the prover fit none of them. Where they fit
+                some, the others go without, and the log says so.
         """
         loaded_judge = None if judge is None else _load_judge(judge)
-        names: dict[str, Hosted] = {}
+        loaded: dict[str, tuple[Path | None, Student]] = {}
         for each in students:
             student = each if isinstance(each, Student) else Student.load(each)
             path = student.folder if isinstance(each, Student) else Path(each)
-            name = _distinct(name_of(path, student), names)
+            name = _distinct(name_of(path, student), loaded)
             if student.folder is not None and (reasons := refusal_of(student.folder)) is not None:
                 _LOG.warning("%s was not published: %s", name, reasons)
-            if loaded_judge is not None:
-                loaded_judge.refuse_task(student.task)
-            rows = _near_rows(path, student) if near else None
-            proofs = _proofs_for(student) if prover else None
-            names[name] = Hosted(name, student, path, loaded_judge, rows, proofs)
-        return cls(names.values())
+            loaded[name] = path, student
+        judges = _fitting("judge", loaded, lambda _, student: _for_task(loaded_judge, student)) if loaded_judge else {}
+        rows = _fitting("near", loaded, _near_rows) if near else {}
+        proofs = _fitting("prover", loaded, _proofs_for) if prover else {}
+        return cls(
+            Hosted(name, student, path, judges.get(name), rows.get(name), proofs.get(name))
+            for name, (path, student) in loaded.items()
+        )
 
     def reload(self, name: str) -> Hosted:
         """Load a student's folder anew and put it in the place of the one that is there.
@@ -146,12 +151,46 @@ def _load_judge(path: str | Path) -> Judge:
     return judge
 
 
-def _proofs_for(student: Student) -> ProvedAnswers:
+def _fitting(
+    option: str,
+    students: Mapping[str, tuple[Path | None, Student]],
+    make: Callable[[Path | None, Student], Beside],
+) -> dict[str, Beside]:
+    """What stands beside each student that it fits, by name.
+
+    Raises:
+        UserError: it fits none of them.
+    """
+    made: dict[str, Beside] = {}
+    errors: dict[str, UserError] = {}
+    for name, (path, student) in students.items():
+        try:
+            made[name] = make(path, student)
+        except UserError as error:
+            errors[name] = error
+    if not made:
+        raise next(iter(errors.values()))
+    for name, why in errors.items():
+        _LOG.warning("%s is served without --%s: %s", name, option, why)
+    return made
+
+
+def _for_task(judge: Judge, student: Student) -> Judge:
+    judge.refuse_task(student.task)
+    return judge
+
+
+def _proofs_for(path: Path | None, student: Student) -> ProvedAnswers:
     from reasondistill.verification import PairProver
     from reasondistill.verification.answer_verdicts import ProvedAnswers
     from reasondistill.verification.pair_labels import PairLabels
 
-    return ProvedAnswers(PairProver(), PairLabels.of(student.task))
+    try:
+        labels = PairLabels.of(student.task)
+    except DataError as error:
+        fix = "Leave out --prover (in Python prover=True): it reads pairs whose fields and labels have the usual names."
+        raise DataError(error.where, expected=error.expected, found=error.found, fix=fix) from error
+    return ProvedAnswers(PairProver(), labels)
 
 
 def _near_rows(path: Path | None, student: Student) -> NearRows:

@@ -131,7 +131,7 @@ def _precision_option(student: Student) -> dict[str, object]:
 
 def _explain(now: Callable[[], Hosted], request: BaseModel, options: Mapping[str, object]) -> BaseModel:
     precision, hosted = options.get(_PRECISION), now()
-    if precision is not None and not isinstance(precision, int | float):
+    if precision is not None and (isinstance(precision, bool) or not isinstance(precision, int | float)):
         raise UserError(_PRECISION, expected="a number, such as 0.9", found=type(precision).__name__)
     [answer] = explain(hosted.student, [_checked(hosted.student, request)], precision, hosted.proofs)
     return answer

@@ -155,10 +155,10 @@ class Calibration(Part):
         Raises:
             ConfigError: it has no threshold, or no confidence is high enough for it.
         """
+        within = [f"{row.precision:g}" for row in self.thresholds if row.threshold is not None]
         for row in self.thresholds:
             if row.precision == precision:
                 if row.threshold is None:
-                    within = [f"{r.precision:g}" for r in self.thresholds if r.threshold is not None]
                     raise ConfigError(
                         "precision",
                         expected="a precision that was reached on the validation rows"
@@ -169,9 +169,11 @@ class Calibration(Part):
                 return row.threshold
         raise ConfigError(
             "precision",
-            expected=f"one of {', '.join(f'{row.precision:g}' for row in self.thresholds) or 'none'}",
+            expected=f"one of {', '.join(within)}" if within else "none, as the calibration has no thresholds",
             found=f"{precision:g}",
-            fix=f"Choose a threshold for it: reasondistill calibrate … --force --precision {precision:g}",
+            fix=f"Choose a threshold for it: reasondistill calibrate … --force --precision {precision:g}"
+            if 0 < precision < 1
+            else "Name one of these; all are between 0 and 1.",
         )
 
 

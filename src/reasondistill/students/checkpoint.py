@@ -11,6 +11,7 @@ from reasondistill.contracts.seals import WEIGHTS, require_unchanged, seal_folde
 from reasondistill.errors import CheckpointError, refused
 from reasondistill.languages.tokenizer_protocol import PretrainedTokenizer
 from reasondistill.quiet import quietly
+from reasondistill.runs import find_student
 from reasondistill.students.calibration import CALIBRATION_FILE
 from reasondistill.students.codec import Codec
 from reasondistill.students.families import family_of, require_supported
@@ -64,12 +65,13 @@ def load_checkpoint(folder: str | Path, *, calibrated: bool = True) -> Checkpoin
     """Load a student that `Checkpoint.save` wrote.
 
     Args:
-        folder: the student's.
+        folder: the student's, or all that `find_student` takes.
         calibrated: also verify the seal of its calibration, which is not read here.
 
     Raises:
         CheckpointError: the folder is not a student, is damaged, or was changed since it was sealed.
     """
+    folder = find_student(folder)
     require_student(folder, besides=() if calibrated else (CALIBRATION_FILE,))
     settings = StudentTask.load(folder)
     model, tokenizer = load_seq2seq(str(folder), local=True)

@@ -222,12 +222,12 @@ class Student:
             DataError: a field of the task is missing.
         """
         # Not above: help would import pyarrow.
-        from reasondistill.data.dataset_loading import as_sequence, examples_for
+        from reasondistill.data.dataset_loading import are_texts, as_sequence, examples_for
 
         if type(examples).__name__ == "DataFrame" and hasattr(examples, "iloc"):
             return self._answered(examples, generation, free, precision)
         examples = as_sequence(examples)
-        texts = examples if isinstance(examples, list | tuple) and examples and isinstance(examples[0], str) else None
+        texts = examples if are_texts(examples) else None
         examples = examples_for(self.task, examples)
         threshold = None if precision is None else self.threshold_for(precision)
         answers = self._answers(examples, generation or self.generation, free=free)

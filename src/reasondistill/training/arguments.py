@@ -151,6 +151,7 @@ def _refuse_together(config: TrainConfig, arguments: Any) -> None:
             "training.load_best_model_at_end",
             expected="true, since early_stopping_patience is set",
             found="false",
+            fix="Or have no early stopping: early_stopping_patience: null (--set early_stopping_patience=null).",
         )
 
 

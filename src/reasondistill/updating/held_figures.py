@@ -113,6 +113,7 @@ def held_figure(metric: str, difference: Difference, *, label: str | None, margi
     verdict = loss.verdict(margin)
     needed = loss.groups_needed(margin) if verdict == "unclear" else None
     low, high = (loss.low, loss.high) if metric_of(metric).lower_is_better else (-loss.high, -loss.low)
+    low, high = max(-1.0, low), min(1.0, high)  # no two figures in [0, 1] are further apart
     return HeldFigure(
         metric=metric,
         label=label,
@@ -147,7 +148,8 @@ def sentence(tested: AnsweredSet, figure: HeldFigure) -> str:
     interval = "" if figure.ci95 is None else f", 95% interval {figure.ci95[0]:+.3f} to {figure.ci95[1]:+.3f}"
     change = f"{figure.parent:.3f} -> {figure.child:.3f} ({figure.difference:+.3f}{interval}, {figure.n:,} rows)"
     if figure.verdict == "fell":
-        return f"{tested.name}: {title} fell by more than the margin of {figure.margin:g}: {change}"
+        moved = "rose" if metric_of(figure.metric).lower_is_better else "fell"
+        return f"{tested.name}: {title} {moved} by more than the margin of {figure.margin:g}: {change}"
     loss = figure.difference * (1.0 if metric_of(figure.metric).lower_is_better else -1.0)
     what = (
         f"cannot rule out a loss of {figure.margin:g}"

@@ -58,6 +58,8 @@ def planned(parent: Run, data: DataFile | None, changes: Mapping[str, object]) -
         inherited["task"] = data.loaded.task.model_dump(mode="json", exclude_defaults=True)
     config = validate_config(TrainConfig, laid_over(inherited, changes), where=_WHERE)
     inherited["training"] = _training(parent, base.training, config, _rows(config, data))
+    if config.data.validation is None:
+        inherited["early_stopping_patience"] = None
     return validate_config(TrainConfig, laid_over(inherited, changes), where=_WHERE)
 
 
@@ -140,7 +142,9 @@ def _training(parent: Run, training: Mapping[str, Any], config: TrainConfig, new
     if "warmup_steps" in training:
         training["warmup_steps"] = min(int(training["warmup_steps"]), steps // 10)
     if config.data.validation is None:
-        return training | {"eval_strategy": "no", "load_best_model_at_end": False}
+        training.pop("eval_on_start", None)
+        best = {"save_strategy": "steps"} if training.get("save_strategy") == "best" else {}
+        return training | best | {"eval_strategy": "no", "load_best_model_at_end": False}
     every = max(1, math.ceil(steps / _EVALUATIONS))
     return training | {"eval_steps": every, "save_steps": every}
 

@@ -85,6 +85,8 @@ def carry_out(
     from reasondistill.training.train import train
 
     parent_of(config)
+    if judge is not None:
+        judge.refuse_task(config.task)
     with joined_for(config) as processes:
         begun = processes.by_first(lambda: _begun(config))
         run = train(config, data=None if begun else data, resume=begun, watcher=watcher)

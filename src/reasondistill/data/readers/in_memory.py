@@ -175,7 +175,7 @@ def _of_frame(frame: Frame) -> list[dict[str, object]]:
         raise DataError(
             NAME, expected="columns of different names", found=f"{twice[0]!r} twice", fix="Rename one of the columns."
         )
-    columns = [[_cell(value) for value in _listed(frame[name])] for name in frame.columns]
+    columns = [[cell(value) for value in _listed(frame[name])] for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -185,7 +185,7 @@ def _listed(column: Any) -> Iterable[object]:
     return to_list()
 
 
-def _cell(value: Any) -> object:
+def cell(value: Any) -> object:
     """A cell; None where a table has one of the values that stand for nothing (NaN, NaT, NA)."""
     if isinstance(value, float):
         return None if math.isnan(value) else value
