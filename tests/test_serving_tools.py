@@ -83,7 +83,7 @@ def test_an_agents_mistakes_are_told_to_it_and_the_next_call_is_answered(package
         "Extra inputs": EXAMPLE | {"admin": "1"},
         "precision": EXAMPLE | {"precision": 0.5},
         "a number": EXAMPLE | {"precision": "most"},
-        "at most 20000": EXAMPLE | {"premise": "x" * 20_001},
+        "at most 20,000": EXAMPLE | {"premise": "x" * 20_001},
     }
 
     async def test(client: Any) -> None:

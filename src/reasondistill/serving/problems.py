@@ -110,14 +110,15 @@ def invalid(listed: Sequence[Mapping[str, Any]]) -> RequestError:
         listed: pydantic's errors.
     """
     problems = tuple(
-        FieldProblem(where=plain(".".join(map(str, each["loc"]))), problem=plain(_in_words(each)))
+        FieldProblem(where=plain(".".join(map(str, each["loc"]))), problem=plain(in_words(each)))
         for each in listed[:_MOST_ERRORS]
     )
     count = f" ({_MOST_ERRORS} of {len(listed)} are listed)" if len(listed) > _MOST_ERRORS else ""
     return RequestError(422, "invalid-request", f"The request does not fit /openapi.json{count}.", errors=problems)
 
 
-def _in_words(error: Mapping[str, Any]) -> str:
+def in_words(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors, without what was sent."""
     if error["type"] == "too_long" and isinstance(error.get("input"), str):
         return f"It should have at most {error['ctx']['max_length']:,} characters"
     return "There are no words in it" if error["type"] == "string_pattern_mismatch" else str(error["msg"])

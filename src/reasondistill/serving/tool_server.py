@@ -20,6 +20,7 @@ from reasondistill.contracts.records import Example
 from reasondistill.errors import ConfigError, UserError, importing
 from reasondistill.evaluation.faithfulness.editing import places
 from reasondistill.serving.hosting import Hosted, Hosts, precisions
+from reasondistill.serving.problems import in_words
 from reasondistill.serving.questions import Edit, attribute, compare_edit, explain
 from reasondistill.serving.service_settings import ServiceSettings
 from reasondistill.serving.task_models import task_models, to_example
@@ -256,7 +257,7 @@ async def _called(tool: StudentTool, arguments: Mapping[str, object], turn: Turn
         ask, rows = tool.question(arguments)
         return await turn(partial(_replied, ask), rows, sum(len(str(value)) for value in arguments.values()))
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()]
+        problems = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {in_words(each)}" for each in error.errors()]
         return _mistake("; ".join(problems))
     except UserError as error:
         return _mistake(str(error))
