@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +101,8 @@ def test_a_missing_text_is_none_wherever_it_stands(run: Any) -> None:
         pd.Series([None, "please add a theme"]),
     ):
         assert [a.label is None for a in student.predict(rows)] == [True, False]
+    rows = datasets.Dataset.from_dict({"ticket_text": [None, "please add a theme"]})["ticket_text"]
+    assert [a.label is None for a in student.predict(rows)] == [True, False]
     for rows in ([None], [None, math.nan]):
         with pytest.raises(rd.errors.UserError, match="at least one row"):
             student.predict(rows)

@@ -140,7 +140,9 @@ def examples_for(task: Task, data: Source | Sequence[str]) -> Sequence[Example]:
 
 def are_texts(data: object) -> bool:
     """Whether it is a list of texts, of which some may be missing: None, or NaN in a column of pandas."""
-    return isinstance(data, list | tuple) and len(data) > 0 and isinstance(cell(data[0]), str | None)
+    if not isinstance(data, Sequence) or isinstance(data, str | bytes) or not len(data):
+        return False
+    return isinstance(cell(data[0]), str | None)
 
 
 def _is_a_text(data: str) -> bool:

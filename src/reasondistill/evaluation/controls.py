@@ -96,13 +96,12 @@ def _best_step(places: Sequence[int], groups: Sequence[Hashable] | None) -> int:
 
 def _for_another_label(said: _Said) -> list[str | None]:
     of_group: dict[int, list[int]] = defaultdict(list)
-    for place, group in enumerate(said.groups):
+    for place in sorted(range(len(said.ids)), key=lambda k: _hash(said.ids[k])):
         if said.labels[place] is not None and not is_empty(said.explanations[place]):
-            of_group[group].append(place)
+            of_group[said.groups[place]].append(place)
     chosen: list[str | None] = []
     for place, (label, group) in enumerate(zip(said.labels, said.groups, strict=True)):
-        siblings = [k for k in of_group.get(group, ()) if said.labels[k] != label]
-        first = min(siblings, key=lambda k: _hash(said.ids[k]), default=None)
+        first = next((k for k in of_group.get(group, ()) if said.labels[k] != label), None)
         chosen.append(said.of_others.get(place, None if first is None else said.explanations[first]))
     return chosen
 
