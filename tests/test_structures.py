@@ -63,6 +63,14 @@ def test_a_claim_comes_back_from_its_line_and_from_its_text(premise: str, hypoth
     assert STRUCTURE.render(again) == STRUCTURE.render(claim)
 
 
+def test_of_two_spans_that_differ_in_case_a_text_means_its_own() -> None:
+    fields = {"premise": "0", "hypothesis": "Ô:ô"}
+    for span in ("Ô", "ô"):
+        claim = Claim("implies", "0", span)
+        assert STRUCTURE.read_text(STRUCTURE.render(claim), fields) == claim
+        assert STRUCTURE.parse(claim.line, fields) == claim
+
+
 @settings(max_examples=200, deadline=None)
 @given(texts)
 def test_any_text_is_a_claim_of_the_fields_or_none(text: str) -> None:

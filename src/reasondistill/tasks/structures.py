@@ -127,9 +127,10 @@ class Structure(BaseModel):
         return None if name is None or start is None or end is None else Claim(name, start, end)
 
     def located(self, span: str, field: str) -> str | None:
-        """A span as a field spells it; None where it is none of the field's."""
+        """A span as a field spells it; None where it is none of the field's. Of two that differ in case, its own."""
         wanted = without_case(span)
-        return next((own for own in self.spans(field) if without_case(own) == wanted), None)
+        alike = [own for own in self.spans(field) if without_case(own) == wanted]
+        return span if span in alike else next(iter(alike), None)
 
     def spans(self, field: str) -> Iterator[str]:
         """All spans of a field: from the start of a word to the end of one, without what separates a line's parts."""
