@@ -373,9 +373,7 @@ def test_a_missing_key_is_named_and_files_may_vanish(tmp_path: Path) -> None:
     assert told["new"]["problem"] is None
 
 
-def test_evaluating_reads_no_pickle_but_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evaluating_reads_no_pickle_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = load("scenes:60", split="test").examples
     predictions = [Prediction(id=e.id, label=e.label, explanation=e.explanations[0].text) for e in examples]
     evaluate(predictions, examples, name="scenes", split="test")  # libraries are imported, some with unpicklers in them
