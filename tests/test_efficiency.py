@@ -315,14 +315,13 @@ def test_memory_at_rest_grows_by_the_weights(tmp_path: Path) -> None:
     from transformers import T5ForConditionalGeneration
 
     config = tiny.tied_t5().config
-    config.d_ff = 2**17
+    config.d_ff = 2**18
     checkpoint = replace(tiny.student(), model=T5ForConditionalGeneration(config))
     checkpoint.save(tmp_path)
-    weights = 4 * 4 * 2 * 32 * 2**17  # 4 bytes of each weight in four layers' two matrices: 128 MiB
+    weights = 4 * 4 * 2 * 32 * 2**18  # 4 bytes of each weight in four layers' two matrices: 256 MiB
     found = ask(request(tmp_path, "at_rest"))
-    # The system takes pages back from an idle process, before the weights are loaded and after: under load 32 MiB were
-    # seen. Weights that were not counted, or were there twice, make more of a difference.
-    assert 0.7 * weights < found["rest_bytes"] < 1.5 * weights
+    # The system may take back pages that the process had before: under load 32 MiB were seen.
+    assert 0.95 * weights < found["rest_bytes"] < 1.25 * weights
     assert found["loaded_bytes"] > found["rest_bytes"]
     assert found["accelerator"] is None
 

@@ -483,7 +483,7 @@ def test_a_row_twice_in_two_splits_is_refused(tmp_path: Path) -> None:
 def test_numbers_are_ids_and_labels_in_predictions_as_in_data(tmp_path: Path) -> None:
     data = write_jsonl(tmp_path / "d.jsonl", *({"id": i, "text": "x", "label": i % 2} for i in range(3)))
     answers = write_jsonl(tmp_path / "p.jsonl", *({"id": float(i), "label": 1, "explanation": ""} for i in range(3)))
-    rows = join(list(read_predictions(answers)), load(data, task=NUMBERS).examples, NUMBERS)
+    rows = join(read_predictions(answers), load(data, task=NUMBERS).examples, NUMBERS)
     assert [(row.prediction.id, row.prediction.label, row.example.label) for row in rows] == [
         ("0", "1", "0"),
         ("1", "1", "1"),

@@ -161,7 +161,7 @@ def notes_on_unread(systems: Sequence[System], metrics: Collection[str] | None) 
 
 
 def require_known(metrics: Collection[str] | None, systems: Sequence[System]) -> None:
-    """Refuse names that are no metric of any system, or that are all of metrics that cannot be compared.
+    """Refuse names that are no metric of any system, and names of which none can be compared.
 
     Raises:
         DataError: there are some.

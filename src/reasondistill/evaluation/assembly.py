@@ -14,6 +14,7 @@ from reasondistill.contracts.base import DatasetInfo
 from reasondistill.contracts.records import Example, Prediction
 from reasondistill.contracts.results import MetricValue, Results
 from reasondistill.contracts.scored_rows import SCORED_ROWS_FILE, ScoredRow, write_scored_rows
+from reasondistill.data.recognising import recognise_examples
 from reasondistill.errors import OutputError
 from reasondistill.evaluation.agreement import Agreed, score_agreement
 from reasondistill.evaluation.controls import fooled
@@ -21,7 +22,7 @@ from reasondistill.evaluation.error_analysis import Errors, find_errors
 from reasondistill.evaluation.explanations import score_explanations
 from reasondistill.evaluation.labels import score_labels
 from reasondistill.evaluation.own_metrics import add_own_metrics
-from reasondistill.evaluation.pairing import Row, fields_of, paired, right_answers
+from reasondistill.evaluation.pairing import Row, fields_of, join, labels_given, right_answers
 from reasondistill.evaluation.reference_teachers import MatchedTeacher, ReferenceTeacher, match_teachers
 from reasondistill.evaluation.scored import Scored
 from reasondistill.evaluation.scored_lines import ScoredLines, with_columns
@@ -36,7 +37,8 @@ from reasondistill.metrics.metric import Metric
 from reasondistill.metrics.statistics import GroupBootstrap
 from reasondistill.metrics.text import is_empty
 from reasondistill.storage.files import atomic_folder, fingerprint_of_parts, require_new_folder
-from reasondistill.tasks.task import Task
+from reasondistill.storage.lazy_sequences import repeatable
+from reasondistill.tasks.task import NLI, Task
 
 if TYPE_CHECKING:
     from reasondistill.evaluation.efficiency import Efficiency
@@ -120,36 +122,11 @@ def evaluate(
         CheckpointError, ConfigError, MissingExtraError: the BERTScore encoder cannot be used as named.
         ConfigError, DataError: a registered metric has a name that is taken, or gives what is no score.
     """
-    task, rows = paired(predictions, examples, task, name)
-    return evaluate_rows(
-        rows,
-        task=task,
-        name=name,
-        split=split,
-        settings=settings,
-        train_examples=train_examples,
-        judge=judge,
-        teachers=teachers,
-        made_by=made_by,
-        progress=progress,
-    )
-
-
-def evaluate_rows(
-    rows: Sequence[Row],
-    *,
-    task: Task,
-    name: str,
-    split: str | None = None,
-    settings: EvaluationSettings | None = None,
-    train_examples: Iterable[Example] | None = None,
-    judge: Judge | None = None,
-    teachers: Sequence[ReferenceTeacher] = (),
-    made_by: str | None = None,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> Evaluation:
-    """Score examples that are paired with their predictions; all else as `evaluate`."""
     settings = settings or EvaluationSettings()
+    predictions, examples = repeatable(predictions), repeatable(examples)
+    if task is None:
+        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
+    rows = join(predictions, examples, task)
     matched = match_teachers(teachers, rows, task)  # mistakes come to light before anything takes time
     bootstrap = GroupBootstrap(
         (row.example.cluster for row in rows),

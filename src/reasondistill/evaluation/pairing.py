@@ -9,13 +9,12 @@ from functools import cache
 from typing import NamedTuple, TypeVar
 
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.data.recognising import recognise_examples
 from reasondistill.errors import DataError
 from reasondistill.metrics.answer_overlap import exact_match
 from reasondistill.metrics.text import is_empty
-from reasondistill.storage.lazy_sequences import Mapped, PickledSequence
+from reasondistill.storage.lazy_sequences import Mapped, PickledSequence, repeatable
 from reasondistill.tasks.reading_outputs import without_case
-from reasondistill.tasks.task import NLI, Task
+from reasondistill.tasks.task import Task
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,32 +38,17 @@ class Row(NamedTuple):
         return self.prediction.label == self.example.label if self.right is None else self.right
 
 
-def paired(
-    predictions: Iterable[Prediction], examples: Iterable[Example], task: Task | None, name: str
-) -> tuple[Task, Sequence[Row]]:
-    """The task, told by the examples of the data set ``name`` and the labels at hand where it is None, and the rows of
-    `join`.
-    """
-    predictions = predictions if isinstance(predictions, Sequence) else list(predictions)
-    examples = examples if isinstance(examples, Sequence) else list(examples)
-    if task is None:
-        task = recognise_examples(name, examples, labels_given(predictions)) if examples else NLI  # none are refused
-    return task, join(predictions, examples, task)
-
-
 def fields_of(rows: Sequence[Row], name: str) -> Sequence[str]:
     """The field of this name of each row."""
     return Mapped(lambda row: row.example.fields[name], rows)
 
 
-def join(predictions: Sequence[Prediction], examples: Iterable[Example], task: Task) -> Sequence[Row]:
+def join(predictions: Iterable[Prediction], examples: Iterable[Example], task: Task) -> Sequence[Row]:
     """Examples in their order, each with its prediction, all of them checked.
 
     The rows are kept pickled: walk through them in order.
-
-    Args:
-        examples: walked through twice.
     """
+    predictions, examples = repeatable(predictions), repeatable(examples)
     ids = [task.check(example).id for example in examples]
     _require_once("data", ids)
     answered = [prediction.id for prediction in predictions]

@@ -24,7 +24,7 @@ from reasondistill.contracts.verification import (
 )
 from reasondistill.errors import DataError
 from reasondistill.evaluation.labels import score_labels
-from reasondistill.evaluation.pairing import Row, paired
+from reasondistill.evaluation.pairing import Row, join
 from reasondistill.metrics.statistics import FloatArray, GroupBootstrap, mean, ratio
 from reasondistill.storage.files import atomic_folder, fingerprint
 from reasondistill.tasks.task import Task
@@ -88,7 +88,7 @@ def verify(
     """
     prover = prover or PairProver()
     labels = parse_roles(None, None, task, prover) if labels is None else labels.checked(task)
-    _, rows = paired(predictions, examples, task, name)
+    rows = join(predictions, examples, task)
     bootstrap = GroupBootstrap([row.example.cluster for row in rows], seed=seed)
     verified: list[VerifiedRow] = []
     for row in rows:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from reasondistill.config import FAITHFULNESS_TIMES, EvaluateOptions
 from reasondistill.contracts.records import Example, Prediction
-from reasondistill.evaluation.assembly import Evaluation, evaluate_rows
-from reasondistill.evaluation.pairing import paired
+from reasondistill.evaluation.assembly import Evaluation, evaluate
 from reasondistill.evaluation.reference_teachers import ReferenceTeacher
 from reasondistill.tasks.task import Task
 
@@ -50,14 +49,9 @@ def evaluate_whole(
     Raises:
         UserError: as `evaluate`; the student cannot be measured.
     """
-    task, rows = paired(answers, examples, task, name)  # mistakes come to light before anything takes time
-    costs = None
-    if student is not None and student.folder is not None and options.efficiency:
-        from reasondistill.evaluation.efficiency import measure
-
-        costs = measure(student.folder, examples, loaded=student, budget=options.budget or None, progress=progress)
-    evaluation = evaluate_rows(
-        rows,
+    evaluation = evaluate(
+        answers,
+        examples,
         task=task,
         name=name,
         split=split,
@@ -70,7 +64,10 @@ def evaluate_whole(
     )
     if learned_rows:
         evaluation.results.settings["learned_rows"] = learned_rows
-    if costs is not None:
+    if student is not None and student.folder is not None and options.efficiency:
+        from reasondistill.evaluation.efficiency import measure
+
+        costs = measure(student.folder, examples, loaded=student, budget=options.budget or None, progress=progress)
         evaluation = evaluation.with_efficiency(costs)
     if student is not None and faithfulness:
         budget = 0 if unlimited_tests else options.budget * FAITHFULNESS_TIMES

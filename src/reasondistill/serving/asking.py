@@ -108,7 +108,7 @@ class Asker:
 
 
 def _looked_at(dropped: asyncio.Future[Any]) -> None:
-    """Keep asyncio from logging, of what nobody waits for any more, that nobody looked at how it ended."""
+    """Ask a dropped future how it ended: asyncio logs those that nobody asks."""
     if not dropped.cancelled():
         dropped.exception()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Generic, TypeVar, overload
@@ -22,8 +23,9 @@ _PARTS_AT_HAND: Final = 4
 class LazySequence(Sequence[T]):
     """A sequence of which a slice is a list, and which equals any sequence of the same items."""
 
+    @abstractmethod
     def _item(self, place: int) -> T:
-        raise NotImplementedError
+        """The item at a place from 0 to the last."""
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -111,3 +113,8 @@ class Mapped(LazySequence[T], Generic[S, T]):
 
     def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
         return list, ([*self],)  # functions within functions cannot be pickled
+
+
+def repeatable(items: Iterable[T]) -> Sequence[T]:
+    """Items that can be walked through again: themselves if they are a sequence, else a list of them."""
+    return items if isinstance(items, Sequence) else list(items)
